@@ -1,0 +1,3 @@
+//! The program `tunstack`.
+
+fn main() {}

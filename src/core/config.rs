@@ -1,0 +1,157 @@
+//! Every tunable: its default, and the RFC or the Linux sysctl it answers to.
+
+extern crate alloc;
+
+use alloc::vec::Vec;
+
+use crate::addr::Prefix;
+use crate::time::Duration;
+
+/// What a stack is told when it is made.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our own addresses, each with the prefix that is reached over the device directly.
+    pub addresses: Vec<Prefix>,
+    /// The largest IP packet the device takes, octets. IPv6 works from 1280 on (RFC 8200 §5), IPv4 from 68.
+    pub mtu: u16,
+    /// TTL and hop limit of what we send (sysctl `ip_default_ttl`).
+    pub hop_limit: u8,
+    /// Ephemeral ports, both included (sysctl `ip_local_port_range`).
+    pub ephemeral_ports: (u16, u16),
+    /// Octets that packets under reassembly may hold, all together (sysctl `ipfrag_high_thresh`).
+    pub reassembly_memory: usize,
+    /// How long fragments wait for the rest: 60 s (RFC 8200 §4.5, RFC 1122 §3.3.2).
+    pub reassembly_timeout: Duration,
+    /// ICMP errors sent a second, as a token bucket's rate and size (RFC 4443 §2.4 f).
+    pub icmp_errors_per_second: u32,
+    /// How long a lowered path MTU is believed (sysctl `route.mtu_expires`, RFC 1191 §6.3).
+    pub path_mtu_lifetime: Duration,
+    /// How many path MTUs are remembered.
+    pub path_mtu_entries: usize,
+    /// Octets a UDP socket's receive queue may hold, headers of the queue included (sysctl `rmem_default`).
+    pub udp_receive_buffer: usize,
+    /// Octets a UDP socket's send queue may hold (sysctl `wmem_default`).
+    pub udp_send_buffer: usize,
+    /// Whether events carry a [`TcpEvent`](crate::trace::TcpEvent). Captures and logs want it; it costs
+    /// a copy of about 100 octets a segment.
+    pub trace: bool,
+    /// The settings of TCP.
+    pub tcp: TcpConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            addresses: Vec::new(),
+            mtu: 1500,
+            hop_limit: 64,
+            ephemeral_ports: (32_768, 60_999),
+            reassembly_memory: 4 << 20,
+            reassembly_timeout: Duration::from_secs(60),
+            icmp_errors_per_second: 100,
+            path_mtu_lifetime: Duration::from_secs(600),
+            path_mtu_entries: 1024,
+            udp_receive_buffer: 212_992,
+            udp_send_buffer: 212_992,
+            trace: false,
+            tcp: TcpConfig::default(),
+        }
+    }
+}
+
+/// The settings of TCP.
+#[derive(Clone, Debug)]
+pub struct TcpConfig {
+    /// Offer window scaling (RFC 7323; sysctl `tcp_window_scaling`).
+    pub window_scaling: bool,
+    /// Offer timestamps (RFC 7323; sysctl `tcp_timestamps`).
+    pub timestamps: bool,
+    /// Offer selective acknowledgment (RFC 2018; sysctl `tcp_sack`).
+    pub sack: bool,
+    /// Send buffer of a new socket, octets.
+    pub send_buffer: u32,
+    /// Receive buffer of a new socket, octets: the largest window it offers.
+    pub receive_buffer: u32,
+    /// Maximum segment lifetime. TIME-WAIT lasts twice as long: 60 s by default as in Linux, where
+    /// RFC 9293 §3.4.2 suggests 2 minutes for the MSL itself.
+    pub msl: Duration,
+    /// First retransmission timeout (RFC 6298 §2.1).
+    pub initial_rto: Duration,
+    /// Smallest retransmission timeout: 200 ms as in Linux (`TCP_RTO_MIN`), where RFC 6298 §2.4 has 1 s.
+    pub min_rto: Duration,
+    /// Largest retransmission timeout (RFC 6298 §2.5).
+    pub max_rto: Duration,
+    /// R2: how long data may stay unacknowledged before the connection is given up (RFC 9293 §3.8.3, at
+    /// least 100 s). The default is what 15 retransmissions take (sysctl `tcp_retries2`).
+    pub r2: Duration,
+    /// How often a SYN is retransmitted. 7 makes the wait at least the 3 minutes of RFC 9293 §3.8.3
+    /// (sysctl `tcp_syn_retries` has 6, which falls short of it).
+    pub syn_retries: u8,
+    /// How often a SYN,ACK is retransmitted (sysctl `tcp_synack_retries`).
+    pub syn_ack_retries: u8,
+    /// Connection requests that one listener holds at the most (sysctl `tcp_max_syn_backlog`).
+    pub max_syn_backlog: u32,
+    /// The largest backlog a listener may ask for (sysctl `somaxconn`).
+    pub max_backlog: u32,
+    /// Initial window, segments (RFC 6928).
+    pub initial_window: u32,
+    /// Slow start again after an idle time (RFC 5681 §4.1; sysctl `tcp_slow_start_after_idle`).
+    pub slow_start_after_idle: bool,
+    /// How long an acknowledgment may wait: 40 ms as in Linux (RFC 9293 MUST-40: under 500 ms).
+    pub delayed_ack: Duration,
+    /// How many segments are acknowledged at once when a connection is young.
+    pub quick_acks: u8,
+    /// How long a connection stays in FIN-WAIT-2 when no program holds it (sysctl `tcp_fin_timeout`).
+    pub fin_wait_2_timeout: Duration,
+    /// Idle time before the first keep-alive probe (RFC 9293 MUST-28: at least 2 hours by default).
+    pub keepalive_time: Duration,
+    /// Time between keep-alive probes (sysctl `tcp_keepalive_intvl`).
+    pub keepalive_interval: Duration,
+    /// Unanswered keep-alive probes before the connection is given up (sysctl `tcp_keepalive_probes`).
+    pub keepalive_probes: u8,
+    /// Challenge ACKs and answers to unacceptable segments a connection sends in
+    /// [`challenge_interval`](Self::challenge_interval) (RFC 5961 §7).
+    pub challenge_limit: u8,
+    /// The interval for [`challenge_limit`](Self::challenge_limit).
+    pub challenge_interval: Duration,
+    /// Connections without an owner at the most (sysctl `tcp_max_orphans`).
+    pub max_orphans: u32,
+    /// TIME-WAIT records at the most (sysctl `tcp_max_tw_buckets`).
+    pub max_time_wait: u32,
+    /// Runs of out-of-order data a connection keeps at the most.
+    pub max_reassembly_ranges: u16,
+}
+
+impl Default for TcpConfig {
+    fn default() -> Self {
+        Self {
+            window_scaling: true,
+            timestamps: true,
+            sack: true,
+            send_buffer: 1 << 20,
+            receive_buffer: 1 << 20,
+            msl: Duration::from_secs(30),
+            initial_rto: Duration::from_secs(1),
+            min_rto: Duration::from_millis(200),
+            max_rto: Duration::from_secs(120),
+            r2: Duration::from_millis(924_600),
+            syn_retries: 7,
+            syn_ack_retries: 5,
+            max_syn_backlog: 4096,
+            max_backlog: 4096,
+            initial_window: 10,
+            slow_start_after_idle: true,
+            delayed_ack: Duration::from_millis(40),
+            quick_acks: 16,
+            fin_wait_2_timeout: Duration::from_secs(60),
+            keepalive_time: Duration::from_secs(7200),
+            keepalive_interval: Duration::from_secs(75),
+            keepalive_probes: 9,
+            challenge_limit: 10,
+            challenge_interval: Duration::from_secs(5),
+            max_orphans: 65_536,
+            max_time_wait: 262_144,
+            max_reassembly_ranges: 1024,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! ICMP for both families (RFC 792, RFC 4443): echo, and errors in both directions.

@@ -1,0 +1,88 @@
+//! What a program asks of a socket beyond its calls.
+
+use crate::config::Config;
+use crate::time::Duration;
+
+/// Which direction to shut down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shutdown {
+    /// No more reading: what arrives is acknowledged and thrown away, reads give end of file.
+    Read,
+    /// No more writing: a FIN follows the data written.
+    Write,
+    /// Both.
+    Both,
+}
+
+/// What a program asked of a socket, copied to each connection a listener begets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SocketOptions {
+    /// Send buffer, octets (`SO_SNDBUF`).
+    pub send_buffer: u32,
+    /// Receive buffer, octets: the largest window offered (`SO_RCVBUF`).
+    pub receive_buffer: u32,
+    /// Time after which unacknowledged data ends the connection (`TCP_USER_TIMEOUT`); `None`: R2.
+    pub user_timeout: Option<Duration>,
+    /// What close does (`SO_LINGER`): `None` returns at once; zero resets; otherwise the time a blocking
+    /// close waits for the data to be acknowledged.
+    pub linger: Option<Duration>,
+    /// Keep-alive: idle time before the first probe (`TCP_KEEPIDLE`).
+    pub keepalive_time: Duration,
+    /// Time between probes (`TCP_KEEPINTVL`).
+    pub keepalive_interval: Duration,
+    /// Unanswered probes before the connection ends (`TCP_KEEPCNT`).
+    pub keepalive_probes: u8,
+    /// Send keep-alive probes (`SO_KEEPALIVE`).
+    pub keepalive: bool,
+    /// Send at once, without waiting for a full segment (`TCP_NODELAY`).
+    pub nodelay: bool,
+    /// Send only full segments, for at most 200 ms (`TCP_CORK`).
+    pub cork: bool,
+    /// Upper limit of the MSS, both ways; 0: none (`TCP_MAXSEG`).
+    pub max_segment: u16,
+    /// TTL or hop limit; 0: the stack's default (`IP_TTL`, `IPV6_UNICAST_HOPS`).
+    pub hop_limit: u8,
+    /// DSCP in the upper six bits (`IP_TOS`, `IPV6_TCLASS`).
+    pub traffic_class: u8,
+    /// Bind although connections in TIME-WAIT hold the address (`SO_REUSEADDR`).
+    pub reuse_address: bool,
+    /// Bind although another socket of this kind holds the address (`SO_REUSEPORT`).
+    pub reuse_port: bool,
+    /// An IPv6 socket that speaks IPv6 alone (`IPV6_V6ONLY`).
+    pub v6_only: bool,
+    /// UDP: may send to a broadcast address (`SO_BROADCAST`).
+    pub broadcast: bool,
+}
+
+impl SocketOptions {
+    /// The options of a fresh TCP socket.
+    pub const fn tcp(config: &Config) -> Self {
+        Self {
+            send_buffer: config.tcp.send_buffer,
+            receive_buffer: config.tcp.receive_buffer,
+            user_timeout: None,
+            linger: None,
+            keepalive_time: config.tcp.keepalive_time,
+            keepalive_interval: config.tcp.keepalive_interval,
+            keepalive_probes: config.tcp.keepalive_probes,
+            keepalive: false,
+            nodelay: false,
+            cork: false,
+            max_segment: 0,
+            hop_limit: 0,
+            traffic_class: 0,
+            reuse_address: false,
+            reuse_port: false,
+            v6_only: false,
+            broadcast: false,
+        }
+    }
+
+    /// The options of a fresh UDP or ping socket.
+    pub const fn udp(config: &Config) -> Self {
+        let mut options = Self::tcp(config);
+        options.send_buffer = config.udp_send_buffer as u32;
+        options.receive_buffer = config.udp_receive_buffer as u32;
+        options
+    }
+}

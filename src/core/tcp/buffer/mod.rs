@@ -1,0 +1,1 @@
+//! The octets between the program and the network.

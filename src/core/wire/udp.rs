@@ -1,0 +1,1 @@
+//! The UDP header (RFC 768): parse and emit.

@@ -1,0 +1,121 @@
+//! Packets in and out.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use tunstack_core::packet::{Datagram, Inbound, Received, Trust};
+use tunstack_core::time::Instant;
+
+/// What IP packets come from and go to. Calls never wait. A device is shared between the thread that reads
+/// and whichever thread transmits, so it takes `&self`; the engine never sends from two threads at once.
+pub trait Device: Send + Sync {
+    /// Takes packets that wait, as many as `frames` has room for, and says how many: 0 when none waits.
+    ///
+    /// # Errors
+    /// The device is gone or broken. `WouldBlock` and `Interrupted` are not given: they are `Ok(0)`.
+    fn recv(&self, now: Instant, frames: &mut Frames) -> io::Result<usize>;
+
+    /// Sends one packet. Partial checksums and a `gso_size` come only where [`Capabilities`] allows them.
+    ///
+    /// # Errors
+    /// The packet was not taken: to the stack it is lost, as on any network.
+    fn send(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()>;
+
+    /// Told what became of each packet that [`recv`](Self::recv) gave; a capture writes it down.
+    fn settled(&self, now: Instant, inbound: &Inbound<'_>, received: &Received) {
+        let _ = (now, inbound, received);
+    }
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// A descriptor that polls readable while packets wait.
+    fn readable(&self) -> BorrowedFd<'_>;
+}
+
+/// What a device can do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Capabilities {
+    /// The largest IP packet, octets.
+    pub mtu: u16,
+    /// Takes packets whose transport checksum is partial.
+    pub checksum_offload: bool,
+    /// Cuts TCP into segments: the largest packet it takes for that, octets; 0: it cannot.
+    pub max_gso: u32,
+}
+
+/// Room for a batch of arriving packets, used again and again.
+#[derive(Debug)]
+pub struct Frames {
+    slots: Vec<Frame>,
+    filled: usize,
+}
+
+/// Room for one packet.
+#[derive(Debug)]
+pub struct Frame {
+    buffer: Vec<u8>,
+    len: usize,
+    /// Whether its checksum needs checking.
+    pub trust: Trust,
+    /// Not 0: segments of this size were joined.
+    pub gso_size: u16,
+}
+
+impl Frames {
+    /// Room for `count` packets of `size` octets each.
+    pub fn new(count: usize, size: usize) -> Self {
+        let frame = || Frame { buffer: vec![0; size], len: 0, trust: Trust::Verify, gso_size: 0 };
+        Self { slots: (0..count).map(|_| frame()).collect(), filled: 0 }
+    }
+
+    /// Forgets the packets.
+    pub fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    /// Fills the next free slot: `fill` writes a packet to the front of the slot's buffer and gives its
+    /// length, or `None` when there is none. Gives false when nothing was added: no packet, or no room.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub fn fill<E>(&mut self, fill: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>) -> Result<bool, E> {
+        let Some(slot) = self.slots.get_mut(self.filled) else { return Ok(false) };
+        let Some(len) = fill(&mut slot.buffer)? else { return Ok(false) };
+        slot.len = len.min(slot.buffer.len());
+        slot.trust = Trust::Verify;
+        slot.gso_size = 0;
+        self.filled += 1;
+        Ok(true)
+    }
+
+    /// The slot filled last, to set what a device knows of its checksum and size.
+    pub fn last_mut(&mut self) -> Option<&mut Frame> {
+        self.slots[..self.filled].last_mut()
+    }
+
+    /// How many packets are in it.
+    pub fn len(&self) -> usize {
+        self.filled
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// Whether no slot is free.
+    pub fn is_full(&self) -> bool {
+        self.filled == self.slots.len()
+    }
+
+    /// The packets, in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = Inbound<'_>> {
+        self.slots[..self.filled].iter().map(|f| Inbound {
+            packet: &f.buffer[..f.len],
+            backing: None,
+            trust: f.trust,
+            gso_size: f.gso_size,
+        })
+    }
+}

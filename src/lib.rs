@@ -1,0 +1,11 @@
+//! A user-space TCP/IP stack over a Linux TUN device.
+
+pub use tunstack_core as core;
+
+pub mod sim;
+
+pub mod device;
+
+pub mod engine;
+
+pub mod net;

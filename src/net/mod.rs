@@ -1,0 +1,1 @@
+//! Sockets in std::net's words.

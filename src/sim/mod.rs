@@ -1,0 +1,1 @@
+//! The world, simulated: a virtual clock, impaired links, hosts with scripts.
