@@ -33,6 +33,8 @@ pub enum Reason {
     PartialAck,
     /// The path MTU fell: the data again, in smaller segments (RFC 1191 §6.5).
     PathMtu,
+    /// What a closed window kept out, again now that it has opened.
+    WindowOpened,
     /// The peer's window is closed: is it still? (RFC 9293 §3.8.6.1)
     WindowProbe,
     /// Nothing heard for long: is the peer still there? (RFC 9293 §3.8.4)
@@ -210,6 +212,7 @@ impl Reason {
             Self::FastRetransmit => "fast retransmit: three duplicate ACKs",
             Self::PartialAck => "retransmission: partial ACK in fast recovery",
             Self::PathMtu => "retransmission: path MTU fell",
+            Self::WindowOpened => "retransmission: the window has opened",
             Self::WindowProbe => "zero-window probe",
             Self::KeepAlive => "keep-alive",
             Self::Ack(r) => r.text(),

@@ -53,3 +53,39 @@
 pub mod seq;
 
 pub mod state;
+
+pub mod isn;
+
+pub mod segment;
+
+pub mod snd;
+
+pub mod rcv;
+
+pub mod timestamps;
+
+pub mod rtt;
+
+pub mod timers;
+
+pub mod buffer;
+
+pub mod congestion;
+
+pub mod recovery;
+
+pub mod context;
+
+pub mod output;
+
+pub mod tcb;
+
+pub mod input;
+
+pub mod timeout;
+
+pub mod request;
+
+pub mod time_wait;
+
+pub mod listener;

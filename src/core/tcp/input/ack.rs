@@ -1,0 +1,194 @@
+//! Fifth, check the ACK field.
+
+use core::ops::ControlFlow::{Break, Continue};
+
+use super::Step;
+use super::closed;
+use crate::tcp::congestion::{AckSample, CongestionEvent};
+use crate::tcp::context::Context;
+use crate::tcp::recovery::{Phase, Progress};
+use crate::tcp::segment::Segment;
+use crate::tcp::seq::Seq;
+use crate::tcp::state::{Event, State};
+use crate::tcp::tcb::{Is, Tcb};
+use crate::tcp::timers::Timer;
+use crate::time::Duration;
+use crate::trace::{AckReason, RstReason, Verdict};
+use crate::wire::options::Timestamps;
+
+impl Tcb {
+    pub(super) fn fifth_check_ack(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
+        if !seg.has_ack() {
+            cx.counters.tcp_no_acks += 1;
+            return Break(Verdict::NoAck);
+        }
+        if self.state() == State::SynReceived {
+            if !(seg.ack.after(self.snd.una) && seg.ack.at_or_before(self.snd.nxt)) {
+                cx.counters.tcp_bad_acks += 1;
+                closed::refuse(self.quad, self.state(), seg, RstReason::BadAck, cx);
+                return Break(Verdict::AckTooHigh);
+            }
+            self.transition(Event::AckOfSyn, cx);
+            self.syn_acknowledged(seg.ack, seg.timestamps(), cx);
+            self.snd.wnd = self.snd.scale.octets(seg.window);
+            self.snd.max_wnd = self.snd.wnd;
+            self.snd.wl1 = seg.seq;
+            self.snd.wl2 = seg.ack;
+        }
+
+        if seg.ack.after(self.snd.nxt) {
+            cx.counters.tcp_bad_acks += 1;
+            self.challenge(AckReason::Challenge, cx);
+            return Break(Verdict::AckTooHigh);
+        }
+        // RFC 5961 §5.2: what lies further back than the largest window cannot be a late duplicate.
+        if self.snd.una.saturating_since(seg.ack) > self.snd.max_wnd {
+            cx.counters.tcp_bad_acks += 1;
+            self.challenge(AckReason::Challenge, cx);
+            return Break(Verdict::AckTooOld);
+        }
+
+        let before = self.snd.wnd;
+        let window = self.snd.scale.octets(seg.window);
+        let duplicate = self.is_duplicate_ack(seg, window);
+        if self.snd.una.at_or_before(seg.ack) {
+            self.snd.update_window(seg.seq, seg.ack, window);
+        }
+        if seg.ack.after(self.snd.una) {
+            self.on_new_ack(seg.ack, seg.timestamps(), cx);
+        } else if duplicate {
+            self.on_duplicate_ack(cx);
+        }
+        if self.window_probes > 0 {
+            // Probes that are answered go on for ever (MUST-37).
+            self.progress = cx.now;
+        }
+        if before == 0 && self.snd.wnd > 0 {
+            self.window_probes = 0;
+            self.timers.cancel(Timer::Persist);
+            self.recovery.on_window_opened(&self.snd);
+        }
+        self.arm_retransmission(cx);
+        self.fin_may_be_acknowledged(cx);
+        Continue(())
+    }
+
+    /// RFC 5681 §2, and with SACK RFC 6675 §2: the blocks themselves say that something new has arrived, so
+    /// that a window which changes meanwhile does not hide it.
+    fn is_duplicate_ack(&self, seg: &Segment<'_>, window: u32) -> bool {
+        let outstanding = self.snd.una != self.snd.nxt;
+        let bare = seg.is_empty() && seg.ack == self.snd.una;
+        let sacked = self.is.contains(Is::SACK)
+            && seg.options.sack.iter().any(|b| b.start.after(seg.ack) && b.end.at_or_before(self.snd.nxt));
+        outstanding && bare && (sacked || (window == self.snd.wnd && seg.options.sack.is_empty()))
+    }
+
+    /// Our SYN has been acknowledged: the first round trip is known, and data may flow.
+    pub(in crate::tcp) fn syn_acknowledged(
+        &mut self,
+        ack: Seq,
+        timestamps: Option<Timestamps>,
+        cx: &mut Context<'_>,
+    ) {
+        if self.recovery.timeouts() > 0 {
+            self.is.insert(Is::SYN_TIMED_OUT);
+        }
+        self.timers.cancel(Timer::Rto);
+        self.measure(ack, timestamps, cx);
+        if self.is.contains(Is::SYN_TIMED_OUT) && self.rtt.srtt().is_none() {
+            self.rtt.set_rto_after_syn_timeout();
+        }
+        let smss = self.smss();
+        self.snd.una = self.snd.iss.add(1);
+        let _ = self.recovery.on_ack(&self.snd, 0, smss);
+        self.progress = cx.now;
+        if self.options.keepalive {
+            self.timers.arm(Timer::KeepAlive, cx.now + self.options.keepalive_time);
+        }
+    }
+
+    /// SND.UNA < SEG.ACK =< SND.NXT.
+    fn on_new_ack(&mut self, ack: Seq, timestamps: Option<Timestamps>, cx: &mut Context<'_>) {
+        let in_flight = self.in_flight();
+        let rtt = self.measure(ack, timestamps, cx);
+        let after_timeout = self.recovery.phase() == Phase::Loss;
+
+        let acked = ack.since(self.snd.una);
+        let fin = self.fin_outstanding() && ack.after(self.data_end());
+        self.send_buffer.advance((acked - u32::from(fin)) as usize);
+        self.snd.una = ack;
+        if fin {
+            self.is.insert(Is::FIN_ACKED);
+        }
+        self.progress = cx.now;
+        self.window_probes = 0;
+
+        let smss = self.smss();
+        let progress = self.recovery.on_ack(&self.snd, acked, smss);
+        if let Progress::Normal = progress {
+            let cwnd_limited = in_flight.saturating_add(smss) > self.congestion.cwnd()
+                || (self.congestion.cwnd() < self.congestion.ssthresh()
+                    && in_flight.saturating_mul(2) > self.congestion.cwnd());
+            self.congestion.on_ack(&AckSample {
+                now: cx.now,
+                acked,
+                rtt,
+                in_flight,
+                cwnd_limited,
+                after_timeout,
+            });
+        }
+        // RFC 6298 §5.3: the timer starts anew; in fast recovery only the first time (RFC 6582 §3.2).
+        if !matches!(progress, Progress::Partial { first: false }) {
+            self.timers.cancel(Timer::Rto);
+        }
+    }
+
+    fn on_duplicate_ack(&mut self, cx: &mut Context<'_>) {
+        let smss = self.smss();
+        let in_flight = self.in_flight();
+        if self.recovery.on_duplicate_ack(&self.snd, smss) {
+            cx.counters.tcp_fast_retrans += 1;
+            self.congestion.on_event(CongestionEvent::Loss, in_flight, cx.now);
+            self.timed = None;
+        }
+    }
+
+    /// Takes a round trip sample if there is an honest one: the timed segment where nothing was sent again
+    /// since (Karn), the echoed timestamp otherwise (RFC 6298 §3, RFC 7323 §4.1).
+    fn measure(&mut self, ack: Seq, timestamps: Option<Timestamps>, cx: &Context<'_>) -> Option<Duration> {
+        let rtt = match self.timed {
+            Some((end, sent)) if ack.at_or_after(end) => {
+                self.timed = None;
+                Some(cx.now.saturating_since(sent))
+            }
+            Some(_) => None,
+            None => timestamps
+                .filter(|_| self.timestamps.enabled())
+                .and_then(|ts| self.timestamps.round_trip(ts.echo, cx.now)),
+        }?;
+        self.rtt.sample(rtt, cx.config.min_rto, cx.config.max_rto);
+        Some(rtt)
+    }
+
+    /// What the acknowledgment of our FIN means in each state.
+    fn fin_may_be_acknowledged(&mut self, cx: &mut Context<'_>) {
+        if !self.is.contains(Is::FIN_ACKED) {
+            return;
+        }
+        match self.state() {
+            State::FinWait1 => {
+                self.transition(Event::AckOfFin, cx);
+                if self.is.contains(Is::ORPHAN) {
+                    self.timers.arm(Timer::FinWait2, cx.now + cx.config.fin_wait_2_timeout);
+                }
+            }
+            State::Closing => {
+                self.transition(Event::AckOfFin, cx);
+                self.timers.cancel_all();
+            }
+            State::LastAck => self.transition(Event::AckOfFin, cx),
+            _ => {}
+        }
+    }
+}

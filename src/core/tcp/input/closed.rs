@@ -1,0 +1,28 @@
+//! §3.10.7.1: a segment for which there is no connection and no listener.
+
+use crate::addr::Quad;
+use crate::tcp::context::{Context, ControlSegment};
+use crate::tcp::segment::Segment;
+use crate::tcp::seq::Seq;
+use crate::tcp::state::State;
+use crate::trace::{RstReason, Verdict};
+
+/// Answers a stray segment with a reset that the sender will find acceptable; a reset is never answered.
+pub fn on_segment(quad: Quad, seg: &Segment<'_>, cx: &mut Context<'_>) -> Verdict {
+    if seg.rst() {
+        return Verdict::ResetIgnored;
+    }
+    refuse(quad, State::Closed, seg, RstReason::NoSocket, cx);
+    Verdict::NoSocket
+}
+
+/// The reset of §3.10.7.1: `<SEQ=SEG.ACK><CTL=RST>` where the segment has an ACK,
+/// `<SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>` where it has none.
+pub fn refuse(quad: Quad, state: State, seg: &Segment<'_>, reason: RstReason, cx: &mut Context<'_>) {
+    let reset = if seg.has_ack() {
+        ControlSegment::reset(quad, state, seg.ack, reason)
+    } else {
+        ControlSegment::reset_ack(quad, state, Seq::new(0), seg.end(), reason)
+    };
+    cx.send(reset);
+}

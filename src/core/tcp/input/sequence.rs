@@ -1,0 +1,88 @@
+//! First, check sequence number — and before it PAWS (RFC 7323 §5.3).
+
+use core::ops::ControlFlow::{Break, Continue};
+
+use super::Step;
+use crate::tcp::context::Context;
+use crate::tcp::segment::Segment;
+use crate::tcp::seq::SeqRange;
+use crate::tcp::tcb::Tcb;
+use crate::trace::{AckReason, Verdict};
+use crate::wire::flags::Flags;
+
+impl Tcb {
+    pub(super) fn first_check_sequence(&mut self, seg: &mut Segment<'_>, cx: &mut Context<'_>) -> Step {
+        self.check_timestamps(seg, cx)?;
+
+        // MUST-66: a closed window still lets ACK, URG and RST through, even on a segment with text.
+        if self.rcv.wnd == 0 && seg.seq == self.rcv.nxt && !seg.is_empty() && !seg.rst() && !seg.syn() {
+            seg.text = &[];
+            seg.flags.remove(Flags::FIN);
+            self.acks.now(AckReason::NotAcceptable);
+            cx.counters.tcp_rcv_q_drop += 1;
+        }
+
+        if self.rcv.acceptable(seg.seq, seg.len()) {
+            if let (true, Some(ts)) = (self.timestamps.enabled() && !seg.rst(), seg.timestamps()) {
+                self.timestamps.update(ts.value, seg.seq, self.rcv.last_ack_sent, cx.now);
+            }
+            self.note_heard(cx);
+            return Continue(());
+        }
+        cx.counters.tcp_not_acceptable += 1;
+        if seg.rst() {
+            return Break(Verdict::ResetIgnored);
+        }
+        // A duplicate is answered at once, and told by D-SACK (RFC 2883): its sender may be waiting for a lost
+        // ACK. What takes up no sequence space is answered within the limit of RFC 5961 §7, so that two
+        // confused ends cannot keep each other busy.
+        self.note_duplicate(seg);
+        if !seg.is_empty() {
+            self.note_heard(cx);
+            self.acks.now(AckReason::NotAcceptable);
+        } else {
+            self.challenge(AckReason::NotAcceptable, cx);
+        }
+        Break(Verdict::NotAcceptable)
+    }
+
+    fn check_timestamps(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
+        if !self.timestamps.enabled() || seg.rst() {
+            return Continue(());
+        }
+        match seg.timestamps() {
+            None => {
+                cx.counters.tcp_missing_timestamp += 1;
+                Break(Verdict::MissingTimestamp)
+            }
+            Some(ts) if self.timestamps.is_old(ts.value, cx.now) => {
+                cx.counters.tcp_paws_drops += 1;
+                self.note_duplicate(seg);
+                if seg.is_empty() {
+                    self.challenge(AckReason::Paws, cx);
+                } else {
+                    self.acks.now(AckReason::Paws);
+                }
+                Break(Verdict::Paws)
+            }
+            Some(_) => Continue(()),
+        }
+    }
+
+    /// Remembers for a D-SACK which octets came although we had them (RFC 2883 §4).
+    fn note_duplicate(&mut self, seg: &Segment<'_>) {
+        let text = seg.text_range();
+        let had = SeqRange::new(text.start, text.end.min(self.rcv.nxt));
+        if !had.is_empty() {
+            self.acks.duplicate(had);
+        }
+    }
+
+    /// The end of the first step: only what lies in the window is looked at further.
+    pub(super) fn trim_to_window(&mut self, seg: &mut Segment<'_>) {
+        if seg.seq.before(self.rcv.nxt) {
+            self.note_duplicate(seg);
+        }
+        seg.trim(self.rcv.nxt, self.rcv.edge());
+    }
+}

@@ -1,0 +1,92 @@
+//! §3.10.7.3: SYN-SENT. And what both kinds of handshake have in common: taking the options of a SYN.
+
+use core::ops::ControlFlow::{Break, Continue};
+
+use super::Step;
+use super::closed;
+use crate::addr::Address;
+use crate::error::Error;
+use crate::tcp::context::Context;
+use crate::tcp::rcv::Recv;
+use crate::tcp::segment::Segment;
+use crate::tcp::seq::WindowScale;
+use crate::tcp::state::Event;
+use crate::tcp::tcb::{Is, Tcb};
+use crate::trace::{AckReason, Reason, RstReason, Verdict};
+
+/// The MSS of a peer that names none (RFC 9293 §3.7.1, MUST-15): 536 over IPv4, 1220 over IPv6.
+pub const fn default_mss(peer: Address) -> u16 {
+    if peer.is_v4() { 536 } else { 1220 }
+}
+
+impl Tcb {
+    pub(super) fn in_syn_sent(&mut self, mut seg: Segment<'_>, cx: &mut Context<'_>) -> Step {
+        // First, the ACK. A peer may acknowledge the SYN without what else was sent, so not only SND.NXT.
+        let acceptable = seg.has_ack() && seg.ack.after(self.snd.iss) && seg.ack.at_or_before(self.snd.nxt);
+        if seg.has_ack() && !acceptable {
+            if !seg.rst() {
+                closed::refuse(self.quad, self.state(), &seg, RstReason::BadAck, cx);
+            }
+            return Break(Verdict::AckTooHigh);
+        }
+        // Second, the RST: only one that acknowledges our SYN is meant for it (RFC 5961 §3.2).
+        if seg.rst() {
+            if !acceptable {
+                return Break(Verdict::ResetIgnored);
+            }
+            self.fail(Error::Refused, Event::Reset, cx);
+            return Break(Verdict::Reset);
+        }
+        // Fourth, the SYN; fifth, without either there is nothing in it.
+        if !seg.syn() {
+            cx.counters.tcp_ignored += 1;
+            return Break(Verdict::Ignored);
+        }
+        self.rcv = Recv { scale: self.rcv.scale, ..Recv::new(seg.seq, self.rcv.wnd, self.rcv.mss) };
+        self.take_syn_options(&seg, cx);
+        self.snd.wl1 = seg.seq;
+        self.snd.wl2 = if acceptable { seg.ack } else { self.snd.iss };
+        // RFC 7323 §2.2: the window of a SYN is never scaled.
+        self.snd.wnd = u32::from(seg.window);
+        self.snd.max_wnd = self.snd.wnd;
+        seg.strip_syn();
+        if !acceptable {
+            // Simultaneous open: our SYN again, now with an ACK (§3.5, Figure 8).
+            self.transition(Event::Syn, cx);
+            self.probe = Some(Reason::SynAck);
+            return Continue(());
+        }
+        self.transition(Event::SynAck, cx);
+        self.syn_acknowledged(seg.ack, seg.timestamps(), cx);
+        self.acks.now(AckReason::Handshake);
+        self.trim_to_window(&mut seg);
+        self.sixth_check_urg(&seg);
+        self.seventh_process_text(&seg, cx)?;
+        self.eighth_check_fin(&seg, cx)
+    }
+
+    /// What the two SYNs agree on: an option holds when both carried it.
+    pub(in crate::tcp) fn take_syn_options(&mut self, seg: &Segment<'_>, cx: &Context<'_>) {
+        let peer_mss = match seg.options.mss {
+            // A peer that says less than any host must take would only make us send headers.
+            Some(mss) => mss.max(64),
+            None => default_mss(self.quad.remote.address),
+        };
+        self.snd.mss = self.snd.mss.min(peer_mss);
+        match seg.options.window_scale {
+            Some(shift) if cx.config.window_scaling => {
+                self.snd.scale = WindowScale::new(shift);
+                self.is.insert(Is::SCALED);
+            }
+            _ => self.rcv.scale = WindowScale::ZERO,
+        }
+        if let (true, Some(ts)) = (cx.config.timestamps, seg.timestamps()) {
+            self.timestamps.enable(ts.value, cx.now);
+        }
+        self.is.set(Is::SACK, cx.config.sack && seg.options.sack_permitted);
+        let smss = self.smss();
+        self.congestion.set_mss(smss);
+        // Until data shows what the peer sends, take it to send what we do.
+        self.rcv.mss = smss as u16;
+    }
+}

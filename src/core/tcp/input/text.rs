@@ -1,0 +1,84 @@
+//! Seventh, process the segment text.
+
+use core::ops::ControlFlow::{Break, Continue};
+
+use super::Step;
+use crate::error::Error;
+use crate::tcp::buffer::reassembly::Inserted;
+use crate::tcp::context::Context;
+use crate::tcp::segment::Segment;
+use crate::tcp::state::{Event, State};
+use crate::tcp::tcb::{Is, Tcb};
+use crate::trace::{AckReason, RstReason, Verdict};
+
+impl Tcb {
+    pub(super) fn seventh_process_text(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
+        if seg.text.is_empty() {
+            return Continue(());
+        }
+        if !self.state().may_receive() {
+            // The peer has sent its FIN: text behind it should not be (§3.10.7.4).
+            return Break(Verdict::Ignored);
+        }
+        if self.nobody_will_read() {
+            cx.counters.tcp_abort_on_data += 1;
+            self.reset(Error::Reset, Event::Abort, RstReason::DataAfterClose, cx);
+            return Break(Verdict::DataAfterClose);
+        }
+        self.rcv.mss = self.rcv.mss.max(seg.text.len().min(0xffff) as u16);
+        if seg.seq == self.rcv.nxt {
+            self.take_in_order(seg, cx);
+            Continue(())
+        } else {
+            self.keep_out_of_order(seg, cx)
+        }
+    }
+
+    /// Both directions are shut, so data can only be lost: SHLD-3 wants a reset instead.
+    fn nobody_will_read(&self) -> bool {
+        self.is.contains(Is::SHUT_READ)
+            && (self.is.contains(Is::ORPHAN) || matches!(self.state(), State::FinWait1 | State::FinWait2))
+    }
+
+    fn take_in_order(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) {
+        self.receive_buffer.push(seg.text, seg.backing);
+        self.rcv.advance(seg.text.len() as u32);
+        let had_gap = !self.reassembly.is_empty();
+        while let Some(text) = self.reassembly.take(self.rcv.nxt) {
+            self.rcv.advance(text.len() as u32);
+            self.receive_buffer.push_bytes(text);
+        }
+        if had_gap {
+            // RFC 5681 §4.2: the sender learns at once what filled the gap.
+            self.acks.now(AckReason::GapFilled);
+        } else {
+            self.acknowledge_text(cx);
+        }
+    }
+
+    fn keep_out_of_order(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
+        self.acks.now(AckReason::OutOfOrder);
+        let inserted = self.reassembly.insert(
+            self.rcv.nxt,
+            seg.seq,
+            seg.text,
+            seg.backing,
+            self.options.receive_buffer as usize,
+            usize::from(cx.config.max_reassembly_ranges),
+        );
+        match inserted {
+            Inserted::New => {
+                cx.counters.tcp_ofo_queue += 1;
+                Continue(())
+            }
+            Inserted::Duplicate(range) | Inserted::Partial(range) => {
+                self.acks.duplicate(range);
+                Continue(())
+            }
+            Inserted::NoRoom => {
+                cx.counters.tcp_ofo_drop += 1;
+                Break(Verdict::NoMemory)
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! When to acknowledge (RFC 9293 §3.8.6.3, RFC 5681 §4.2), and how often to contradict (RFC 5961 §7).
+
+use crate::tcp::context::Context;
+use crate::tcp::seq::SeqRange;
+use crate::tcp::tcb::Tcb;
+use crate::tcp::timers::Timer;
+use crate::time::Instant;
+use crate::trace::AckReason;
+
+/// What acknowledgments a connection owes.
+#[derive(Clone, Copy, Debug)]
+pub struct Acks {
+    due: Option<AckReason>,
+    delayed: bool,
+    /// How many more segments are acknowledged at once.
+    quick: u8,
+    challenges: u8,
+    challenges_since: Instant,
+    duplicate: Option<SeqRange>,
+}
+
+impl Acks {
+    /// Nothing owed; `quick` segments will be acknowledged at once.
+    pub const fn new(quick: u8) -> Self {
+        Self {
+            due: None,
+            delayed: false,
+            quick,
+            challenges: 0,
+            challenges_since: Instant::ZERO,
+            duplicate: None,
+        }
+    }
+
+    /// An acknowledgment is due at once. The first reason stands.
+    pub const fn now(&mut self, reason: AckReason) {
+        if self.due.is_none() {
+            self.due = Some(reason);
+        }
+    }
+
+    /// Octets came that we had: told in the next acknowledgment, once (RFC 2883 §4).
+    pub const fn duplicate(&mut self, range: SeqRange) {
+        self.duplicate = Some(range);
+        self.now(AckReason::Duplicate);
+    }
+
+    /// Why an acknowledgment must leave at once, if one must.
+    pub const fn due(&self) -> Option<AckReason> {
+        self.due
+    }
+
+    /// Whether anything received is yet to be acknowledged.
+    pub const fn owed(&self) -> bool {
+        self.due.is_some() || self.delayed
+    }
+
+    /// What came twice and has not been told.
+    pub const fn dsack(&self) -> Option<SeqRange> {
+        self.duplicate
+    }
+
+    /// An acknowledgment has left.
+    pub const fn sent(&mut self) {
+        self.due = None;
+        self.delayed = false;
+        self.duplicate = None;
+    }
+}
+
+impl Tcb {
+    /// Text came in order, with no gap known: every second full segment is acknowledged (SHLD-19), the first
+    /// few of a connection each, and the rest when the timer says (MUST-40).
+    pub(in crate::tcp) fn acknowledge_text(&mut self, cx: &mut Context<'_>) {
+        let unacknowledged = self.rcv.nxt.since(self.rcv.last_ack_sent);
+        if unacknowledged >= 2 * u32::from(self.rcv.mss) {
+            self.acks.now(AckReason::EverySecond);
+        } else if self.acks.quick > 0 {
+            self.acks.quick -= 1;
+            self.acks.now(AckReason::Quick);
+        } else {
+            self.acks.delayed = true;
+            self.timers.arm_if_idle(Timer::DelayedAck, cx.now + cx.config.delayed_ack);
+        }
+    }
+
+    /// The delayed-ACK timer ran out.
+    pub(in crate::tcp) fn delayed_ack_due(&mut self, cx: &mut Context<'_>) {
+        if self.acks.delayed {
+            cx.counters.tcp_delayed_acks += 1;
+            self.acks.now(AckReason::Delayed);
+        }
+    }
+
+    /// An acknowledgment that contradicts its cause, within the limit of this connection: an attacker, or
+    /// two ends that disagree, must not make us send without end.
+    pub(in crate::tcp) fn challenge(&mut self, reason: AckReason, cx: &mut Context<'_>) {
+        let acks = &mut self.acks;
+        if cx.now.saturating_since(acks.challenges_since) >= cx.config.challenge_interval
+            || acks.challenges_since == Instant::ZERO
+        {
+            acks.challenges_since = cx.now.max(Instant::from_nanos(1));
+            acks.challenges = 0;
+        }
+        if acks.challenges >= cx.config.challenge_limit {
+            cx.counters.tcp_challenge_limited += 1;
+            return;
+        }
+        acks.challenges += 1;
+        acks.now(reason);
+        if matches!(reason, AckReason::Challenge) {
+            cx.counters.tcp_challenge_acks += 1;
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! From a reason to a segment: header, options, and the run of text; and what its leaving changes.
+
+use super::decide::Plan;
+use crate::tcp::congestion::CongestionEvent;
+use crate::tcp::context::Context;
+use crate::tcp::seq::{Seq, SeqRange};
+use crate::tcp::state::State;
+use crate::tcp::tcb::{Is, Tcb};
+use crate::tcp::timers::Timer;
+use crate::trace::Reason;
+use crate::wire::flags::Flags;
+use crate::wire::options::Options;
+use crate::wire::tcp::Header;
+
+/// A segment that leaves; its text lies in the send buffer.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The fixed header.
+    pub header: Header,
+    /// The options.
+    pub options: Options,
+    /// Where its text begins in the send buffer, octets from the front.
+    pub offset: usize,
+    /// Octets of text.
+    pub len: usize,
+    /// Why it leaves.
+    pub reason: Reason,
+}
+
+impl Tcb {
+    /// The next segment to send, until there is none.
+    pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
+        self.restart_after_idle(cx);
+        let plan = self.decide()?;
+        let outgoing = self.build(plan, cx);
+        self.has_left(plan, cx);
+        Some(outgoing)
+    }
+
+    /// Octets of options that a segment of data carries now.
+    pub(in crate::tcp) fn options_len(&self) -> usize {
+        let timestamps = if self.timestamps.enabled() { 12 } else { 0 };
+        let blocks = self.sack_block_count();
+        timestamps + if blocks == 0 { 0 } else { 4 + 8 * blocks }
+    }
+
+    fn sack_block_count(&self) -> usize {
+        if !self.is.contains(Is::SACK) {
+            return 0;
+        }
+        let held = if self.reassembly.is_empty() { 0 } else { self.reassembly.sack_blocks(4).len() };
+        let max = if self.timestamps.enabled() { 3 } else { 4 };
+        (held + usize::from(self.acks.dsack().is_some())).min(max)
+    }
+
+    fn build(&mut self, plan: Plan, cx: &mut Context<'_>) -> Outgoing {
+        let syn = matches!(self.state(), State::SynSent | State::SynReceived) && plan.seq == self.snd.iss;
+        let options = if syn { self.syn_options(cx) } else { self.segment_options(cx) };
+        let mut flags = Flags::empty();
+        flags.set(Flags::SYN, syn);
+        flags.set(Flags::ACK, self.state() != State::SynSent);
+        flags.set(Flags::FIN, plan.fin);
+        let end = plan.seq.add(plan.len);
+        // PSH says that a sender has no more at hand (§3.9.1, SEND): when the buffer ends with it.
+        flags.set(Flags::PSH, plan.len > 0 && end == self.data_end());
+        let mut urgent = 0;
+        if self.snd.up.after(plan.seq) && self.snd.up.since(plan.seq) <= 0xffff && plan.len > 0 {
+            flags.insert(Flags::URG);
+            urgent = self.snd.up.since(plan.seq) as u16;
+        }
+        let offer = if syn { self.syn_window_offer() } else { self.window_offer() };
+        self.rcv.wnd = self.rcv.wnd.max(offer.octets);
+        Outgoing {
+            header: Header {
+                src_port: self.quad.local.port,
+                dst_port: self.quad.remote.port,
+                seq: plan.seq,
+                ack: if flags.contains(Flags::ACK) { self.rcv.nxt } else { Seq::new(0) },
+                flags,
+                window: offer.field,
+                urgent,
+            },
+            options,
+            offset: plan.seq.saturating_since(self.data_start()) as usize,
+            len: plan.len as usize,
+            reason: plan.reason,
+        }
+    }
+
+    fn syn_options(&self, cx: &Context<'_>) -> Options {
+        let answering = self.state() == State::SynReceived;
+        Options {
+            mss: Some(self.mss_to_offer()),
+            window_scale: (cx.config.window_scaling && (!answering || self.is.contains(Is::SCALED)))
+                .then_some(self.rcv.scale.shift()),
+            sack_permitted: cx.config.sack && (!answering || self.is.contains(Is::SACK)),
+            timestamps: (cx.config.timestamps && (!answering || self.timestamps.enabled()))
+                .then(|| self.timestamps.option(cx.now)),
+            ..Options::default()
+        }
+    }
+
+    fn segment_options(&self, cx: &Context<'_>) -> Options {
+        let mut options = Options::default();
+        if self.timestamps.enabled() {
+            options.timestamps = Some(self.timestamps.option(cx.now));
+        }
+        let blocks = self.sack_block_count();
+        if blocks > 0 {
+            // RFC 2883 §4: what came twice is told first, once.
+            let first: Option<SeqRange> = self.acks.dsack();
+            let held = self.reassembly.sack_blocks(4);
+            options.sack = first.into_iter().chain(held).take(blocks).collect();
+        }
+        options
+    }
+
+    fn has_left(&mut self, plan: Plan, cx: &mut Context<'_>) {
+        let syn = self.syn_unacked() && plan.seq == self.snd.iss;
+        let end = plan.seq.add(plan.len + u32::from(plan.fin) + u32::from(syn));
+        let again = plan.seq.before(self.snd.nxt) && end.after(plan.seq);
+        self.count(plan, again, cx);
+
+        if again {
+            self.recovery.on_retransmit(end);
+            self.timed = None;
+        } else if end.after(self.snd.nxt) {
+            if self.snd.una == self.snd.nxt {
+                self.progress = cx.now;
+            }
+            if self.timed.is_none() {
+                self.timed = Some((end, cx.now));
+            }
+        }
+        if end.after(plan.seq) {
+            self.snd.nxt = self.snd.nxt.max(end);
+            self.sent = cx.now;
+            self.is.remove(Is::OVERRIDE);
+        }
+        if matches!(plan.reason, Reason::WindowProbe | Reason::KeepAlive | Reason::SynAck) {
+            self.probe = None;
+        }
+        if self.state() != State::SynSent {
+            self.rcv.last_ack_sent = self.rcv.nxt;
+            if self.acks.dsack().is_some() && self.is.contains(Is::SACK) {
+                cx.counters.tcp_dsack_sent += 1;
+            }
+            self.acks.sent();
+            self.timers.cancel(Timer::DelayedAck);
+        }
+        self.arm_retransmission(cx);
+    }
+
+    fn count(&self, plan: Plan, again: bool, cx: &mut Context<'_>) {
+        let counters = &mut *cx.counters;
+        if again && plan.reason != Reason::WindowProbe {
+            counters.tcp_retrans_segs += 1;
+        } else {
+            counters.tcp_out_segs += 1;
+        }
+        match plan.reason {
+            Reason::LimitedTransmit => counters.tcp_limited_transmit += 1,
+            Reason::WindowProbe => counters.tcp_window_probes += 1,
+            Reason::KeepAlive => counters.tcp_keepalives += 1,
+            _ => {}
+        }
+    }
+
+    /// A window that was earned before a long silence says nothing of the path now (RFC 5681 §4.1).
+    fn restart_after_idle(&mut self, cx: &mut Context<'_>) {
+        let idle = self.snd.una == self.snd.nxt && self.has_unsent() && self.state().is_synchronized();
+        if idle
+            && cx.config.slow_start_after_idle
+            && cx.now.saturating_since(self.sent) > self.rtt.rto()
+        {
+            self.congestion.on_event(CongestionEvent::Idle, 0, cx.now);
+            self.sent = cx.now;
+        }
+    }
+}

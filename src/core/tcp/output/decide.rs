@@ -1,0 +1,144 @@
+//! The only place that says whether a segment leaves, and why.
+
+use super::nagle::Candidate;
+use crate::tcp::recovery::Phase;
+use crate::tcp::seq::Seq;
+use crate::tcp::state::State;
+use crate::tcp::tcb::Tcb;
+use crate::trace::{AckReason, Reason};
+
+/// A segment to build.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// Why it leaves.
+    pub reason: Reason,
+    /// Its sequence number.
+    pub seq: Seq,
+    /// Octets of text.
+    pub len: u32,
+    /// It carries our FIN.
+    pub fin: bool,
+}
+
+impl Plan {
+    const fn empty(reason: Reason, seq: Seq) -> Self {
+        Self { reason, seq, len: 0, fin: false }
+    }
+}
+
+impl Tcb {
+    /// The next segment to leave, if one should. Pure: asking changes nothing.
+    pub fn decide(&self) -> Option<Plan> {
+        match self.state() {
+            // The record of TIME-WAIT speaks for itself.
+            State::Closed | State::Listen | State::TimeWait => None,
+            State::SynSent | State::SynReceived => self.decide_handshake(),
+            _ => self
+                .decide_retransmission()
+                .or_else(|| self.decide_new())
+                .or_else(|| self.decide_probe())
+                .or_else(|| self.decide_acknowledgment()),
+        }
+    }
+
+    fn decide_handshake(&self) -> Option<Plan> {
+        let reason = if let Some(reason) = self.recovery.pending() {
+            reason
+        } else if let Some(reason) = self.probe {
+            reason
+        } else if self.state() == State::SynSent && self.snd.nxt == self.snd.iss {
+            Reason::Syn
+        } else {
+            return self.decide_acknowledgment();
+        };
+        Some(Plan::empty(reason, self.snd.iss))
+    }
+
+    fn decide_retransmission(&self) -> Option<Plan> {
+        if self.snd.una == self.snd.nxt {
+            return None;
+        }
+        let mss = self.effective_mss(self.options_len());
+        if let Some(reason) = self.recovery.pending() {
+            return self.resend(reason, self.snd.una, self.snd.nxt, mss);
+        }
+        let from = self.recovery.resend_from(&self.snd)?;
+        let room = self.congestion.cwnd().saturating_sub(self.in_flight());
+        if room < mss.min(self.recovery.resend_end().since(from)) {
+            return None;
+        }
+        self.resend(Reason::LossRecovery, from, self.recovery.resend_end(), mss)
+    }
+
+    /// One segment of what lies between `from` and `end`, all of it sent before.
+    fn resend(&self, reason: Reason, from: Seq, end: Seq, mss: u32) -> Option<Plan> {
+        let text_end = end.min(self.data_end());
+        // Within the peer's window, or a window shrunk below it would make us send what it must drop (SHLD-16);
+        // a closed one is probed, not retransmitted into.
+        let window = self.snd.edge().saturating_since(from);
+        if window == 0 {
+            return None;
+        }
+        let len = text_end.saturating_since(from).min(mss).min(window);
+        let fin = self.fin_outstanding()
+            && from.add(len) == self.data_end()
+            && end.after(self.data_end())
+            && window > len;
+        (len > 0 || fin).then_some(Plan { reason, seq: from, len, fin })
+    }
+
+    fn decide_new(&self) -> Option<Plan> {
+        // What a time-out declared lost goes first.
+        if self.recovery.resend_from(&self.snd).is_some() || !self.has_unsent() {
+            return None;
+        }
+        let usable = self.snd.usable();
+        if usable == 0 {
+            return None;
+        }
+        let unsent = self.data_end().saturating_since(self.snd.nxt);
+        if unsent == 0 {
+            return Some(Plan { fin: true, ..Plan::empty(Reason::Fin, self.snd.nxt) });
+        }
+        let mss = self.effective_mss(self.options_len());
+        let len = unsent.min(usable).min(mss);
+        let last = len == unsent;
+        let fin = last && self.fin_due() && usable > len;
+        let in_flight = self.in_flight();
+        let cwnd = self.congestion.cwnd();
+        let allowance = self.recovery.allowance(self.smss());
+        // At least one segment may always be in flight, or a window below the segment size would be the end.
+        if in_flight > 0 && cwnd.saturating_add(allowance).saturating_sub(in_flight) < len {
+            return None;
+        }
+        if !self.may_leave(Candidate { len, mss, last, fin }) {
+            return None;
+        }
+        let stretched = self.recovery.phase() == Phase::Open && cwnd.saturating_sub(in_flight) < len;
+        let reason = if stretched && in_flight > 0 { Reason::LimitedTransmit } else { Reason::Data };
+        Some(Plan { reason, seq: self.snd.nxt, len, fin })
+    }
+
+    fn decide_probe(&self) -> Option<Plan> {
+        let reason = self.probe?;
+        match reason {
+            // One octet, or our FIN, at the window's closed edge: RFC 9293 §3.8.6.1.
+            Reason::WindowProbe => {
+                let len = self.data_end().saturating_since(self.snd.una).min(1);
+                let fin = len == 0 && self.fin_due();
+                Some(Plan { reason, seq: self.snd.una, len, fin })
+            }
+            // Below the window, so that it must be answered (§3.8.4).
+            _ => Some(Plan::empty(reason, self.snd.nxt.sub(1))),
+        }
+    }
+
+    fn decide_acknowledgment(&self) -> Option<Plan> {
+        let reason = match self.acks.due() {
+            Some(reason) => reason,
+            None if self.window_update_due() => AckReason::WindowUpdate,
+            None => return None,
+        };
+        Some(Plan::empty(Reason::Ack(reason), self.snd.nxt))
+    }
+}

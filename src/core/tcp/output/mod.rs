@@ -1,0 +1,13 @@
+//! SEND: the one door for bytes out. [`decide`] says whether and why a segment leaves, [`build`] makes it.
+
+pub mod ack;
+
+pub mod window;
+
+pub mod nagle;
+
+pub mod decide;
+
+pub mod build;
+
+pub use build::Outgoing;

@@ -1,0 +1,35 @@
+//! When a segment that is not full may leave: Nagle's rule and the sender's side of silly window avoidance
+//! (RFC 9293 §3.7.4 and §3.8.6.2.1), and `TCP_CORK`.
+
+use crate::tcp::tcb::{Is, Tcb};
+
+/// A segment that could leave.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::tcp) struct Candidate {
+    /// min(D, U): octets of text.
+    pub(in crate::tcp) len: u32,
+    /// The largest text a segment takes.
+    pub(in crate::tcp) mss: u32,
+    /// It holds all there is to send.
+    pub(in crate::tcp) last: bool,
+    /// Our FIN goes with it.
+    pub(in crate::tcp) fin: bool,
+}
+
+impl Tcb {
+    /// The rule of §3.8.6.2.1. All text counts as pushed: a program that writes wants it sent.
+    pub(in crate::tcp) fn may_leave(&self, c: Candidate) -> bool {
+        if c.len >= c.mss || self.is.contains(Is::OVERRIDE) {
+            return true;
+        }
+        if c.fin && c.last {
+            return true;
+        }
+        if self.options.cork {
+            return false;
+        }
+        let idle = self.snd.nxt == self.snd.una;
+        let nagle = self.options.nodelay || idle;
+        nagle && (c.last || c.len >= self.snd.max_wnd / 2)
+    }
+}

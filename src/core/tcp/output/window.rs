@@ -1,0 +1,56 @@
+//! What window to offer (RFC 9293 §3.8.6.2.2, RFC 7323 §2).
+
+use crate::tcp::seq::WindowScale;
+use crate::tcp::tcb::{Is, Tcb};
+
+/// A window to offer: the field of the header, and what it promises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::tcp) struct Offer {
+    pub(in crate::tcp) field: u16,
+    /// RCV.WND after this segment, octets: never less than what was promised before.
+    pub(in crate::tcp) octets: u32,
+}
+
+impl Tcb {
+    /// What the receive buffer has room for.
+    fn room(&self) -> u32 {
+        let unread = u32::try_from(self.receive_buffer.len()).unwrap_or(u32::MAX);
+        self.options.receive_buffer.saturating_sub(unread).min(self.rcv.scale.octets(u16::MAX))
+    }
+
+    /// The offer a segment leaving now carries. The right edge stays until it can move by a full segment
+    /// or half the buffer (silly window avoidance), and never moves left.
+    pub(in crate::tcp) fn window_offer(&self) -> Offer {
+        let promised = self.rcv.wnd;
+        let room = self.room();
+        let wanted = if self.may_grow_by(room.saturating_sub(promised)) { room } else { promised };
+        let scale = self.rcv.scale;
+        // A field can only tell multiples of the scale. Rounding up keeps the edge the peer knows; where there
+        // is no room for that, rounding down shows it a little less than we still take (RFC 7323 §2.4).
+        let rounded = scale.round_up(wanted);
+        let field = if rounded <= room { scale.field(rounded) } else { scale.field(wanted) };
+        Offer { field, octets: scale.octets(field).max(promised) }
+    }
+
+    /// The offer on a SYN, which is never scaled (RFC 7323 §2.2).
+    pub(in crate::tcp) fn syn_window_offer(&self) -> Offer {
+        let octets = self.rcv.wnd.min(0xffff);
+        Offer { field: WindowScale::ZERO.field(octets), octets }
+    }
+
+    fn may_grow_by(&self, octets: u32) -> bool {
+        octets > 0 && octets >= u32::from(self.rcv.mss).min(self.options.receive_buffer / 2)
+    }
+
+    /// Whether the program has read so much that the peer should hear of it though nothing else is to be said:
+    /// the window could at least double, having fallen to half the buffer or less.
+    pub(in crate::tcp) fn window_update_due(&self) -> bool {
+        if self.is.contains(Is::PEER_CLOSED) || !self.state().may_receive() {
+            return false;
+        }
+        let offer = self.window_offer();
+        offer.octets > self.rcv.wnd
+            && offer.octets >= self.rcv.wnd.saturating_mul(2)
+            && self.may_grow_by(offer.octets - self.rcv.wnd)
+    }
+}

@@ -1,0 +1,98 @@
+//! The receive sequence space (RFC 9293 §3.3.1).
+//!
+//! ```text
+//!              1          2          3
+//!          ----------|----------|----------
+//!                 RCV.NXT    RCV.NXT
+//!                           +RCV.WND
+//!
+//! 1 - old sequence numbers that have been acknowledged
+//! 2 - sequence numbers allowed for new reception
+//! 3 - future sequence numbers that are not yet allowed
+//! ```
+//!
+//! *RFC 9293 Figure 4.*
+
+use super::seq::{Seq, WindowScale};
+
+/// The receive variables of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Recv {
+    /// RCV.NXT: next sequence number expected.
+    pub nxt: Seq,
+    /// RCV.WND: what we have promised to take from RCV.NXT on, octets. It shrinks as data fills it and grows
+    /// when a segment that offers more leaves.
+    pub wnd: u32,
+    /// RCV.UP: the octet after urgent data; at or before what has been read when there is none.
+    pub up: Seq,
+    /// IRS: the peer's initial sequence number.
+    pub irs: Seq,
+    /// Last.ACK.sent (RFC 7323 §4.3).
+    pub last_ack_sent: Seq,
+    /// Where the peer's FIN lies when it came before the data in front of it.
+    pub fin: Option<Seq>,
+    /// How our window fields are scaled.
+    pub scale: WindowScale,
+    /// RMSS: the largest segment the peer has sent, octets of text. Two of these are worth an ACK.
+    pub mss: u16,
+}
+
+impl Recv {
+    /// After the peer's SYN with this sequence number.
+    pub const fn new(irs: Seq, wnd: u32, mss: u16) -> Self {
+        let nxt = irs.add(1);
+        Self { nxt, wnd, up: nxt, irs, last_ack_sent: nxt, fin: None, scale: WindowScale::ZERO, mss }
+    }
+
+    /// The right edge of what we have promised.
+    pub const fn edge(&self) -> Seq {
+        self.nxt.add(self.wnd)
+    }
+
+    /// The acceptability test: RFC 9293 §3.10.7.4, Table 6. Its last row asks for the first or the last octet
+    /// to lie in the window; a segment that begins before the window and ends behind it holds octets we want
+    /// too, and is taken.
+    pub const fn acceptable(&self, seq: Seq, len: u32) -> bool {
+        match (len, self.wnd) {
+            (0, 0) => seq.get() == self.nxt.get(),
+            (0, _) => self.in_window(seq),
+            (_, 0) => false,
+            (_, _) => self.in_window(seq) || self.nxt.since(seq) < len,
+        }
+    }
+
+    /// RCV.NXT =< `seq` < RCV.NXT + RCV.WND.
+    pub const fn in_window(&self, seq: Seq) -> bool {
+        seq.since(self.nxt) < self.wnd
+    }
+
+    /// Takes `n` sequence numbers that arrived in order.
+    pub const fn advance(&mut self, n: u32) {
+        self.nxt = self.nxt.add(n);
+        self.wnd = self.wnd.saturating_sub(n);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acceptability_is_table_6() {
+        for base in [100, u32::MAX - 5, 0x8000_0000 - 5] {
+            let at = |n: i32| Seq::new(base).add(n as u32);
+            let mut rcv = Recv::new(at(-1), 0, 536);
+            assert!(rcv.acceptable(at(0), 0));
+            assert!(!rcv.acceptable(at(1), 0) && !rcv.acceptable(at(-1), 0));
+            assert!(!rcv.acceptable(at(0), 1));
+            rcv.wnd = 10;
+            assert!(rcv.acceptable(at(0), 0) && rcv.acceptable(at(9), 0));
+            assert!(!rcv.acceptable(at(-1), 0) && !rcv.acceptable(at(10), 0));
+            assert!(rcv.acceptable(at(-1), 2), "its last octet is RCV.NXT");
+            assert!(!rcv.acceptable(at(-2), 2));
+            assert!(rcv.acceptable(at(-1), 100), "covers the window");
+            assert!(rcv.acceptable(at(9), 100));
+            assert!(!rcv.acceptable(at(10), 1));
+        }
+    }
+}

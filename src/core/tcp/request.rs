@@ -1,0 +1,287 @@
+//! An embryonic connection: SYN-RECEIVED from a passive open, in 64 octets (RFC 9293 §3.10.7.2 and .4).
+
+use core::net::IpAddr;
+
+use super::context::{Context, ControlSegment};
+use super::input::{closed, syn_sent::default_mss};
+use super::segment::Segment;
+use super::seq::{Seq, WindowScale};
+use super::state::{Event, State};
+use super::rcv::Recv;
+use super::tcb::{Is, Tcb};
+use super::timestamps::Timestamps;
+use crate::addr::Quad;
+use crate::sockopt::SocketOptions;
+use crate::time::Duration;
+use crate::trace::{AckReason, Reason, RstReason, Variables, Verdict};
+use crate::wire::flags::Flags;
+use crate::wire::options::Options;
+
+bitflags::bitflags! {
+    /// What both SYNs agree on.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    struct Agreed: u8 {
+        const SCALE = 1 << 0;
+        const SACK = 1 << 1;
+        const TIMESTAMPS = 1 << 2;
+    }
+}
+
+/// A connection request that waits for the ACK of our SYN.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The two ends.
+    pub quad: Quad,
+    /// The slot of the listener it came to.
+    pub listener: u32,
+    irs: Seq,
+    iss: Seq,
+    ts_recent: u32,
+    /// When the SYN,ACK was first sent, microseconds of the stack's time, low 32 bits.
+    sent: u32,
+    /// Our receive window as told on the SYN,ACK.
+    rcv_wnd: u16,
+    snd_mss: u16,
+    /// The peer's and our window scale, four bits each.
+    scales: u8,
+    agreed: Agreed,
+    retransmits: u8,
+}
+
+/// What a segment did to a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The request stays.
+    Stay(Verdict),
+    /// The handshake is complete: a connection is to be made of it, and shown the segment.
+    Establish,
+    /// The request is over: back to LISTEN.
+    Over(Verdict),
+}
+
+impl Request {
+    /// From an acceptable SYN (§3.10.7.2, third). `mss` is what the path carries; `iss_after` asks for an
+    /// initial sequence number beyond that of an earlier connection (RFC 6191, MAY-2).
+    pub fn new(
+        quad: Quad,
+        listener: u32,
+        options: &SocketOptions,
+        mss: u16,
+        iss_after: Option<Seq>,
+        seg: &Segment<'_>,
+        cx: &mut Context<'_>,
+    ) -> Self {
+        cx.counters.tcp_passive_opens += 1;
+        let iss = cx.keys.isn(&quad, cx.now);
+        let iss = match iss_after {
+            // Beyond all the old one sent and could have had in flight.
+            Some(last) if !iss.after(last) => last.add(0x1_0002),
+            _ => iss,
+        };
+        let mut agreed = Agreed::empty();
+        agreed.set(Agreed::SCALE, cx.config.window_scaling && seg.options.window_scale.is_some());
+        agreed.set(Agreed::SACK, cx.config.sack && seg.options.sack_permitted);
+        agreed.set(Agreed::TIMESTAMPS, cx.config.timestamps && seg.timestamps().is_some());
+        let ours = WindowScale::for_window(options.receive_buffer).shift();
+        let theirs = WindowScale::new(seg.options.window_scale.unwrap_or(0)).shift();
+        let peer_mss = seg.options.mss.map_or(default_mss(quad.remote.address), |mss| mss.max(64));
+        Self {
+            quad,
+            listener,
+            irs: seg.seq,
+            iss,
+            ts_recent: seg.timestamps().map_or(0, |ts| ts.value),
+            sent: cx.now.as_micros() as u32,
+            rcv_wnd: options.receive_buffer.min(0xffff) as u16,
+            snd_mss: peer_mss.min(mss),
+            scales: theirs << 4 | ours,
+            agreed,
+            retransmits: 0,
+        }
+    }
+
+    const fn our_scale(&self) -> WindowScale {
+        WindowScale::new(self.scales & 15)
+    }
+
+    const fn their_scale(&self) -> WindowScale {
+        WindowScale::new(self.scales >> 4)
+    }
+
+    fn timestamps(&self, cx: &Context<'_>) -> Timestamps {
+        let mut ts = Timestamps::new(cx.keys.timestamp_offset(&self.quad));
+        if self.agreed.contains(Agreed::TIMESTAMPS) {
+            ts.enable(self.ts_recent, cx.now);
+        }
+        ts
+    }
+
+    fn variables(&self, cx: &Context<'_>) -> Variables {
+        Variables {
+            iss: self.iss,
+            una: self.iss,
+            snd_nxt: self.iss.add(1),
+            irs: self.irs,
+            rcv_nxt: self.irs.add(1),
+            rcv_wnd: u32::from(self.rcv_wnd),
+            ssthresh: u32::MAX,
+            rto: self.wait(cx),
+            in_flight: 1,
+            ..Variables::default()
+        }
+    }
+
+    fn segment(&self, seq: Seq, flags: Flags, reason: Reason, cx: &Context<'_>) -> ControlSegment {
+        ControlSegment {
+            seq,
+            ack: self.irs.add(1),
+            flags,
+            window: self.rcv_wnd,
+            variables: Some(self.variables(cx)),
+            ..ControlSegment::new(self.quad, State::SynReceived, reason)
+        }
+    }
+
+    /// `<SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>`. `our_mss` is the MSS to tell the peer.
+    pub fn send_syn_ack(&self, reason: Reason, our_mss: u16, socket: &SocketOptions, cx: &mut Context<'_>) {
+        if matches!(reason, Reason::SynTimeout) {
+            cx.counters.tcp_retrans_segs += 1;
+        } else {
+            cx.counters.tcp_out_segs += 1;
+        }
+        let mut segment = self.segment(self.iss, Flags::SYN | Flags::ACK, reason, cx);
+        let scaled = self.agreed.contains(Agreed::SCALE);
+        let timestamps = self.timestamps(cx);
+        segment.options = Options {
+            mss: Some(our_mss),
+            window_scale: scaled.then(|| self.our_scale().shift()),
+            sack_permitted: self.agreed.contains(Agreed::SACK),
+            timestamps: timestamps.enabled().then(|| timestamps.option(cx.now)),
+            ..Options::default()
+        };
+        segment.hop_limit = socket.hop_limit;
+        segment.traffic_class = socket.traffic_class;
+        cx.send(segment);
+    }
+
+    fn send_ack(&self, reason: AckReason, cx: &mut Context<'_>) {
+        cx.counters.tcp_out_segs += 1;
+        let mut segment = self.segment(self.iss.add(1), Flags::ACK, Reason::Ack(reason), cx);
+        let timestamps = self.timestamps(cx);
+        segment.options.timestamps = timestamps.enabled().then(|| timestamps.option(cx.now));
+        cx.send(segment);
+    }
+
+    /// How long to wait for the ACK before the SYN,ACK is sent again.
+    pub fn wait(&self, cx: &Context<'_>) -> Duration {
+        cx.config.initial_rto.saturating_mul(1 << self.retransmits.min(16)).min(cx.config.max_rto)
+    }
+
+    /// The wait is over. Says whether the SYN,ACK is to be sent again; if not, the request is over.
+    #[must_use]
+    pub const fn timed_out(&mut self, cx: &Context<'_>) -> bool {
+        if self.retransmits >= cx.config.syn_ack_retries {
+            return false;
+        }
+        self.retransmits += 1;
+        true
+    }
+
+    /// §3.10.7.4 for SYN-RECEIVED. `our_mss` is the MSS to tell the peer again.
+    pub fn on_segment(
+        &self,
+        seg: &Segment<'_>,
+        our_mss: u16,
+        socket: &SocketOptions,
+        cx: &mut Context<'_>,
+    ) -> Outcome {
+        let timestamps = self.timestamps(cx);
+        if let (true, false, Some(ts)) = (timestamps.enabled(), seg.rst(), seg.timestamps())
+            && timestamps.is_old(ts.value, cx.now)
+        {
+            cx.counters.tcp_paws_drops += 1;
+            self.send_ack(AckReason::Paws, cx);
+            return Outcome::Stay(Verdict::Paws);
+        }
+        let rcv = Recv::new(self.irs, u32::from(self.rcv_wnd), 0);
+        if !rcv.acceptable(seg.seq, seg.len()) {
+            if seg.rst() {
+                return Outcome::Stay(Verdict::ResetIgnored);
+            }
+            cx.counters.tcp_not_acceptable += 1;
+            // The SYN again: our SYN,ACK was lost, so that is the acknowledgment to send.
+            if seg.syn() && !seg.has_ack() && seg.seq == self.irs {
+                self.send_syn_ack(Reason::SynAck, our_mss, socket, cx);
+                return Outcome::Stay(Verdict::Duplicate);
+            }
+            self.send_ack(AckReason::NotAcceptable, cx);
+            return Outcome::Stay(Verdict::NotAcceptable);
+        }
+        if seg.rst() {
+            if seg.seq == rcv.nxt {
+                cx.counters.tcp_attempt_fails += 1;
+                return Outcome::Over(Verdict::Reset);
+            }
+            cx.counters.tcp_challenge_acks += 1;
+            self.send_ack(AckReason::Challenge, cx);
+            return Outcome::Stay(Verdict::ResetChallenged);
+        }
+        if seg.syn() {
+            cx.counters.tcp_syn_challenge += 1;
+            self.send_ack(AckReason::Challenge, cx);
+            return Outcome::Stay(Verdict::SynChallenged);
+        }
+        if !seg.has_ack() {
+            cx.counters.tcp_no_acks += 1;
+            return Outcome::Stay(Verdict::NoAck);
+        }
+        if seg.ack != self.iss.add(1) {
+            cx.counters.tcp_bad_acks += 1;
+            closed::refuse(self.quad, State::SynReceived, seg, RstReason::BadAck, cx);
+            return Outcome::Stay(Verdict::AckTooHigh);
+        }
+        Outcome::Establish
+    }
+
+    /// The connection this request has become, still in SYN-RECEIVED: the segment that completes the handshake
+    /// is to be shown to it next.
+    pub fn establish(&self, options: SocketOptions, cx: &mut Context<'_>) -> Tcb {
+        let mut tcb = Tcb::new(self.quad, State::Listen, self.iss, options, self.snd_mss, cx);
+        tcb.transition(Event::Syn, cx);
+        tcb.rcv = Recv::new(self.irs, u32::from(self.rcv_wnd), self.snd_mss);
+        tcb.is.insert(Is::PASSIVE);
+        tcb.is.set(Is::SACK, self.agreed.contains(Agreed::SACK));
+        if self.agreed.contains(Agreed::SCALE) {
+            tcb.is.insert(Is::SCALED);
+            tcb.snd.scale = self.their_scale();
+            tcb.rcv.scale = self.our_scale();
+        }
+        tcb.timestamps = self.timestamps(cx);
+        let smss = tcb.smss();
+        tcb.congestion.set_mss(smss);
+        tcb.rcv.mss = smss as u16;
+        tcb.snd.nxt = self.iss.add(1);
+        tcb.snd.up = tcb.snd.nxt;
+        if self.retransmits == 0 {
+            // Karn: only a SYN,ACK sent once can be timed.
+            let ago = (cx.now.as_micros() as u32).wrapping_sub(self.sent);
+            tcb.timed = Some((tcb.snd.nxt, cx.now - Duration::from_micros(u64::from(ago))));
+        } else {
+            tcb.is.insert(Is::SYN_TIMED_OUT);
+        }
+        tcb
+    }
+}
+
+/// The MSS to tell a peer: what the device's MTU leaves for text and options (RFC 9293 §3.7.1, RFC 6691), or
+/// what the program limits it to.
+pub fn mss_to_offer(local: IpAddr, mtu: u16, options: &SocketOptions) -> u16 {
+    let headers = if local.is_ipv4() { 40 } else { 60 };
+    let mss = mtu.saturating_sub(headers).max(1);
+    match options.max_segment {
+        0 => mss,
+        limit => mss.min(limit),
+    }
+}
+
+const _: () = assert!(size_of::<Request>() <= 64);

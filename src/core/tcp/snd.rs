@@ -1,0 +1,92 @@
+//! The send sequence space (RFC 9293 §3.3.1).
+//!
+//! ```text
+//!            1         2          3          4
+//!       ----------|----------|----------|----------
+//!              SND.UNA    SND.NXT    SND.UNA
+//!                                   +SND.WND
+//!
+//! 1 - old sequence numbers that have been acknowledged
+//! 2 - sequence numbers of unacknowledged data
+//! 3 - sequence numbers allowed for new data transmission
+//! 4 - future sequence numbers that are not yet allowed
+//! ```
+//!
+//! *RFC 9293 Figure 3.* SND.NXT never goes back here: what has to be sent again is the business of
+//! [`recovery`](super::recovery).
+
+use super::seq::{Seq, WindowScale};
+
+/// The send variables of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Send {
+    /// SND.UNA: oldest unacknowledged sequence number.
+    pub una: Seq,
+    /// SND.NXT: next sequence number to be sent.
+    pub nxt: Seq,
+    /// SND.WND: the window the peer offers from SND.UNA on, octets.
+    pub wnd: u32,
+    /// SND.UP: the octet after urgent data; at or before SND.UNA when there is none.
+    pub up: Seq,
+    /// SND.WL1: sequence number of the segment that gave SND.WND.
+    pub wl1: Seq,
+    /// SND.WL2: acknowledgment number of the segment that gave SND.WND.
+    pub wl2: Seq,
+    /// ISS: our initial sequence number.
+    pub iss: Seq,
+    /// MAX.SND.WND: the largest window the peer ever offered (RFC 5961 §5.2), octets.
+    pub max_wnd: u32,
+    /// How the peer's window fields are scaled.
+    pub scale: WindowScale,
+    /// The largest segment the peer takes and the path carries, options included (RFC 9293 §3.7.1), octets.
+    pub mss: u16,
+}
+
+impl Send {
+    /// Before the SYN is sent.
+    pub const fn new(iss: Seq, mss: u16) -> Self {
+        Self {
+            una: iss,
+            nxt: iss,
+            wnd: 0,
+            up: iss,
+            wl1: iss,
+            wl2: iss,
+            iss,
+            max_wnd: 0,
+            scale: WindowScale::ZERO,
+            mss,
+        }
+    }
+
+    /// The right edge of the peer's window.
+    pub const fn edge(&self) -> Seq {
+        self.una.add(self.wnd)
+    }
+
+    /// The usable window: SND.UNA + SND.WND - SND.NXT, 0 when the peer has shrunk it below what is sent.
+    pub const fn usable(&self) -> u32 {
+        self.edge().saturating_since(self.nxt)
+    }
+
+    /// Sequence numbers sent and not acknowledged.
+    pub const fn outstanding(&self) -> u32 {
+        self.nxt.since(self.una)
+    }
+
+    /// Takes a window from a segment (§3.10.7.4, fifth), if it is not older than the one we have.
+    /// `octets` is the window after scaling. Says whether it was taken.
+    pub const fn update_window(&mut self, seq: Seq, ack: Seq, octets: u32) -> bool {
+        let fresh = self.wl1.before(seq)
+            || (self.wl1.get() == seq.get() && self.wl2.at_or_before(ack));
+        if fresh {
+            self.wnd = octets;
+            self.wl1 = seq;
+            self.wl2 = ack;
+            if octets > self.max_wnd {
+                self.max_wnd = octets;
+            }
+        }
+        fresh
+    }
+}

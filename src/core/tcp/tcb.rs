@@ -1,0 +1,349 @@
+//! The transmission control block: the record of a connection (RFC 9293 §3.3.1), and the one writer of its
+//! state.
+
+use super::buffer::reassembly::Reassembly;
+use super::buffer::receive::ReceiveBuffer;
+use super::buffer::send::SendBuffer;
+use super::congestion::Congestion;
+use super::context::{Context, ControlSegment};
+use super::output::ack::Acks;
+use super::rcv::Recv;
+use super::recovery::Recovery;
+use super::rtt::RttEstimator;
+use super::seq::{Seq, WindowScale};
+use super::snd::Send;
+use super::state::{Event, State};
+use super::timers::{Timer, TimerTable};
+use super::timestamps::Timestamps;
+use crate::addr::Quad;
+use crate::error::Error;
+use crate::sockopt::SocketOptions;
+use crate::time::{Duration, Instant};
+use crate::trace::{Reason, RstReason, Variables};
+
+
+/// The record of one connection.
+#[derive(Debug)]
+pub struct Tcb {
+    /// The two ends.
+    pub quad: Quad,
+    state: State,
+    /// The send variables.
+    pub snd: Send,
+    /// The receive variables.
+    pub rcv: Recv,
+    /// The timestamps option.
+    pub timestamps: Timestamps,
+    /// The round trip estimator.
+    pub rtt: RttEstimator,
+    /// The segment being timed: the ACK that ends the measurement, and when it was sent.
+    pub timed: Option<(Seq, Instant)>,
+    /// How much may be in flight.
+    pub congestion: Congestion,
+    /// What is to be sent again.
+    pub recovery: Recovery,
+    /// The timers.
+    pub timers: TimerTable,
+    /// What the program has written and the peer has not acknowledged.
+    pub send_buffer: SendBuffer,
+    /// What has arrived in order and the program has not read.
+    pub receive_buffer: ReceiveBuffer,
+    /// What has arrived out of order.
+    pub reassembly: Reassembly,
+    /// What acknowledgments are owed.
+    pub acks: Acks,
+    /// What the program asked for.
+    pub options: SocketOptions,
+    /// When SND.UNA last moved, or data began to be outstanding, or the peer last answered a probe: what
+    /// R2 and the user timeout count from.
+    pub progress: Instant,
+    /// When the peer was last heard: what keep-alive counts from.
+    pub heard: Instant,
+    /// When data was last sent: what the restart after idle counts from.
+    pub sent: Instant,
+    /// Why the connection ended, until the program has been told.
+    pub error: Option<Error>,
+    /// The next segment that must leave although no rule of sending asks for it.
+    pub probe: Option<Reason>,
+    /// Keep-alive probes sent in a row without an answer.
+    pub keepalives: u8,
+    /// Window probes sent in a row.
+    pub window_probes: u8,
+    /// Properties that are either so or not.
+    pub is: Is,
+}
+
+bitflags::bitflags! {
+    /// What is so of a connection.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct Is: u16 {
+        /// The program has closed its sending side: a FIN follows the data.
+        const FIN_QUEUED = 1 << 0;
+        /// The peer has acknowledged our FIN.
+        const FIN_ACKED = 1 << 1;
+        /// The program has shut down its receiving side.
+        const SHUT_READ = 1 << 2;
+        /// No program holds it any more.
+        const ORPHAN = 1 << 3;
+        /// Both sides sent SACK-permitted.
+        const SACK = 1 << 4;
+        /// It began with a passive open.
+        const PASSIVE = 1 << 5;
+        /// The peer's window fields are scaled, and so are ours.
+        const SCALED = 1 << 6;
+        /// The override timer ran out: what there is leaves, silly or not (§3.8.6.2.1).
+        const OVERRIDE = 1 << 7;
+        /// RCV.UP points at urgent data that has not been read.
+        const URGENT = 1 << 8;
+        /// The handshake took a retransmission of the SYN (RFC 6298 §5.7).
+        const SYN_TIMED_OUT = 1 << 9;
+        /// The peer's FIN has been taken, in order.
+        const PEER_CLOSED = 1 << 10;
+    }
+}
+
+impl Tcb {
+    /// A connection about to be opened actively: SYN-SENT, with the SYN not sent yet (§3.10.1).
+    /// `mss` is the largest segment the path carries, options included.
+    pub fn connect(quad: Quad, options: SocketOptions, mss: u16, cx: &mut Context<'_>) -> Self {
+        let iss = cx.keys.isn(&quad, cx.now);
+        let mut tcb = Self::new(quad, State::Closed, iss, options, mss, cx);
+        cx.counters.tcp_active_opens += 1;
+        tcb.rcv.scale = tcb.scale_to_offer(cx);
+        tcb.transition(Event::ActiveOpen, cx);
+        tcb
+    }
+
+    pub(super) fn new(
+        quad: Quad,
+        state: State,
+        iss: Seq,
+        options: SocketOptions,
+        mss: u16,
+        cx: &Context<'_>,
+    ) -> Self {
+        let now = cx.now;
+        let initial_window = options.receive_buffer.min(0xffff);
+        Self {
+            quad,
+            state,
+            snd: Send::new(iss, mss),
+            rcv: Recv::new(Seq::new(0).sub(1), initial_window, 536),
+            timestamps: Timestamps::new(cx.keys.timestamp_offset(&quad)),
+            rtt: RttEstimator::new(cx.config.initial_rto),
+            timed: None,
+            congestion: Congestion::new(u32::from(mss), cx.config.initial_window),
+            recovery: Recovery::new(iss),
+            timers: TimerTable::new(),
+            send_buffer: SendBuffer::new(),
+            receive_buffer: ReceiveBuffer::new(),
+            reassembly: Reassembly::new(),
+            acks: Acks::new(cx.config.quick_acks),
+            options,
+            progress: now,
+            heard: now,
+            sent: now,
+            error: None,
+            probe: None,
+            keepalives: 0,
+            window_probes: 0,
+            is: Is::empty(),
+        }
+    }
+
+    /// The window scale we offer on a SYN.
+    pub(super) fn scale_to_offer(&self, cx: &Context<'_>) -> WindowScale {
+        if cx.config.window_scaling {
+            WindowScale::for_window(self.options.receive_buffer)
+        } else {
+            WindowScale::ZERO
+        }
+    }
+
+    /// Its state.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Moves along an arrow of Figure 5. There is no other way to change the state.
+    ///
+    /// An event that has no arrow from here is a mistake of ours, not of the peer's: it panics in debug
+    /// builds and changes nothing in others.
+    pub fn transition(&mut self, event: Event, cx: &mut Context<'_>) {
+        let Some(to) = self.state.on(event) else {
+            debug_assert!(false, "no arrow from {} on {event}", self.state);
+            return;
+        };
+        let counted = |s: State| matches!(s, State::Established | State::CloseWait);
+        match (counted(self.state), counted(to)) {
+            (false, true) => cx.counters.tcp_curr_estab += 1,
+            (true, false) => cx.counters.tcp_curr_estab = cx.counters.tcp_curr_estab.saturating_sub(1),
+            _ => {}
+        }
+        if to == State::Closed {
+            match self.state {
+                State::SynSent | State::SynReceived => cx.counters.tcp_attempt_fails += 1,
+                State::Established | State::CloseWait => cx.counters.tcp_estab_resets += 1,
+                _ => {}
+            }
+            self.timers.cancel_all();
+        }
+        self.state = to;
+    }
+
+    /// Ends the connection without a word to the peer, for a reason the program will be told.
+    pub fn fail(&mut self, error: Error, event: Event, cx: &mut Context<'_>) {
+        self.error = Some(error);
+        self.transition(event, cx);
+        self.send_buffer.clear();
+        self.reassembly.clear();
+        self.probe = None;
+        if self.is.contains(Is::ORPHAN) {
+            self.receive_buffer.clear();
+        }
+    }
+
+    /// Ends the connection with a reset to the peer (§3.10.5 and where else a reset is due).
+    pub fn reset(&mut self, error: Error, event: Event, reason: RstReason, cx: &mut Context<'_>) {
+        if self.state.is_synchronized() || self.state == State::SynReceived {
+            let segment = self.reset_segment(reason, cx);
+            cx.send(segment);
+        }
+        self.fail(error, event, cx);
+    }
+
+    /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>`.
+    fn reset_segment(&self, reason: RstReason, cx: &Context<'_>) -> ControlSegment {
+        let mut segment =
+            ControlSegment::reset_ack(self.quad, self.state, self.snd.nxt, self.rcv.nxt, reason);
+        if self.timestamps.enabled() {
+            segment.options.timestamps = Some(self.timestamps.option(cx.now));
+        }
+        segment.variables = Some(self.variables());
+        segment.hop_limit = self.options.hop_limit;
+        segment.traffic_class = self.options.traffic_class;
+        segment
+    }
+
+    /// The sequence number of the first octet in the send buffer.
+    pub const fn data_start(&self) -> Seq {
+        if self.syn_unacked() { self.snd.iss.add(1) } else { self.snd.una }
+    }
+
+    /// The sequence number after the last octet in the send buffer: that of our FIN.
+    pub fn data_end(&self) -> Seq {
+        self.data_start().add(self.send_buffer.len() as u32)
+    }
+
+    /// Our SYN is not acknowledged yet.
+    pub const fn syn_unacked(&self) -> bool {
+        matches!(self.state, State::SynSent | State::SynReceived)
+    }
+
+    /// A FIN is due or on its way, and not acknowledged.
+    pub const fn fin_due(&self) -> bool {
+        self.is.contains(Is::FIN_QUEUED) && !self.is.contains(Is::FIN_ACKED)
+    }
+
+    /// Our FIN has been sent and is not acknowledged.
+    pub fn fin_outstanding(&self) -> bool {
+        self.fin_due() && self.snd.nxt.after(self.data_end())
+    }
+
+    /// There is data or a FIN that has never been sent.
+    pub fn has_unsent(&self) -> bool {
+        let end = self.data_end();
+        self.snd.nxt.before(end) || (self.fin_due() && self.snd.nxt == end)
+    }
+
+    /// Octets in flight.
+    pub fn in_flight(&self) -> u32 {
+        self.recovery.in_flight(&self.snd)
+    }
+
+    /// The largest text that fits a segment beside `options_len` octets of options: Eff.snd.MSS (§3.7.1).
+    pub const fn effective_mss(&self, options_len: usize) -> u32 {
+        let mss = (self.snd.mss as u32).saturating_sub(options_len as u32);
+        if mss == 0 { 1 } else { mss }
+    }
+
+    /// Eff.snd.MSS with the options that every segment carries: SMSS.
+    pub const fn smss(&self) -> u32 {
+        self.effective_mss(if self.timestamps.enabled() { 12 } else { 0 })
+    }
+
+    /// How long data may stay unacknowledged: the user's limit, or R2 (§3.8.3).
+    pub fn give_up_after(&self, cx: &Context<'_>) -> Duration {
+        self.options.user_timeout.unwrap_or(cx.config.r2)
+    }
+
+    /// The variables as they stand.
+    pub fn variables(&self) -> Variables {
+        Variables {
+            iss: self.snd.iss,
+            una: self.snd.una,
+            snd_nxt: self.snd.nxt,
+            snd_wnd: self.snd.wnd,
+            irs: self.rcv.irs,
+            rcv_nxt: self.rcv.nxt,
+            rcv_wnd: self.rcv.wnd,
+            cwnd: self.congestion.cwnd(),
+            ssthresh: self.congestion.ssthresh(),
+            srtt: self.rtt.srtt(),
+            rto: self.rtt.rto(),
+            in_flight: self.in_flight(),
+        }
+    }
+
+    /// CLOSE (§3.10.4) of the sending side: a FIN follows what has been written. In SYN-SENT and CLOSED
+    /// there is nothing to end in order, and the record is deleted.
+    pub fn close_send(&mut self, cx: &mut Context<'_>) {
+        if self.is.contains(Is::FIN_QUEUED) || self.state.on(Event::Close).is_none() {
+            return;
+        }
+        if self.state == State::SynSent {
+            self.transition(Event::Close, cx);
+            self.send_buffer.clear();
+            return;
+        }
+        self.is.insert(Is::FIN_QUEUED);
+        self.transition(Event::Close, cx);
+    }
+
+    /// No program holds the connection any more. It lives on to deliver what was written, but a FIN-WAIT-2
+    /// that nobody reads must end (sysctl `tcp_fin_timeout`).
+    pub fn orphan(&mut self, cx: &mut Context<'_>) {
+        self.is.insert(Is::ORPHAN | Is::SHUT_READ);
+        self.receive_buffer.clear();
+        if self.state == State::FinWait2 {
+            self.timers.arm(Timer::FinWait2, cx.now + cx.config.fin_wait_2_timeout);
+        }
+    }
+
+    /// The path now carries segments of `mss` octets, options included. Lowered, what is outstanding is sent
+    /// again in smaller pieces (RFC 1191 §6.5).
+    pub fn path_mss(&mut self, mss: u16, now: Instant) {
+        if mss >= self.snd.mss {
+            return;
+        }
+        self.snd.mss = mss;
+        let smss = self.smss();
+        let in_flight = self.in_flight();
+        self.congestion.on_event(super::congestion::CongestionEvent::MssChanged(smss), in_flight, now);
+        if self.state.is_synchronized() {
+            self.recovery.on_path_mtu(&self.snd);
+            self.timed = None;
+        }
+    }
+
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_budget() {
+        assert!(size_of::<Tcb>() <= 640, "Tcb is {} octets", size_of::<Tcb>());
+    }
+}

@@ -1,0 +1,151 @@
+//! What happens when a timer runs out.
+
+use super::congestion::CongestionEvent;
+use super::context::Context;
+use super::state::{Event, State};
+use super::tcb::{Is, Tcb};
+use super::timers::Timer;
+use crate::error::Error;
+use crate::time::Duration;
+use crate::trace::Reason;
+
+/// How long a silly window or a cork holds data back: between the 0.1 and 1.0 seconds of RFC 9293
+/// §3.8.6.2.1, and what Linux documents for `TCP_CORK`.
+const OVERRIDE_TIMEOUT: Duration = Duration::from_millis(200);
+
+impl Tcb {
+    /// Runs every timer that is due.
+    pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        while let Some(timer) = self.timers.expired(cx.now) {
+            match timer {
+                Timer::Rto => self.retransmission_timeout(cx),
+                Timer::Persist => self.persist_timeout(cx),
+                Timer::DelayedAck => self.delayed_ack_due(cx),
+                Timer::KeepAlive => self.keepalive_timeout(cx),
+                Timer::FinWait2 => self.transition(Event::TimedOut, cx),
+            }
+        }
+    }
+
+    /// RFC 6298 §5.4 to 5.6, with the limits of RFC 9293 §3.8.3.
+    fn retransmission_timeout(&mut self, cx: &mut Context<'_>) {
+        let waited = cx.now.saturating_since(self.progress);
+        let give_up = if self.syn_unacked() {
+            self.recovery.timeouts() >= self.syn_limit(cx)
+                || self.options.user_timeout.is_some_and(|limit| waited >= limit)
+        } else {
+            waited >= self.give_up_after(cx)
+        };
+        if give_up {
+            cx.counters.tcp_abort_on_timeout += 1;
+            let error = self.error.unwrap_or(Error::TimedOut);
+            self.fail(error, Event::TimedOut, cx);
+            return;
+        }
+        cx.counters.tcp_timeouts += 1;
+        let in_flight = self.in_flight();
+        let first = self.recovery.on_timeout(&self.snd);
+        if self.syn_unacked() {
+            self.recovery.request(Reason::SynTimeout);
+        } else {
+            self.congestion.on_event(CongestionEvent::Timeout { first }, in_flight, cx.now);
+        }
+        self.timed = None;
+        self.rtt.back_off();
+        self.arm_retransmission(cx);
+    }
+
+    fn syn_limit(&self, cx: &Context<'_>) -> u8 {
+        if self.state() == State::SynSent { cx.config.syn_retries } else { cx.config.syn_ack_retries }
+    }
+
+    /// RFC 9293 §3.8.6.1: the window is closed and there is something to send. Or it is open by too little,
+    /// or corked, and the wait ends.
+    fn persist_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.snd.wnd > 0 {
+            self.is.insert(Is::OVERRIDE);
+            return;
+        }
+        if cx.now.saturating_since(self.progress) >= self.give_up_after(cx) {
+            cx.counters.tcp_abort_on_timeout += 1;
+            let error = self.error.unwrap_or(Error::TimedOut);
+            self.fail(error, Event::TimedOut, cx);
+            return;
+        }
+        self.window_probes = self.window_probes.saturating_add(1);
+        self.probe = Some(Reason::WindowProbe);
+        self.arm_retransmission(cx);
+    }
+
+    /// Arms what watches over outstanding and unsent data: the retransmission timer, or in its place the
+    /// probing of a closed window.
+    pub(super) fn arm_retransmission(&mut self, cx: &Context<'_>) {
+        if self.state() == State::Closed {
+            return;
+        }
+        let outstanding = self.snd.una != self.snd.nxt;
+        let limit = self.options.user_timeout.map(|limit| self.progress + limit);
+        let capped = |deadline| limit.map_or(deadline, |l| l.min(deadline)).max(cx.now);
+        if self.snd.wnd == 0 && !self.syn_unacked() && (outstanding || self.has_unsent()) {
+            self.timers.cancel(Timer::Rto);
+            if self.window_probes == 0 && !self.timers.is_armed(Timer::Persist) {
+                self.progress = cx.now;
+            }
+            let wait = self.persist_interval(cx);
+            self.timers.arm_if_idle(Timer::Persist, capped(cx.now + wait));
+        } else if outstanding {
+            self.timers.cancel(Timer::Persist);
+            self.timers.arm_if_idle(Timer::Rto, capped(cx.now + self.rtt.rto()));
+        } else {
+            self.timers.cancel(Timer::Rto);
+            if !self.has_unsent() {
+                self.timers.cancel(Timer::Persist);
+            } else if self.state().is_synchronized() {
+                // Unsent although nothing is in flight: a silly window or a cork.
+                self.timers.arm_if_idle(Timer::Persist, cx.now + OVERRIDE_TIMEOUT);
+            }
+        }
+    }
+
+    /// The first probe after one RTO, then at exponentially growing intervals (SHLD-29, SHLD-30).
+    fn persist_interval(&self, cx: &Context<'_>) -> Duration {
+        let factor = 1u32 << self.window_probes.min(16);
+        self.rtt.rto().saturating_mul(factor).min(cx.config.max_rto)
+    }
+
+    /// RFC 9293 §3.8.4. One unanswered probe proves nothing (MUST-29 in spirit): only a row of them does.
+    fn keepalive_timeout(&mut self, cx: &mut Context<'_>) {
+        if !self.options.keepalive || !self.state().is_synchronized() || self.state() == State::TimeWait {
+            return;
+        }
+        let idle = cx.now.saturating_since(self.heard);
+        // Only an idle connection is probed; what is outstanding has timers of its own.
+        if self.snd.una != self.snd.nxt || self.has_unsent() || idle < self.options.keepalive_time {
+            let next = (self.heard + self.options.keepalive_time).max(cx.now + Duration::from_secs(1));
+            self.timers.arm(Timer::KeepAlive, next);
+            return;
+        }
+        let exhausted = match self.options.user_timeout {
+            Some(limit) => self.keepalives > 0 && idle >= limit,
+            None => self.keepalives >= self.options.keepalive_probes,
+        };
+        if exhausted {
+            cx.counters.tcp_abort_on_timeout += 1;
+            self.reset(Error::TimedOut, Event::TimedOut, crate::trace::RstReason::TimedOut, cx);
+            return;
+        }
+        self.keepalives = self.keepalives.saturating_add(1);
+        self.probe = Some(Reason::KeepAlive);
+        self.timers.arm(Timer::KeepAlive, cx.now + self.options.keepalive_interval);
+    }
+
+    /// Keep-alive was switched on or off, or its times changed.
+    pub fn keepalive_changed(&mut self, cx: &Context<'_>) {
+        if self.options.keepalive && self.state().is_synchronized() && self.state() != State::TimeWait {
+            let due = (self.heard + self.options.keepalive_time).max(cx.now);
+            self.timers.arm(Timer::KeepAlive, due);
+        } else {
+            self.timers.cancel(Timer::KeepAlive);
+        }
+    }
+}

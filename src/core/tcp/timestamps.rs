@@ -1,0 +1,110 @@
+//! The timestamps option (RFC 7323 §3 to §5): TS.Recent, PAWS, and the clock we show the peer.
+
+use super::seq::Seq;
+use crate::time::{Duration, Instant};
+use crate::wire::options;
+
+/// TS.Recent means nothing after this long without news (RFC 7323 §5.5).
+const RECENT_LIFETIME: Duration = Duration::from_secs(24 * 24 * 3600);
+
+/// A connection's side of the timestamps option. Our clock ticks every millisecond from an offset that is
+/// random for each connection (RFC 7323 §5.4).
+#[derive(Clone, Copy, Debug)]
+pub struct Timestamps {
+    /// Added to the milliseconds of the stack's time.
+    offset: u32,
+    /// TS.Recent: the timestamp to echo.
+    recent: u32,
+    /// When TS.Recent was last taken, whole seconds of the stack's time.
+    recent_at: u32,
+    /// Both sides sent the option on their SYN.
+    enabled: bool,
+}
+
+impl Timestamps {
+    /// Not negotiated yet.
+    pub const fn new(offset: u32) -> Self {
+        Self { offset, recent: 0, recent_at: 0, enabled: false }
+    }
+
+    /// Negotiated: the peer's SYN carried `value`.
+    pub const fn enable(&mut self, value: u32, now: Instant) {
+        self.enabled = true;
+        self.set_recent(value, now);
+    }
+
+    /// Whether both sides use the option.
+    pub const fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// The value our clock shows.
+    pub const fn clock(&self, now: Instant) -> u32 {
+        (now.as_millis() as u32).wrapping_add(self.offset)
+    }
+
+    /// TS.Recent.
+    pub const fn recent(&self) -> u32 {
+        self.recent
+    }
+
+    /// The option for a segment leaving now.
+    pub const fn option(&self, now: Instant) -> options::Timestamps {
+        options::Timestamps { value: self.clock(now), echo: self.recent }
+    }
+
+    const fn set_recent(&mut self, value: u32, now: Instant) {
+        self.recent = value;
+        self.recent_at = (now.as_millis() / 1000) as u32;
+    }
+
+    /// PAWS, R1: whether a segment with this TSval is older than what we have seen (RFC 7323 §5.3).
+    pub const fn is_old(&self, value: u32, now: Instant) -> bool {
+        let before = (value.wrapping_sub(self.recent) as i32) < 0;
+        let age = ((now.as_millis() / 1000) as u32).wrapping_sub(self.recent_at);
+        before && (age as u64) < RECENT_LIFETIME.as_secs()
+    }
+
+    /// Takes TSval from a segment that spans the last acknowledgment we sent (RFC 7323 §4.3).
+    pub fn update(&mut self, value: u32, seq: Seq, last_ack_sent: Seq, now: Instant) {
+        if seq.at_or_before(last_ack_sent) && !self.is_old(value, now) {
+            self.set_recent(value, now);
+        }
+    }
+
+    /// The round trip that an echo of our clock shows, or `None` where the echo is none of ours.
+    pub fn round_trip(&self, echo: u32, now: Instant) -> Option<Duration> {
+        let millis = self.clock(now).wrapping_sub(echo);
+        // A plausible echo is younger than the largest time-out could make it.
+        (echo != 0 && millis < 1 << 24).then(|| Duration::from_millis(u64::from(millis.max(1))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paws_compares_around_the_circle_and_forgets_after_24_days() {
+        let mut ts = Timestamps::new(0);
+        ts.enable(5, Instant::from_secs(1));
+        let now = Instant::from_secs(2);
+        assert!(ts.is_old(4, now) && ts.is_old(u32::MAX, now));
+        assert!(!ts.is_old(5, now) && !ts.is_old(0x7fff_ffff, now));
+        assert!(!ts.is_old(4, Instant::from_secs(24 * 24 * 3600 + 2)));
+    }
+
+    #[test]
+    fn the_earliest_unacknowledged_segment_is_echoed() {
+        let now = Instant::from_secs(1);
+        let mut ts = Timestamps::new(0);
+        ts.enable(10, now);
+        let last = Seq::new(100);
+        ts.update(11, Seq::new(100), last, now);
+        assert_eq!(ts.recent(), 11);
+        ts.update(12, Seq::new(200), last, now);
+        assert_eq!(ts.recent(), 11, "beyond the last acknowledgment sent");
+        ts.update(9, Seq::new(100), last, now);
+        assert_eq!(ts.recent(), 11, "never backwards");
+    }
+}
