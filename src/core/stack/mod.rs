@@ -1,28 +1,174 @@
 //! The stack: five calls to drive it, and the calls of a program.
+//!
+//! [`receive`] brings packets in, [`transmit`] takes them out, [`settle`] keeps what depends on a socket (its
+//! place in the table, its timer, its readiness) true after every change. What a program may call stands in
+//! [`socket`] (all kinds), [`stream`] (TCP) and [`datagram`] (UDP and ping).
 
 pub mod ready;
+
 pub mod slab;
+
+pub mod table;
+
+pub mod wheel;
+
+pub mod ports;
 
 pub use crate::packet::{Body, Checksum, Datagram, Inbound, Received, Trust};
 pub use ready::{Event, Readiness};
 pub use slab::SocketId;
 
-pub mod socket;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
+use rand::rngs::ChaCha12Rng;
+use rand::{Rng, SeedableRng};
+
+use crate::addr::{Address, Endpoint, Family, Quad};
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::icmp::echo::PingSocket;
+use crate::icmp::errors::RateLimit;
+use crate::ip::output::Ids;
+use crate::ip::pmtu::PathMtu;
+use crate::ip::reassembly::Reassembly;
+use crate::ip::route::Routes;
+use crate::sockopt::SocketOptions;
+use crate::tcp::context::ControlQueue;
+use crate::tcp::isn::Keys;
+use crate::tcp::listener::Listener;
+use crate::tcp::request::Request;
+use crate::tcp::tcb::Tcb;
+use crate::tcp::time_wait::TimeWait;
 use crate::time::Instant;
+use crate::udp::socket::UdpSocket;
+use ports::{Ephemeral, PortMap};
+use slab::Slab;
+use table::Table;
+use wheel::Wheel;
+
+/// Lends the stack's surroundings to a connection, field by field, so that the slab stays free to borrow.
+macro_rules! context {
+    ($stack:expr, $now:expr) => {
+        $crate::tcp::context::Context {
+            now: $now,
+            config: &$stack.config.tcp,
+            counters: &mut $stack.counters,
+            keys: &$stack.keys,
+            control: &mut $stack.control,
+        }
+    };
+}
+use context;
+
+pub mod settle;
+
+pub mod receive;
+
+pub mod tcp;
+
+pub mod transmit;
+
+pub mod socket;
+
+pub mod stream;
+
+pub mod datagram;
+
+/// A TCP socket that is neither connected nor listening.
+#[derive(Debug)]
+struct Idle {
+    family: Family,
+    local: Endpoint,
+    options: SocketOptions,
+}
+
+/// What a slot of the slab holds. Boxed, so that a slot costs the same whatever is in it and a connection that
+/// is only a request or a memory costs little.
+#[derive(Debug)]
+enum Kind {
+    Idle(Box<Idle>),
+    Listener(Box<Listener<SocketId>>),
+    Request(Box<Request>),
+    Connection(Box<Tcb>),
+    TimeWait(Box<TimeWait>),
+    Udp(Box<UdpSocket>),
+    Ping(Box<PingSocket>),
+}
+
+#[derive(Debug)]
+struct Socket {
+    kind: Kind,
+    /// What the program was last told.
+    published: Readiness,
+    /// It stands in the queue of those that may have something to send.
+    queued: bool,
+    /// It stands in the queue of those whose readiness changed.
+    changed: bool,
+    /// A program holds a handle to it.
+    held: bool,
+}
+
+impl Socket {
+    const fn new(kind: Kind, held: bool) -> Self {
+        Self { kind, published: Readiness::empty(), queued: false, changed: false, held }
+    }
+
+    /// The two ends, of those that stand in the connection table.
+    fn quad(&self) -> Option<Quad> {
+        match &self.kind {
+            Kind::Request(request) => Some(request.quad),
+            Kind::Connection(tcb) => Some(tcb.quad),
+            Kind::TimeWait(record) => Some(record.quad),
+            _ => None,
+        }
+    }
+}
 
 /// A host's TCP/IP as a value.
 ///
-/// Its calls are of four kinds: those of the world (`receive`, `handle_timeout`), those of a program
-/// (`connect`, `try_read`, …), those that give work back to the world (`poll_transmit`, `poll_event`,
-/// `poll_timeout`), and getters. After any call of the first two kinds, call the third kind as [`drive`]
-/// does. Spurious calls are harmless.
+/// Its calls are of four kinds: those of the world ([`receive`](Self::receive),
+/// [`handle_timeout`](Self::handle_timeout)), those of a program ([`connect`](Self::connect),
+/// [`try_read`](Self::try_read), …), those that give work back to the world
+/// ([`poll_transmit`](Self::poll_transmit), [`poll_event`](Self::poll_event),
+/// [`poll_timeout`](Self::poll_timeout)), and getters. After any call of the first two kinds, make those of the
+/// third as [`drive`] does. Spurious calls are harmless.
 #[derive(Debug)]
 pub struct Stack {
     config: Config,
     counters: Counters,
+    keys: Keys,
+    routes: Routes,
+    slab: Slab<Socket>,
+    table: Table,
+    wheel: Wheel,
+    /// TCP sockets by the port they are bound to: idle ones and listeners.
+    tcp_bound: PortMap,
+    /// How many connections and records in TIME-WAIT hold a local TCP port.
+    tcp_ports: hashbrown::HashMap<u16, u32>,
+    udp_bound: PortMap,
+    /// Ping sockets by their identifier.
+    ping_bound: PortMap,
+    ephemeral: Ephemeral,
+    /// Segments of what is lighter than a connection.
+    control: ControlQueue,
+    /// IP packets that are ready to leave.
+    packets: VecDeque<Vec<u8>>,
+    /// Packets from ourselves to ourselves.
+    looped: VecDeque<Vec<u8>>,
+    /// Connections that may have something to send.
+    output: VecDeque<u32>,
+    /// Sockets whose readiness changed.
+    changed: VecDeque<u32>,
+    reassembly: Reassembly,
+    path_mtu: PathMtu,
+    icmp_limit: RateLimit,
+    ids: Ids,
+    /// The head of the packet that leaves.
+    head: Vec<u8>,
+    orphans: u32,
+    time_waits: u32,
 }
 
 impl Stack {
@@ -30,45 +176,76 @@ impl Stack {
     /// numbers, ports and the connection table's hash keys are drawn from it. The same seed and the same
     /// calls give the same bytes.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
-        let _ = seed;
-        Self { config, counters: Counters::default() }
-    }
-
-    /// A packet arrived.
-    pub fn receive(&mut self, now: Instant, inbound: Inbound<'_>) -> Received {
-        let _ = (now, inbound);
-        Received::Dropped("no protocol")
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let keys = Keys::new(&mut rng);
+        let mut ids = [0; 32];
+        rng.fill_bytes(&mut ids);
+        Self {
+            routes: Routes::new(config.addresses.clone()),
+            slab: Slab::new(),
+            table: Table::new(keys.table_key()),
+            wheel: Wheel::new(),
+            tcp_bound: PortMap::default(),
+            tcp_ports: hashbrown::HashMap::with_hasher(ports::Hasher),
+            udp_bound: PortMap::default(),
+            ping_bound: PortMap::default(),
+            ephemeral: Ephemeral::new(config.ephemeral_ports),
+            control: ControlQueue::default(),
+            packets: VecDeque::new(),
+            looped: VecDeque::new(),
+            output: VecDeque::new(),
+            changed: VecDeque::new(),
+            reassembly: Reassembly::new(config.reassembly_memory, config.reassembly_timeout),
+            path_mtu: PathMtu::new(config.path_mtu_entries, config.path_mtu_lifetime),
+            icmp_limit: RateLimit::new(config.icmp_errors_per_second),
+            ids: Ids::new(ids),
+            head: Vec::with_capacity(128),
+            orphans: 0,
+            time_waits: 0,
+            counters: Counters::default(),
+            keys,
+            config,
+        }
     }
 
     /// Runs the timers that are due. Harmless when none is.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
-    }
-
-    /// The next packet to send, until there is none.
-    pub fn poll_transmit(&mut self, now: Instant) -> Option<Datagram<'_>> {
-        let _ = now;
-        None
+        while let Some(index) = self.wheel.expired(now) {
+            self.socket_timeout(index, now);
+        }
+        self.expire_reassembly(now);
     }
 
     /// The next socket whose readiness changed, until there is none.
     pub fn poll_event(&mut self) -> Option<Event> {
+        while let Some(index) = self.changed.pop_front() {
+            let Some(id) = self.slab.id_of(index) else { continue };
+            let Some(socket) = self.slab.by_index_mut(index) else { continue };
+            if core::mem::take(&mut socket.changed) && socket.held {
+                return Some(Event { id, readiness: socket.published });
+            }
+        }
         None
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next, if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        [self.wheel.next(), self.reassembly.next_deadline()].into_iter().flatten().min()
     }
 
     /// What has been counted.
-    pub fn counters(&self) -> &Counters {
+    pub const fn counters(&self) -> &Counters {
         &self.counters
     }
 
     /// The settings it was made with.
-    pub fn config(&self) -> &Config {
+    pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether an address is one of the stack's own.
+    pub fn is_local(&self, address: Address) -> bool {
+        self.routes.is_local(address)
     }
 }
 

@@ -1,0 +1,221 @@
+//! After any change to a socket: its place in the table, its timer, its readiness and its turn to send.
+
+use alloc::boxed::Box;
+
+use super::{Kind, Readiness, Socket, Stack, context};
+use crate::tcp::context::Context;
+use crate::tcp::state::State;
+use crate::tcp::tcb::{Is, Tcb};
+use crate::tcp::time_wait::TimeWait;
+use crate::time::Instant;
+
+impl Stack {
+    /// Makes everything that depends on the socket true again. `news` says that something arrived for it: it is
+    /// then reported as ready even where it was before, so that those who wait for the edge see one.
+    pub(super) fn settle(&mut self, index: u32, now: Instant, news: bool) {
+        let Some(socket) = self.slab.by_index(index) else { return };
+        if let Kind::Connection(tcb) = &socket.kind {
+            let state = tcb.state();
+            let over = state == State::Closed || state == State::TimeWait;
+            if over && self.table.find(&tcb.quad, quad_of(&self.slab)) == Some(index) {
+                self.leave_table(index, now, state);
+            }
+            let Some(socket) = self.slab.by_index(index) else { return };
+            if let Kind::Connection(tcb) = &socket.kind {
+                let deadline = tcb.timers.earliest();
+                self.queue_output(index);
+                if let Some(deadline) = deadline {
+                    self.wheel.arm(index, deadline);
+                }
+            }
+        }
+        self.publish(index, news);
+    }
+
+    /// A connection has ended: its quad is free again, or TIME-WAIT keeps it.
+    fn leave_table(&mut self, index: u32, now: Instant, state: State) {
+        let Some(Socket { kind: Kind::Connection(tcb), held, .. }) = self.slab.by_index(index) else { return };
+        let (quad, orphan) = (tcb.quad, tcb.is.contains(Is::ORPHAN));
+        // One that waits to be accepted has no owner yet, but will.
+        let keep = *held || !orphan;
+        let mut record = None;
+        if state == State::TimeWait {
+            if self.time_waits < self.config.tcp.max_time_wait {
+                record = Some(Box::new(TimeWait::new(tcb, &mut context!(self, now))));
+            } else {
+                self.counters.tcp_tw_overflow += 1;
+            }
+        }
+        if orphan {
+            self.orphans = self.orphans.saturating_sub(1);
+        }
+        self.forget_quad(index);
+        if !keep {
+            self.remove(index);
+        }
+        if let Some(record) = record {
+            let deadline = now + self.config.tcp.msl.saturating_mul(2);
+            let id = self.slab.insert(Socket::new(Kind::TimeWait(record), false));
+            self.remember_quad(quad, id.index());
+            self.wheel.arm(id.index(), deadline);
+            self.time_waits += 1;
+        }
+    }
+
+    /// Enters a slot in the connection table.
+    pub(super) fn remember_quad(&mut self, quad: crate::addr::Quad, index: u32) {
+        self.table.insert(quad, index, quad_of(&self.slab));
+        *self.tcp_ports.entry(quad.local.port).or_insert(0) += 1;
+    }
+
+    /// Takes a slot out of the connection table, if it stands there.
+    pub(super) fn forget_quad(&mut self, index: u32) {
+        let Some(quad) = self.slab.by_index(index).and_then(Socket::quad) else { return };
+        if self.table.find(&quad, quad_of(&self.slab)) != Some(index) {
+            return;
+        }
+        self.table.remove(&quad, quad_of(&self.slab));
+        if let Some(count) = self.tcp_ports.get_mut(&quad.local.port) {
+            *count -= 1;
+            if *count == 0 {
+                self.tcp_ports.remove(&quad.local.port);
+            }
+        }
+    }
+
+    /// Frees a slot and all that points to it.
+    pub(super) fn remove(&mut self, index: u32) {
+        self.forget_quad(index);
+        let Some(id) = self.slab.id_of(index) else { return };
+        self.wheel.disarm(index);
+        if let Some(Socket { kind: Kind::TimeWait(_), .. }) = self.slab.remove(id) {
+            self.time_waits = self.time_waits.saturating_sub(1);
+        }
+    }
+
+    /// Gives a connection its turn to send.
+    pub(super) fn queue_output(&mut self, index: u32) {
+        let Some(socket) = self.slab.by_index_mut(index) else { return };
+        if !core::mem::replace(&mut socket.queued, true) {
+            self.output.push_back(index);
+        }
+    }
+
+    /// Tells the program of a changed readiness.
+    pub(super) fn publish(&mut self, index: u32, news: bool) {
+        let Some(socket) = self.slab.by_index_mut(index) else { return };
+        if !socket.held {
+            return;
+        }
+        let readiness = readiness(&socket.kind);
+        if readiness == socket.published && !(news && !readiness.is_empty()) {
+            return;
+        }
+        socket.published = readiness;
+        if !core::mem::replace(&mut socket.changed, true) {
+            self.changed.push_back(index);
+        }
+    }
+
+    /// A slot's entry in the wheel came up.
+    pub(super) fn socket_timeout(&mut self, index: u32, now: Instant) {
+        let Some(socket) = self.slab.by_index_mut(index) else { return };
+        match &mut socket.kind {
+            Kind::Connection(tcb) => {
+                // The wheel is told only of earlier deadlines, so this may be one that moved on.
+                if tcb.timers.earliest().is_some_and(|due| due <= now) {
+                    tcb.handle_timeout(&mut context!(self, now));
+                }
+                self.settle(index, now, false);
+            }
+            Kind::Request(request) => {
+                let request = &mut **request;
+                if request.timed_out(&context!(self, now)) {
+                    let request = *request;
+                    self.send_syn_ack(&request, crate::trace::Reason::SynTimeout, now);
+                    let wait = request.wait(&context!(self, now));
+                    self.wheel.arm(index, now + wait);
+                } else {
+                    self.counters.tcp_attempt_fails += 1;
+                    self.end_request(index);
+                }
+            }
+            Kind::TimeWait(_) => self.remove(index),
+            Kind::Idle(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Ping(_) => {}
+        }
+    }
+}
+
+/// Where the table finds the quad of a slot.
+pub(super) fn quad_of(slab: &super::Slab<Socket>) -> impl Fn(u32) -> crate::addr::Quad + '_ {
+    |index| {
+        // The table only holds slots of these kinds; any other answer would be found by no segment.
+        slab.by_index(index).and_then(Socket::quad).unwrap_or(crate::addr::Quad {
+            local: crate::addr::Endpoint::UNSPECIFIED,
+            remote: crate::addr::Endpoint::UNSPECIFIED,
+        })
+    }
+}
+
+/// How a socket stands, as Linux's `poll` would say.
+pub(super) fn readiness(kind: &Kind) -> Readiness {
+    match kind {
+        Kind::Idle(_) => Readiness::WRITABLE | Readiness::HANG_UP,
+        Kind::Listener(listener) if listener.has_waiting() => Readiness::READABLE,
+        Kind::Connection(tcb) => stream_readiness(tcb),
+        Kind::Udp(socket) => {
+            datagram_readiness(socket.is_readable(), socket.is_read_closed(), socket.has_error())
+        }
+        Kind::Ping(socket) => datagram_readiness(socket.is_readable(), false, socket.has_error()),
+        Kind::Listener(_) | Kind::Request(_) | Kind::TimeWait(_) => Readiness::empty(),
+    }
+}
+
+fn datagram_readiness(readable: bool, read_closed: bool, error: bool) -> Readiness {
+    let mut readiness = Readiness::WRITABLE;
+    readiness.set(Readiness::READABLE, readable);
+    readiness.set(Readiness::READ_CLOSED, read_closed);
+    readiness.set(Readiness::ERROR, error);
+    readiness
+}
+
+fn stream_readiness(tcb: &Tcb) -> Readiness {
+    let state = tcb.state();
+    let mut readiness = Readiness::empty();
+    readiness.set(Readiness::ERROR, tcb.error.is_some());
+    if matches!(state, State::SynSent | State::SynReceived) {
+        return readiness;
+    }
+    let closed = state == State::Closed;
+    let read_closed = closed || tcb.is.intersects(Is::PEER_CLOSED | Is::SHUT_READ);
+    let write_closed = closed || tcb.is.contains(Is::FIN_QUEUED);
+    readiness.set(Readiness::READ_CLOSED, read_closed);
+    readiness.set(Readiness::HANG_UP, read_closed && write_closed);
+    readiness
+        .set(Readiness::READABLE, read_closed || !tcb.receive_buffer.is_empty() || tcb.error.is_some());
+    // Room for a third of the buffer, so that a writer is not woken for every octet acknowledged.
+    let room = (tcb.options.send_buffer as usize).saturating_sub(tcb.send_buffer.len());
+    readiness.set(
+        Readiness::WRITABLE,
+        write_closed || tcb.error.is_some() || room.saturating_mul(3) >= tcb.options.send_buffer as usize,
+    );
+    readiness.set(Readiness::URGENT, tcb.is.contains(Is::URGENT));
+    readiness
+}
+
+impl Stack {
+    /// Runs `change` on a connection and settles it.
+    pub(super) fn with_connection<T>(
+        &mut self,
+        index: u32,
+        now: Instant,
+        change: impl FnOnce(&mut Tcb, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(index) else {
+            return None;
+        };
+        let result = change(tcb, &mut context!(self, now));
+        self.settle(index, now, false);
+        Some(result)
+    }
+}

@@ -1,0 +1,263 @@
+//! From a segment to what it is for: a connection, a request, a record in TIME-WAIT, a listener, or nobody.
+
+use alloc::boxed::Box;
+
+use super::settle::quad_of;
+use super::{Kind, Socket, SocketId, Stack, context};
+use crate::addr::{Address, Endpoint, Quad};
+use crate::tcp::input::closed;
+use crate::tcp::request::{self, Request};
+use crate::tcp::segment::Segment;
+use crate::tcp::seq::Seq;
+use crate::tcp::state::State;
+use crate::tcp::time_wait;
+use crate::time::Instant;
+use crate::trace::{Reason, RstReason, TcpEvent, Verdict, What};
+
+impl Stack {
+    /// A segment arrived for `quad`. Gives what became of it, and the slot that dealt with it.
+    pub(super) fn on_tcp(&mut self, quad: Quad, segment: Segment<'_>, now: Instant) -> Option<TcpEvent> {
+        let (verdict, index) = match self.table.find(&quad, quad_of(&self.slab)) {
+            Some(index) => (self.on_known(index, segment, now), Some(index)),
+            None => self.on_unknown(quad, segment, now),
+        };
+        self.config.trace.then(|| self.received_event(quad, verdict, index))
+    }
+
+    fn received_event(&self, quad: Quad, verdict: Verdict, index: Option<u32>) -> TcpEvent {
+        let (state, variables) = match index.and_then(|i| self.slab.by_index(i)).map(|s| &s.kind) {
+            Some(Kind::Connection(tcb)) => (tcb.state(), Some(tcb.variables())),
+            Some(Kind::Request(_)) => (State::SynReceived, None),
+            Some(Kind::Listener(_)) => (State::Listen, None),
+            Some(Kind::TimeWait(_)) => (State::TimeWait, None),
+            _ => (State::Closed, None),
+        };
+        TcpEvent { quad, state, what: What::Received(verdict), variables }
+    }
+
+    fn on_known(&mut self, index: u32, segment: Segment<'_>, now: Instant) -> Verdict {
+        let Some(socket) = self.slab.by_index_mut(index) else { return Verdict::Ignored };
+        match &mut socket.kind {
+            Kind::Connection(tcb) => {
+                let before = tcb.rcv.nxt;
+                let verdict = tcb.on_segment(segment, &mut context!(self, now));
+                let news = tcb.rcv.nxt != before;
+                self.settle(index, now, news);
+                verdict
+            }
+            Kind::Request(request) => {
+                let request = **request;
+                self.on_request(index, request, segment, now)
+            }
+            Kind::TimeWait(record) => match record.on_segment(&segment, &mut context!(self, now)) {
+                time_wait::Outcome::Stay(verdict) => verdict,
+                time_wait::Outcome::Restart(verdict) => {
+                    self.wheel.disarm(index);
+                    self.wheel.arm(index, now + self.config.tcp.msl.saturating_mul(2));
+                    verdict
+                }
+                time_wait::Outcome::Reuse { iss_after } => {
+                    let quad = record.quad;
+                    let Some(listener) = self.listener_for(quad.local) else { return Verdict::OldSyn };
+                    self.remove(index);
+                    self.on_listen(listener, quad, segment, Some(iss_after), now).0
+                }
+            },
+            _ => Verdict::Ignored,
+        }
+    }
+
+    fn on_unknown(&mut self, quad: Quad, segment: Segment<'_>, now: Instant) -> (Verdict, Option<u32>) {
+        match self.listener_for(quad.local) {
+            Some(listener) => self.on_listen(listener, quad, segment, None, now),
+            None => (closed::on_segment(quad, &segment, &mut context!(self, now)), None),
+        }
+    }
+
+    /// The listener for a local endpoint: one bound to the very address before one bound to any.
+    pub(super) fn listener_for(&self, local: Endpoint) -> Option<u32> {
+        let mut best = None;
+        for &index in self.tcp_bound.at(local.port) {
+            let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index(index) else {
+                continue;
+            };
+            let bound = listener.local.address;
+            if bound == local.address {
+                return Some(index);
+            }
+            let any = bound == Address::UNSPECIFIED_V4 && local.address.is_v4()
+                || bound == Address::UNSPECIFIED && !(listener.options.v6_only && local.address.is_v4());
+            if any {
+                best = Some(index);
+            }
+        }
+        best
+    }
+
+    /// §3.10.7.2: LISTEN.
+    fn on_listen(
+        &mut self,
+        index: u32,
+        quad: Quad,
+        segment: Segment<'_>,
+        iss_after: Option<Seq>,
+        now: Instant,
+    ) -> (Verdict, Option<u32>) {
+        if segment.rst() {
+            return (Verdict::ResetIgnored, Some(index));
+        }
+        if segment.has_ack() {
+            closed::refuse(quad, State::Listen, &segment, RstReason::BadAck, &mut context!(self, now));
+            return (Verdict::AckTooHigh, Some(index));
+        }
+        if !segment.syn() {
+            self.counters.tcp_ignored += 1;
+            return (Verdict::Ignored, Some(index));
+        }
+        let path = self.path_mss(quad, now);
+        let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index_mut(index) else {
+            return (Verdict::Ignored, None);
+        };
+        if listener.accept_queue_is_full() {
+            self.counters.tcp_listen_overflows += 1;
+            self.counters.tcp_listen_drops += 1;
+            return (Verdict::AcceptQueueFull, Some(index));
+        }
+        if listener.syn_queue_is_full(&self.config.tcp) {
+            self.counters.tcp_req_q_full_drop += 1;
+            self.counters.tcp_listen_drops += 1;
+            return (Verdict::SynQueueFull, Some(index));
+        }
+        listener.request_began();
+        let options = listener.options;
+        let mut cx = context!(self, now);
+        let request = Request::new(quad, index, &options, path, iss_after, &segment, &mut cx);
+        let wait = request.wait(&cx);
+        let id = self.slab.insert(Socket::new(Kind::Request(Box::new(request)), false));
+        self.remember_quad(quad, id.index());
+        self.wheel.arm(id.index(), now + wait);
+        self.send_syn_ack(&request, Reason::SynAck, now);
+        (Verdict::Request, Some(id.index()))
+    }
+
+    pub(super) fn send_syn_ack(&mut self, request: &Request, reason: Reason, now: Instant) {
+        let Some((_, options)) = self.listener_of(request) else { return };
+        let mss = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
+        request.send_syn_ack(reason, mss, &options, &mut context!(self, now));
+    }
+
+    /// The listener a request came to, if it still listens: its slot may have been given to another.
+    fn listener_of(&self, request: &Request) -> Option<(u32, crate::sockopt::SocketOptions)> {
+        match self.slab.by_index(request.listener) {
+            Some(Socket { kind: Kind::Listener(l), .. }) if l.local.port == request.quad.local.port => {
+                Some((request.listener, l.options))
+            }
+            _ => None,
+        }
+    }
+
+    fn on_request(&mut self, index: u32, request: Request, segment: Segment<'_>, now: Instant) -> Verdict {
+        let Some((listener, options)) = self.listener_of(&request) else {
+            // The listener is gone, and with it what it had promised.
+            self.remove(index);
+            return closed::on_segment(request.quad, &segment, &mut context!(self, now));
+        };
+        let mss = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
+        match request.on_segment(&segment, mss, &options, &mut context!(self, now)) {
+            request::Outcome::Stay(verdict) => verdict,
+            request::Outcome::Over(verdict) => {
+                self.end_request(index);
+                verdict
+            }
+            request::Outcome::Establish => {
+                self.establish(index, listener, &request, options, segment, now)
+            }
+        }
+    }
+
+    fn establish(
+        &mut self,
+        index: u32,
+        listener: u32,
+        request: &Request,
+        options: crate::sockopt::SocketOptions,
+        segment: Segment<'_>,
+        now: Instant,
+    ) -> Verdict {
+        let Some(id) = self.slab.id_of(index) else { return Verdict::Ignored };
+        let Some(Socket { kind: Kind::Listener(l), .. }) = self.slab.by_index_mut(listener) else {
+            return Verdict::Ignored;
+        };
+        if l.accept_queue_is_full() {
+            // The ACK is dropped; our SYN,ACK, sent again, will provoke another.
+            self.counters.tcp_listen_overflows += 1;
+            self.counters.tcp_listen_drops += 1;
+            return Verdict::AcceptQueueFull;
+        }
+        l.request_ended();
+        l.push(id);
+        let mut cx = context!(self, now);
+        let mut tcb = Box::new(request.establish(options, &mut cx));
+        let verdict = tcb.on_segment(segment, &mut cx);
+        if let Some(socket) = self.slab.by_index_mut(index) {
+            socket.kind = Kind::Connection(tcb);
+        }
+        self.settle(index, now, true);
+        self.publish(listener, true);
+        verdict
+    }
+
+    /// A request is over without a connection.
+    pub(super) fn end_request(&mut self, index: u32) {
+        if let Some(Socket { kind: Kind::Request(request), .. }) = self.slab.by_index(index)
+            && let Some((listener, _)) = self.listener_of(request)
+            && let Some(Socket { kind: Kind::Listener(l), .. }) = self.slab.by_index_mut(listener)
+        {
+            l.request_ended();
+        }
+        self.remove(index);
+    }
+
+    /// The largest segment the path to the other end carries, options included.
+    pub(super) fn path_mss(&mut self, quad: Quad, now: Instant) -> u16 {
+        let headers = if quad.remote.address.is_v4() { 40 } else { 60 };
+        let mtu = self.path_mtu.get(quad.remote.address, now, self.config.mtu);
+        mtu.saturating_sub(headers).max(1)
+    }
+
+    /// An ICMP error about one of our segments has been found genuine.
+    pub(super) fn on_tcp_error(
+        &mut self,
+        quad: Quad,
+        seq: Seq,
+        hard: bool,
+        error: crate::error::Error,
+        packet_too_big: Option<u16>,
+        now: Instant,
+    ) -> bool {
+        let Some(index) = self.table.find(&quad, quad_of(&self.slab)) else { return false };
+        let path = packet_too_big.map(|_| self.path_mss(quad, now));
+        self.with_connection(index, now, |tcb, cx| {
+            // RFC 5927 §4.1: only what is in flight can have come to grief.
+            let outstanding = seq.at_or_after(tcb.snd.una) && seq.before(tcb.snd.nxt);
+            if !outstanding {
+                return false;
+            }
+            match path {
+                Some(mss) => tcb.path_mss(mss, cx.now),
+                None => tcb.on_network_error(error, hard, cx),
+            }
+            true
+        })
+        .unwrap_or(false)
+    }
+
+    /// The connection a handle names while it waits to be accepted, for the listener's end.
+    pub(super) fn unaccepted(&self, index: u32) -> impl Iterator<Item = SocketId> + '_ {
+        let listener = match self.slab.by_index(index).map(|s| &s.kind) {
+            Some(Kind::Listener(l)) => Some(l),
+            _ => None,
+        };
+        listener.into_iter().flat_map(|l| l.waiting().copied())
+    }
+}

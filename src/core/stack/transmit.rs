@@ -1,0 +1,187 @@
+//! The one door for bytes out: control segments, ready packets, then connections in turn.
+
+use alloc::vec::Vec;
+
+use super::{Body, Checksum, Datagram, Inbound, Kind, Socket, Stack, Trust, context};
+use crate::addr::Quad;
+use crate::tcp::context::ControlSegment;
+use crate::tcp::output::Outgoing;
+use crate::time::Instant;
+use crate::trace::{TcpEvent, What};
+use crate::wire::ip::{self, protocol};
+use crate::wire::tcp;
+
+/// What leaves next.
+enum Next {
+    Control(ControlSegment),
+    Packet(Vec<u8>),
+    Segment(u32, Outgoing),
+}
+
+impl Stack {
+    /// The next packet to send, until there is none.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Datagram<'_>> {
+        loop {
+            let Some(next) = self.next_to_send(now) else {
+                // What we sent to ourselves has to be answered before there is truly nothing to send.
+                let Some(packet) = self.looped.pop_front() else { return None };
+                self.receive_looped(now, &packet);
+                continue;
+            };
+            let event = self.build_head(&next, now);
+            self.counters.ip_out_requests += 1;
+            if self.goes_to_ourselves() {
+                let mut packet = core::mem::take(&mut self.head);
+                for piece in self.body_of(&next).pieces() {
+                    packet.extend_from_slice(piece);
+                }
+                self.looped.push_back(packet);
+                continue;
+            }
+            let body = self.body_of(&next);
+            return Some(Datagram {
+                head: &self.head,
+                body,
+                gso_size: 0,
+                checksum: Checksum::Complete,
+                event,
+            });
+        }
+    }
+
+    fn next_to_send(&mut self, now: Instant) -> Option<Next> {
+        if let Some(segment) = self.control.pop() {
+            return Some(Next::Control(segment));
+        }
+        if let Some(packet) = self.packets.pop_front() {
+            return Some(Next::Packet(packet));
+        }
+        while let Some(&index) = self.output.front() {
+            let Some(socket) = self.slab.by_index_mut(index) else {
+                self.output.pop_front();
+                continue;
+            };
+            if let Kind::Connection(tcb) = &mut socket.kind {
+                let outgoing = tcb.poll_transmit(&mut context!(self, now));
+                if let Some(outgoing) = outgoing {
+                    // Each connection has its turn: one segment, then to the back of the queue.
+                    self.output.rotate_left(1);
+                    return Some(Next::Segment(index, outgoing));
+                }
+                if let Some(deadline) = tcb.timers.earliest() {
+                    self.wheel.arm(index, deadline);
+                }
+            }
+            socket.queued = false;
+            self.output.pop_front();
+        }
+        None
+    }
+
+    fn body_of(&self, next: &Next) -> Body<'_> {
+        match next {
+            Next::Segment(index, outgoing) => match self.slab.by_index(*index).map(|s| &s.kind) {
+                Some(Kind::Connection(tcb)) => tcb.send_buffer.slice(outgoing.offset, outgoing.len),
+                _ => Body::EMPTY,
+            },
+            Next::Control(_) | Next::Packet(_) => Body::EMPTY,
+        }
+    }
+
+    fn build_head(&mut self, next: &Next, now: Instant) -> Option<TcpEvent> {
+        match next {
+            Next::Packet(packet) => {
+                self.head.clear();
+                self.head.extend_from_slice(packet);
+                None
+            }
+            Next::Control(segment) => {
+                let header = tcp::Header {
+                    src_port: segment.quad.local.port,
+                    dst_port: segment.quad.remote.port,
+                    seq: segment.seq,
+                    ack: segment.ack,
+                    flags: segment.flags,
+                    window: segment.window,
+                    urgent: 0,
+                };
+                let ip = self.ip_header(segment.quad, segment.hop_limit, segment.traffic_class);
+                tcp::emit(
+                    &ip,
+                    &header,
+                    &segment.options,
+                    core::iter::empty(),
+                    0,
+                    0,
+                    false,
+                    &mut self.head,
+                );
+                self.config.trace.then_some(TcpEvent {
+                    quad: segment.quad,
+                    state: segment.state,
+                    what: What::Sent(segment.reason),
+                    variables: segment.variables,
+                })
+            }
+            Next::Segment(index, outgoing) => self.build_segment(*index, outgoing, now),
+        }
+    }
+
+    fn build_segment(&mut self, index: u32, outgoing: &Outgoing, now: Instant) -> Option<TcpEvent> {
+        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else { return None };
+        let ip = header(
+            tcb.quad,
+            if tcb.options.hop_limit == 0 { self.config.hop_limit } else { tcb.options.hop_limit },
+            tcb.options.traffic_class,
+            self.keys.flow_label(&tcb.quad),
+        );
+        let body = tcb.send_buffer.slice(outgoing.offset, outgoing.len);
+        tcp::emit(
+            &ip,
+            &outgoing.header,
+            &outgoing.options,
+            body.pieces(),
+            body.len(),
+            0,
+            false,
+            &mut self.head,
+        );
+        let _ = now;
+        self.config.trace.then(|| TcpEvent {
+            quad: tcb.quad,
+            state: tcb.state(),
+            what: What::Sent(outgoing.reason),
+            variables: Some(tcb.variables()),
+        })
+    }
+
+    fn ip_header(&self, quad: Quad, hop_limit: u8, traffic_class: u8) -> ip::Header {
+        let hop_limit = if hop_limit == 0 { self.config.hop_limit } else { hop_limit };
+        header(quad, hop_limit, traffic_class, self.keys.flow_label(&quad))
+    }
+
+    /// Whether the packet in `head` is for one of our own addresses.
+    fn goes_to_ourselves(&self) -> bool {
+        ip::destination(&self.head).is_some_and(|dst| self.routes.is_local(dst))
+    }
+
+    fn receive_looped(&mut self, now: Instant, packet: &[u8]) {
+        let inbound = Inbound { trust: Trust::Trusted, ..Inbound::plain(packet) };
+        self.receive_from_ourselves(now, inbound);
+    }
+}
+
+/// The IP header of a segment: DF is set, because path MTU discovery finds the size that fits (RFC 1191 §6).
+fn header(quad: Quad, hop_limit: u8, traffic_class: u8, flow_label: u32) -> ip::Header {
+    let v6 = !quad.local.address.is_v4();
+    ip::Header {
+        src: quad.local.address,
+        dst: quad.remote.address,
+        protocol: protocol::TCP,
+        hop_limit,
+        traffic_class,
+        flow_label: if v6 { flow_label } else { 0 },
+        dont_fragment: true,
+        fragment: None,
+    }
+}
