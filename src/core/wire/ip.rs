@@ -1,6 +1,16 @@
 //! IPv4 (RFC 791) and IPv6 (RFC 8200) headers as one value, and the walk over extension headers.
 
+use alloc::vec::Vec;
+
+use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice, err};
+
+use super::WireError;
+use super::checksum::Sum;
 use crate::addr::Address;
+
+mod v6;
+
+pub use v6::walk_v6_payload;
 
 /// Protocol numbers (IANA): what an IP packet carries.
 pub mod protocol {
@@ -15,6 +25,15 @@ pub mod protocol {
     /// IPv6: nothing follows.
     pub const NO_NEXT_HEADER: u8 = 59;
 }
+
+/// Octets of an IPv4 header without options.
+pub const V4_HEADER_LEN: usize = 20;
+/// Octets of an IPv6 header without extension headers.
+pub const V6_HEADER_LEN: usize = 40;
+/// Octets of an IPv6 fragment header.
+pub const FRAGMENT_HEADER_LEN: usize = 8;
+/// What both length fields can tell at the most: the whole packet in IPv4, what follows the header in IPv6.
+pub const MAX_LEN: usize = 65_535;
 
 /// The ECN field of IP (RFC 3168 §5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,6 +61,23 @@ pub struct Fragment {
     pub more: bool,
 }
 
+impl Fragment {
+    /// Whether it is a whole packet by itself (RFC 6946): an IPv6 fragment header with nothing cut off.
+    pub const fn is_atomic(&self) -> bool {
+        self.offset == 0 && !self.more
+    }
+
+    /// Flags and offset as IPv4 writes them: MF in bit 13, offset in units of 8 octets.
+    const fn v4_field(&self) -> u16 {
+        (self.offset >> 3) as u16 & 0x1fff | (self.more as u16) << 13
+    }
+
+    /// Offset and M flag as IPv6 writes them: the offset in octets, M in bit 0.
+    const fn v6_field(&self) -> u16 {
+        (self.offset as u16) & !7 | self.more as u16
+    }
+}
+
 /// What both versions of IP say about a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header {
@@ -49,7 +85,7 @@ pub struct Header {
     pub src: Address,
     /// Receiver; with a consumed routing header the final one.
     pub dst: Address,
-    /// What the payload is: a number of [`protocol`].
+    /// What the payload is: a number of [`protocol`]. In IPv6 what the last extension header walked names.
     pub protocol: u8,
     /// TTL or hop limit.
     pub hop_limit: u8,
@@ -79,9 +115,203 @@ impl Header {
     /// header.
     pub const fn emitted_len(&self) -> usize {
         match (self.src.is_v4(), self.fragment) {
-            (true, _) => 20,
-            (false, None) => 40,
-            (false, Some(_)) => 48,
+            (true, _) => V4_HEADER_LEN,
+            (false, None) => V6_HEADER_LEN,
+            (false, Some(_)) => V6_HEADER_LEN + FRAGMENT_HEADER_LEN,
         }
     }
+
+    /// Appends the header for a payload of `payload_len` octets: [`emitted_len`](Self::emitted_len) octets,
+    /// with the checksum for IPv4. `id` is the IPv4 identification of a packet that is no fragment; a
+    /// fragment has its own.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError::Length`] where the packet would be longer than the length field can tell, or a fragment
+    /// offset is not a multiple of 8 below 65,536; [`WireError::Version`] where the two addresses are of
+    /// different families. Nothing is appended then.
+    pub fn emit(&self, payload_len: usize, id: u16, out: &mut Vec<u8>) -> Result<(), WireError> {
+        if self.src.is_v4() != self.dst.is_v4() {
+            return Err(WireError::Version);
+        }
+        if self.fragment.is_some_and(|f| f.offset % 8 != 0 || f.offset > 0xffff) {
+            return Err(WireError::Length);
+        }
+        if self.src.is_v4() { self.emit_v4(payload_len, id, out) } else { self.emit_v6(payload_len, out) }
+    }
+
+    fn emit_v4(&self, payload_len: usize, id: u16, out: &mut Vec<u8>) -> Result<(), WireError> {
+        let [l0, l1] = length_field(V4_HEADER_LEN, payload_len)?;
+        let (id, fragment) = self.fragment.map_or((id, 0), |f| (f.id as u16, f.v4_field()));
+        let [i0, i1] = id.to_be_bytes();
+        let [f0, f1] = (fragment | u16::from(self.dont_fragment) << 14).to_be_bytes();
+        let (ttl, class, protocol) = (self.hop_limit, self.traffic_class, self.protocol);
+        let first = [0x45, class, l0, l1, i0, i1, f0, f1, ttl, protocol];
+        let (src, dst) = (self.src.v4_octets(), self.dst.v4_octets());
+        let checksum = Sum::new().add(&first).add(&src).add(&dst).finish();
+        out.reserve(V4_HEADER_LEN);
+        out.extend_from_slice(&first);
+        out.extend_from_slice(&checksum.to_be_bytes());
+        out.extend_from_slice(&src);
+        out.extend_from_slice(&dst);
+        Ok(())
+    }
+
+    fn emit_v6(&self, payload_len: usize, out: &mut Vec<u8>) -> Result<(), WireError> {
+        let [l0, l1] = length_field(self.emitted_len() - V6_HEADER_LEN, payload_len)?;
+        let word = 6 << 28 | u32::from(self.traffic_class) << 20 | self.flow_label & 0xf_ffff;
+        let [w0, w1, w2, w3] = word.to_be_bytes();
+        let next = if self.fragment.is_some() { v6::FRAGMENT } else { self.protocol };
+        out.reserve(self.emitted_len());
+        out.extend_from_slice(&[w0, w1, w2, w3, l0, l1, next, self.hop_limit]);
+        out.extend_from_slice(self.src.octets());
+        out.extend_from_slice(self.dst.octets());
+        if let Some(fragment) = self.fragment {
+            let [o0, o1] = fragment.v6_field().to_be_bytes();
+            out.extend_from_slice(&[self.protocol, 0, o0, o1]);
+            out.extend_from_slice(&fragment.id.to_be_bytes());
+        }
+        Ok(())
+    }
 }
+
+fn length_field(header: usize, payload: usize) -> Result<[u8; 2], WireError> {
+    let len = header.checked_add(payload).and_then(|len| u16::try_from(len).ok());
+    len.map(u16::to_be_bytes).ok_or(WireError::Length)
+}
+
+/// An IP packet taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parsed<'a> {
+    /// What its header says.
+    pub header: Header,
+    /// What it carries: octets of `header.protocol`. Of a fragment its part, in IPv6 what follows the
+    /// fragment header. Empty after [`protocol::NO_NEXT_HEADER`] (RFC 8200 §4.7).
+    pub payload: &'a [u8],
+    /// Octets before the payload: the header with its options or extension headers. Of an IPv6 fragment the
+    /// last 8 are the fragment header, and what is before them is the unfragmentable part (RFC 8200 §4.5).
+    pub header_len: usize,
+    /// Offset of the octet that names `header.protocol`: the pointer of a parameter problem about it
+    /// (RFC 8200 §4, RFC 4443 §3.4).
+    pub protocol_offset: u16,
+    /// The packet, cut to the length that its IP header tells.
+    pub packet: &'a [u8],
+}
+
+/// Takes an IP packet apart, of either version. `packet` starts at the IP header and may be longer than the
+/// packet (padding of the link).
+///
+/// IPv4: the header checksum is verified, options are skipped, source routes are refused. IPv6: extension
+/// headers are walked up to the payload, or to the fragment header of a fragment that is not atomic; what
+/// follows that is for [`walk_v6_payload`] once it is reassembled.
+///
+/// # Errors
+///
+/// The [`WireError`] that says what is wrong. [`WireError::Unrecognised`] asks for an ICMP parameter problem.
+pub fn parse(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
+    match packet.first().ok_or(WireError::Truncated)? >> 4 {
+        4 => parse_v4(packet),
+        6 => parse_v6(packet),
+        _ => Err(WireError::Version),
+    }
+}
+
+fn parse_v4(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
+    let slice = Ipv4HeaderSlice::from_slice(packet).map_err(|e| match e {
+        err::ipv4::HeaderSliceError::Len(_) => WireError::Truncated,
+        err::ipv4::HeaderSliceError::Content(_) => WireError::Length,
+    })?;
+    let header_len = slice.slice().len();
+    let total_len = usize::from(slice.total_len());
+    if total_len < header_len {
+        return Err(WireError::Length);
+    }
+    let packet = packet.get(..total_len).ok_or(WireError::Truncated)?;
+    if Sum::new().add(slice.slice()).finish() != 0 {
+        return Err(WireError::Checksum);
+    }
+    check_v4_options(slice.options())?;
+
+    let payload = packet.get(header_len..).unwrap_or_default();
+    let (offset, more) = (u32::from(slice.fragments_offset().byte_offset()), slice.more_fragments());
+    let fragment =
+        (more || offset != 0).then(|| Fragment { id: slice.identification().into(), offset, more });
+    if fragment.is_some() {
+        // RFC 791 §3.2: all but the last are cut at a multiple of 8, and the whole has a length that fits.
+        let end = header_len + offset as usize + payload.len();
+        if payload.is_empty() || (more && payload.len() % 8 != 0) || end > MAX_LEN {
+            return Err(WireError::Length);
+        }
+    }
+    let header = Header {
+        src: Address::from_v4_octets(slice.source()),
+        dst: Address::from_v4_octets(slice.destination()),
+        protocol: slice.protocol().0,
+        hop_limit: slice.ttl(),
+        traffic_class: slice.dcp().value() << 2 | slice.ecn().value(),
+        flow_label: 0,
+        dont_fragment: slice.dont_fragment(),
+        fragment,
+    };
+    Ok(Parsed { header, payload, header_len, protocol_offset: 9, packet })
+}
+
+/// Options are skipped by their length (RFC 791 §3.1); a source route is refused, as hosts do now by default
+/// (RFC 6274 §3.13.2.3). An impossible length is a parameter problem (RFC 1122 §3.2.1.8, RFC 792).
+fn check_v4_options(mut options: &[u8]) -> Result<(), WireError> {
+    const END: u8 = 0;
+    const NO_OPERATION: u8 = 1;
+    const LOOSE_SOURCE_ROUTE: u8 = 131;
+    const STRICT_SOURCE_ROUTE: u8 = 137;
+    let whole = options.len();
+    while let Some((&kind, rest)) = options.split_first() {
+        options = match kind {
+            END => break,
+            NO_OPERATION => rest,
+            LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE => return Err(WireError::Discard),
+            _ => {
+                let at = V4_HEADER_LEN + whole - options.len();
+                let bad = WireError::Unrecognised { pointer: at as u16, code: 0, even_multicast: false };
+                let len = usize::from(*rest.first().ok_or(bad)?);
+                if len < 2 {
+                    return Err(bad);
+                }
+                options.get(len..).ok_or(bad)?
+            }
+        };
+    }
+    Ok(())
+}
+
+fn parse_v6(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
+    let slice = Ipv6HeaderSlice::from_slice(packet).map_err(|_| WireError::Truncated)?;
+    let len = V6_HEADER_LEN + usize::from(slice.payload_length());
+    let packet = packet.get(..len).ok_or(WireError::Truncated)?;
+    let (src, dst) = (Address::from_octets(slice.source()), Address::from_octets(slice.destination()));
+    // They would pass for IPv4 from here on, and so past whatever is allowed by address: RFC 4291 §2.5.5.2
+    // has them name IPv4 nodes to IPv6 programs, not stand on the wire.
+    if src.is_v4() || dst.is_v4() {
+        return Err(WireError::Discard);
+    }
+    let end = v6::walk_packet(packet, slice.next_header().0)?;
+    let header = Header {
+        src,
+        dst,
+        protocol: end.protocol,
+        hop_limit: slice.hop_limit(),
+        traffic_class: slice.traffic_class(),
+        flow_label: slice.flow_label().value(),
+        dont_fragment: true,
+        fragment: end.fragment,
+    };
+    Ok(Parsed {
+        header,
+        payload: end.payload,
+        header_len: end.header_len,
+        protocol_offset: end.protocol_offset,
+        packet,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,9 @@ pub enum WireError {
         /// Whether a multicast destination is answered too (RFC 8200 §4.2, option type 10).
         even_multicast: bool,
     },
-    /// An option says: discard silently (RFC 8200 §4.2, option type 01), or a source route is refused.
+    /// An option says: discard silently (RFC 8200 §4.2, option type 01), or the packet holds what this host
+    /// refuses: a source route, a v4-mapped address in an IPv6 header, more extension headers or options than
+    /// it processes.
     #[error("discarded as its header asks")]
     Discard,
 }

@@ -1,8 +1,22 @@
 //! TCP options: our own walk, because an unknown kind must be skipped by its length (RFC 9293 MUST-6).
 
+use alloc::vec::Vec;
+
 use arrayvec::ArrayVec;
 
-use crate::tcp::seq::SeqRange;
+use crate::tcp::seq::{Seq, SeqRange};
+
+const END: u8 = 0;
+const NO_OPERATION: u8 = 1;
+const MSS: u8 = 2;
+const WINDOW_SCALE: u8 = 3;
+const SACK_PERMITTED: u8 = 4;
+const SACK: u8 = 5;
+const TIMESTAMPS: u8 = 8;
+const USER_TIMEOUT: u8 = 28;
+
+/// What the data offset leaves for options (RFC 9293 §3.1): 15 words less the fixed five.
+pub const MAX_OPTIONS_LEN: usize = 40;
 
 /// The timestamps option (RFC 7323 §3.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -31,6 +45,132 @@ pub struct Options {
     pub timestamps: Option<Timestamps>,
     /// User timeout (kind 28), as it stands on the wire: granularity bit and 15 bits of value (RFC 5482 §3).
     pub user_timeout: Option<u16>,
-    /// A length was impossible: the walk ended there and what came before it stands.
+    /// A length was impossible: below 2 or past the end, where the walk ended and what came before stands;
+    /// or not that of its kind, where the option was passed over.
     pub malformed: bool,
+}
+
+impl Options {
+    /// Reads the options of a header, in whatever order and alignment (MUST-64). Never fails: what cannot be
+    /// read is passed over, and [`malformed`](Self::malformed) tells. Unknown kinds are skipped by their
+    /// length (MUST-6), a length that cannot be ends the walk (MUST-7). Of a repeated option the first counts.
+    pub fn parse(bytes: &[u8]) -> Self {
+        // What nearly every segment of a connection with timestamps carries (RFC 7323 appendix A).
+        if let &[NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10, a, b, c, d, e, f, g, h] = bytes {
+            return Self { timestamps: Some(timestamps([a, b, c, d, e, f, g, h])), ..Self::default() };
+        }
+        let mut options = Self::default();
+        let mut rest = bytes;
+        while let Some((&kind, after)) = rest.split_first() {
+            rest = match kind {
+                END => break,
+                NO_OPERATION => after,
+                _ => {
+                    // The length counts kind and length octet too.
+                    let data = after
+                        .split_first()
+                        .and_then(|(&len, data)| data.split_at_checked(usize::from(len).checked_sub(2)?));
+                    let Some((data, rest)) = data else {
+                        options.malformed = true;
+                        break;
+                    };
+                    options.take(kind, data);
+                    rest
+                }
+            };
+        }
+        options
+    }
+
+    fn take(&mut self, kind: u8, data: &[u8]) {
+        match (kind, data) {
+            (MSS, &[a, b]) => _ = self.mss.get_or_insert(u16::from_be_bytes([a, b])),
+            (WINDOW_SCALE, &[shift]) => _ = self.window_scale.get_or_insert(shift),
+            (SACK_PERMITTED, []) => self.sack_permitted = true,
+            (SACK, _) => match data.as_chunks::<8>() {
+                (blocks, []) if matches!(blocks.len(), 1..=4) => {
+                    if self.sack.is_empty() {
+                        self.sack.extend(blocks.iter().map(|&block| sack_block(block)));
+                    }
+                }
+                _ => self.malformed = true,
+            },
+            (TIMESTAMPS, data) if let Some((&stamps, [])) = data.split_first_chunk() => {
+                _ = self.timestamps.get_or_insert(timestamps(stamps));
+            }
+            (USER_TIMEOUT, &[a, b]) => _ = self.user_timeout.get_or_insert(u16::from_be_bytes([a, b])),
+            (MSS | WINDOW_SCALE | SACK_PERMITTED | TIMESTAMPS | USER_TIMEOUT, _) => self.malformed = true,
+            _ => {}
+        }
+    }
+
+    /// Octets that [`emit`](Self::emit) appends: a multiple of 4, at most [`MAX_OPTIONS_LEN`].
+    pub fn emitted_len(&self) -> usize {
+        let blocks = self.sack.len().min(self.max_sack_blocks());
+        self.len_without_sack() + if blocks == 0 { 0 } else { 4 + 8 * blocks }
+    }
+
+    /// How many SACK blocks fit beside the other options that are set: 4 alone, 3 with timestamps
+    /// (RFC 2018 §3).
+    pub fn max_sack_blocks(&self) -> usize {
+        // Two NOPs, kind and length stand before the blocks.
+        (MAX_OPTIONS_LEN.saturating_sub(self.len_without_sack() + 4) / 8).min(self.sack.capacity())
+    }
+
+    fn len_without_sack(&self) -> usize {
+        let timestamps_or_sack_permitted = match (self.timestamps, self.sack_permitted) {
+            (Some(_), _) => 12,
+            (None, true) => 4,
+            (None, false) => 0,
+        };
+        let of = |present: bool| if present { 4 } else { 0 };
+        of(self.mss.is_some())
+            + timestamps_or_sack_permitted
+            + of(self.window_scale.is_some())
+            + of(self.user_timeout.is_some())
+    }
+
+    /// Appends the options, each aligned so that the whole is a multiple of 4 octets, in the order that Linux
+    /// has made the common one. On a SYN that is MSS, SACK-permitted, timestamps, NOP, window scale, with
+    /// NOPs in the place of what is missing; later NOP, NOP, timestamps, NOP, NOP, SACK. The user timeout
+    /// comes last. SACK blocks for which there is no room are left out from the end.
+    pub fn emit(&self, out: &mut Vec<u8>) {
+        if let Some(mss) = self.mss {
+            let [a, b] = mss.to_be_bytes();
+            out.extend_from_slice(&[MSS, 4, a, b]);
+        }
+        match (self.timestamps, self.sack_permitted) {
+            (Some(_), true) => out.extend_from_slice(&[SACK_PERMITTED, 2, TIMESTAMPS, 10]),
+            (Some(_), false) => out.extend_from_slice(&[NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10]),
+            (None, true) => out.extend_from_slice(&[NO_OPERATION, NO_OPERATION, SACK_PERMITTED, 2]),
+            (None, false) => {}
+        }
+        if let Some(Timestamps { value, echo }) = self.timestamps {
+            out.extend_from_slice(&value.to_be_bytes());
+            out.extend_from_slice(&echo.to_be_bytes());
+        }
+        if let Some(shift) = self.window_scale {
+            out.extend_from_slice(&[NO_OPERATION, WINDOW_SCALE, 3, shift]);
+        }
+        let blocks = self.sack.len().min(self.max_sack_blocks());
+        if blocks > 0 {
+            out.extend_from_slice(&[NO_OPERATION, NO_OPERATION, SACK, (2 + 8 * blocks) as u8]);
+            for block in self.sack.iter().take(blocks) {
+                out.extend_from_slice(&block.start.get().to_be_bytes());
+                out.extend_from_slice(&block.end.get().to_be_bytes());
+            }
+        }
+        if let Some(timeout) = self.user_timeout {
+            let [a, b] = timeout.to_be_bytes();
+            out.extend_from_slice(&[USER_TIMEOUT, 4, a, b]);
+        }
+    }
+}
+
+const fn timestamps([a, b, c, d, e, f, g, h]: [u8; 8]) -> Timestamps {
+    Timestamps { value: u32::from_be_bytes([a, b, c, d]), echo: u32::from_be_bytes([e, f, g, h]) }
+}
+
+const fn sack_block([a, b, c, d, e, f, g, h]: [u8; 8]) -> SeqRange {
+    SeqRange::new(Seq::new(u32::from_be_bytes([a, b, c, d])), Seq::new(u32::from_be_bytes([e, f, g, h])))
 }
