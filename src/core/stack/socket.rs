@@ -9,19 +9,7 @@ use crate::error::Error;
 use crate::sockopt::{Shutdown, SocketOptions};
 use crate::tcp::state::State;
 use crate::time::Instant;
-
-/// A datagram taken from a socket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ReceivedDatagram {
-    /// Octets written to the caller's buffer.
-    pub copied: usize,
-    /// Octets the datagram had; more than `copied` when the buffer was too short and the rest is lost.
-    pub len: usize,
-    /// Who sent it.
-    pub from: Endpoint,
-    /// Which of our addresses it came to.
-    pub to: Endpoint,
-}
+pub use crate::udp::socket::ReceivedDatagram;
 
 impl Stack {
     /// A TCP socket, neither bound nor connected. An IPv6 one speaks IPv4 too unless `v6_only` is set.

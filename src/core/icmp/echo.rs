@@ -1,0 +1,258 @@
+//! Ping: answers to those of others (RFC 1122 §3.2.2.6, RFC 4443 §4), and sockets for our own.
+
+use alloc::vec::Vec;
+
+use crate::addr::{Address, Endpoint, Family};
+use crate::error::Error;
+use crate::ip::queue::{DatagramQueue, Full, ReceivedDatagram};
+use crate::ip::route::Routes;
+use crate::sockopt::{Shutdown, SocketOptions};
+use crate::wire::icmp::{HEADER_LEN, Message};
+use crate::wire::ip::{Header, protocol};
+
+/// The answer to an echo request that came with `header`: its IP header and its ICMP message, with the very
+/// same data.
+///
+/// `None` for anything else, and for requests that are not answered: to an IPv4 broadcast or multicast
+/// address, which would make a storm of it (RFC 1122 §3.2.2.6 leaves that open), and from `::`. An IPv6
+/// multicast one is answered from an address of ours (RFC 4443 §4.2).
+pub fn reply(
+    message: &Message<'_>,
+    header: &Header,
+    routes: &Routes,
+    hop_limit: u8,
+) -> Option<(Header, Vec<u8>)> {
+    let Message::EchoRequest { id, sequence, data } = *message else { return None };
+    let to = header.src;
+    if !to.is_unicast() {
+        return None;
+    }
+    let src = if routes.is_local(header.dst) {
+        header.dst
+    } else if !header.dst.is_v4() && header.dst.is_multicast() {
+        routes.source_for(to)?
+    } else {
+        return None;
+    };
+    let mut bytes = Vec::with_capacity(HEADER_LEN + data.len());
+    Message::EchoReply { id, sequence, data }.emit(src, to, &mut bytes);
+    let header = Header {
+        src,
+        dst: to,
+        hop_limit,
+        // The service asked for is the service given (RFC 1349 §5.1); congestion marks are not ours to copy.
+        traffic_class: header.traffic_class & !3,
+        flow_label: 0,
+        dont_fragment: !to.is_v4(),
+        fragment: None,
+        ..*header
+    };
+    Some((header, bytes))
+}
+
+/// A ping socket: sends echo requests with an identifier of its own and gets the replies to them, and no
+/// other ICMP. Messages are read and written from their type octet on, as on Linux' `IPPROTO_ICMP` datagram
+/// sockets, where the identifier takes the place of the port.
+#[derive(Clone, Debug)]
+pub struct PingSocket {
+    family: Family,
+    local: Endpoint,
+    remote: Option<Address>,
+    /// What the program asked for.
+    pub options: SocketOptions,
+    queue: DatagramQueue,
+    error: Option<Error>,
+    read_closed: bool,
+    write_closed: bool,
+}
+
+impl PingSocket {
+    /// A socket that has no identifier yet and is not connected. It speaks the one family.
+    pub const fn new(family: Family, options: SocketOptions) -> Self {
+        let any = match family {
+            Family::V4 => Address::UNSPECIFIED_V4,
+            Family::V6 => Address::UNSPECIFIED,
+        };
+        Self {
+            family,
+            local: Endpoint::new(any, 0),
+            remote: None,
+            options,
+            queue: DatagramQueue::new(),
+            error: None,
+            read_closed: false,
+            write_closed: false,
+        }
+    }
+
+    /// The family it was made for.
+    pub const fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Our address, and the identifier as its port; 0 is "not chosen yet".
+    pub const fn local(&self) -> Endpoint {
+        self.local
+    }
+
+    /// Sets our address and identifier. The caller has checked that nobody else has it.
+    pub const fn set_local(&mut self, local: Endpoint) {
+        self.local = local;
+    }
+
+    /// The identifier of its requests; 0 is "not chosen yet".
+    pub const fn identifier(&self) -> u16 {
+        self.local.port
+    }
+
+    /// The peer of a connected socket.
+    pub const fn remote(&self) -> Option<Address> {
+        self.remote
+    }
+
+    /// Connects the socket: requests go to `remote` by default, and only its replies come. An error that
+    /// waited is forgotten with the peer it was about.
+    pub const fn set_remote(&mut self, remote: Option<Address>) {
+        self.remote = remote;
+        self.error = None;
+    }
+
+    /// Whether a reply with this identifier, from `from` to `to`, is for this socket.
+    pub fn matches(&self, identifier: u16, from: Address, to: Address) -> bool {
+        let any = self.local.address.is_unspecified();
+        self.local.port != 0
+            && self.local.port == identifier
+            && from.family() == self.family
+            && (any || self.local.address == to)
+            && self.remote.is_none_or(|peer| peer == from)
+    }
+
+    /// Takes a reply that [`matches`](Self::matches), the whole ICMP message. `Full`: it was dropped, for the
+    /// caller to count.
+    pub fn push(&mut self, from: Address, to: Address, message: &[u8]) -> Result<(), Full> {
+        let to = Endpoint::new(to, self.local.port);
+        self.queue.push(Endpoint::new(from, 0), to, message, self.options.receive_buffer as usize)
+    }
+
+    /// An ICMP error came about a request of this socket. Only a connected one hears of it, and only of a hard
+    /// one. Says whether it did.
+    pub const fn report(&mut self, error: Error, hard: bool) -> bool {
+        let heard = hard && self.remote.is_some();
+        if heard {
+            self.error = Some(error);
+        }
+        heard
+    }
+
+    /// Copies the oldest reply into `buf`, from its type octet on, as much as fits; the rest is lost. `peek`
+    /// leaves it. A pending error comes first; after a shutdown for reading, an empty one from
+    /// [`Endpoint::UNSPECIFIED`] last. Errors: [`Error::WouldBlock`], and whatever is pending.
+    pub fn try_receive(&mut self, buf: &mut [u8], peek: bool) -> Result<ReceivedDatagram, Error> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        match self.queue.receive(buf, peek) {
+            Some(received) => Ok(received),
+            None if self.read_closed => Ok(ReceivedDatagram {
+                copied: 0,
+                len: 0,
+                from: Endpoint::UNSPECIFIED,
+                to: Endpoint::UNSPECIFIED,
+            }),
+            None => Err(Error::WouldBlock),
+        }
+    }
+
+    /// Where a request goes: to `to`, or to the peer without it.
+    ///
+    /// Errors, in this order: a pending one; [`Error::BrokenPipe`] after a shutdown for writing;
+    /// [`Error::DestinationRequired`]; [`Error::AddrFamily`]; [`Error::Access`] for a broadcast without leave;
+    /// [`Error::NetUnreachable`] where there is no way.
+    pub fn destination(&mut self, to: Option<Address>, routes: &Routes) -> Result<Address, Error> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        if self.write_closed {
+            return Err(Error::BrokenPipe);
+        }
+        let to = to.or(self.remote).ok_or(Error::DestinationRequired)?;
+        if to.family() != self.family {
+            return Err(Error::AddrFamily);
+        }
+        if routes.is_broadcast(to) && !self.options.broadcast {
+            return Err(Error::Access);
+        }
+        if !routes.reachable(to) {
+            return Err(Error::NetUnreachable);
+        }
+        Ok(to)
+    }
+
+    /// The ICMP message for what a program wrote: an echo request from its type octet on, 8 octets at the
+    /// least. Identifier and checksum are filled in here, so what stands there counts for nothing.
+    ///
+    /// Errors: [`Error::Invalid`] for anything else, [`Error::MessageTooLong`] above what IP can carry.
+    pub fn request(&self, src: Address, dst: Address, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let Some((&[kind, code, _, _, _, _, s0, s1], data)) = message.split_first_chunk::<HEADER_LEN>()
+        else {
+            return Err(Error::Invalid);
+        };
+        let (echo, most) = match self.family {
+            Family::V4 => (8, 65_515),
+            Family::V6 => (128, 65_535),
+        };
+        if (kind, code) != (echo, 0) || src.family() != self.family {
+            return Err(Error::Invalid);
+        }
+        if message.len() > most {
+            return Err(Error::MessageTooLong);
+        }
+        let mut bytes = Vec::with_capacity(message.len());
+        let sequence = u16::from_be_bytes([s0, s1]);
+        Message::EchoRequest { id: self.local.port, sequence, data }.emit(src, dst, &mut bytes);
+        Ok(bytes)
+    }
+
+    /// The protocol of its packets.
+    pub const fn protocol(&self) -> u8 {
+        match self.family {
+            Family::V4 => protocol::ICMP,
+            Family::V6 => protocol::ICMPV6,
+        }
+    }
+
+    /// The pending error, which is then forgotten (`SO_ERROR`).
+    pub const fn take_error(&mut self) -> Option<Error> {
+        self.error.take()
+    }
+
+    /// Whether an error is pending.
+    pub const fn has_error(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// Whether reading gives something other than [`Error::WouldBlock`].
+    pub fn is_readable(&self) -> bool {
+        !self.queue.is_empty() || self.read_closed || self.error.is_some()
+    }
+
+    /// Whether it was shut down for reading.
+    pub const fn is_read_closed(&self) -> bool {
+        self.read_closed
+    }
+
+    /// Whether it was shut down for writing.
+    pub const fn is_write_closed(&self) -> bool {
+        self.write_closed
+    }
+
+    /// Shuts one direction or both. [`Error::NotConnected`] without a peer.
+    pub const fn shutdown(&mut self, how: Shutdown) -> Result<(), Error> {
+        if self.remote.is_none() {
+            return Err(Error::NotConnected);
+        }
+        self.read_closed |= matches!(how, Shutdown::Read | Shutdown::Both);
+        self.write_closed |= matches!(how, Shutdown::Write | Shutdown::Both);
+        Ok(())
+    }
+}

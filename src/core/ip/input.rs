@@ -1,0 +1,144 @@
+//! Whether an arriving packet may come in (RFC 1122 §3.2.1.3): a source that a host can have, and a
+//! destination that is this host.
+
+use super::route::Routes;
+use crate::addr::Address;
+use crate::wire::ip::{Header, protocol};
+
+/// Why an arriving packet is dropped. Both are silent: no ICMP answers them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Its source or its destination cannot be seen on a network: `ip_in_martian`.
+    #[error("martian address")]
+    Martian,
+    /// It is for somebody else: `ip_in_addr_errors`.
+    #[error("not for us")]
+    NotForUs,
+}
+
+/// As what an accepted packet reached us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// To one of our addresses.
+    Unicast,
+    /// To a multicast group we listen to.
+    Multicast,
+    /// To a broadcast address of ours.
+    Broadcast,
+}
+
+/// Whether a packet that came over the device may come in. Packets between our own addresses, which never
+/// leave the host, must not be asked about: from outside, a source of ours is a lie.
+///
+/// TCP is for one host alone (RFC 9293 MUST-57); a broadcast or multicast packet that claims to carry it is
+/// refused. The protocol of an IPv6 fragment is only known when it has been put together, so ask again then.
+pub fn accept(header: &Header, routes: &Routes) -> Result<Delivery, Refusal> {
+    let delivery = delivery(header.dst, routes)?;
+    if delivery != Delivery::Unicast && header.protocol == protocol::TCP {
+        return Err(Refusal::NotForUs);
+    }
+    if is_source(header.src, routes) {
+        return Ok(delivery);
+    }
+    // A node that has no address yet speaks from `::`, in ICMPv6 and to groups only (RFC 4861 §4.3, RFC 3810
+    // §5.2.13). No answer goes back to it.
+    let looks_for_address = header.src == Address::UNSPECIFIED
+        && header.protocol == protocol::ICMPV6
+        && delivery == Delivery::Multicast;
+    if looks_for_address { Ok(delivery) } else { Err(Refusal::Martian) }
+}
+
+fn delivery(dst: Address, routes: &Routes) -> Result<Delivery, Refusal> {
+    if dst.is_loopback() || dst.is_unspecified() {
+        Err(Refusal::Martian)
+    } else if routes.is_assigned(dst) {
+        Ok(Delivery::Unicast)
+    } else if routes.is_broadcast(dst) {
+        Ok(Delivery::Broadcast)
+    } else if routes.is_member(dst) {
+        Ok(Delivery::Multicast)
+    } else {
+        Err(Refusal::NotForUs)
+    }
+}
+
+/// Whether another host can have sent from there: one host, not us, and not "this network" (0/8).
+fn is_source(src: Address, routes: &Routes) -> bool {
+    src.is_unicast()
+        && !src.is_loopback()
+        && !routes.is_assigned(src)
+        && !routes.is_broadcast(src)
+        && !(src.is_v4() && src.v4_octets()[0] == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use core::net::IpAddr;
+
+    use super::*;
+    use crate::addr::Prefix;
+
+    fn a(s: &str) -> Address {
+        s.parse::<IpAddr>().unwrap().into()
+    }
+
+    fn try_accept(src: &str, dst: &str, protocol: u8) -> Result<Delivery, Refusal> {
+        let routes = Routes::new(vec![Prefix::new(a("10.7.0.2"), 24), Prefix::new(a("fd00::2"), 64)]);
+        let header = Header {
+            src: a(src),
+            dst: a(dst),
+            protocol,
+            hop_limit: 64,
+            traffic_class: 0,
+            flow_label: 0,
+            dont_fragment: false,
+            fragment: None,
+        };
+        accept(&header, &routes)
+    }
+
+    #[test]
+    fn sources_no_host_can_have() {
+        for src in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "127.0.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "10.7.0.255",
+            "240.1.1.1",
+            "10.7.0.2",
+        ] {
+            assert_eq!(try_accept(src, "10.7.0.2", protocol::UDP), Err(Refusal::Martian), "{src}");
+        }
+        for src in ["::", "::1", "ff02::1", "fd00::2"] {
+            assert_eq!(try_accept(src, "fd00::2", protocol::TCP), Err(Refusal::Martian), "{src}");
+        }
+    }
+
+    #[test]
+    fn destinations() {
+        use protocol::{ICMP, ICMPV6, TCP, UDP};
+        assert_eq!(try_accept("10.7.0.1", "10.7.0.2", TCP), Ok(Delivery::Unicast));
+        assert_eq!(try_accept("10.7.0.1", "10.7.0.3", TCP), Err(Refusal::NotForUs));
+        assert_eq!(try_accept("8.8.8.8", "255.255.255.255", UDP), Ok(Delivery::Broadcast));
+        assert_eq!(try_accept("10.7.0.1", "10.7.0.255", ICMP), Ok(Delivery::Broadcast));
+        assert_eq!(try_accept("10.7.0.1", "10.7.0.255", TCP), Err(Refusal::NotForUs));
+        assert_eq!(try_accept("10.7.0.1", "224.0.0.1", UDP), Ok(Delivery::Multicast));
+        assert_eq!(try_accept("10.7.0.1", "224.0.0.9", UDP), Err(Refusal::NotForUs));
+        assert_eq!(try_accept("10.7.0.1", "127.0.0.1", UDP), Err(Refusal::Martian));
+        assert_eq!(try_accept("10.7.0.1", "0.0.0.0", UDP), Err(Refusal::Martian));
+        assert_eq!(try_accept("fe80::1", "ff02::1", ICMPV6), Ok(Delivery::Multicast));
+        assert_eq!(try_accept("fe80::1", "::1", UDP), Err(Refusal::Martian));
+        assert_eq!(try_accept("fe80::1", "fd00::2", UDP), Ok(Delivery::Unicast));
+    }
+
+    #[test]
+    fn unspecified_ipv6_source_only_where_harmless() {
+        assert_eq!(try_accept("::", "ff02::1:ff00:2", protocol::ICMPV6), Ok(Delivery::Multicast));
+        assert_eq!(try_accept("::", "ff02::1", protocol::UDP), Err(Refusal::Martian));
+        assert_eq!(try_accept("::", "fd00::2", protocol::ICMPV6), Err(Refusal::Martian));
+        assert_eq!(try_accept("0.0.0.0", "224.0.0.1", protocol::ICMP), Err(Refusal::Martian));
+    }
+}

@@ -1,0 +1,184 @@
+//! Datagrams that wait to be read: what UDP sockets and ping sockets have in common.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use crate::addr::Endpoint;
+
+/// A datagram taken from a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReceivedDatagram {
+    /// Octets written to the caller's buffer.
+    pub copied: usize,
+    /// Octets the datagram had; more than `copied` when the buffer was too short and the rest is lost.
+    pub len: usize,
+    /// Who sent it.
+    pub from: Endpoint,
+    /// Which of our addresses it came to.
+    pub to: Endpoint,
+}
+
+/// The queue has no room: the datagram is dropped, for the caller to count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("receive queue full")]
+pub struct Full;
+
+#[derive(Clone, Debug)]
+struct Queued {
+    from: Endpoint,
+    to: Endpoint,
+    payload: Box<[u8]>,
+}
+
+/// Datagrams in the order of their arrival, bounded in memory.
+#[derive(Clone, Debug, Default)]
+pub struct DatagramQueue {
+    datagrams: VecDeque<Queued>,
+    charged: usize,
+}
+
+impl DatagramQueue {
+    /// What a datagram costs beside its payload, octets: its place in the queue and the allocator's share.
+    /// Without it a flood of empty datagrams would cost nothing and fill the memory.
+    pub const OVERHEAD: usize = 64;
+
+    /// Places that a drained queue keeps.
+    const KEPT: usize = 16;
+
+    /// An empty queue, which holds no memory.
+    pub const fn new() -> Self {
+        Self { datagrams: VecDeque::new(), charged: 0 }
+    }
+
+    /// Appends a copy, if the queue then holds at most `limit` octets. An empty queue takes any datagram, so
+    /// that a small limit slows a socket down but does not silence it.
+    pub fn push(&mut self, from: Endpoint, to: Endpoint, payload: &[u8], limit: usize) -> Result<(), Full> {
+        let charge = payload.len() + Self::OVERHEAD;
+        if !self.datagrams.is_empty() && self.charged + charge > limit {
+            return Err(Full);
+        }
+        self.charged += charge;
+        self.datagrams.push_back(Queued { from, to, payload: payload.into() });
+        Ok(())
+    }
+
+    /// Copies the oldest into `buf` as far as it fits, and takes it off unless `peek`. An empty datagram is
+    /// one too.
+    pub fn receive(&mut self, buf: &mut [u8], peek: bool) -> Option<ReceivedDatagram> {
+        let Queued { from, to, payload } = self.datagrams.front()?;
+        let len = payload.len();
+        let copied = len.min(buf.len());
+        if let (Some(to), Some(from)) = (buf.get_mut(..copied), payload.get(..copied)) {
+            to.copy_from_slice(from);
+        }
+        let received = ReceivedDatagram { copied, len, from: *from, to: *to };
+        if !peek {
+            self.charged -= len + Self::OVERHEAD;
+            self.datagrams.pop_front();
+            if self.datagrams.is_empty() && self.datagrams.capacity() > Self::KEPT {
+                // A burst must not hold its places for ever.
+                self.datagrams = VecDeque::new();
+            }
+        }
+        Some(received)
+    }
+
+    /// How many datagrams wait.
+    pub fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.datagrams.is_empty()
+    }
+
+    /// Octets charged against the limit: payloads and overhead.
+    pub const fn charged(&self) -> usize {
+        self.charged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use core::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::addr::Address;
+
+    fn end(port: u16) -> Endpoint {
+        Endpoint::new(Address::v4(Ipv4Addr::new(10, 7, 0, 1)), port)
+    }
+
+    #[test]
+    fn overhead_covers_the_place_in_the_queue() {
+        assert!(core::mem::size_of::<Queued>() <= DatagramQueue::OVERHEAD);
+    }
+
+    #[test]
+    fn truncates_and_says_so() {
+        let mut queue = DatagramQueue::default();
+        queue.push(end(1), end(2), b"hello", 1000).unwrap();
+        let mut buf = [0; 3];
+        let whole = ReceivedDatagram { copied: 3, len: 5, from: end(1), to: end(2) };
+        assert_eq!(queue.receive(&mut buf, true), Some(whole));
+        assert_eq!(queue.receive(&mut buf, false), Some(whole));
+        assert_eq!(&buf, b"hel");
+        assert_eq!(queue.receive(&mut buf, false), None);
+        assert_eq!(queue.charged(), 0);
+    }
+
+    #[test]
+    fn empty_datagrams_count() {
+        let mut queue = DatagramQueue::default();
+        queue.push(end(1), end(2), b"", 128).unwrap();
+        queue.push(end(1), end(2), b"", 128).unwrap();
+        assert_eq!(queue.push(end(1), end(2), b"", 128), Err(Full));
+        assert_eq!(queue.receive(&mut [0; 8], false).unwrap().len, 0);
+        assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn a_burst_gives_its_places_back() {
+        let mut queue = DatagramQueue::default();
+        for _ in 0..1000 {
+            queue.push(end(1), end(2), b"x", usize::MAX).unwrap();
+        }
+        while queue.receive(&mut [], false).is_some() {}
+        assert!(queue.datagrams.capacity() <= DatagramQueue::KEPT);
+    }
+
+    proptest! {
+        #[test]
+        fn first_in_first_out_within_the_limit(
+            steps in prop::collection::vec(prop::option::of(0usize..300), 0..80),
+            limit in 0usize..1000,
+        ) {
+            let mut queue = DatagramQueue::default();
+            let mut model = VecDeque::new();
+            for (i, step) in steps.into_iter().enumerate() {
+                match step {
+                    Some(len) => {
+                        let room = model.is_empty()
+                            || model.iter().map(|&(_, l)| l + 64).sum::<usize>() + len + 64 <= limit;
+                        let payload = std::vec![0; len];
+                        prop_assert_eq!(queue.push(end(i as u16), end(0), &payload, limit).is_ok(), room);
+                        if room {
+                            model.push_back((i as u16, len));
+                        }
+                    }
+                    None => {
+                        let got = queue.receive(&mut [0; 300], false).map(|r| (r.from.port, r.copied));
+                        prop_assert_eq!(got, model.pop_front());
+                    }
+                }
+                prop_assert_eq!(queue.charged(), model.iter().map(|&(_, l)| l + 64).sum::<usize>());
+                prop_assert_eq!(queue.len(), model.len());
+            }
+        }
+    }
+}
