@@ -1,5 +1,8 @@
 //! Where sockets live: slots that are used again, and handles that notice.
 
+use alloc::vec::Vec;
+use core::mem;
+
 /// A socket's handle. A handle kept after its socket is gone names nothing: the slot's generation differs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SocketId {
@@ -16,5 +19,145 @@ impl SocketId {
     /// Which use of the slot this is.
     pub const fn generation(self) -> u32 {
         self.generation
+    }
+}
+
+/// No slot: the end of the list of free ones.
+const NONE: u32 = u32::MAX;
+
+/// Slots for values. The slot that was freed last is used first, so that the memory in use stays warm.
+#[derive(Debug)]
+pub struct Slab<T> {
+    slots: Vec<Slot<T>>,
+    /// The first free slot.
+    free: u32,
+    len: u32,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    generation: u32,
+    entry: Entry<T>,
+}
+
+#[derive(Debug)]
+enum Entry<T> {
+    Occupied(T),
+    Vacant { next: u32 },
+}
+
+impl<T> Slab<T> {
+    /// Empty, without an allocation.
+    pub const fn new() -> Self {
+        Self { slots: Vec::new(), free: NONE, len: 0 }
+    }
+
+    /// How many values there are.
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Keeps a value and gives its handle.
+    ///
+    /// # Panics
+    ///
+    /// When there are 2³² - 1 values already.
+    pub fn insert(&mut self, value: T) -> SocketId {
+        let index = self.free;
+        let id = if let Some(slot) = self.slots.get_mut(index as usize) {
+            if let Entry::Vacant { next } = slot.entry {
+                self.free = next;
+            }
+            slot.entry = Entry::Occupied(value);
+            SocketId { index, generation: slot.generation }
+        } else {
+            let index = self.slots.len() as u32;
+            assert!(self.slots.len() < NONE as usize, "a slab has fewer than 2^32 slots");
+            self.slots.push(Slot { generation: 1, entry: Entry::Occupied(value) });
+            SocketId { index, generation: 1 }
+        };
+        self.len += 1;
+        id
+    }
+
+    /// The value of a handle, unless it is gone.
+    pub fn get(&self, id: SocketId) -> Option<&T> {
+        self.slots.get(id.index as usize).filter(|s| s.generation == id.generation)?.value()
+    }
+
+    /// The value of a handle, to change it.
+    pub fn get_mut(&mut self, id: SocketId) -> Option<&mut T> {
+        self.slots.get_mut(id.index as usize).filter(|s| s.generation == id.generation)?.value_mut()
+    }
+
+    /// The value in a slot, whatever its generation.
+    pub fn by_index(&self, index: u32) -> Option<&T> {
+        self.slots.get(index as usize)?.value()
+    }
+
+    /// The value in a slot, to change it.
+    pub fn by_index_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.slots.get_mut(index as usize)?.value_mut()
+    }
+
+    /// The handle of what is in a slot now.
+    pub fn id_of(&self, index: u32) -> Option<SocketId> {
+        let slot = self.slots.get(index as usize)?;
+        slot.value().map(|_| SocketId { index, generation: slot.generation })
+    }
+
+    /// Takes a value out. Its handle is dead then, also when the slot is used again.
+    pub fn remove(&mut self, id: SocketId) -> Option<T> {
+        let slot = self.slots.get_mut(id.index as usize).filter(|s| s.generation == id.generation)?;
+        slot.value()?;
+        let Entry::Occupied(value) = mem::replace(&mut slot.entry, Entry::Vacant { next: self.free }) else {
+            return None;
+        };
+        slot.generation = slot.generation.checked_add(1).unwrap_or(1);
+        self.free = id.index;
+        self.len -= 1;
+        Some(value)
+    }
+
+    /// All values with their handles, in the order of their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (SocketId, &T)> + '_ {
+        (0..).zip(&self.slots).filter_map(|(index, slot)| {
+            Some((SocketId { index, generation: slot.generation }, slot.value()?))
+        })
+    }
+
+    /// All values with their handles, in the order of their slots, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (SocketId, &mut T)> + '_ {
+        (0..).zip(&mut self.slots).filter_map(|(index, slot)| {
+            let id = SocketId { index, generation: slot.generation };
+            Some((id, slot.value_mut()?))
+        })
+    }
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Slot<T> {
+    const fn value(&self) -> Option<&T> {
+        match &self.entry {
+            Entry::Occupied(value) => Some(value),
+            Entry::Vacant { .. } => None,
+        }
+    }
+
+    const fn value_mut(&mut self) -> Option<&mut T> {
+        match &mut self.entry {
+            Entry::Occupied(value) => Some(value),
+            Entry::Vacant { .. } => None,
+        }
     }
 }

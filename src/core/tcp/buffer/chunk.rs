@@ -1,0 +1,196 @@
+//! A piece of a buffer: octets of our own that can grow, or octets that somebody else allocated.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use bytes::{Buf, Bytes};
+
+/// The smallest allocation for copied octets.
+const MIN_CAPACITY: usize = 256;
+
+/// Octets that leave at the front and, where they are ours, are added at the back.
+#[derive(Clone, Debug)]
+pub(crate) enum Chunk {
+    /// Copied: `data[start..]` is there still.
+    Owned { data: Vec<u8>, start: usize },
+    /// By reference. `pinned` is how large the allocation is that `bytes` keeps alive, as far as we know.
+    Shared { bytes: Bytes, pinned: usize },
+}
+
+impl Chunk {
+    /// Nothing yet, to be appended to.
+    pub(crate) const fn new() -> Self {
+        Self::Owned { data: Vec::new(), start: 0 }
+    }
+
+    /// Nothing yet, with room for `n` octets.
+    pub(crate) fn with_capacity(n: usize) -> Self {
+        Self::Owned { data: Vec::with_capacity(n), start: 0 }
+    }
+
+    /// By reference, in an allocation of `pinned` octets.
+    pub(crate) fn shared(bytes: Bytes, pinned: usize) -> Self {
+        let pinned = pinned.max(bytes.len());
+        Self::Shared { bytes, pinned }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Owned { data, start } => data.get(*start..).unwrap_or_default(),
+            Self::Shared { bytes, .. } => bytes,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Owned { data, start } => data.len().saturating_sub(*start),
+            Self::Shared { bytes, .. } => bytes.len(),
+        }
+    }
+
+    pub(crate) const fn is_owned(&self) -> bool {
+        matches!(self, Self::Owned { .. })
+    }
+
+    /// Octets of memory it holds, whether used or not.
+    pub(crate) const fn memory(&self) -> usize {
+        match self {
+            Self::Owned { data, .. } => data.capacity(),
+            Self::Shared { pinned, .. } => *pinned,
+        }
+    }
+
+    /// Copies from the front of `data` what fits when the allocation may grow to `limit` octets, and says
+    /// how many octets that were: none for a shared chunk. The allocation doubles, but has at most `spare`
+    /// octets more than it needs.
+    pub(crate) fn append(&mut self, data: &[u8], limit: usize, spare: usize) -> usize {
+        let Self::Owned { data: own, start } = self else { return 0 };
+        // What is left slides to the front where that costs little beside what it frees, so that a
+        // connection which always has a few octets underway stays with one small allocation.
+        let live = own.len() - *start;
+        if own.len() + data.len() > own.capacity() && live <= own.capacity() / 4 {
+            own.drain(..*start);
+            *start = 0;
+        }
+        let take = data.len().min(limit.saturating_sub(own.len()));
+        let Some(data) = data.get(..take) else { return 0 };
+        let need = own.len() + take;
+        if need > own.capacity() {
+            let target = need.next_power_of_two().max(MIN_CAPACITY).min(limit);
+            let target = target.clamp(need, need.saturating_add(spare));
+            own.reserve_exact(target - own.len());
+        }
+        own.extend_from_slice(data);
+        take
+    }
+
+    /// `n` octets leave at the front.
+    pub(crate) fn advance(&mut self, n: usize) {
+        match self {
+            Self::Owned { data, start } => *start = start.saturating_add(n).min(data.len()),
+            Self::Shared { bytes, .. } => bytes.advance(n.min(bytes.len())),
+        }
+    }
+
+    /// Takes up to `n` octets off the front: by reference, unless that would keep alive an allocation of
+    /// our own that is more than twice as large.
+    pub(crate) fn take(&mut self, n: usize) -> Bytes {
+        let n = n.min(self.len());
+        match self {
+            Self::Shared { bytes, .. } => bytes.split_to(n),
+            Self::Owned { data, start } if n >= data.capacity() / 2 => {
+                let pinned = data.capacity();
+                let mut bytes = Bytes::from(mem::take(data));
+                bytes.advance(*start);
+                let taken = bytes.split_to(n);
+                *self = if bytes.is_empty() { Self::new() } else { Self::Shared { bytes, pinned } };
+                taken
+            }
+            Self::Owned { .. } => {
+                let taken = Bytes::copy_from_slice(self.as_slice().get(..n).unwrap_or_default());
+                self.advance(n);
+                taken
+            }
+        }
+    }
+}
+
+/// `data` as a part of `backing`, where it is one, has at least `min` octets and fills at least half of it: a
+/// short text must not keep a large allocation alive.
+pub(crate) fn share(data: &[u8], backing: Option<&Bytes>, min: usize) -> Option<Bytes> {
+    let backing = backing?;
+    if !worth_sharing(data.len(), backing.len(), min) {
+        return None;
+    }
+    let at = (data.as_ptr() as usize).checked_sub(backing.as_ptr() as usize)?;
+    let end = at.checked_add(data.len())?;
+    (end <= backing.len()).then(|| backing.slice(at..end))
+}
+
+/// Whether [`share`] takes `len` octets of an allocation of `backing` octets by reference.
+pub(crate) const fn worth_sharing(len: usize, backing: usize, min: usize) -> bool {
+    len > 0 && len >= min && len >= backing.div_ceil(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grows_by_doubling_up_to_its_limit() {
+        let mut c = Chunk::new();
+        assert_eq!(c.memory(), 0);
+        assert_eq!(c.append(&[1; 10], 1000, usize::MAX), 10);
+        assert_eq!(c.memory(), 256);
+        assert_eq!(c.append(&[2; 300], 1000, usize::MAX), 300);
+        assert_eq!(c.memory(), 512);
+        assert_eq!(c.append(&[3; 900], 1000, usize::MAX), 690);
+        assert_eq!((c.memory(), c.len()), (1000, 1000));
+        assert_eq!(c.append(&[4], 1000, usize::MAX), 0);
+    }
+
+    #[test]
+    fn spare_room_is_kept_to_what_is_allowed() {
+        let mut c = Chunk::new();
+        c.append(&[1; 300], 1000, 7);
+        assert_eq!(c.memory(), 307);
+    }
+
+    #[test]
+    fn what_is_left_slides_instead_of_growing() {
+        let mut c = Chunk::new();
+        for i in 0..10_000u32 {
+            assert_eq!(c.append(&i.to_be_bytes(), 1 << 16, usize::MAX), 4);
+            if i >= 5 {
+                assert_eq!(c.as_slice().get(..4), Some(&(i - 5).to_be_bytes()[..]));
+                c.advance(4);
+            }
+        }
+        assert_eq!(c.memory(), 256);
+    }
+
+    #[test]
+    fn takes_by_reference_only_what_fills_half() {
+        let mut c = Chunk::new();
+        c.append(&[7; 1024], 1024, usize::MAX);
+        let at = c.as_slice().as_ptr();
+        let copied = c.take(100);
+        assert_ne!(copied.as_ptr(), at);
+        assert_eq!(c.len(), 924);
+        let kept = c.take(600);
+        assert_eq!(kept.as_ptr() as usize, at as usize + 100);
+        assert_eq!((c.len(), c.memory()), (324, 1024));
+        assert_eq!(c.take(usize::MAX).len(), 324);
+        assert_eq!(c.len(), 0);
+    }
+
+    #[test]
+    fn shares_what_is_inside_and_fills_half() {
+        let backing = Bytes::from(alloc::vec![5u8; 2000]);
+        assert!(share(&backing[1000..], Some(&backing), 64).is_some());
+        assert!(share(&backing[1001..], Some(&backing), 64).is_none());
+        assert!(share(&backing[..], Some(&backing), 2001).is_none());
+        assert!(share(&[5; 1500], Some(&backing), 64).is_none());
+        assert!(share(&backing[..], None, 64).is_none());
+    }
+}

@@ -1,0 +1,126 @@
+//! Congestion control: how much may be underway (RFC 5681 and what came after it).
+//!
+//! An algorithm hears of acknowledgments and of events and answers with a congestion window. What is lost it is
+//! told by recovery, and how the window is brought down during recovery is not its concern either.
+
+pub mod reno;
+
+pub use reno::Reno;
+
+use crate::time::{Duration, Instant};
+
+/// What an acknowledgment of new data says to an algorithm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AckSample {
+    /// When it came.
+    pub now: Instant,
+    /// Octets that it acknowledged for the first time, cumulatively or selectively.
+    pub acked: u32,
+    /// The round-trip time it measured.
+    pub rtt: Option<Duration>,
+    /// Octets underway before it came.
+    pub in_flight: u32,
+    /// Whether the congestion window, and not the program or the peer's window, limited what was underway.
+    pub cwnd_limited: bool,
+    /// Whether what a timeout declared lost is still being sent again (RFC 3465 §2.3).
+    pub after_timeout: bool,
+}
+
+/// What happened to a connection that changes the congestion window at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CongestionEvent {
+    /// A loss was detected other than by timeout: once for each episode of recovery.
+    Loss,
+    /// The retransmission timer expired.
+    Timeout {
+        /// Whether it is the first time for this segment.
+        first: bool,
+    },
+    /// The connection is about to send after an idle time of more than one RTO (RFC 5681 §4.1).
+    Idle,
+    /// The path takes another segment size: octets of text in a segment.
+    MssChanged(u32),
+    /// The last loss or timeout was none: what it took is given back.
+    Undo,
+}
+
+/// The algorithm of one connection.
+#[derive(Clone, Debug)]
+pub enum Congestion {
+    /// Slow start and congestion avoidance (RFC 5681).
+    Reno(Reno),
+}
+
+impl Congestion {
+    /// The default algorithm. `mss` is SMSS in octets; `initial_window_segments` is 10 by RFC 6928, and 1 when
+    /// the SYN or SYN,ACK was lost (RFC 5681 §3.1).
+    pub fn new(mss: u32, initial_window_segments: u32) -> Self {
+        Self::Reno(Reno::new(mss, initial_window_segments))
+    }
+
+    /// The algorithm of that name, as `TCP_CONGESTION` has them.
+    pub fn by_name(name: &str, mss: u32, initial_window_segments: u32) -> Option<Self> {
+        match name {
+            "reno" => Some(Self::Reno(Reno::new(mss, initial_window_segments))),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Reno(_) => "reno",
+        }
+    }
+
+    /// The congestion window, octets.
+    pub const fn cwnd(&self) -> u32 {
+        match self {
+            Self::Reno(a) => a.cwnd(),
+        }
+    }
+
+    /// The slow start threshold, octets; `u32::MAX` before the first loss.
+    pub const fn ssthresh(&self) -> u32 {
+        match self {
+            Self::Reno(a) => a.ssthresh(),
+        }
+    }
+
+    /// How fast to send, octets a second, where the algorithm has an opinion.
+    pub const fn pacing_rate(&self) -> Option<u64> {
+        match self {
+            Self::Reno(_) => None,
+        }
+    }
+
+    /// New data was acknowledged.
+    pub fn on_ack(&mut self, sample: &AckSample) {
+        match self {
+            Self::Reno(a) => a.on_ack(sample),
+        }
+    }
+
+    /// Something happened while `in_flight` octets were underway (FlightSize).
+    pub fn on_event(&mut self, event: CongestionEvent, in_flight: u32, now: Instant) {
+        let _ = now;
+        match self {
+            Self::Reno(a) => a.on_event(event, in_flight),
+        }
+    }
+
+    /// The handshake told SMSS. Where nothing has happened yet the initial window is that of the new size;
+    /// later it is as [`CongestionEvent::MssChanged`].
+    pub fn set_mss(&mut self, mss: u32) {
+        match self {
+            Self::Reno(a) => a.set_mss(mss),
+        }
+    }
+}
+
+/// The initial window (RFC 6928 §2): `min(n·MSS, max(2·MSS, n·1460))`, where the RFC has n = 10.
+pub fn initial_window(mss: u32, segments: u32) -> u32 {
+    let segments = segments.max(1);
+    let most = mss.saturating_mul(2).max(segments.saturating_mul(1460));
+    mss.saturating_mul(segments).min(most)
+}

@@ -1,0 +1,140 @@
+//! The retransmission timeout (RFC 6298).
+
+use crate::time::Duration;
+
+/// G of RFC 6298 §2: the variance term is at least this.
+const GRANULARITY: u32 = 1_000;
+
+/// Fractions of a microsecond in which SRTT and RTTVAR are kept, as bits: averaging over many samples a round
+/// trip (RFC 7323 Appendix G) would else be lost in rounding.
+const FRACTION: u32 = 10;
+
+/// The largest backoff that is counted.
+const MAX_BACKOFFS: u8 = 32;
+
+/// Round-trip time and retransmission timeout of one connection.
+///
+/// RTO is SRTT plus the variance term, and the floor applies to that term, as in Linux:
+/// `RTO = SRTT + max(G, min_rto, 4·RTTVAR)`. RFC 6298 (2.3) and (2.4) have `max(SRTT + max(G, 4·RTTVAR), 1 s)`
+/// instead. With a floor of 1 s the timeout here is never shorter than the RFC's, and the smaller floors that
+/// are usual (200 ms) stay a margin above the round trip, where with the RFC's formula they would be no margin at
+/// all on a path of that length: one delayed acknowledgment would then be a timeout.
+#[derive(Clone, Copy, Debug)]
+pub struct RttEstimator {
+    /// SRTT in 2⁻¹⁰ µs; 0 before the first sample.
+    srtt: u64,
+    /// RTTVAR in 2⁻¹⁰ µs.
+    rttvar: u64,
+    /// RTO without the backoff, µs.
+    rto: u32,
+    /// The largest RTO, µs.
+    max_rto: u32,
+    /// The smallest sample, µs.
+    min_rtt: u32,
+    backoffs: u8,
+}
+
+impl RttEstimator {
+    /// Before any sample, with this RTO (RFC 6298 (2.1): 1 s) and the largest of two minutes.
+    pub fn new(initial: Duration) -> Self {
+        Self::with_max(initial, Duration::from_secs(120))
+    }
+
+    /// As [`new`](Self::new), with another largest RTO; it holds until a sample brings its own.
+    pub fn with_max(initial: Duration, max_rto: Duration) -> Self {
+        let max_rto = micros(max_rto);
+        Self {
+            srtt: 0,
+            rttvar: 0,
+            rto: micros(initial).min(max_rto),
+            max_rto,
+            min_rtt: u32::MAX,
+            backoffs: 0,
+        }
+    }
+
+    /// A round trip took `rtt`; it must be unambiguous which transmission was acknowledged (Karn's rule, RFC
+    /// 6298 §3). Ends the backoff.
+    ///
+    /// `samples_per_rtt` is how many samples a window's worth of data yields, about FlightSize / (2·SMSS) when
+    /// every acknowledgment gives one, and 1 when one a round trip is taken: the gains are divided by it, so
+    /// that the memory is as long as with one (RFC 7323 Appendix G). 0 counts as 1.
+    pub fn sample(&mut self, rtt: Duration, min_rto: Duration, max_rto: Duration, samples_per_rtt: u32) {
+        let rtt = micros(rtt).max(1);
+        let r = u64::from(rtt) << FRACTION;
+        let n = u64::from(samples_per_rtt.max(1));
+        if self.srtt == 0 {
+            // (2.2)
+            self.srtt = r;
+            self.rttvar = r / 2;
+        } else {
+            // (2.3) RTTVAR first: it wants SRTT as it was.
+            self.rttvar = towards(self.rttvar, self.srtt.abs_diff(r), 4 * n);
+            self.srtt = towards(self.srtt, r, 8 * n);
+        }
+        self.min_rtt = self.min_rtt.min(rtt);
+        self.backoffs = 0;
+        self.max_rto = micros(max_rto);
+        let variance =
+            (4 * self.rttvar).div_ceil(1 << FRACTION).max(u64::from(GRANULARITY.max(micros(min_rto))));
+        let rto = self.srtt.div_ceil(1 << FRACTION) + variance;
+        self.rto = rto.min(u64::from(self.max_rto)) as u32;
+    }
+
+    /// SRTT, when there was a sample.
+    pub fn srtt(&self) -> Option<Duration> {
+        (self.srtt > 0).then(|| Duration::from_micros(self.srtt >> FRACTION))
+    }
+
+    /// RTTVAR, when there was a sample.
+    pub fn rttvar(&self) -> Option<Duration> {
+        (self.srtt > 0).then(|| Duration::from_micros(self.rttvar >> FRACTION))
+    }
+
+    /// The smallest sample there was.
+    pub fn min_rtt(&self) -> Option<Duration> {
+        (self.srtt > 0).then(|| Duration::from_micros(u64::from(self.min_rtt)))
+    }
+
+    /// The timeout as it stands: doubled once for each backoff, at most the largest RTO.
+    pub fn rto(&self) -> Duration {
+        let backed_off = u64::from(self.rto) << self.backoffs.min(MAX_BACKOFFS);
+        Duration::from_micros(backed_off.min(u64::from(self.max_rto)))
+    }
+
+    /// The timer expired: the timeout doubles (RFC 6298 (5.5)) and stays so until a sample.
+    pub fn back_off(&mut self) {
+        self.backoffs = (self.backoffs + 1).min(MAX_BACKOFFS);
+    }
+
+    /// Ends the backoff without a sample: where new data was acknowledged but the timeout proved spurious, and
+    /// when the persist timer gives way to the retransmission timer.
+    pub fn reset_back_off(&mut self) {
+        self.backoffs = 0;
+    }
+
+    /// How often in a row the timer expired.
+    pub const fn backoffs(&self) -> u8 {
+        self.backoffs
+    }
+
+    /// The handshake is done and its SYN timed out: where no sample says better, the timeout begins anew with
+    /// at least 3 s (RFC 6298 (5.7)).
+    pub fn set_rto_after_syn_timeout(&mut self) {
+        if self.srtt == 0 {
+            self.backoffs = 0;
+            self.rto = self.rto.max(3_000_000);
+        }
+    }
+}
+
+/// `old` moved the `divisor`th part of the way to `new`, rounded to the nearest.
+fn towards(old: u64, new: u64, divisor: u64) -> u64 {
+    let step = |distance: u64| distance.saturating_add(divisor / 2) / divisor;
+    if new >= old { old + step(new - old) } else { old - step(old - new) }
+}
+
+/// Whole microseconds, rounded up, at most `u32::MAX` (71 minutes).
+fn micros(d: Duration) -> u32 {
+    u32::try_from(d.as_nanos().div_ceil(1_000)).unwrap_or(u32::MAX)
+}
