@@ -1,7 +1,7 @@
 //! The stack: five calls to drive it, and the calls of a program.
 //!
-//! [`receive`] brings packets in, [`transmit`] takes them out, [`settle`] keeps what depends on a socket (its
-//! place in the table, its timer, its readiness) true after every change. What a program may call stands in
+//! `receive` brings packets in, `transmit` takes them out, `settle` keeps what depends on a socket (its place
+//! in the table, its timer, its readiness) true after every change. What a program may call stands in
 //! [`socket`] (all kinds), [`stream`] (TCP) and [`datagram`] (UDP and ping).
 
 pub mod ready;
@@ -13,6 +13,8 @@ pub mod table;
 pub mod wheel;
 
 pub mod ports;
+
+mod bound;
 
 pub use crate::packet::{Body, Checksum, Datagram, Inbound, Received, Trust};
 pub use ready::{Event, Readiness};
@@ -43,7 +45,8 @@ use crate::tcp::tcb::Tcb;
 use crate::tcp::time_wait::TimeWait;
 use crate::time::Instant;
 use crate::udp::socket::UdpSocket;
-use ports::{Ephemeral, PortMap};
+use bound::{PortCount, PortMap};
+use ports::Ephemeral;
 use slab::Slab;
 use table::Table;
 use wheel::Wheel;
@@ -60,15 +63,14 @@ macro_rules! context {
         }
     };
 }
-use context;
 
-pub mod settle;
+mod settle;
 
-pub mod receive;
+mod receive;
 
-pub mod tcp;
+mod tcp;
 
-pub mod transmit;
+mod transmit;
 
 pub mod socket;
 
@@ -146,7 +148,7 @@ pub struct Stack {
     /// TCP sockets by the port they are bound to: idle ones and listeners.
     tcp_bound: PortMap,
     /// How many connections and records in TIME-WAIT hold a local TCP port.
-    tcp_ports: hashbrown::HashMap<u16, u32>,
+    tcp_ports: PortCount,
     udp_bound: PortMap,
     /// Ping sockets by their identifier.
     ping_bound: PortMap,
@@ -186,7 +188,7 @@ impl Stack {
             table: Table::new(keys.table_key()),
             wheel: Wheel::new(),
             tcp_bound: PortMap::default(),
-            tcp_ports: hashbrown::HashMap::with_hasher(ports::Hasher),
+            tcp_ports: PortCount::default(),
             udp_bound: PortMap::default(),
             ping_bound: PortMap::default(),
             ephemeral: Ephemeral::new(config.ephemeral_ports),
@@ -248,6 +250,9 @@ impl Stack {
         self.routes.is_local(address)
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 /// The only loop there is: a test, the simulator and the engine all run this after whatever they did to the
 /// stack. Returns when to come back.

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{Kind, Readiness, Socket, Stack, context};
+use super::{Kind, Readiness, Socket, Stack};
 use crate::tcp::context::Context;
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Is, Tcb};
@@ -34,7 +34,9 @@ impl Stack {
 
     /// A connection has ended: its quad is free again, or TIME-WAIT keeps it.
     fn leave_table(&mut self, index: u32, now: Instant, state: State) {
-        let Some(Socket { kind: Kind::Connection(tcb), held, .. }) = self.slab.by_index(index) else { return };
+        let Some(Socket { kind: Kind::Connection(tcb), held, .. }) = self.slab.by_index(index) else {
+            return;
+        };
         let (quad, orphan) = (tcb.quad, tcb.is.contains(Is::ORPHAN));
         // One that waits to be accepted has no owner yet, but will.
         let keep = *held || !orphan;
@@ -64,8 +66,8 @@ impl Stack {
 
     /// Enters a slot in the connection table.
     pub(super) fn remember_quad(&mut self, quad: crate::addr::Quad, index: u32) {
-        self.table.insert(quad, index, quad_of(&self.slab));
-        *self.tcp_ports.entry(quad.local.port).or_insert(0) += 1;
+        self.table.insert(&quad, index, quad_of(&self.slab));
+        self.tcp_ports.add(quad.local.port);
     }
 
     /// Takes a slot out of the connection table, if it stands there.
@@ -75,12 +77,7 @@ impl Stack {
             return;
         }
         self.table.remove(&quad, quad_of(&self.slab));
-        if let Some(count) = self.tcp_ports.get_mut(&quad.local.port) {
-            *count -= 1;
-            if *count == 0 {
-                self.tcp_ports.remove(&quad.local.port);
-            }
-        }
+        self.tcp_ports.remove(quad.local.port);
     }
 
     /// Frees a slot and all that points to it.
@@ -191,8 +188,7 @@ fn stream_readiness(tcb: &Tcb) -> Readiness {
     let write_closed = closed || tcb.is.contains(Is::FIN_QUEUED);
     readiness.set(Readiness::READ_CLOSED, read_closed);
     readiness.set(Readiness::HANG_UP, read_closed && write_closed);
-    readiness
-        .set(Readiness::READABLE, read_closed || !tcb.receive_buffer.is_empty() || tcb.error.is_some());
+    readiness.set(Readiness::READABLE, read_closed || !tcb.receive_buffer.is_empty() || tcb.error.is_some());
     // Room for a third of the buffer, so that a writer is not woken for every octet acknowledged.
     let room = (tcb.options.send_buffer as usize).saturating_sub(tcb.send_buffer.len());
     readiness.set(

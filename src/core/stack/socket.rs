@@ -1,180 +1,277 @@
-//! What a program may ask of the stack. No call here waits: it does what it can at once or says
+//! What a program may ask of any socket. No call here waits: it does what it can at once or says
 //! [`Error::WouldBlock`].
 
-use bytes::Bytes;
+use alloc::boxed::Box;
 
-use super::{Readiness, SocketId, Stack};
-use crate::addr::{Endpoint, Family};
+use super::settle::readiness;
+use super::{Idle, Kind, Readiness, Socket, SocketId, Stack};
+use crate::addr::{Address, Endpoint, Family};
 use crate::error::Error;
+use crate::icmp::echo::PingSocket;
 use crate::sockopt::{Shutdown, SocketOptions};
 use crate::tcp::state::State;
 use crate::time::Instant;
-pub use crate::udp::socket::ReceivedDatagram;
+use crate::udp::socket::UdpSocket;
+
+pub use crate::ip::queue::ReceivedDatagram;
 
 impl Stack {
     /// A TCP socket, neither bound nor connected. An IPv6 one speaks IPv4 too unless `v6_only` is set.
-    pub fn tcp_socket(&mut self, family: Family) -> Result<SocketId, Error> {
-        let _ = family;
-        Err(Error::NotSupported)
+    pub fn tcp_socket(&mut self, family: Family) -> SocketId {
+        let options = SocketOptions::tcp(&self.config);
+        let idle = Idle { family, local: any(family), options };
+        self.slab.insert(Socket::new(Kind::Idle(Box::new(idle)), true))
     }
 
     /// A UDP socket.
-    pub fn udp_socket(&mut self, family: Family) -> Result<SocketId, Error> {
-        let _ = family;
-        Err(Error::NotSupported)
+    pub fn udp_socket(&mut self, family: Family) -> SocketId {
+        let socket = UdpSocket::new(family, SocketOptions::udp(&self.config));
+        self.slab.insert(Socket::new(Kind::Udp(Box::new(socket)), true))
     }
 
-    /// A ping socket: what is sent are ICMP echo requests with the socket's identifier, what is received are the replies to them (message from its type octet on).
-    pub fn ping_socket(&mut self, family: Family) -> Result<SocketId, Error> {
-        let _ = family;
-        Err(Error::NotSupported)
+    /// A ping socket: what is sent are ICMP echo requests with the socket's identifier, what is received are the
+    /// replies to them, each a message from its type octet on.
+    pub fn ping_socket(&mut self, family: Family) -> SocketId {
+        let socket = PingSocket::new(family, SocketOptions::udp(&self.config));
+        self.slab.insert(Socket::new(Kind::Ping(Box::new(socket)), true))
+    }
+
+    /// The socket of a handle that a program holds.
+    pub(super) fn held(&self, id: SocketId) -> Result<&Socket, Error> {
+        self.slab.get(id).filter(|s| s.held).ok_or(Error::BadSocket)
+    }
+
+    pub(super) fn held_mut(&mut self, id: SocketId) -> Result<&mut Socket, Error> {
+        self.slab.get_mut(id).filter(|s| s.held).ok_or(Error::BadSocket)
     }
 
     /// Gives a socket its local address; port 0 chooses an ephemeral one.
+    ///
+    /// # Errors
+    /// [`Error::AddrInUse`] (another socket has it, see `reuse_address` and `reuse_port`),
+    /// [`Error::AddrNotAvailable`] (not an address of this stack, or no port is free),
+    /// [`Error::AddrFamily`], [`Error::Invalid`] (bound already, or in use), [`Error::BadSocket`].
     pub fn bind(&mut self, id: SocketId, local: Endpoint) -> Result<(), Error> {
-        let _ = (id, local);
-        Err(Error::NotSupported)
+        match &self.held(id)?.kind {
+            Kind::Idle(_) => self.bind_tcp(id, local),
+            Kind::Udp(_) => self.bind_udp(id, local),
+            Kind::Ping(_) => self.bind_ping(id, local),
+            _ => Err(Error::Invalid),
+        }
     }
 
-    /// Makes a TCP socket a listener; called again it changes the backlog.
-    pub fn listen(&mut self, id: SocketId, backlog: u32) -> Result<(), Error> {
-        let _ = (id, backlog);
-        Err(Error::NotSupported)
+    /// Whether a socket of this family may bind to or connect to this address.
+    pub(super) fn check_family(family: Family, v6_only: bool, address: Address) -> Result<(), Error> {
+        match (family, address.is_v4()) {
+            (Family::V4, false) => Err(Error::AddrFamily),
+            (Family::V6, true) if v6_only => Err(Error::Invalid),
+            _ => Ok(()),
+        }
     }
 
-    /// TCP: begins a connection; it has ended well when the socket is writable and `take_error` gives nothing. UDP and ping: sets the peer. Gives `InProgress` for TCP when it has begun.
+    /// Whether an address may be bound: ours, or unspecified.
+    pub(super) fn check_local(&self, address: Address) -> Result<(), Error> {
+        if address.is_unspecified() || self.routes.is_local(address) {
+            Ok(())
+        } else {
+            Err(Error::AddrNotAvailable)
+        }
+    }
+
+    /// TCP: begins a connection, which has ended well when the socket is writable and
+    /// [`take_error`](Self::take_error) gives nothing. UDP and ping: sets the peer, and an unspecified one
+    /// unsets it.
+    ///
+    /// # Errors
+    /// [`Error::InProgress`] for TCP when it has begun, which is how it goes well;
+    /// [`Error::Already`], [`Error::IsConnected`], [`Error::AddrInUse`] (the same connection exists),
+    /// [`Error::AddrNotAvailable`] (no port is free), [`Error::NetUnreachable`], [`Error::AddrFamily`],
+    /// [`Error::Invalid`], [`Error::BadSocket`].
     pub fn connect(&mut self, id: SocketId, remote: Endpoint, now: Instant) -> Result<(), Error> {
-        let _ = (id, remote, now);
-        Err(Error::NotSupported)
-    }
-
-    /// The oldest connection that waits.
-    pub fn try_accept(&mut self, id: SocketId) -> Result<SocketId, Error> {
-        let _ = id;
-        Err(Error::NotSupported)
-    }
-
-    /// Takes received octets. `Ok(0)` with a buffer that is not empty is the end of file.
-    pub fn try_read(&mut self, id: SocketId, buf: &mut [u8]) -> Result<usize, Error> {
-        let _ = (id, buf);
-        Err(Error::NotSupported)
-    }
-
-    /// As `try_read`, but leaves them.
-    pub fn try_peek(&mut self, id: SocketId, buf: &mut [u8]) -> Result<usize, Error> {
-        let _ = (id, buf);
-        Err(Error::NotSupported)
-    }
-
-    /// As `try_read`, without a copy; empty is the end of file.
-    pub fn try_read_bytes(&mut self, id: SocketId, max: usize) -> Result<Bytes, Error> {
-        let _ = (id, max);
-        Err(Error::NotSupported)
-    }
-
-    /// Copies octets to the send buffer and says how many.
-    pub fn try_write(&mut self, id: SocketId, data: &[u8], now: Instant) -> Result<usize, Error> {
-        let _ = (id, data, now);
-        Err(Error::NotSupported)
-    }
-
-    /// As `try_write`, without a copy: what is taken is split off `data`.
-    pub fn try_write_bytes(&mut self, id: SocketId, data: &mut Bytes, now: Instant) -> Result<usize, Error> {
-        let _ = (id, data, now);
-        Err(Error::NotSupported)
-    }
-
-    /// Sends a datagram, to the connected peer when `to` is `None`.
-    pub fn try_send_to(
-        &mut self,
-        id: SocketId,
-        data: &[u8],
-        to: Option<Endpoint>,
-        now: Instant,
-    ) -> Result<usize, Error> {
-        let _ = (id, data, to, now);
-        Err(Error::NotSupported)
-    }
-
-    /// Takes a datagram; `peek` leaves it.
-    pub fn try_receive_from(
-        &mut self,
-        id: SocketId,
-        buf: &mut [u8],
-        peek: bool,
-    ) -> Result<ReceivedDatagram, Error> {
-        let _ = (id, buf, peek);
-        Err(Error::NotSupported)
+        match &self.held(id)?.kind {
+            Kind::Idle(_) | Kind::Connection(_) => self.connect_tcp(id, remote, now),
+            Kind::Udp(_) => self.connect_udp(id, remote),
+            Kind::Ping(_) => self.connect_ping(id, remote),
+            Kind::Listener(_) => Err(Error::IsConnected),
+            Kind::Request(_) | Kind::TimeWait(_) => Err(Error::BadSocket),
+        }
     }
 
     /// Closes one direction or both.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`], [`Error::BadSocket`].
     pub fn shutdown(&mut self, id: SocketId, how: Shutdown, now: Instant) -> Result<(), Error> {
-        let _ = (id, how, now);
-        Err(Error::NotSupported)
+        let index = id.index();
+        let result = match &mut self.held_mut(id)?.kind {
+            Kind::Connection(_) => return self.shutdown_tcp(id, how, now),
+            Kind::Udp(socket) => socket.shutdown(how),
+            Kind::Ping(socket) => socket.shutdown(how),
+            _ => Err(Error::NotConnected),
+        };
+        self.publish(index, false);
+        result
     }
 
-    /// Gives the socket up. TCP goes on in the background to deliver what was written, unless data is unread or `linger` is zero: then the connection is reset. The handle is dead afterwards.
+    /// Gives the socket up; the handle is dead afterwards. A TCP connection goes on in the background to deliver
+    /// what was written, unless data is unread or `linger` is zero: then it is reset.
+    ///
+    /// # Errors
+    /// [`Error::BadSocket`].
     pub fn close(&mut self, id: SocketId, now: Instant) -> Result<(), Error> {
-        let _ = (id, now);
-        Err(Error::NotSupported)
-    }
-
-    /// Resets a TCP connection (RFC 9293 §3.10.5). The handle stays, to read the error from and to close.
-    pub fn abort(&mut self, id: SocketId, now: Instant) -> Result<(), Error> {
-        let _ = (id, now);
-        Err(Error::NotSupported)
+        let index = id.index();
+        match &self.held(id)?.kind {
+            Kind::Connection(_) => self.close_connection(index, now),
+            Kind::Listener(_) => self.close_listener(index, now),
+            Kind::Idle(idle) => {
+                self.tcp_bound.remove(idle.local.port, index);
+                self.remove(index);
+            }
+            Kind::Udp(socket) => {
+                self.udp_bound.remove(socket.local().port, index);
+                self.remove(index);
+            }
+            Kind::Ping(socket) => {
+                self.ping_bound.remove(socket.identifier(), index);
+                self.remove(index);
+            }
+            Kind::Request(_) | Kind::TimeWait(_) => return Err(Error::BadSocket),
+        }
+        Ok(())
     }
 
     /// How it stands now; a dead handle is readable, writable and hung up.
     pub fn readiness(&self, id: SocketId) -> Readiness {
-        let _ = id;
-        Readiness::default()
+        match self.held(id) {
+            Ok(socket) => readiness(&socket.kind),
+            Err(_) => Readiness::READABLE | Readiness::WRITABLE | Readiness::HANG_UP,
+        }
     }
 
     /// The pending error, which is then forgotten (`SO_ERROR`).
     pub fn take_error(&mut self, id: SocketId) -> Option<Error> {
-        let _ = id;
-        None
+        let error = match &mut self.held_mut(id).ok()?.kind {
+            Kind::Connection(tcb) => tcb.error.take(),
+            Kind::Udp(socket) => socket.take_error(),
+            Kind::Ping(socket) => socket.take_error(),
+            _ => None,
+        };
+        self.publish(id.index(), false);
+        error
     }
 
     /// What the program asked for.
+    ///
+    /// # Errors
+    /// [`Error::BadSocket`].
     pub fn options(&self, id: SocketId) -> Result<SocketOptions, Error> {
-        let _ = id;
-        Err(Error::NotSupported)
+        match &self.held(id)?.kind {
+            Kind::Idle(idle) => Ok(idle.options),
+            Kind::Listener(listener) => Ok(listener.options),
+            Kind::Connection(tcb) => Ok(tcb.options),
+            Kind::Udp(socket) => Ok(socket.options),
+            Kind::Ping(socket) => Ok(socket.options),
+            Kind::Request(_) | Kind::TimeWait(_) => Err(Error::BadSocket),
+        }
     }
 
     /// Changes what the program asks for; takes effect at once.
+    ///
+    /// # Errors
+    /// [`Error::BadSocket`].
     pub fn set_options(&mut self, id: SocketId, options: SocketOptions, now: Instant) -> Result<(), Error> {
-        let _ = (id, options, now);
-        Err(Error::NotSupported)
+        let slot = match &mut self.held_mut(id)?.kind {
+            Kind::Connection(_) => {
+                self.with_connection(id.index(), now, |tcb, cx| tcb.set_options(options, cx));
+                return Ok(());
+            }
+            Kind::Idle(idle) => &mut idle.options,
+            Kind::Listener(listener) => &mut listener.options,
+            Kind::Udp(socket) => &mut socket.options,
+            Kind::Ping(socket) => &mut socket.options,
+            Kind::Request(_) | Kind::TimeWait(_) => return Err(Error::BadSocket),
+        };
+        *slot = options;
+        Ok(())
     }
 
     /// Our end; unspecified parts are not chosen yet.
+    ///
+    /// # Errors
+    /// [`Error::BadSocket`].
     pub fn local_endpoint(&self, id: SocketId) -> Result<Endpoint, Error> {
-        let _ = id;
-        Err(Error::NotSupported)
+        match &self.held(id)?.kind {
+            Kind::Idle(idle) => Ok(idle.local),
+            Kind::Listener(listener) => Ok(listener.local),
+            Kind::Connection(tcb) => Ok(tcb.quad.local),
+            Kind::Udp(socket) => Ok(socket.local()),
+            Kind::Ping(socket) => Ok(socket.local()),
+            Kind::Request(_) | Kind::TimeWait(_) => Err(Error::BadSocket),
+        }
     }
 
-    /// The peer's end, or `NotConnected`.
+    /// The peer's end.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`], [`Error::BadSocket`].
     pub fn remote_endpoint(&self, id: SocketId) -> Result<Endpoint, Error> {
-        let _ = id;
-        Err(Error::NotSupported)
+        match &self.held(id)?.kind {
+            Kind::Connection(tcb) if tcb.state() != State::Closed && tcb.state() != State::SynSent => {
+                Ok(tcb.quad.remote)
+            }
+            Kind::Udp(socket) => socket.remote().ok_or(Error::NotConnected),
+            Kind::Ping(socket) => socket.remote().map(|a| Endpoint::new(a, 0)).ok_or(Error::NotConnected),
+            _ => Err(Error::NotConnected),
+        }
     }
 
-    /// A TCP socket's state.
+    /// A TCP socket's state; `None` for other kinds and dead handles.
     pub fn state(&self, id: SocketId) -> Option<State> {
-        let _ = id;
-        None
+        match &self.held(id).ok()?.kind {
+            Kind::Idle(_) => Some(State::Closed),
+            Kind::Listener(_) => Some(State::Listen),
+            Kind::Connection(tcb) => Some(tcb.state()),
+            _ => None,
+        }
     }
 
-    /// Octets and FIN handed over but not yet acknowledged: what a lingering close waits for.
+    /// Sequence numbers (octets, and one for a FIN) handed over and not yet acknowledged: what a lingering close
+    /// waits for.
+    ///
+    /// # Errors
+    /// [`Error::BadSocket`].
     pub fn unacknowledged(&self, id: SocketId) -> Result<usize, Error> {
-        let _ = id;
-        Err(Error::NotSupported)
+        match &self.held(id)?.kind {
+            Kind::Connection(tcb) if tcb.state() == State::Closed => Ok(0),
+            Kind::Connection(tcb) => Ok(tcb.send_buffer.len() + usize::from(tcb.fin_due())),
+            _ => Ok(0),
+        }
     }
 
     /// Every socket that a program holds.
     pub fn sockets(&self) -> impl Iterator<Item = SocketId> + '_ {
-        core::iter::empty()
+        self.slab.iter().filter(|(_, socket)| socket.held).map(|(id, _)| id)
     }
+
+    /// How many slots are taken: sockets, connection requests, connections without an owner and TIME-WAIT.
+    pub const fn slots(&self) -> usize {
+        self.slab.len()
+    }
+}
+
+/// The unspecified endpoint of a family.
+pub(super) const fn any(family: Family) -> Endpoint {
+    match family {
+        Family::V4 => Endpoint::new(Address::UNSPECIFIED_V4, 0),
+        Family::V6 => Endpoint::new(Address::UNSPECIFIED, 0),
+    }
+}
+
+/// Whether two bound addresses stand in each other's way.
+pub(super) fn overlap(a: (Address, bool), b: (Address, bool)) -> bool {
+    let covers = |(any, v6_only): (Address, bool), other: Address| {
+        any == Address::UNSPECIFIED_V4 && other.is_v4()
+            || any == Address::UNSPECIFIED && !(v6_only && other.is_v4())
+    };
+    a.0 == b.0 || covers(a, b.0) || covers(b, a.0)
 }

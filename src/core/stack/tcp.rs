@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::settle::quad_of;
-use super::{Kind, Socket, SocketId, Stack, context};
+use super::{Kind, Socket, SocketId, Stack};
 use crate::addr::{Address, Endpoint, Quad};
 use crate::tcp::input::closed;
 use crate::tcp::request::{self, Request};
@@ -169,9 +169,7 @@ impl Stack {
                 self.end_request(index);
                 verdict
             }
-            request::Outcome::Establish => {
-                self.establish(index, listener, &request, options, segment, now)
-            }
+            request::Outcome::Establish => self.establish(index, listener, &request, options, segment, now),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Body, Checksum, Datagram, Inbound, Kind, Socket, Stack, Trust, context};
-use crate::addr::Quad;
+use super::{Body, Checksum, Datagram, Inbound, Kind, Socket, Stack, Trust};
+use crate::addr::{Address, Quad};
 use crate::tcp::context::ControlSegment;
 use crate::tcp::output::Outgoing;
 use crate::time::Instant;
@@ -106,16 +106,7 @@ impl Stack {
                     urgent: 0,
                 };
                 let ip = self.ip_header(segment.quad, segment.hop_limit, segment.traffic_class);
-                tcp::emit(
-                    &ip,
-                    &header,
-                    &segment.options,
-                    core::iter::empty(),
-                    0,
-                    0,
-                    false,
-                    &mut self.head,
-                );
+                tcp::emit(&ip, &header, &segment.options, core::iter::empty(), 0, 0, false, &mut self.head);
                 self.config.trace.then_some(TcpEvent {
                     quad: segment.quad,
                     state: segment.state,
@@ -162,12 +153,20 @@ impl Stack {
 
     /// Whether the packet in `head` is for one of our own addresses.
     fn goes_to_ourselves(&self) -> bool {
-        ip::destination(&self.head).is_some_and(|dst| self.routes.is_local(dst))
+        destination(&self.head).is_some_and(|dst| self.routes.is_local(dst))
     }
 
     fn receive_looped(&mut self, now: Instant, packet: &[u8]) {
         let inbound = Inbound { trust: Trust::Trusted, ..Inbound::plain(packet) };
         self.receive_from_ourselves(now, inbound);
+    }
+}
+
+/// The destination of an IP packet that we built.
+fn destination(packet: &[u8]) -> Option<Address> {
+    match packet.first()? >> 4 {
+        4 => packet.get(16..20)?.try_into().ok().map(Address::from_v4_octets),
+        _ => packet.get(24..40)?.try_into().ok().map(Address::from_octets),
     }
 }
 

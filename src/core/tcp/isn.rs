@@ -54,6 +54,14 @@ impl Keys {
         self.port.hash(&quad_octets(&quad)) as u32
     }
 
+    /// The IPv6 flow label of a connection, 20 bits, not 0 (RFC 6437 §3).
+    pub fn flow_label(&self, quad: &Quad) -> u32 {
+        if quad.local.address.is_v4() {
+            return 0;
+        }
+        ((self.port.hash(&quad_octets(quad)) >> 32) as u32 & 0xf_ffff).max(1)
+    }
+
     /// The key for the connection table's hash.
     pub const fn table_key(&self) -> [u8; 16] {
         self.table

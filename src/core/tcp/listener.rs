@@ -25,7 +25,13 @@ pub struct Listener<T> {
 impl<T> Listener<T> {
     /// Listens with room for `backlog` connections that wait to be accepted. As in Linux the queue takes
     /// one more than was asked for, so that a backlog of 0 still works.
-    pub fn new(local: Endpoint, family: Family, options: SocketOptions, backlog: u32, config: &TcpConfig) -> Self {
+    pub fn new(
+        local: Endpoint,
+        family: Family,
+        options: SocketOptions,
+        backlog: u32,
+        config: &TcpConfig,
+    ) -> Self {
         let backlog = backlog.min(config.max_backlog);
         Self { local, family, options, backlog, requests: 0, queue: VecDeque::new() }
     }

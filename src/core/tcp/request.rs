@@ -4,10 +4,10 @@ use core::net::IpAddr;
 
 use super::context::{Context, ControlSegment};
 use super::input::{closed, syn_sent::default_mss};
+use super::rcv::Recv;
 use super::segment::Segment;
 use super::seq::{Seq, WindowScale};
 use super::state::{Event, State};
-use super::rcv::Recv;
 use super::tcb::{Is, Tcb};
 use super::timestamps::Timestamps;
 use crate::addr::Quad;

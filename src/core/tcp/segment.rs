@@ -110,6 +110,10 @@ impl<'a> Segment<'a> {
             self.text = self.text.get(cut as usize..).unwrap_or_default();
             self.seq = self.seq.add(cut);
             self.urgent = self.urgent.saturating_sub(cut as u16);
+            if self.seq.before(left) {
+                // A FIN alone before the window.
+                self.flags.remove(Flags::FIN);
+            }
         }
         if self.end().after(right) {
             self.flags.remove(Flags::FIN);

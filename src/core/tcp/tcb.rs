@@ -21,7 +21,6 @@ use crate::sockopt::SocketOptions;
 use crate::time::{Duration, Instant};
 use crate::trace::{Reason, RstReason, Variables};
 
-
 /// The record of one connection.
 #[derive(Debug)]
 pub struct Tcb {
@@ -65,6 +64,10 @@ pub struct Tcb {
     pub error: Option<Error>,
     /// The next segment that must leave although no rule of sending asks for it.
     pub probe: Option<Reason>,
+    /// The MSS we tell the peer on our SYN.
+    pub mss_offered: u16,
+    /// What ICMP reported softly: the reason given if the connection times out (RFC 9293 MUST-56).
+    pub soft_error: Option<Error>,
     /// Keep-alive probes sent in a row without an answer.
     pub keepalives: u8,
     /// Window probes sent in a row.
@@ -145,6 +148,8 @@ impl Tcb {
             sent: now,
             error: None,
             probe: None,
+            mss_offered: mss,
+            soft_error: None,
             keepalives: 0,
             window_probes: 0,
             is: Is::empty(),
@@ -320,6 +325,27 @@ impl Tcb {
         }
     }
 
+    /// The program changed what it asks for.
+    pub fn set_options(&mut self, options: SocketOptions, cx: &mut Context<'_>) {
+        let before = core::mem::replace(&mut self.options, options);
+        // Taking away the cork, or Nagle's rule, lets go what they held.
+        let released = (before.cork && !options.cork) || (!before.nodelay && options.nodelay);
+        if released && self.has_unsent() {
+            self.is.insert(Is::OVERRIDE);
+        }
+        self.keepalive_changed(cx);
+    }
+
+    /// ICMP says that a segment in flight came to grief. Hard, it ends an attempt to connect; a connection
+    /// that stands bears it (RFC 5927 §5.2) and names it if it times out.
+    pub fn on_network_error(&mut self, error: Error, hard: bool, cx: &mut Context<'_>) {
+        if hard && self.syn_unacked() {
+            self.fail(error, Event::Abort, cx);
+        } else {
+            self.soft_error = Some(error);
+        }
+    }
+
     /// The path now carries segments of `mss` octets, options included. Lowered, what is outstanding is sent
     /// again in smaller pieces (RFC 1191 §6.5).
     pub fn path_mss(&mut self, mss: u16, now: Instant) {
@@ -335,7 +361,6 @@ impl Tcb {
             self.timed = None;
         }
     }
-
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl Tcb {
         };
         if give_up {
             cx.counters.tcp_abort_on_timeout += 1;
-            let error = self.error.unwrap_or(Error::TimedOut);
+            let error = self.soft_error.unwrap_or(Error::TimedOut);
             self.fail(error, Event::TimedOut, cx);
             return;
         }
@@ -68,7 +68,7 @@ impl Tcb {
         }
         if cx.now.saturating_since(self.progress) >= self.give_up_after(cx) {
             cx.counters.tcp_abort_on_timeout += 1;
-            let error = self.error.unwrap_or(Error::TimedOut);
+            let error = self.soft_error.unwrap_or(Error::TimedOut);
             self.fail(error, Event::TimedOut, cx);
             return;
         }

@@ -21,8 +21,7 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 5] =
-        [Self::Rto, Self::Persist, Self::DelayedAck, Self::KeepAlive, Self::FinWait2];
+    const ALL: [Self; 5] = [Self::Rto, Self::Persist, Self::DelayedAck, Self::KeepAlive, Self::FinWait2];
 }
 
 /// One deadline a timer; [`Instant::FAR_FUTURE`] is "not armed".

@@ -167,7 +167,7 @@ impl Tcb {
                 .filter(|_| self.timestamps.enabled())
                 .and_then(|ts| self.timestamps.round_trip(ts.echo, cx.now)),
         }?;
-        self.rtt.sample(rtt, cx.config.min_rto, cx.config.max_rto);
+        self.rtt.sample(rtt, cx.config.min_rto, cx.config.max_rto, 1);
         Some(rtt)
     }
 

@@ -31,7 +31,18 @@ impl Tcb {
     /// The next segment to send, until there is none.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
         self.restart_after_idle(cx);
-        let plan = self.decide()?;
+        let Some(mut plan) = self.decide() else {
+            // Nothing may leave now; what waits nevertheless must not wait for ever.
+            self.arm_retransmission(cx);
+            return None;
+        };
+        // The send buffer may hold the text in more pieces than one packet is gathered from.
+        let offset = plan.seq.saturating_since(self.data_start()) as usize;
+        let whole = self.send_buffer.slice(offset, plan.len as usize).len() as u32;
+        if whole < plan.len {
+            plan.len = whole;
+            plan.fin = false;
+        }
         let outgoing = self.build(plan, cx);
         self.has_left(plan, cx);
         Some(outgoing)
@@ -90,7 +101,7 @@ impl Tcb {
     fn syn_options(&self, cx: &Context<'_>) -> Options {
         let answering = self.state() == State::SynReceived;
         Options {
-            mss: Some(self.mss_to_offer()),
+            mss: Some(self.mss_offered),
             window_scale: (cx.config.window_scaling && (!answering || self.is.contains(Is::SCALED)))
                 .then_some(self.rcv.scale.shift()),
             sack_permitted: cx.config.sack && (!answering || self.is.contains(Is::SACK)),
@@ -169,10 +180,7 @@ impl Tcb {
     /// A window that was earned before a long silence says nothing of the path now (RFC 5681 §4.1).
     fn restart_after_idle(&mut self, cx: &mut Context<'_>) {
         let idle = self.snd.una == self.snd.nxt && self.has_unsent() && self.state().is_synchronized();
-        if idle
-            && cx.config.slow_start_after_idle
-            && cx.now.saturating_since(self.sent) > self.rtt.rto()
-        {
+        if idle && cx.config.slow_start_after_idle && cx.now.saturating_since(self.sent) > self.rtt.rto() {
             self.congestion.on_event(CongestionEvent::Idle, 0, cx.now);
             self.sent = cx.now;
         }

@@ -44,7 +44,7 @@ impl Tcb {
 
     /// Whether the program has read so much that the peer should hear of it though nothing else is to be said:
     /// the window could at least double, having fallen to half the buffer or less.
-    pub(in crate::tcp) fn window_update_due(&self) -> bool {
+    pub(crate) fn window_update_due(&self) -> bool {
         if self.is.contains(Is::PEER_CLOSED) || !self.state().may_receive() {
             return false;
         }

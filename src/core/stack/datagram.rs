@@ -1,0 +1,300 @@
+//! What a program may ask of a UDP or a ping socket.
+
+use super::socket::overlap;
+use super::{Kind, Socket, SocketId, Stack};
+use crate::addr::{Address, Endpoint};
+use crate::error::Error;
+use crate::ip::input::Delivery;
+use crate::ip::queue::ReceivedDatagram;
+use crate::sockopt::SocketOptions;
+use crate::time::Instant;
+use crate::udp;
+use crate::wire::ip::{Header, protocol};
+
+impl Stack {
+    pub(super) fn bind_udp(&mut self, id: SocketId, local: Endpoint) -> Result<(), Error> {
+        let Kind::Udp(socket) = &self.held(id)?.kind else { return Err(Error::Invalid) };
+        if socket.local().port != 0 {
+            return Err(Error::Invalid);
+        }
+        let (family, options) = (socket.family(), socket.options);
+        Self::check_family(family, options.v6_only, local.address)?;
+        if !self.routes.is_broadcast(local.address) && !local.address.is_multicast() {
+            self.check_local(local.address)?;
+        }
+        let in_the_way = |stack: &Self, port| {
+            stack.udp_bound.at(port).iter().any(|&i| match stack.slab.by_index(i).map(|s| &s.kind) {
+                Some(Kind::Udp(other)) => {
+                    let theirs = other.options;
+                    overlap((local.address, options.v6_only), (other.local().address, theirs.v6_only))
+                        && !(options.reuse_address && theirs.reuse_address)
+                        && !(options.reuse_port && theirs.reuse_port)
+                }
+                _ => false,
+            })
+        };
+        let port = match local.port {
+            0 => {
+                let offset = self.keys.port_offset(local.address, Endpoint::UNSPECIFIED);
+                let bound = &self.udp_bound;
+                self.ephemeral.choose(offset, |p| !bound.at(p).is_empty()).ok_or(Error::AddrInUse)?
+            }
+            port if in_the_way(self, port) => return Err(Error::AddrInUse),
+            port => port,
+        };
+        if let Kind::Udp(socket) = &mut self.held_mut(id)?.kind {
+            socket.set_local(Endpoint::new(local.address, port));
+        }
+        self.udp_bound.insert(port, id.index());
+        Ok(())
+    }
+
+    pub(super) fn bind_ping(&mut self, id: SocketId, local: Endpoint) -> Result<(), Error> {
+        let Kind::Ping(socket) = &self.held(id)?.kind else { return Err(Error::Invalid) };
+        if socket.identifier() != 0 {
+            return Err(Error::Invalid);
+        }
+        Self::check_family(socket.family(), true, local.address)?;
+        self.check_local(local.address)?;
+        let identifier = match local.port {
+            0 => {
+                let offset = self.keys.port_offset(local.address, Endpoint::UNSPECIFIED);
+                let bound = &self.ping_bound;
+                self.ephemeral.choose(offset, |p| !bound.at(p).is_empty()).ok_or(Error::AddrInUse)?
+            }
+            taken if !self.ping_bound.at(taken).is_empty() => return Err(Error::AddrInUse),
+            identifier => identifier,
+        };
+        if let Kind::Ping(socket) = &mut self.held_mut(id)?.kind {
+            socket.set_local(Endpoint::new(local.address, identifier));
+        }
+        self.ping_bound.insert(identifier, id.index());
+        Ok(())
+    }
+
+    /// Binds a socket that sends before it was bound.
+    fn bind_if_needed(&mut self, id: SocketId) -> Result<(), Error> {
+        match &self.held(id)?.kind {
+            Kind::Udp(socket) if socket.local().port == 0 => {
+                let local = socket.local();
+                self.bind_udp(id, local)
+            }
+            Kind::Ping(socket) if socket.identifier() == 0 => {
+                let local = socket.local();
+                self.bind_ping(id, local)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn connect_udp(&mut self, id: SocketId, remote: Endpoint) -> Result<(), Error> {
+        let Kind::Udp(socket) = &self.held(id)?.kind else { return Err(Error::Invalid) };
+        let (family, v6_only) = (socket.family(), socket.options.v6_only);
+        let unset = remote.address.is_unspecified() && remote.port == 0;
+        if !unset {
+            Self::check_family(family, v6_only, remote.address)?;
+            if !self.routes.reachable(remote.address) {
+                return Err(Error::NetUnreachable);
+            }
+            self.bind_if_needed(id)?;
+        }
+        let source = self.routes.source_for(remote.address);
+        if let Kind::Udp(socket) = &mut self.held_mut(id)?.kind {
+            socket.set_remote((!unset).then_some(remote));
+            if let (false, true, Some(source)) = (unset, socket.local().address.is_unspecified(), source) {
+                socket.set_local(Endpoint::new(source, socket.local().port));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn connect_ping(&mut self, id: SocketId, remote: Endpoint) -> Result<(), Error> {
+        let unset = remote.address.is_unspecified();
+        if !unset && !self.routes.reachable(remote.address) {
+            return Err(Error::NetUnreachable);
+        }
+        self.bind_if_needed(id)?;
+        let Kind::Ping(socket) = &mut self.held_mut(id)?.kind else { return Err(Error::Invalid) };
+        Self::check_family(socket.family(), true, remote.address)?;
+        socket.set_remote((!unset).then_some(remote.address));
+        Ok(())
+    }
+
+    /// Sends a datagram, to the connected peer when `to` is `None`. On a ping socket `data` is an echo request
+    /// from its type octet on; identifier and checksum are filled in, and the port of `to` means nothing.
+    ///
+    /// # Errors
+    /// [`Error::DestinationRequired`], [`Error::MessageTooLong`], [`Error::NetUnreachable`],
+    /// [`Error::Access`] (broadcast), [`Error::AddrFamily`], [`Error::NotSupported`] (TCP), [`Error::BadSocket`],
+    /// and what ICMP reported about an earlier datagram: [`Error::Refused`], …
+    pub fn try_send_to(
+        &mut self,
+        id: SocketId,
+        data: &[u8],
+        to: Option<Endpoint>,
+        now: Instant,
+    ) -> Result<usize, Error> {
+        self.bind_if_needed(id)?;
+        let socket = self.slab.get_mut(id).filter(|s| s.held).ok_or(Error::BadSocket)?;
+        let sent = match &mut socket.kind {
+            Kind::Udp(socket) => {
+                let to = socket.destination(to, &self.routes)?;
+                let local = socket.local();
+                let address = if local.address.is_unspecified()
+                    || local.address.is_multicast()
+                    || self.routes.is_broadcast(local.address)
+                {
+                    self.routes.source_for(to.address).ok_or(Error::NetUnreachable)?
+                } else {
+                    local.address
+                };
+                let from = Endpoint::new(address, local.port);
+                let payload = udp::build(from, to, data)?;
+                let header = datagram_header(from.address, to.address, protocol::UDP, &socket.options);
+                (header, payload)
+            }
+            Kind::Ping(socket) => {
+                let to = socket.destination(to.map(|e| e.address), &self.routes)?;
+                let local = socket.local().address;
+                let from = if local.is_unspecified() {
+                    self.routes.source_for(to).ok_or(Error::NetUnreachable)?
+                } else {
+                    local
+                };
+                let payload = socket.request(from, to, data)?;
+                (datagram_header(from, to, socket.protocol(), &socket.options), payload)
+            }
+            _ => return Err(Error::NotSupported),
+        };
+        let (mut header, payload) = sent;
+        match header.protocol {
+            protocol::UDP => self.counters.udp_out_datagrams += 1,
+            _ => self.counters.icmp_out_msgs += 1,
+        }
+        if header.hop_limit == 0 {
+            header.hop_limit = self.config.hop_limit;
+        }
+        if self.send_ip(header, &payload, now) { Ok(data.len()) } else { Err(Error::MessageTooLong) }
+    }
+
+    /// Takes a datagram; `peek` leaves it. What does not fit `buf` is lost.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`], [`Error::NotSupported`] (TCP), [`Error::BadSocket`], and what ICMP reported about an
+    /// earlier datagram: [`Error::Refused`], …
+    pub fn try_receive_from(
+        &mut self,
+        id: SocketId,
+        buf: &mut [u8],
+        peek: bool,
+    ) -> Result<ReceivedDatagram, Error> {
+        let result = match &mut self.held_mut(id)?.kind {
+            Kind::Udp(socket) => socket.try_receive(buf, peek),
+            Kind::Ping(socket) => socket.try_receive(buf, peek),
+            _ => return Err(Error::NotSupported),
+        };
+        self.publish(id.index(), false);
+        result
+    }
+
+    /// Hands a datagram to the socket it is for; a broadcast or multicast one to each. `None`: there is none.
+    pub(super) fn deliver_udp(
+        &mut self,
+        from: Endpoint,
+        to: Endpoint,
+        payload: &[u8],
+        delivery: Delivery,
+    ) -> Option<&'static str> {
+        let mut matching: smallvec::SmallVec<[(u8, u32); 4]> = smallvec::SmallVec::new();
+        for &index in self.udp_bound.at(to.port) {
+            if let Some(Socket { kind: Kind::Udp(socket), .. }) = self.slab.by_index(index)
+                && let Some(score) = socket.matches(to, from)
+            {
+                matching.push((score, index));
+            }
+        }
+        if delivery == Delivery::Unicast {
+            // The first of those that fit best.
+            let best = matching.iter().map(|&(score, _)| score).max()?;
+            matching.retain(|&mut (score, _)| score == best);
+            matching.truncate(1);
+        }
+        let mut said = match (matching.is_empty(), delivery) {
+            (true, Delivery::Unicast) => return None,
+            (true, _) => "nobody listens to that group or broadcast",
+            (false, _) => "delivered",
+        };
+        for (_, index) in matching {
+            let Some(Socket { kind: Kind::Udp(socket), .. }) = self.slab.by_index_mut(index) else {
+                continue;
+            };
+            match socket.deliver(from, to, payload) {
+                Ok(()) => self.counters.udp_in_datagrams += 1,
+                Err(_) => {
+                    self.counters.udp_rcvbuf_errors += 1;
+                    said = "dropped: the socket's queue is full";
+                }
+            }
+            self.publish(index, true);
+        }
+        Some(said)
+    }
+
+    /// Hands an echo reply to the ping socket it is for.
+    pub(super) fn deliver_echo(&mut self, identifier: u16, header: &Header, message: &[u8]) -> bool {
+        for &index in self.ping_bound.at(identifier) {
+            if let Some(Socket { kind: Kind::Ping(socket), .. }) = self.slab.by_index_mut(index)
+                && socket.matches(identifier, header.src, header.dst)
+            {
+                let delivered = socket.push(header.src, header.dst, message).is_ok();
+                self.publish(index, true);
+                return delivered;
+            }
+        }
+        false
+    }
+
+    /// ICMP says that a datagram of ours came to grief. Says whether it can have been ours.
+    pub(super) fn report_udp(&mut self, quad: crate::addr::Quad, error: Error, hard: bool) -> bool {
+        let slots: smallvec::SmallVec<[u32; 4]> = self.udp_bound.at(quad.local.port).into();
+        let mut ours = false;
+        for index in slots {
+            if let Some(Socket { kind: Kind::Udp(socket), .. }) = self.slab.by_index_mut(index)
+                && socket.matches(quad.local, quad.remote).is_some()
+            {
+                ours = true;
+                socket.report(error, hard);
+                self.publish(index, true);
+            }
+        }
+        ours
+    }
+
+    /// ICMP says that an echo request of ours came to grief.
+    pub(super) fn report_echo(&mut self, identifier: u16, to: Address, error: Error, hard: bool) -> bool {
+        for &index in self.ping_bound.at(identifier) {
+            if let Some(Socket { kind: Kind::Ping(socket), .. }) = self.slab.by_index_mut(index)
+                && socket.remote().is_none_or(|remote| remote == to)
+            {
+                socket.report(error, hard);
+                self.publish(index, true);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The IP header of a datagram; a hop limit of 0 stands for the stack's default.
+fn datagram_header(src: Address, dst: Address, protocol: u8, options: &SocketOptions) -> Header {
+    Header {
+        src,
+        dst,
+        protocol,
+        hop_limit: options.hop_limit,
+        traffic_class: options.traffic_class,
+        flow_label: 0,
+        dont_fragment: !src.is_v4(),
+        fragment: None,
+    }
+}

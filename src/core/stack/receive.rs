@@ -1,0 +1,360 @@
+//! A packet arrives: through IP to the protocol it is for.
+
+use alloc::vec::Vec;
+
+use super::{Inbound, Kind, Received, Socket, Stack, Trust};
+use crate::addr::{Endpoint, Quad};
+use crate::icmp::errors::{self, ErrorKind, Hardness};
+use crate::icmp::{self, echo};
+use crate::ip::input::{self, Delivery, Refusal};
+use crate::ip::output;
+use crate::ip::reassembly::{self, Outcome};
+use crate::tcp::segment::Segment;
+use crate::time::Instant;
+use crate::wire::WireError;
+use crate::wire::icmp::Message;
+use crate::wire::ip::{self, Header, Parsed, protocol};
+use crate::wire::{tcp, udp};
+
+/// A packet that has passed IP, whole.
+struct Whole<'a> {
+    header: Header,
+    payload: &'a [u8],
+    /// The packet as an ICMP error would quote it; made from the header where it came in fragments.
+    packet: &'a [u8],
+    /// Offset in `packet` of the octet that names the protocol.
+    protocol_offset: u16,
+    inbound: Inbound<'a>,
+    delivery: Delivery,
+}
+
+impl Stack {
+    /// A packet arrived.
+    pub fn receive(&mut self, now: Instant, inbound: Inbound<'_>) -> Received {
+        self.counters.ip_in_receives += 1;
+        let parsed = match ip::parse(inbound.packet) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.malformed(error, inbound.packet, now),
+        };
+        match input::accept(&parsed.header, &self.routes) {
+            Ok(delivery) => self.on_ip(now, parsed, inbound, delivery),
+            Err(Refusal::Martian) => {
+                self.counters.ip_in_martian += 1;
+                Received::Dropped("martian address")
+            }
+            Err(Refusal::NotForUs) => {
+                self.counters.ip_in_addr_errors += 1;
+                Received::Dropped("not for us")
+            }
+        }
+    }
+
+    /// A packet that never left the host: its source is ours, and its checksums are right.
+    pub(super) fn receive_from_ourselves(&mut self, now: Instant, inbound: Inbound<'_>) {
+        self.counters.ip_in_receives += 1;
+        if let Ok(parsed) = ip::parse(inbound.packet) {
+            self.on_ip(now, parsed, inbound, Delivery::Unicast);
+        } else {
+            self.counters.ip_in_hdr_errors += 1;
+        }
+    }
+
+    fn malformed(&mut self, error: WireError, packet: &[u8], now: Instant) -> Received {
+        match error {
+            WireError::Truncated => self.counters.ip_in_truncated += 1,
+            _ => self.counters.ip_in_hdr_errors += 1,
+        }
+        if let WireError::Unrecognised { pointer, code, even_multicast } = error {
+            let kind = ErrorKind::ParameterProblem { pointer, code, even_multicast };
+            self.send_icmp_error(kind, packet, now);
+        }
+        Received::Dropped(match error {
+            WireError::Truncated => "truncated",
+            WireError::Length => "bad length",
+            WireError::Version => "unknown IP version",
+            WireError::Checksum => "bad IP checksum",
+            WireError::Unrecognised { .. } => "header not understood",
+            WireError::Discard => "its options forbid it",
+        })
+    }
+
+    fn on_ip(
+        &mut self,
+        now: Instant,
+        parsed: Parsed<'_>,
+        inbound: Inbound<'_>,
+        delivery: Delivery,
+    ) -> Received {
+        if parsed.header.fragment.is_none() {
+            return self.deliver(
+                now,
+                Whole {
+                    header: parsed.header,
+                    payload: parsed.payload,
+                    packet: parsed.packet,
+                    protocol_offset: parsed.protocol_offset,
+                    inbound,
+                    delivery,
+                },
+            );
+        }
+        self.counters.ip_reasm_reqds += 1;
+        let outcome = self.reassembly.insert(now, &parsed);
+        self.counters.ip_reasm_fails += self.reassembly.take_evicted();
+        match outcome {
+            Outcome::Pending => Received::Fragment,
+            Outcome::Dropped(cause) => {
+                self.counters.ip_reasm_fails += u64::from(cause.ends_datagram());
+                self.counters.ip_reasm_overlaps += u64::from(cause == reassembly::Cause::Overlap);
+                Received::Dropped("fragment refused")
+            }
+            Outcome::Complete(header, payload) => {
+                self.counters.ip_reasm_oks += 1;
+                self.on_reassembled(now, header, &payload, inbound, delivery)
+            }
+        }
+    }
+
+    fn on_reassembled(
+        &mut self,
+        now: Instant,
+        header: Header,
+        payload: &[u8],
+        inbound: Inbound<'_>,
+        delivery: Delivery,
+    ) -> Received {
+        let quote = errors::reassembled(&header, payload);
+        // The pieces came without a verdict on the whole.
+        let inbound = Inbound { packet: &quote, backing: None, trust: Trust::Verify, ..inbound };
+        let (header, payload) = if header.src.is_v4() {
+            (header, payload)
+        } else {
+            match ip::walk_v6_payload(header.protocol, header, payload) {
+                Ok(walked) => walked,
+                Err(error) => return self.malformed(error, &quote, now),
+            }
+        };
+        if delivery != Delivery::Unicast && header.protocol == protocol::TCP {
+            self.counters.ip_in_addr_errors += 1;
+            return Received::Dropped("not for us");
+        }
+        let protocol_offset = if header.src.is_v4() { 9 } else { 6 };
+        self.deliver(now, Whole { header, payload, packet: &quote, protocol_offset, inbound, delivery })
+    }
+
+    fn deliver(&mut self, now: Instant, whole: Whole<'_>) -> Received {
+        let v4 = whole.header.src.is_v4();
+        match whole.header.protocol {
+            protocol::TCP => {
+                self.counters.ip_in_delivers += 1;
+                self.receive_tcp(now, &whole)
+            }
+            protocol::UDP => {
+                self.counters.ip_in_delivers += 1;
+                self.receive_udp(now, &whole)
+            }
+            protocol::ICMP if v4 => self.receive_icmp(now, &whole),
+            protocol::ICMPV6 if !v4 => self.receive_icmp(now, &whole),
+            protocol::NO_NEXT_HEADER if !v4 => Received::Dropped("no next header"),
+            _ => {
+                self.counters.ip_in_unknown_protos += 1;
+                let kind = ErrorKind::ProtocolUnreachable { pointer: whole.protocol_offset };
+                self.send_icmp_error(kind, whole.packet, now);
+                Received::Dropped("unknown protocol")
+            }
+        }
+    }
+
+    fn receive_tcp(&mut self, now: Instant, whole: &Whole<'_>) -> Received {
+        self.counters.tcp_in_segs += 1;
+        let packet = match tcp::parse(&whole.header, whole.payload, whole.inbound.trust) {
+            Ok(packet) => packet,
+            Err(error) => {
+                self.counters.tcp_in_errs += 1;
+                self.counters.tcp_in_csum_errors += u64::from(error == WireError::Checksum);
+                return Received::Dropped(match error {
+                    WireError::Checksum => "bad TCP checksum",
+                    _ => "malformed TCP header",
+                });
+            }
+        };
+        self.counters.tcp_in_bad_options += u64::from(packet.options.malformed);
+        let quad = Quad {
+            local: Endpoint::new(whole.header.dst, packet.header.dst_port),
+            remote: Endpoint::new(whole.header.src, packet.header.src_port),
+        };
+        let segment = Segment::new(&packet, whole.header.ecn(), whole.inbound.backing);
+        Received::Tcp(self.on_tcp(quad, segment, now))
+    }
+
+    fn receive_udp(&mut self, now: Instant, whole: &Whole<'_>) -> Received {
+        let (header, payload) = match udp::parse(&whole.header, whole.payload, whole.inbound.trust) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                self.counters.udp_in_errors += 1;
+                self.counters.udp_in_csum_errors += u64::from(error == WireError::Checksum);
+                return Received::Dropped(match error {
+                    WireError::Checksum => "bad UDP checksum",
+                    _ => "malformed UDP header",
+                });
+            }
+        };
+        let from = Endpoint::new(whole.header.src, header.src_port);
+        let to = Endpoint::new(whole.header.dst, header.dst_port);
+        match self.deliver_udp(from, to, payload, whole.delivery) {
+            Some(said) => Received::Udp(said),
+            None => {
+                self.counters.udp_no_ports += 1;
+                self.send_icmp_error(ErrorKind::PortUnreachable, whole.packet, now);
+                Received::Udp("nobody at that port")
+            }
+        }
+    }
+
+    fn receive_icmp(&mut self, now: Instant, whole: &Whole<'_>) -> Received {
+        self.counters.icmp_in_msgs += 1;
+        let message = match crate::wire::icmp::parse(&whole.header, whole.payload, whole.inbound.trust) {
+            Ok(message) => message,
+            Err(error) => {
+                self.counters.icmp_in_errors += 1;
+                return Received::Dropped(match error {
+                    WireError::Checksum => "bad ICMP checksum",
+                    _ => "malformed ICMP message",
+                });
+            }
+        };
+        match message {
+            Message::EchoRequest { .. } => {
+                self.counters.icmp_in_echos += 1;
+                match echo::reply(&message, &whole.header, &self.routes, self.config.hop_limit) {
+                    Some((header, bytes)) => {
+                        self.counters.icmp_out_msgs += 1;
+                        self.send_ip(header, &bytes, now);
+                        Received::Icmp("echo request: answered")
+                    }
+                    None => Received::Icmp("echo request: not answered"),
+                }
+            }
+            Message::EchoReply { id, .. } => {
+                self.counters.icmp_in_echo_reps += 1;
+                if self.deliver_echo(id, &whole.header, whole.payload) {
+                    Received::Icmp("echo reply: delivered")
+                } else {
+                    Received::Icmp("echo reply: nobody waits for it")
+                }
+            }
+            _ => match icmp::errors::interpret(&message) {
+                Some(report) => self.on_icmp_error(&report, now),
+                None => Received::Icmp("ignored"),
+            },
+        }
+    }
+
+    /// An error about something we are said to have sent. It is believed when what it quotes is really ours
+    /// (RFC 5927 §4).
+    fn on_icmp_error(&mut self, report: &icmp::errors::Report<'_>, now: Instant) -> Received {
+        let quoted = &report.quoted;
+        let hard = report.hardness == Hardness::Hard;
+        let unproven = Received::Icmp("error about nothing of ours: ignored");
+        if !self.routes.is_local(quoted.src) {
+            self.counters.icmp_in_unproven += 1;
+            return unproven;
+        }
+        let quad = quoted.ports().map(|(local, remote)| Quad {
+            local: Endpoint::new(quoted.src, local),
+            remote: Endpoint::new(quoted.dst, remote),
+        });
+        let believed = match quoted.protocol {
+            protocol::TCP => match (quad, quoted.tcp_seq()) {
+                (Some(quad), Some(seq)) if self.is_in_flight(quad, seq) => {
+                    self.learn_path_mtu(report, now);
+                    self.on_tcp_error(quad, seq, hard, report.error, report.packet_too_big, now)
+                }
+                _ => false,
+            },
+            protocol::UDP => quad.is_some_and(|quad| {
+                let ours = self.report_udp(quad, report.error, hard);
+                if ours {
+                    self.learn_path_mtu(report, now);
+                }
+                ours
+            }),
+            protocol::ICMP | protocol::ICMPV6 => {
+                quoted.echo_id().is_some_and(|id| self.report_echo(id, quoted.dst, report.error, hard))
+            }
+            _ => false,
+        };
+        if believed {
+            Received::Icmp("error: told to its socket")
+        } else {
+            self.counters.icmp_in_unproven += 1;
+            unproven
+        }
+    }
+
+    fn learn_path_mtu(&mut self, report: &icmp::errors::Report<'_>, now: Instant) {
+        if let Some(mtu) = report.packet_too_big {
+            self.path_mtu.update(report.quoted.dst, mtu, report.quoted_len, now, self.config.mtu);
+        }
+    }
+
+    /// Sends an ICMP error about a packet, where one may be sent.
+    pub(super) fn send_icmp_error(&mut self, kind: ErrorKind, packet: &[u8], now: Instant) {
+        let Some((header, bytes)) = errors::build(kind, packet, &self.routes, self.config.hop_limit) else {
+            return;
+        };
+        if self.icmp_limit.allow(now) {
+            self.counters.icmp_out_msgs += 1;
+            self.send_ip(header, &bytes, now);
+        } else {
+            self.counters.icmp_out_rate_limited += 1;
+        }
+    }
+
+    /// Queues an IP packet, cut in fragments where it must be. Says whether it fits at all.
+    pub(super) fn send_ip(&mut self, header: Header, payload: &[u8], now: Instant) -> bool {
+        /// Packets that may wait: a flood of pings must not become a flood of memory.
+        const LIMIT: usize = 4096;
+        let mtu = usize::from(self.path_mtu.get(header.dst, now, self.config.mtu));
+        let id = self.ids.next(header.src, header.dst);
+        if self.packets.len() >= LIMIT {
+            self.counters.ip_out_discards += 1;
+            return true;
+        }
+        let packets = &mut self.packets;
+        let made = output::fragment(header, payload, mtu, id, |packet: Vec<u8>| packets.push_back(packet));
+        match made {
+            Ok(0 | 1) => true,
+            Ok(count) => {
+                self.counters.ip_frag_oks += 1;
+                self.counters.ip_frag_creates += count as u64;
+                true
+            }
+            Err(_) => {
+                self.counters.ip_frag_fails += 1;
+                false
+            }
+        }
+    }
+
+    /// Gives up what did not become whole in time.
+    pub(super) fn expire_reassembly(&mut self, now: Instant) {
+        while let Some(expired) = self.reassembly.expire(now) {
+            self.counters.ip_reasm_fails += 1;
+            self.counters.ip_reasm_timeout += 1;
+            if let Some(packet) = expired.first_fragment {
+                self.send_icmp_error(ErrorKind::ReassemblyTimeExceeded, &packet, now);
+            }
+        }
+    }
+
+    fn is_in_flight(&self, quad: Quad, seq: crate::tcp::seq::Seq) -> bool {
+        let index = self.table.find(&quad, super::settle::quad_of(&self.slab));
+        match index.and_then(|i| self.slab.by_index(i)) {
+            Some(Socket { kind: Kind::Connection(tcb), .. }) => {
+                seq.at_or_after(tcb.snd.una) && seq.before(tcb.snd.nxt)
+            }
+            _ => false,
+        }
+    }
+}
