@@ -43,6 +43,7 @@ impl Tcb {
     fn take_in_order(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) {
         self.receive_buffer.push(seg.text, seg.backing);
         self.rcv.advance(seg.text.len() as u32);
+        self.acks.advanced();
         let had_gap = !self.reassembly.is_empty();
         while let Some(text) = self.reassembly.take(self.rcv.nxt) {
             self.rcv.advance(text.len() as u32);
@@ -57,7 +58,7 @@ impl Tcb {
     }
 
     fn keep_out_of_order(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
-        self.acks.now(AckReason::OutOfOrder);
+        self.acks.out_of_order();
         let inserted = self.reassembly.insert(
             self.rcv.nxt,
             seg.seq,

@@ -12,6 +12,9 @@ use crate::trace::AckReason;
 pub struct Acks {
     due: Option<AckReason>,
     delayed: bool,
+    /// Duplicate ACKs owed beside the one that is due: segments beyond a gap that came in one batch, each of which
+    /// the sender counts (RFC 5681 §3.2).
+    repeats: u8,
     /// How many more segments are acknowledged at once.
     quick: u8,
     challenges: u8,
@@ -25,6 +28,7 @@ impl Acks {
         Self {
             due: None,
             delayed: false,
+            repeats: 0,
             quick,
             challenges: 0,
             challenges_since: Instant::ZERO,
@@ -37,6 +41,19 @@ impl Acks {
         if self.due.is_none() {
             self.due = Some(reason);
         }
+    }
+
+    /// A segment came beyond a gap: it is worth a duplicate ACK of its own.
+    pub const fn out_of_order(&mut self) {
+        if matches!(self.due, Some(AckReason::OutOfOrder)) {
+            self.repeats = self.repeats.saturating_add(1);
+        }
+        self.now(AckReason::OutOfOrder);
+    }
+
+    /// RCV.NXT moved: an acknowledgment that leaves now duplicates none.
+    pub const fn advanced(&mut self) {
+        self.repeats = 0;
     }
 
     /// Octets came that we had: told in the next acknowledgment, once (RFC 2883 §4).
@@ -62,9 +79,12 @@ impl Acks {
 
     /// An acknowledgment has left.
     pub const fn sent(&mut self) {
-        self.due = None;
         self.delayed = false;
         self.duplicate = None;
+        match self.repeats.checked_sub(1) {
+            Some(left) => self.repeats = left,
+            None => self.due = None,
+        }
     }
 }
 
