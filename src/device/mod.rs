@@ -6,6 +6,22 @@ use std::os::fd::BorrowedFd;
 use tunstack_core::packet::{Datagram, Inbound, Received, Trust};
 use tunstack_core::time::Instant;
 
+pub mod error;
+
+#[cfg(feature = "tun-tap")]
+mod sys;
+
+pub mod pipe;
+
+#[cfg(feature = "tun-tap")]
+pub mod netlink;
+
+#[cfg(feature = "tun-tap")]
+pub mod tun;
+
+#[cfg(feature = "tun-tap")]
+pub mod setup;
+
 /// What IP packets come from and go to. Calls never wait. A device is shared between the thread that reads
 /// and whichever thread transmits, so it takes `&self`; the engine never sends from two threads at once.
 pub trait Device: Send + Sync {

@@ -1,0 +1,249 @@
+//! Two devices back to back: what one end sends, the other receives. No privileges, no kernel network.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use tunstack_core::packet::Datagram;
+use tunstack_core::time::Instant;
+
+use super::{Capabilities, Device, Frames};
+
+/// How many packets a pipe holds in one direction before it drops new ones.
+const QUEUE: usize = 1024;
+
+/// One end of a pipe.
+#[derive(Debug)]
+pub struct Pipe {
+    incoming: Arc<Lane>,
+    outgoing: Arc<Lane>,
+    mtu: u16,
+}
+
+/// One direction.
+#[derive(Debug)]
+struct Lane {
+    queue: Mutex<Queue>,
+    /// Its count is not 0 exactly while there is something to receive or to notice.
+    ready: OwnedFd,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    packets: VecDeque<Vec<u8>>,
+    /// Buffers of packets that were received, to be used again.
+    spare: Vec<Vec<u8>>,
+    dropped: u64,
+    closed: bool,
+}
+
+impl Lane {
+    fn new() -> io::Result<Self> {
+        let ready = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(Self { queue: Mutex::default(), ready })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // A queue is whole between any two statements, so a panic elsewhere does not spoil it.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn signal(&self) -> io::Result<()> {
+        loop {
+            match rustix::io::write(&self.ready, &1u64.to_ne_bytes()) {
+                // The count is full: it is readable as it is.
+                Ok(_) | Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    fn quiet(&self) -> io::Result<()> {
+        loop {
+            match rustix::io::read(&self.ready, &mut [0u8; 8]) {
+                Ok(_) | Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
+
+impl Pipe {
+    /// Two ends of one pipe that carries packets of up to `mtu` octets.
+    ///
+    /// # Errors
+    /// The process has no descriptor left.
+    pub fn pair(mtu: u16) -> io::Result<(Self, Self)> {
+        let (there, back) = (Arc::new(Lane::new()?), Arc::new(Lane::new()?));
+        let one = Self { incoming: Arc::clone(&back), outgoing: Arc::clone(&there), mtu };
+        let other = Self { incoming: there, outgoing: back, mtu };
+        Ok((one, other))
+    }
+
+    /// How many packets this end sent that were dropped because the other end did not keep up.
+    pub fn dropped(&self) -> u64 {
+        self.outgoing.lock().dropped
+    }
+}
+
+impl Device for Pipe {
+    fn recv(&self, _now: Instant, frames: &mut Frames) -> io::Result<usize> {
+        let mut queue = self.incoming.lock();
+        let mut count = 0;
+        while !queue.packets.is_empty() {
+            let filled = frames.fill(|buffer| {
+                let Some(packet) = queue.packets.pop_front() else { return Ok::<_, io::Error>(None) };
+                let len = packet.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&packet[..len]);
+                queue.spare.push(packet);
+                Ok(Some(len))
+            })?;
+            if !filled {
+                return Ok(count);
+            }
+            count += 1;
+        }
+        if queue.closed {
+            // It stays readable: whoever waits comes here, however often it looks.
+            return if count > 0 { Ok(count) } else { Err(gone()) };
+        }
+        self.incoming.quiet()?;
+        Ok(count)
+    }
+
+    fn send(&self, _now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
+        if datagram.len() > usize::from(self.mtu) {
+            return Err(Errno::MSGSIZE.into());
+        }
+        let mut queue = self.outgoing.lock();
+        if queue.closed {
+            return Err(gone());
+        }
+        if queue.packets.len() >= QUEUE {
+            queue.dropped += 1;
+            return Err(Errno::NOBUFS.into());
+        }
+        let mut packet = queue.spare.pop().unwrap_or_default();
+        packet.clear();
+        packet.extend_from_slice(datagram.head);
+        datagram.body.pieces().for_each(|piece| packet.extend_from_slice(piece));
+        let was_empty = queue.packets.is_empty();
+        queue.packets.push_back(packet);
+        if was_empty { self.outgoing.signal() } else { Ok(()) }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { mtu: self.mtu, checksum_offload: false, max_gso: 0 }
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.incoming.ready.as_fd()
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        for lane in [&self.incoming, &self.outgoing] {
+            lane.lock().closed = true;
+        }
+        if let Err(e) = self.outgoing.signal() {
+            tracing::warn!("cannot wake the other end of a pipe: {e}");
+        }
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the other end of the pipe is gone")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use tunstack_core::packet::{Body, Checksum};
+
+    use super::*;
+
+    const NOW: Instant = Instant::ZERO;
+
+    fn datagram<'a>(head: &'a [u8], text: &[&'a [u8]]) -> Datagram<'a> {
+        let mut body = Body::EMPTY;
+        assert!(text.iter().all(|piece| body.push(piece)));
+        Datagram { head, body, gso_size: 0, checksum: Checksum::Complete, event: None }
+    }
+
+    fn is_readable(pipe: &Pipe) -> bool {
+        let zero = Timespec::try_from(Duration::ZERO).unwrap();
+        poll(&mut [PollFd::from_borrowed_fd(pipe.readable(), PollFlags::IN)], Some(&zero)).unwrap() == 1
+    }
+
+    fn received(pipe: &Pipe, room: usize) -> Vec<Vec<u8>> {
+        let mut frames = Frames::new(room, 2000);
+        let count = pipe.recv(NOW, &mut frames).unwrap();
+        assert_eq!(count, frames.len());
+        frames.iter().map(|f| f.packet.to_vec()).collect()
+    }
+
+    #[test]
+    fn packets_cross_in_order_and_whole() {
+        let (a, b) = Pipe::pair(1500).unwrap();
+        assert!(!is_readable(&a) && !is_readable(&b));
+        a.send(NOW, &datagram(b"one", &[])).unwrap();
+        a.send(NOW, &datagram(b"t", &[b"w", b"o"])).unwrap();
+        assert!(is_readable(&b) && !is_readable(&a));
+        assert_eq!(received(&b, 8), [b"one".to_vec(), b"two".to_vec()]);
+        assert!(!is_readable(&b));
+        assert_eq!(received(&b, 8), Vec::<Vec<u8>>::new());
+        b.send(NOW, &datagram(b"back", &[])).unwrap();
+        assert_eq!(received(&a, 8), [b"back".to_vec()]);
+    }
+
+    #[test]
+    fn it_stays_readable_while_packets_wait() {
+        let (a, b) = Pipe::pair(1500).unwrap();
+        (0..3).for_each(|n| a.send(NOW, &datagram(&[n], &[])).unwrap());
+        assert_eq!(received(&b, 2), [[0], [1]]);
+        assert!(is_readable(&b));
+        assert_eq!(received(&b, 2), [[2]]);
+        assert!(!is_readable(&b));
+    }
+
+    #[test]
+    fn a_full_queue_drops_and_counts() {
+        let (a, b) = Pipe::pair(1500).unwrap();
+        (0..QUEUE).for_each(|_| a.send(NOW, &datagram(b"x", &[])).unwrap());
+        let e = a.send(NOW, &datagram(b"y", &[])).unwrap_err();
+        assert_eq!(e.raw_os_error(), Some(Errno::NOBUFS.raw_os_error()));
+        assert_eq!((a.dropped(), b.dropped()), (1, 0));
+        assert_eq!(received(&b, QUEUE + 1).len(), QUEUE);
+        a.send(NOW, &datagram(b"z", &[])).unwrap();
+        assert_eq!(received(&b, 8), [b"z"]);
+    }
+
+    #[test]
+    fn too_large_is_refused() {
+        let (a, b) = Pipe::pair(100).unwrap();
+        let e = a.send(NOW, &datagram(&[0; 60], &[&[0; 41]])).unwrap_err();
+        assert_eq!(e.raw_os_error(), Some(Errno::MSGSIZE.raw_os_error()));
+        a.send(NOW, &datagram(&[0; 60], &[&[0; 40]])).unwrap();
+        assert_eq!(received(&b, 8).len(), 1);
+    }
+
+    #[test]
+    fn a_lost_end_is_noticed_after_what_it_sent() {
+        let (a, b) = Pipe::pair(1500).unwrap();
+        a.send(NOW, &datagram(b"last words", &[])).unwrap();
+        drop(a);
+        assert_eq!(received(&b, 8), [b"last words"]);
+        assert!(is_readable(&b));
+        let e = b.recv(NOW, &mut Frames::new(1, 100)).unwrap_err();
+        assert_eq!(e.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(b.send(NOW, &datagram(b"x", &[])).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+}

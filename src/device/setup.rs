@@ -1,0 +1,320 @@
+//! A TUN as a user wants it: made, addressed and up, and gone when it is dropped.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use tunstack_core::addr::{Address, Prefix};
+
+use super::error::DeviceError;
+use super::netlink::{self, Link, LinkAddress};
+use super::sys;
+use super::tun::{Tun, Undo, check_name};
+
+/// The least MTU of a link that carries IPv4 (RFC 791 section 3.1).
+const MTU_MIN: u32 = 68;
+/// The least MTU of a link that carries IPv6 (RFC 8200 section 5).
+const MTU_MIN_IPV6: u32 = 1280;
+/// The largest IPv4 packet (RFC 791 section 3.1).
+const MTU_MAX: u32 = 65_535;
+/// Packets that the kernel holds for us while the process is busy: 500, the default, is lost in a blink.
+const TX_QUEUE_LEN: u32 = 10_000;
+
+/// What a TUN shall be called and which addresses its two ends have: the stack's at this process's end, and
+/// the host's at the kernel's end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TunConfig {
+    /// Its name; none: the kernel picks `tun0`, `tun1`, ….
+    pub name: Option<String>,
+    /// The stack's IPv4 address and the prefix of the link; none: no IPv4.
+    pub addr: Option<Prefix>,
+    /// The host's IPv4 address; none: the first of the prefix that is not the stack's.
+    pub peer: Option<Address>,
+    /// The stack's IPv6 address and the prefix of the link; none: no IPv6.
+    pub addr6: Option<Prefix>,
+    /// The host's IPv6 address; none: the first of the prefix that is not the stack's.
+    pub peer6: Option<Address>,
+    /// The largest IP packet, octets.
+    pub mtu: u32,
+}
+
+impl Default for TunConfig {
+    /// `tun0`, the stack at 10.7.0.2/24 and fd07::2/64, the host at 10.7.0.1 and fd07::1, 1500 octets.
+    fn default() -> Self {
+        Self {
+            name: Some("tun0".to_owned()),
+            addr: Some(Prefix::new(Ipv4Addr::new(10, 7, 0, 2).into(), 24)),
+            peer: None,
+            addr6: Some(Prefix::new(Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 2).into(), 64)),
+            peer6: None,
+            mtu: 1500,
+        }
+    }
+}
+
+impl TunConfig {
+    /// The host's IPv4 address with the prefix of the link, if there is IPv4.
+    pub fn host(&self) -> Option<Prefix> {
+        self.addr.map(|addr| Prefix::new(self.peer.unwrap_or_else(|| first_other(addr)), addr.length))
+    }
+
+    /// The host's IPv6 address with the prefix of the link, if there is IPv6.
+    pub fn host6(&self) -> Option<Prefix> {
+        self.addr6.map(|addr| Prefix::new(self.peer6.unwrap_or_else(|| first_other(addr)), addr.length))
+    }
+
+    /// Whether it makes sense.
+    ///
+    /// # Errors
+    /// [`DeviceError::Invalid`] or [`DeviceError::Name`], with one line that says what is wrong.
+    pub fn validate(&self) -> Result<(), DeviceError> {
+        if let Some(name) = &self.name {
+            check_name(name)?;
+        }
+        if self.addr.is_none() && self.addr6.is_none() {
+            return Err(invalid("addr", "no address of either family"));
+        }
+        validate_end("addr", self.addr, true)?;
+        validate_end("addr6", self.addr6, false)?;
+        validate_peer("peer", self.peer, self.addr)?;
+        validate_peer("peer6", self.peer6, self.addr6)?;
+        match self.mtu {
+            n if n > MTU_MAX => Err(invalid("mtu", format!("{n} is over 65535, the largest packet of IPv4"))),
+            n if n < MTU_MIN => Err(invalid("mtu", format!("{n} is under 68, the least that IPv4 allows"))),
+            n if n < MTU_MIN_IPV6 && self.addr6.is_some() => {
+                Err(invalid("mtu", format!("{n} is under 1280, the least that IPv6 allows: go without IPv6")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One family's end: a single host's address, in a prefix with room for the host's.
+fn validate_end(field: &'static str, addr: Option<Prefix>, v4: bool) -> Result<(), DeviceError> {
+    let Some(addr) = addr else { return Ok(()) };
+    let full = if v4 { 32 } else { 128 };
+    if addr.address.is_v4() != v4 {
+        let family = if v4 { "IPv4" } else { "IPv6" };
+        return Err(invalid(field, format!("{} is not an {family} address", addr.address)));
+    }
+    validate_address(field, addr.address, addr)?;
+    if addr.length >= full {
+        return Err(invalid(
+            field,
+            format!("{addr} leaves no address for the host: /{} at the longest", full - 1),
+        ));
+    }
+    if addr.length == 0 {
+        return Err(invalid(field, format!("{addr} is the whole Internet: /1 at the shortest")));
+    }
+    Ok(())
+}
+
+/// The host's end: another address of the same prefix.
+fn validate_peer(
+    field: &'static str,
+    peer: Option<Address>,
+    addr: Option<Prefix>,
+) -> Result<(), DeviceError> {
+    match (peer, addr) {
+        (None, _) => Ok(()),
+        (Some(peer), None) => Err(invalid(field, format!("{peer} without an address for the stack"))),
+        (Some(peer), Some(addr)) if peer == addr.address => {
+            Err(invalid(field, format!("{peer} is the stack's own address: the host needs another")))
+        }
+        (Some(peer), Some(addr)) if !addr.contains(peer) => {
+            Err(invalid(field, format!("{peer} is not in the stack's prefix {addr}")))
+        }
+        (Some(peer), Some(addr)) => validate_address(field, peer, addr),
+    }
+}
+
+/// Whether a host on the prefix `link` can have the address `a`.
+fn validate_address(field: &'static str, a: Address, link: Prefix) -> Result<(), DeviceError> {
+    let why = if !a.is_unicast() {
+        "is not the address of a single host"
+    } else if a.is_loopback() {
+        "is a loopback address: it never leaves the host"
+    } else if link.broadcast() == Some(a) {
+        "is the prefix's broadcast address"
+    } else if link.broadcast().is_some() && a == first(link) {
+        "is the prefix itself, not an address in it"
+    } else {
+        return Ok(());
+    };
+    Err(invalid(field, format!("{a} {why}")))
+}
+
+fn invalid(field: &'static str, why: impl Into<String>) -> DeviceError {
+    DeviceError::Invalid { field, why: why.into() }
+}
+
+/// The lowest address of a prefix.
+fn first(prefix: Prefix) -> Address {
+    netlink::network(prefix).into()
+}
+
+/// The first address of the prefix that another host than `own` can have.
+fn first_other(own: Prefix) -> Address {
+    // A /31 and a /127 have no address that means the link itself (RFC 3021 section 2.1, RFC 6164 section 5).
+    let full = if own.address.is_v4() { 32 } else { 128 };
+    let skip = u32::from(own.length + 1 < full);
+    let nth = |n: u32| match netlink::network(own) {
+        IpAddr::V4(a) => Address::v4(Ipv4Addr::from_bits(a.to_bits().wrapping_add(n))),
+        IpAddr::V6(a) => Address::v6(Ipv6Addr::from_bits(a.to_bits().wrapping_add(u128::from(n)))),
+    };
+    if nth(skip) == own.address { nth(skip + 1) } else { nth(skip) }
+}
+
+/// Makes the device of `config`, or attaches to it, and brings it to the state asked for. What was made or
+/// changed goes when the [`Tun`] is dropped. A persistent device that is as wanted already needs no
+/// privileges.
+///
+/// # Errors
+/// The configuration makes no sense, its addresses are in use on another interface of the host, the device
+/// cannot be had (see [`Tun::open`]), or it differs from what is wanted and the process may not change it.
+pub fn bring_up(config: &TunConfig) -> Result<Tun, DeviceError> {
+    config.validate()?;
+    check_free(config)?;
+    let mut tun = Tun::open(config.name.as_deref())?;
+    configure(&mut tun, config)?;
+    tun.set_mtu(u16::try_from(config.mtu).unwrap_or(u16::MAX));
+    tracing::debug!(device = tun.name(), mtu = config.mtu, "device is up");
+    Ok(tun)
+}
+
+/// Makes the device of `config`, set up for good: it stays when this process ends, and the user `owner` may
+/// attach to it without privileges. Gives its name.
+///
+/// # Errors
+/// Those of [`bring_up`].
+pub fn persist(config: &TunConfig, owner: u32) -> Result<String, DeviceError> {
+    config.validate()?;
+    check_free(config)?;
+    let mut tun = Tun::open(config.name.as_deref())?;
+    let name = tun.name().to_owned();
+    sys::set_owner(tun.iface(), owner)
+        .map_err(|e| DeviceError::kernel(format!("give {name} to user {owner}"), e))?;
+    configure(&mut tun, config)?;
+    sys::set_persistent(tun.iface(), true)
+        .map_err(|e| DeviceError::kernel(format!("make {name} stay"), e))?;
+    tun.keep();
+    Ok(name)
+}
+
+/// Deletes the persistent device `name`.
+///
+/// # Errors
+/// There is none, it is no TUN, another program holds it, or the process may not.
+pub fn remove(name: &str) -> Result<(), DeviceError> {
+    check_name(name)?;
+    // Opening would make a device that is not there.
+    netlink::link_index(name)?;
+    let tun = Tun::open(Some(name))?;
+    sys::set_persistent(tun.iface(), false).map_err(|e| DeviceError::kernel(format!("delete {name}"), e))
+}
+
+/// Looks for another interface of the host with addresses that overlap those of `config`: the kernel would
+/// take both and send the packets of one to the other.
+fn check_free(config: &TunConfig) -> Result<(), DeviceError> {
+    let addresses = netlink::all_addresses()?;
+    let links = netlink::links()?;
+    match overlap(config, &addresses, &links) {
+        Some((wanted, theirs, link)) => {
+            Err(DeviceError::InUse { wanted, interface: link.name.clone(), theirs })
+        }
+        None => Ok(()),
+    }
+}
+
+fn overlap<'a>(
+    config: &TunConfig,
+    addresses: &[LinkAddress],
+    links: &'a [Link],
+) -> Option<(Prefix, Prefix, &'a Link)> {
+    [config.addr, config.addr6].into_iter().flatten().find_map(|wanted| {
+        addresses.iter().find_map(|a| {
+            let theirs = a.prefix;
+            let meets = wanted.contains(theirs.address) || theirs.contains(wanted.address);
+            let link = links.iter().find(|l| l.index == a.index)?;
+            let other = config.name.as_ref() != Some(&link.name);
+            (meets && other).then_some((wanted, theirs, link))
+        })
+    })
+}
+
+/// Something in which a device differs from what is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Difference {
+    Mtu { is: u32, wanted: u32 },
+    Down,
+    Address(Prefix),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mtu { is, wanted } => write!(f, "its MTU is {is}, not {wanted}"),
+            Self::Down => f.write_str("it is down"),
+            Self::Address(a) => write!(f, "it lacks the address {a}"),
+        }
+    }
+}
+
+fn differences(config: &TunConfig, link: &Link, addresses: &[LinkAddress]) -> Vec<Difference> {
+    let mtu = (link.mtu != config.mtu).then_some(Difference::Mtu { is: link.mtu, wanted: config.mtu });
+    let down = (!link.up).then_some(Difference::Down);
+    let hosts = [config.host(), config.host6()].into_iter().flatten();
+    let lacks = hosts.filter(|h| !addresses.iter().any(|a| a.prefix == *h)).map(Difference::Address);
+    mtu.into_iter().chain(down).chain(lacks).collect()
+}
+
+/// Brings the device to the state asked for. On one that stays, dropping `tun` undoes it.
+fn configure(tun: &mut Tun, config: &TunConfig) -> Result<(), DeviceError> {
+    let name = &tun.name().to_owned();
+    let Some(link) = netlink::link(name)? else { return Err(DeviceError::Gone { name: name.to_owned() }) };
+    let differences = differences(config, &link, &netlink::addresses(name)?);
+    let stays = link.tun.is_some_and(|t| t.persistent);
+    for difference in &differences {
+        let done = match *difference {
+            Difference::Mtu { wanted, .. } => netlink::set_mtu(name, wanted),
+            Difference::Down => netlink::set_up(name, true),
+            Difference::Address(a) => {
+                enable_ipv6(name, a).and_then(|()| netlink::add_address(name, a.address.ip(), a.length, None))
+            }
+        };
+        match done {
+            Ok(()) if stays => tun.undo_when_dropped(match *difference {
+                Difference::Mtu { is, .. } => Undo::Mtu(is),
+                Difference::Down => Undo::Down,
+                Difference::Address(a) => Undo::Address(a),
+            }),
+            Ok(()) => {}
+            Err(DeviceError::NoRight { .. }) if stays => {
+                let why = differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                return Err(DeviceError::Unready { name: name.to_owned(), why });
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    if link.tx_queue_len != TX_QUEUE_LEN && !stays {
+        netlink::set_tx_queue_len(name, TX_QUEUE_LEN)?;
+    }
+    Ok(())
+}
+
+/// Many hosts switch IPv6 off for each new interface; this one is ours, so it is switched on again.
+fn enable_ipv6(name: &str, address: Prefix) -> Result<(), DeviceError> {
+    if address.address.is_v4() {
+        return Ok(());
+    }
+    let no_ipv6 = || DeviceError::NoIpv6 { name: name.to_owned() };
+    let switch = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
+    match std::fs::read_to_string(&switch) {
+        Ok(off) if off.trim() == "0" => Ok(()),
+        Ok(_) => std::fs::write(&switch, "0").map_err(|_| no_ipv6()),
+        Err(_) => Err(no_ipv6()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
