@@ -2,6 +2,9 @@
 
 pub use tunstack_core as core;
 
+#[cfg(feature = "capture")]
+pub mod pcapng;
+
 pub mod sim;
 
 pub mod device;

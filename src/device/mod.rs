@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use tunstack_core::packet::{Datagram, Inbound, Received, Trust};
 use tunstack_core::time::Instant;
@@ -21,6 +22,9 @@ pub mod tun;
 
 #[cfg(feature = "tun-tap")]
 pub mod setup;
+
+#[cfg(feature = "capture")]
+pub mod capture;
 
 /// What IP packets come from and go to. Calls never wait. A device is shared between the thread that reads
 /// and whichever thread transmits, so it takes `&self`; the engine never sends from two threads at once.
@@ -48,6 +52,36 @@ pub trait Device: Send + Sync {
     /// A descriptor that polls readable while packets wait.
     fn readable(&self) -> BorrowedFd<'_>;
 }
+
+/// A device that is shared or boxed is a device.
+macro_rules! forward {
+    ($pointer:ident) => {
+        impl<D: Device + ?Sized> Device for $pointer<D> {
+            fn recv(&self, now: Instant, frames: &mut Frames) -> io::Result<usize> {
+                (**self).recv(now, frames)
+            }
+
+            fn send(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
+                (**self).send(now, datagram)
+            }
+
+            fn settled(&self, now: Instant, inbound: &Inbound<'_>, received: &Received) {
+                (**self).settled(now, inbound, received);
+            }
+
+            fn capabilities(&self) -> Capabilities {
+                (**self).capabilities()
+            }
+
+            fn readable(&self) -> BorrowedFd<'_> {
+                (**self).readable()
+            }
+        }
+    };
+}
+
+forward!(Arc);
+forward!(Box);
 
 /// What a device can do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -133,5 +167,64 @@ impl Frames {
             trust: f.trust,
             gso_size: f.gso_size,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    fn put(frames: &mut Frames, packet: &[u8]) -> bool {
+        let filled = frames.fill(|buffer| {
+            buffer[..packet.len()].copy_from_slice(packet);
+            Ok::<_, Infallible>(Some(packet.len()))
+        });
+        filled.unwrap()
+    }
+
+    #[test]
+    fn frames_hold_what_they_have_room_for() {
+        let mut frames = Frames::new(2, 4);
+        assert!(frames.is_empty() && !frames.is_full());
+        assert!(put(&mut frames, b"one") && put(&mut frames, b"four"));
+        assert!(frames.is_full());
+        // Not even asked for: a packet read from a device would be lost.
+        assert!(!frames.fill(|_| -> Result<_, Infallible> { panic!("no room") }).unwrap());
+        let packets: Vec<_> = frames.iter().map(|f| f.packet).collect();
+        assert_eq!(packets, [&b"one"[..], b"four"]);
+        frames.clear();
+        assert!(frames.is_empty());
+        assert_eq!(frames.iter().count(), 0);
+    }
+
+    #[test]
+    fn nothing_and_errors_take_no_slot() {
+        let mut frames = Frames::new(2, 4);
+        assert!(!frames.fill(|_| Ok::<_, Infallible>(None)).unwrap());
+        assert_eq!(frames.fill(|_| Err("broken")), Err("broken"));
+        assert_eq!(frames.len(), 0);
+        assert!(frames.last_mut().is_none());
+    }
+
+    #[test]
+    fn what_was_known_of_an_earlier_packet_is_forgotten() {
+        let mut frames = Frames::new(1, 4);
+        put(&mut frames, b"big");
+        let frame = frames.last_mut().unwrap();
+        (frame.trust, frame.gso_size) = (Trust::Trusted, 1400);
+        let known = |frames: &Frames| frames.iter().map(|f| (f.trust, f.gso_size)).next();
+        assert_eq!(known(&frames), Some((Trust::Trusted, 1400)));
+        frames.clear();
+        put(&mut frames, b"new");
+        assert_eq!(known(&frames), Some((Trust::Verify, 0)));
+    }
+
+    #[test]
+    fn a_length_beyond_the_buffer_is_cut() {
+        let mut frames = Frames::new(1, 4);
+        frames.fill(|_| Ok::<_, Infallible>(Some(9))).unwrap();
+        assert_eq!(frames.iter().map(|f| f.packet.len()).sum::<usize>(), 4);
     }
 }

@@ -1,0 +1,245 @@
+//! A device whose packets are written down as they pass.
+
+use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tunstack_core::packet::{Datagram, Inbound, Received};
+use tunstack_core::time::Instant;
+
+use super::{Capabilities, Device, Frames};
+use crate::pcapng::same;
+pub use crate::pcapng::{CaptureWriter, Direction, Interface, Metadata};
+
+/// The interface that packets are written under: the only one.
+const INTERFACE: u32 = 0;
+
+/// `D`, and a capture of what passes through it: what leaves with the stack's reason, what comes with what
+/// became of it.
+///
+/// A capture that cannot be written does not stop the device: ask [`error`](Self::error), and
+/// [`finish`](Self::finish) at the end.
+#[derive(Debug)]
+pub struct Capture<D, W: Write> {
+    device: D,
+    writer: Mutex<Option<CaptureWriter<W>>>,
+    epoch: Duration,
+}
+
+impl<D: Device, W: Write + Send> Capture<D, W> {
+    /// Captures what passes through `device`, on interface 0 of `writer`. `epoch` is the time since 1970 in
+    /// UTC at which the stack's clock stood at [`Instant::ZERO`].
+    pub fn new(device: D, writer: CaptureWriter<W>, epoch: Duration) -> Self {
+        Self { device, writer: Mutex::new(Some(writer)), epoch }
+    }
+
+    /// The device within.
+    pub fn device(&self) -> &D {
+        &self.device
+    }
+
+    /// The error that ended the capture, if one did: the device goes on without it.
+    pub fn error(&self) -> Option<io::Error> {
+        self.lock().as_ref()?.error().map(same)
+    }
+
+    /// Writes all packets so far.
+    ///
+    /// # Errors
+    /// That which ended the capture, now or earlier.
+    pub fn flush(&self) -> io::Result<()> {
+        self.lock().as_mut().map_or(Ok(()), CaptureWriter::flush)
+    }
+
+    /// Ends the capture and gives the writer back, `None` if that was done before. The device goes on.
+    ///
+    /// # Errors
+    /// That which ended the capture, now or earlier: the file then lacks packets.
+    pub fn finish(&self) -> io::Result<Option<W>> {
+        let writer = self.lock().take();
+        writer.map(CaptureWriter::finish).transpose()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<CaptureWriter<W>>> {
+        // At worst a panic has cut a packet short before it was gathered.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn time(&self, now: Instant) -> Duration {
+        self.epoch + now.saturating_since(Instant::ZERO)
+    }
+}
+
+impl<D: Device, W: Write + Send> Device for Capture<D, W> {
+    fn recv(&self, now: Instant, frames: &mut Frames) -> io::Result<usize> {
+        self.device.recv(now, frames)
+    }
+
+    fn send(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
+        let sent = self.device.send(now, datagram);
+        if let Some(writer) = &mut *self.lock() {
+            let lost = sent.as_ref().err().map(|e| format!("not sent: {e}"));
+            let note = lost.as_ref().map(|l| l as &dyn std::fmt::Display);
+            writer.sent(INTERFACE, self.time(now), datagram, note);
+        }
+        sent
+    }
+
+    fn settled(&self, now: Instant, inbound: &Inbound<'_>, received: &Received) {
+        if let Some(writer) = &mut *self.lock() {
+            let comment = comment(received);
+            writer.packet(
+                INTERFACE,
+                self.time(now),
+                Direction::Inbound,
+                &[inbound.packet],
+                comment.as_deref(),
+            );
+        }
+        self.device.settled(now, inbound, received);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.device.capabilities()
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.device.readable()
+    }
+}
+
+/// What became of a packet, in words.
+fn comment(received: &Received) -> Option<String> {
+    match received {
+        Received::Dropped(why) => Some(format!("dropped: {why}")),
+        Received::Fragment => Some("fragment".to_owned()),
+        Received::Icmp(what) => Some(format!("ICMP: {what}")),
+        Received::Udp(what) => Some(format!("UDP: {what}")),
+        Received::Tcp(event) => event.map(|e| e.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use pcap_parser::pcapng::{Block, parse_block_le};
+    use rustix::io::Errno;
+    use tunstack_core::addr::{Endpoint, Quad};
+    use tunstack_core::packet::{Body, Checksum};
+    use tunstack_core::tcp::state::State;
+    use tunstack_core::trace::{TcpEvent, Verdict, What};
+
+    use super::super::pipe::Pipe;
+    use super::*;
+
+    const EPOCH: Duration = Duration::from_secs(1_700_000_000);
+
+    fn captured() -> (Capture<Pipe, Vec<u8>>, Pipe) {
+        let (a, b) = Pipe::pair(100).unwrap();
+        (Capture::new(a, CaptureWriter::new(Vec::new(), &["pipe"]).unwrap(), EPOCH), b)
+    }
+
+    fn datagram(head: &[u8]) -> Datagram<'_> {
+        Datagram { head, body: Body::EMPTY, gso_size: 0, checksum: Checksum::Complete, event: None }
+    }
+
+    /// Time in nanoseconds after the epoch, packet and comment.
+    fn read(mut file: &[u8]) -> Vec<(u64, Vec<u8>, Option<String>)> {
+        let mut packets = Vec::new();
+        while !file.is_empty() {
+            let (rest, block) = parse_block_le(file).unwrap();
+            file = rest;
+            if let Block::EnhancedPacket(b) = block {
+                let nanos = u64::from(b.ts_high) << 32 | u64::from(b.ts_low);
+                let comment = b.options.iter().find(|o| o.code.0 == 1);
+                let comment = comment.map(|o| String::from_utf8(o.value[..o.len.into()].to_vec()).unwrap());
+                packets.push((
+                    nanos - 1_700_000_000_000_000_000,
+                    b.data[..b.caplen as usize].to_vec(),
+                    comment,
+                ));
+            }
+        }
+        packets
+    }
+
+    #[test]
+    fn both_ways_with_what_became_of_it() {
+        let (capture, peer) = captured();
+        capture.send(Instant::from_nanos(5), &datagram(b"out")).unwrap();
+        let end = |port| Endpoint::new(Ipv4Addr::LOCALHOST.into(), port);
+        let event = TcpEvent {
+            quad: Quad { local: end(1), remote: end(2) },
+            state: State::Listen,
+            what: What::Received(Verdict::Request),
+            variables: None,
+        };
+        let fates = [
+            (Received::Tcp(Some(event)), Some("connection request taken | LISTEN")),
+            (Received::Tcp(None), None),
+            (Received::Dropped("too short"), Some("dropped: too short")),
+            (Received::Fragment, Some("fragment")),
+            (Received::Icmp("echo request"), Some("ICMP: echo request")),
+            (Received::Udp("no socket"), Some("UDP: no socket")),
+        ];
+        let mut frames = Frames::new(fates.len(), 100);
+        for n in 0..fates.len() {
+            peer.send(Instant::ZERO, &datagram(&[u8::try_from(n).unwrap()])).unwrap();
+        }
+        assert_eq!(capture.recv(Instant::from_nanos(7), &mut frames).unwrap(), fates.len());
+        for (inbound, (received, _)) in frames.iter().zip(&fates) {
+            capture.settled(Instant::from_nanos(7), &inbound, received);
+        }
+        let mut wanted = vec![(5, b"out".to_vec(), None)];
+        for (n, (_, comment)) in (0..).zip(fates) {
+            wanted.push((7, vec![n], comment.map(str::to_owned)));
+        }
+        let file = capture.finish().unwrap().unwrap();
+        assert_eq!(read(&file), wanted);
+        // The device goes on.
+        assert_eq!(capture.finish().unwrap(), None);
+        capture.send(Instant::ZERO, &datagram(b"more")).unwrap();
+        assert_eq!(peer.recv(Instant::ZERO, &mut frames).unwrap(), 0, "the frames are full");
+        frames.clear();
+        assert_eq!(peer.recv(Instant::ZERO, &mut frames).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_packet_that_the_device_refused_says_so() {
+        let (capture, _peer) = captured();
+        let e = capture.send(Instant::ZERO, &datagram(&[0; 101])).unwrap_err();
+        assert_eq!(e.raw_os_error(), Some(Errno::MSGSIZE.raw_os_error()));
+        let file = capture.finish().unwrap().unwrap();
+        let comment = read(&file)[0].2.clone().unwrap();
+        assert!(comment.starts_with("not sent: Message too long"), "{comment}");
+    }
+
+    /// Takes the head of a file, then nothing.
+    struct Broken(bool);
+
+    impl Write for Broken {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            if std::mem::replace(&mut self.0, true) { Err(Errno::NOSPC.into()) } else { Ok(octets.len()) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_broken_capture_does_not_stop_the_device() {
+        let (a, peer) = Pipe::pair(100).unwrap();
+        let capture = Capture::new(a, CaptureWriter::new(Broken(false), &["pipe"]).unwrap(), EPOCH);
+        assert!(capture.error().is_none());
+        capture.send(Instant::ZERO, &datagram(b"one")).unwrap();
+        assert_eq!(capture.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(capture.error().unwrap().kind(), io::ErrorKind::StorageFull);
+        capture.send(Instant::ZERO, &datagram(b"two")).unwrap();
+        assert_eq!(peer.recv(Instant::ZERO, &mut Frames::new(4, 100)).unwrap(), 2);
+        let Err(e) = capture.finish() else { panic!("it is broken") };
+        assert_eq!(e.kind(), io::ErrorKind::StorageFull);
+    }
+}
