@@ -96,6 +96,7 @@ pub enum DeviceError {
 
 impl DeviceError {
     /// The kernel's refusal of `what`; a missing right becomes [`NoRight`](Self::NoRight).
+    #[cfg(any(feature = "tun-tap", test))]
     pub(crate) fn kernel(what: impl Into<String>, source: io::Error) -> Self {
         let what = what.into();
         match source.kind() {
@@ -158,8 +159,8 @@ impl fmt::Display for DeviceError {
             }
             Self::NoIpv6 { name } => write!(
                 f,
-                "IPv6 is off on this host: go without IPv6 addresses, or switch it on with `sysctl \
-                 net.ipv6.conf.{name}.disable_ipv6=0`"
+                "IPv6 is off on this host and cannot be switched on for {name}: go without IPv6 addresses, or \
+                 try `sysctl net.ipv6.conf.all.disable_ipv6=0`"
             ),
             Self::Unready { name, why } => write!(
                 f,
@@ -207,7 +208,7 @@ mod tests {
             (DeviceError::Missing { name: name() }, "no interface tun7"),
             (DeviceError::Invalid { field: "mtu", why: "67 is under 68".into() }, "mtu: 67"),
             (DeviceError::InUse { wanted: prefix, interface: name(), theirs: prefix }, "overlaps"),
-            (DeviceError::NoIpv6 { name: name() }, "net.ipv6.conf.tun7.disable_ipv6=0"),
+            (DeviceError::NoIpv6 { name: name() }, "net.ipv6.conf.all.disable_ipv6=0"),
             (DeviceError::Unready { name: name(), why: "it is down".into() }, "(it is down)"),
             (DeviceError::Down { name: name() }, "ip link set tun7 up"),
             (DeviceError::Gone { name: name() }, "deleted"),

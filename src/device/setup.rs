@@ -136,7 +136,7 @@ fn validate_address(field: &'static str, a: Address, link: Prefix) -> Result<(),
         "is a loopback address: it never leaves the host"
     } else if link.broadcast() == Some(a) {
         "is the prefix's broadcast address"
-    } else if link.broadcast().is_some() && a == first(link) {
+    } else if names_the_link(link) && a == netlink::network(link).into() {
         "is the prefix itself, not an address in it"
     } else {
         return Ok(());
@@ -148,16 +148,16 @@ fn invalid(field: &'static str, why: impl Into<String>) -> DeviceError {
     DeviceError::Invalid { field, why: why.into() }
 }
 
-/// The lowest address of a prefix.
-fn first(prefix: Prefix) -> Address {
-    netlink::network(prefix).into()
+/// Whether the lowest address of a prefix means the link (RFC 1122 section 3.2.1.3) or its routers (RFC 4291
+/// section 2.6.1). In a /31 and a /127 it is a host's (RFC 3021 section 2.1, RFC 6164 section 5).
+fn names_the_link(prefix: Prefix) -> bool {
+    let full = if prefix.address.is_v4() { 32 } else { 128 };
+    prefix.length + 1 < full
 }
 
 /// The first address of the prefix that another host than `own` can have.
 fn first_other(own: Prefix) -> Address {
-    // A /31 and a /127 have no address that means the link itself (RFC 3021 section 2.1, RFC 6164 section 5).
-    let full = if own.address.is_v4() { 32 } else { 128 };
-    let skip = u32::from(own.length + 1 < full);
+    let skip = u32::from(names_the_link(own));
     let nth = |n: u32| match netlink::network(own) {
         IpAddr::V4(a) => Address::v4(Ipv4Addr::from_bits(a.to_bits().wrapping_add(n))),
         IpAddr::V6(a) => Address::v6(Ipv6Addr::from_bits(a.to_bits().wrapping_add(u128::from(n)))),
@@ -237,9 +237,14 @@ fn overlap<'a>(
             let meets = wanted.contains(theirs.address) || theirs.contains(wanted.address);
             let link = links.iter().find(|l| l.index == a.index)?;
             let other = config.name.as_ref() != Some(&link.name);
-            (meets && other).then_some((wanted, theirs, link))
+            (meets && other && !is_link_local(wanted.address)).then_some((wanted, theirs, link))
         })
     })
+}
+
+/// Each link has a fe80::/10 of its own (RFC 4291 section 2.5.6).
+fn is_link_local(a: Address) -> bool {
+    matches!(a.ip(), IpAddr::V6(a) if a.is_unicast_link_local())
 }
 
 /// Something in which a device differs from what is wanted.

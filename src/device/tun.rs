@@ -162,8 +162,10 @@ impl Drop for Tun {
                 Undo::Mtu(mtu) => netlink::set_mtu(self.name(), *mtu),
                 Undo::Down => netlink::set_up(self.name(), false),
             };
-            if let Err(e) = undone {
-                tracing::warn!("{e}");
+            match undone {
+                // Somebody has deleted it, and with it what was to be undone.
+                Ok(()) | Err(DeviceError::Missing { .. }) => {}
+                Err(e) => tracing::warn!("{e}"),
             }
         }
     }

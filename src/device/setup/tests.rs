@@ -65,6 +65,7 @@ fn nonsense_is_said_in_one_line() {
     bad(|c| c.addr6 = Some(prefix("10.7.0.2/24")), "addr6: 10.7.0.2 is not an IPv6 address");
     bad(|c| c.addr6 = Some(prefix("ff02::1/64")), "single host");
     bad(|c| c.addr6 = Some(prefix("::1/64")), "loopback");
+    bad(|c| c.addr6 = Some(prefix("fd07::/64")), "the prefix itself");
     bad(|c| c.addr6 = Some(prefix("fd07::2/128")), "/127 at the longest");
     bad(|c| c.peer = Some(address("10.7.1.1")), "peer: 10.7.1.1 is not in the stack's prefix 10.7.0.2/24");
     bad(|c| c.peer = Some(address("fd07::1")), "peer: fd07::1 is not in");
@@ -94,6 +95,7 @@ fn the_edges_are_allowed() {
     // A /31 has neither a network nor a broadcast address (RFC 3021).
     good(|c| (c.addr, c.peer) = (Some(prefix("10.7.0.0/31")), Some(address("10.7.0.1"))));
     good(|c| (c.addr, c.peer) = (Some(prefix("10.7.0.1/31")), None));
+    good(|c| c.addr6 = Some(prefix("fd07::8/127")));
 }
 
 #[test]
@@ -112,6 +114,8 @@ fn addresses_of_other_interfaces_are_respected() {
     assert_eq!(with(on(2, "10.1.2.3/8")), eth0("10.1.2.3/8"));
     assert_eq!(with(on(2, "10.7.0.200/32")), eth0("10.7.0.200/32"));
     assert_eq!(with(on(2, "fd07::9/64")), eth0("fd07::9/64"));
+    let local = TunConfig { addr6: Some(prefix("fe80::2/64")), ..config.clone() };
+    assert_eq!(overlap(&local, &[on(2, "fe80::1/64")], &links), None);
     // The device itself may have them already.
     assert_eq!(with(on(3, "10.7.0.1/24")), None);
 }
