@@ -6,21 +6,21 @@ use smallvec::SmallVec;
 
 /// Slots by port, in the order they were bound.
 #[derive(Debug, Default)]
-pub struct PortMap(BTreeMap<u16, SmallVec<[u32; 2]>>);
+pub(super) struct PortMap(BTreeMap<u16, SmallVec<[u32; 2]>>);
 
 impl PortMap {
     /// The slots bound to a port.
-    pub fn at(&self, port: u16) -> &[u32] {
+    pub(super) fn at(&self, port: u16) -> &[u32] {
         self.0.get(&port).map_or(&[], |slots| slots.as_slice())
     }
 
     /// Enters a slot.
-    pub fn insert(&mut self, port: u16, index: u32) {
+    pub(super) fn insert(&mut self, port: u16, index: u32) {
         self.0.entry(port).or_default().push(index);
     }
 
     /// Takes a slot out, if it is there.
-    pub fn remove(&mut self, port: u16, index: u32) {
+    pub(super) fn remove(&mut self, port: u16, index: u32) {
         if let Some(slots) = self.0.get_mut(&port) {
             slots.retain(|&mut i| i != index);
             if slots.is_empty() {
@@ -32,21 +32,21 @@ impl PortMap {
 
 /// How many hold a port.
 #[derive(Debug, Default)]
-pub struct PortCount(BTreeMap<u16, u32>);
+pub(super) struct PortCount(BTreeMap<u16, u32>);
 
 impl PortCount {
     /// Whether anyone does.
-    pub fn is_used(&self, port: u16) -> bool {
+    pub(super) fn is_used(&self, port: u16) -> bool {
         self.0.contains_key(&port)
     }
 
     /// One more does.
-    pub fn add(&mut self, port: u16) {
+    pub(super) fn add(&mut self, port: u16) {
         *self.0.entry(port).or_insert(0) += 1;
     }
 
     /// One fewer does.
-    pub fn remove(&mut self, port: u16) {
+    pub(super) fn remove(&mut self, port: u16) {
         if let Some(count) = self.0.get_mut(&port) {
             *count -= 1;
             if *count == 0 {

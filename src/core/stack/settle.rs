@@ -105,7 +105,8 @@ impl Stack {
             return;
         }
         let readiness = readiness(&socket.kind);
-        if readiness == socket.published && !(news && !readiness.is_empty()) {
+        let edge = news && !readiness.is_empty();
+        if readiness == socket.published && !edge {
             return;
         }
         socket.published = readiness;

@@ -24,7 +24,7 @@ impl Stack {
         loop {
             let Some(next) = self.next_to_send(now) else {
                 // What we sent to ourselves has to be answered before there is truly nothing to send.
-                let Some(packet) = self.looped.pop_front() else { return None };
+                let packet = self.looped.pop_front()?;
                 self.receive_looped(now, &packet);
                 continue;
             };
