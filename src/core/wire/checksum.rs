@@ -48,6 +48,7 @@ impl Sum {
 
     /// With the octets that come next.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "octets are no number that `+` would suggest")]
     pub fn add(self, bytes: &[u8]) -> Self {
         let words = fold(sum_of(bytes));
         // The first octet of an odd piece is the low half of a word: the sum of its words read one octet off

@@ -214,3 +214,6 @@ impl Message<'_> {
         out.extend_from_slice(rest);
     }
 }
+
+#[cfg(test)]
+mod tests;

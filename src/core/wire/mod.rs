@@ -13,6 +13,9 @@ pub mod udp;
 
 pub mod icmp;
 
+#[cfg(test)]
+mod testing;
+
 pub use checksum::Trust;
 pub use flags::Flags;
 pub use options::Options;

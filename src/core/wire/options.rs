@@ -174,3 +174,210 @@ const fn timestamps([a, b, c, d, e, f, g, h]: [u8; 8]) -> Timestamps {
 const fn sack_block([a, b, c, d, e, f, g, h]: [u8; 8]) -> SeqRange {
     SeqRange::new(Seq::new(u32::from_be_bytes([a, b, c, d])), Seq::new(u32::from_be_bytes([e, f, g, h])))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::testing::octets;
+    use alloc::vec;
+    use etherparse::{TcpOptionElement, TcpOptionsIterator};
+    use proptest::prelude::*;
+
+    fn options() -> impl Strategy<Value = Options> {
+        let blocks = proptest::collection::vec(any::<(u32, u32)>(), 0..=4);
+        (any::<(Option<u16>, Option<u8>, bool, Option<(u32, u32)>, Option<u16>)>(), blocks).prop_map(
+            |((mss, window_scale, sack_permitted, timestamps, user_timeout), blocks)| Options {
+                mss,
+                window_scale,
+                sack_permitted,
+                sack: blocks.iter().map(|b| SeqRange::new(Seq::new(b.0), Seq::new(b.1))).collect(),
+                timestamps: timestamps.map(|(value, echo)| Timestamps { value, echo }),
+                user_timeout,
+                malformed: false,
+            },
+        )
+    }
+
+    fn emitted(options: &Options) -> Vec<u8> {
+        let mut out = vec![0xee];
+        options.emit(&mut out);
+        out.split_off(1)
+    }
+
+    /// The walk as RFC 9293 §3.1 tells it, index by index.
+    fn model(bytes: &[u8]) -> Options {
+        let word = |i: usize| u32::from_be_bytes(bytes[i..i + 4].try_into().unwrap());
+        let half = |i: usize| (word(i - 2) & 0xffff) as u16;
+        let mut o = Options::default();
+        let mut i = 0;
+        while i < bytes.len() && bytes[i] != 0 {
+            if bytes[i] == 1 {
+                i += 1;
+                continue;
+            }
+            if i + 1 == bytes.len() || bytes[i + 1] < 2 || i + usize::from(bytes[i + 1]) > bytes.len() {
+                o.malformed = true;
+                return o;
+            }
+            let at = i + 2;
+            match (bytes[i], bytes[i + 1]) {
+                (2, 4) => o.mss = o.mss.or(Some(half(at))),
+                (3, 3) => o.window_scale = o.window_scale.or(Some(bytes[at])),
+                (4, 2) => o.sack_permitted = true,
+                (5, len @ (10 | 18 | 26 | 34)) => {
+                    let blocks = (at..i + usize::from(len)).step_by(8);
+                    let blocks = blocks.map(|b| SeqRange::new(Seq::new(word(b)), Seq::new(word(b + 4))));
+                    o.sack = if o.sack.is_empty() { blocks.collect() } else { o.sack };
+                }
+                (8, 10) => {
+                    o.timestamps = o.timestamps.or(Some(Timestamps { value: word(at), echo: word(at + 4) }));
+                }
+                (28, 4) => o.user_timeout = o.user_timeout.or(Some(half(at))),
+                (2 | 3 | 4 | 5 | 8 | 28, _) => o.malformed = true,
+                _ => {}
+            }
+            i += usize::from(bytes[i + 1]);
+        }
+        o
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_emitted_is_parsed(options in options()) {
+            let bytes = emitted(&options);
+            prop_assert_eq!(bytes.len(), options.emitted_len());
+            prop_assert!(bytes.len() <= MAX_OPTIONS_LEN && bytes.len().is_multiple_of(4));
+            let mut expected = options.clone();
+            expected.sack.truncate(options.max_sack_blocks());
+            prop_assert_eq!(&Options::parse(&bytes), &expected);
+            // Not one block fewer than fits.
+            let left = MAX_OPTIONS_LEN - bytes.len();
+            prop_assert!(expected.sack.len() == options.sack.len() || left < 8);
+        }
+
+        #[test]
+        fn etherparse_reads_what_is_emitted(options in options()) {
+            // It stops at kinds that it does not know.
+            let options = Options { user_timeout: None, ..options };
+            let (mut theirs, mut blocks) = (Options::default(), vec![]);
+            for element in TcpOptionsIterator::from_slice(&emitted(&options)) {
+                match element.unwrap() {
+                    TcpOptionElement::Noop => {}
+                    TcpOptionElement::MaximumSegmentSize(mss) => theirs.mss = Some(mss),
+                    TcpOptionElement::WindowScale(shift) => theirs.window_scale = Some(shift),
+                    TcpOptionElement::SelectiveAcknowledgementPermitted => theirs.sack_permitted = true,
+                    TcpOptionElement::SelectiveAcknowledgement(first, more) => {
+                        blocks.push(first);
+                        blocks.extend(more.into_iter().flatten());
+                    }
+                    TcpOptionElement::Timestamp(value, echo) => {
+                        theirs.timestamps = Some(Timestamps { value, echo });
+                    }
+                }
+            }
+            theirs.sack = blocks.iter().map(|b| SeqRange::new(Seq::new(b.0), Seq::new(b.1))).collect();
+            let mut expected = options.clone();
+            expected.sack.truncate(options.max_sack_blocks());
+            prop_assert_eq!(theirs, expected);
+        }
+
+        #[test]
+        fn the_walk_is_the_plain_one(bytes in octets(60)) {
+            prop_assert_eq!(Options::parse(&bytes), model(&bytes));
+        }
+
+        #[test]
+        fn the_walk_is_the_plain_one_among_known_kinds(
+            bytes in proptest::collection::vec(
+                prop::sample::select(&[0u8, 1, 1, 2, 2, 3, 3, 4, 4, 5, 8, 10, 10, 18, 26, 28, 34][..]), 0..=44
+            )
+        ) {
+            prop_assert_eq!(Options::parse(&bytes), model(&bytes));
+        }
+
+        #[test]
+        fn the_short_way_is_the_long_one(value: u32, echo: u32) {
+            let short = emitted(&Options { timestamps: Some(Timestamps { value, echo }), ..Default::default() });
+            prop_assert_eq!(&short[..4], &[1, 1, 8, 10]);
+            let long = [&short[..], &[1, 1, 1, 1]].concat();
+            prop_assert_eq!(Options::parse(&short), Options::parse(&long));
+            prop_assert_eq!(Options::parse(&short), model(&short));
+        }
+    }
+
+    #[test]
+    fn layouts() {
+        let timestamps = Some(Timestamps { value: 0x0102_0304, echo: 0 });
+        let sack = SackBlocks::from_iter([SeqRange::new(Seq::new(1), Seq::new(2))]);
+        let syn = Options {
+            mss: Some(1460),
+            window_scale: Some(7),
+            sack_permitted: true,
+            timestamps,
+            ..Default::default()
+        };
+        assert_eq!(emitted(&syn), [2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7]);
+        assert_eq!(
+            emitted(&Options { timestamps: None, ..syn.clone() }),
+            [2, 4, 5, 0xb4, 1, 1, 4, 2, 1, 3, 3, 7]
+        );
+        assert_eq!(
+            emitted(&Options { sack_permitted: false, ..syn.clone() }),
+            [2, 4, 5, 0xb4, 1, 1, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7]
+        );
+        assert_eq!(
+            emitted(&Options { timestamps, sack: sack.clone(), ..Default::default() }),
+            [1, 1, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2]
+        );
+        assert_eq!(
+            emitted(&Options { sack, user_timeout: Some(0x8005), ..Default::default() }),
+            [1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2, 28, 4, 0x80, 5]
+        );
+        assert_eq!(emitted(&Options::default()), []);
+    }
+
+    #[test]
+    fn room_for_sack_blocks() {
+        let none = Options::default();
+        assert_eq!(none.max_sack_blocks(), 4);
+        let stamps = Options { timestamps: Some(Timestamps::default()), ..none.clone() };
+        assert_eq!(stamps.max_sack_blocks(), 3);
+        assert_eq!(Options { user_timeout: Some(1), ..stamps }.max_sack_blocks(), 2);
+        assert_eq!(Options { user_timeout: Some(1), ..none }.max_sack_blocks(), 4);
+    }
+
+    #[test]
+    fn unknown_kinds_are_skipped_by_their_length() {
+        // MUST-6: an MSS, a Fast Open cookie, an experiment, then the rest.
+        let bytes = [2, 4, 5, 0xb4, 34, 6, 1, 2, 3, 4, 254, 4, 0xf9, 0x89, 4, 2, 1, 3, 3, 9];
+        let options = Options::parse(&bytes);
+        assert_eq!((options.mss, options.window_scale), (Some(1460), Some(9)));
+        assert!(options.sack_permitted && !options.malformed);
+    }
+
+    #[test]
+    fn lengths_that_cannot_be() {
+        // MUST-7: what came before stands, what comes after is not looked at.
+        for bad in [&[34, 0, 4, 2][..], &[34, 1, 4, 2], &[34, 5, 4, 2], &[8, 10, 4, 2], &[34]] {
+            let bytes = [&[3, 3, 9], bad].concat();
+            let expected = Options { window_scale: Some(9), malformed: true, ..Default::default() };
+            assert_eq!(Options::parse(&bytes), expected, "{bad:?}");
+        }
+        // A length that is not that of the kind costs this option alone.
+        for bad in [&[2, 3, 1][..], &[3, 2], &[4, 3, 0], &[5, 2], &[5, 6, 0, 0, 0, 0], &[8, 3, 0], &[28, 2]] {
+            let bytes = [bad, &[3, 3, 9]].concat();
+            let expected = Options { window_scale: Some(9), malformed: true, ..Default::default() };
+            assert_eq!(Options::parse(&bytes), expected, "{bad:?}");
+        }
+        let five_blocks = [&[5, 42][..], &[0; 40], &[4, 2]].concat();
+        assert!(Options::parse(&five_blocks).sack.is_empty());
+        assert!(Options::parse(&five_blocks).sack_permitted);
+    }
+
+    #[test]
+    fn the_first_of_two_counts_and_the_end_ends() {
+        let options = Options::parse(&[2, 4, 1, 0, 2, 4, 2, 0, 3, 3, 1, 3, 3, 2, 0, 4, 2]);
+        assert_eq!((options.mss, options.window_scale), (Some(256), Some(1)));
+        assert!(!options.sack_permitted && !options.malformed);
+    }
+}

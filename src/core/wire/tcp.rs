@@ -128,3 +128,204 @@ pub fn emit<'a>(
     }
     checksum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::Family;
+    use crate::tcp::seq::SeqRange;
+    use crate::wire::checksum::Sum;
+    use crate::wire::options::{SackBlocks, Timestamps};
+    use crate::wire::testing::{header, octets, plain};
+    use alloc::vec;
+    use core::iter;
+    use etherparse::{IpHeaders, IpSlice, Ipv4Header, Ipv6Header, PacketBuilder, TcpSlice};
+    use proptest::prelude::*;
+
+    const WRITTEN: &[&[u8]] = &[&[], &[2, 4, 5, 0xb4], &[99, 3, 7, 1, 3, 3, 5, 0]];
+
+    fn tcp() -> impl Strategy<Value = Header> {
+        any::<(u16, u16, u32, u32, u16, u16, u16)>().prop_map(
+            |(src_port, dst_port, seq, ack, bits, window, urgent)| {
+                let (seq, ack) = (Seq::new(seq), Seq::new(ack));
+                Header {
+                    src_port,
+                    dst_port,
+                    seq,
+                    ack,
+                    flags: Flags::from_bits_truncate(bits),
+                    window,
+                    urgent,
+                }
+            },
+        )
+    }
+
+    fn options() -> impl Strategy<Value = Options> {
+        let stamps = proptest::option::of(any::<(u32, u32)>());
+        (any::<(Option<u16>, Option<u8>, bool)>(), stamps, 0..3u32).prop_map(|(syn, stamps, blocks)| {
+            Options {
+                mss: syn.0,
+                window_scale: syn.1,
+                sack_permitted: syn.2,
+                timestamps: stamps.map(|(value, echo)| Timestamps { value, echo }),
+                sack: SackBlocks::from_iter((0..blocks).map(|n| SeqRange::with_len(Seq::new(n * 100), 50))),
+                ..Default::default()
+            }
+        })
+    }
+
+    /// A whole packet of ours, with its checksum as `partial` says.
+    fn packet(
+        ip: &ip::Header,
+        tcp: &Header,
+        options: &Options,
+        pieces: &[Vec<u8>],
+        partial: bool,
+    ) -> (Vec<u8>, Checksum) {
+        let mut out = vec![0xee; 7];
+        let len = pieces.iter().map(Vec::len).sum();
+        let checksum = emit(ip, tcp, options, pieces.iter().map(Vec::as_slice), len, 5, partial, &mut out);
+        out.extend(pieces.iter().flatten());
+        (out, checksum)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_emitted_is_parsed(
+            ip in header(protocol::TCP), tcp in tcp(), options in options(),
+            pieces in proptest::collection::vec(octets(40), 0..4)
+        ) {
+            let (bytes, checksum) = packet(&ip, &tcp, &options, &pieces, false);
+            prop_assert_eq!(checksum, Checksum::Complete);
+            let parsed = ip::parse(&bytes).unwrap();
+            prop_assert_eq!(parsed.header, ip);
+            let segment = parse(&parsed.header, parsed.payload, Trust::Verify).unwrap();
+            prop_assert_eq!(segment.header, tcp);
+            let mut expected = options.clone();
+            expected.sack.truncate(options.max_sack_blocks());
+            prop_assert_eq!(segment.options, expected);
+            prop_assert_eq!(segment.payload, pieces.concat());
+        }
+
+        #[test]
+        fn etherparse_reads_what_is_emitted(
+            ip in header(protocol::TCP), tcp in tcp(), options in options(),
+            pieces in proptest::collection::vec(octets(40), 0..4)
+        ) {
+            let (bytes, _) = packet(&ip, &tcp, &options, &pieces, false);
+            let theirs = IpSlice::from_slice(&bytes).unwrap();
+            let segment = TcpSlice::from_slice(theirs.payload().payload).unwrap();
+            let sum = match &theirs {
+                IpSlice::Ipv4(_) => segment.calc_checksum_ipv4(ip.src.v4_octets(), ip.dst.v4_octets()),
+                IpSlice::Ipv6(_) => segment.calc_checksum_ipv6(*ip.src.octets(), *ip.dst.octets()),
+            };
+            prop_assert_eq!(segment.checksum(), sum.unwrap());
+            prop_assert_eq!((segment.source_port(), segment.destination_port()), (tcp.src_port, tcp.dst_port));
+            prop_assert_eq!(segment.sequence_number(), tcp.seq.get());
+            prop_assert_eq!(segment.acknowledgment_number(), tcp.ack.get());
+            prop_assert_eq!((segment.window_size(), segment.urgent_pointer()), (tcp.window, tcp.urgent));
+            for (theirs, flag) in [
+                (segment.fin(), Flags::FIN), (segment.syn(), Flags::SYN), (segment.rst(), Flags::RST),
+                (segment.psh(), Flags::PSH), (segment.ack(), Flags::ACK), (segment.urg(), Flags::URG),
+                (segment.ece(), Flags::ECE), (segment.cwr(), Flags::CWR), (segment.ns(), Flags::AE),
+            ] {
+                prop_assert_eq!(theirs, tcp.flags.contains(flag), "{:?}", flag);
+            }
+            let mut ours = Vec::new();
+            options.emit(&mut ours);
+            prop_assert_eq!(segment.options(), ours);
+            prop_assert_eq!(segment.payload(), pieces.concat());
+        }
+
+        #[test]
+        fn etherparse_writes_what_is_parsed(
+            v4: bool, seq: u32, ack: u32, window: u16, up: u16, text in octets(60),
+            options in prop::sample::select(WRITTEN)
+        ) {
+            let ip = if v4 {
+                IpHeaders::Ipv4(Ipv4Header { source: [10, 0, 0, 1], ..Default::default() }, Default::default())
+            } else {
+                IpHeaders::Ipv6(Ipv6Header { source: [9; 16], ..Default::default() }, Default::default())
+            };
+            let mut bytes = Vec::new();
+            let builder = PacketBuilder::ip(ip).tcp(1, 2, seq, window).ack(ack).ns().psh().urg(up);
+            builder.options_raw(options).unwrap().write(&mut bytes, &text).unwrap();
+            let parsed = ip::parse(&bytes).unwrap();
+            let segment = parse(&parsed.header, parsed.payload, Trust::Verify).unwrap();
+            let flags = Flags::ACK | Flags::AE | Flags::PSH | Flags::URG;
+            let (seq, ack) = (Seq::new(seq), Seq::new(ack));
+            prop_assert_eq!(segment.header, Header { src_port: 1, dst_port: 2, seq, ack, flags, window, urgent: up });
+            prop_assert_eq!(segment.options, Options::parse(options));
+            prop_assert_eq!(segment.payload, text);
+        }
+
+        #[test]
+        fn a_device_completes_a_partial_checksum(
+            ip in header(protocol::TCP), tcp in tcp(), options in options(),
+            pieces in proptest::collection::vec(octets(40), 0..4)
+        ) {
+            let (whole, _) = packet(&ip, &tcp, &options, &pieces, false);
+            let (mut bytes, checksum) = packet(&ip, &tcp, &options, &pieces, true);
+            let Checksum::Partial { start, offset } = checksum else { panic!("{checksum:?}") };
+            let (start, at) = (usize::from(start), usize::from(start + offset));
+            prop_assert_eq!(start, ip.emitted_len());
+            prop_assert_eq!(offset, 16);
+            let sum = Sum::new().add(&bytes[start..]).finish();
+            bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+            prop_assert_eq!(bytes, whole);
+        }
+
+        #[test]
+        fn no_bit_flips_unseen(ip in header(protocol::TCP), tcp in tcp(), text in octets(20), bit in any::<prop::sample::Index>()) {
+            let (mut bytes, _) = packet(&ip, &tcp, &Options::default(), &[text], false);
+            let start = ip.emitted_len();
+            let bit = bit.index((bytes.len() - start) * 8);
+            bytes[start + bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(parse(&ip, &bytes[start..], Trust::Verify).is_err());
+        }
+
+        #[test]
+        fn no_octets_panic(ip in header(protocol::TCP), bytes in octets(90)) {
+            _ = parse(&ip, &bytes, Trust::Verify);
+            if let Ok(segment) = parse(&ip, &bytes, Trust::Trusted) {
+                prop_assert!(bytes.ends_with(segment.payload));
+            }
+        }
+    }
+
+    #[test]
+    fn lengths() {
+        let ip = plain(Family::V4, protocol::TCP);
+        let with_offset = |words: u8, len: usize| {
+            let mut bytes = vec![0; len];
+            bytes[12] = words << 4;
+            parse(&ip, &bytes, Trust::Trusted).map(|p| p.payload.len())
+        };
+        assert_eq!(with_offset(5, 19), Err(WireError::Truncated));
+        assert_eq!(with_offset(4, 20), Err(WireError::Length));
+        assert_eq!(with_offset(6, 23), Err(WireError::Truncated));
+        assert_eq!(with_offset(6, 24), Ok(0));
+        assert_eq!(with_offset(15, 61), Ok(1));
+        assert_eq!(parse(&ip, &[0x50; 30], Trust::Verify), Err(WireError::Checksum));
+    }
+
+    #[test]
+    fn what_has_no_form_is_not_emitted() {
+        let ip = plain(Family::V4, protocol::TCP);
+        let tcp = Header {
+            src_port: 1,
+            dst_port: 2,
+            seq: Seq::new(0),
+            ack: Seq::new(0),
+            flags: Flags::ACK,
+            window: 0,
+            urgent: 0,
+        };
+        let mut out = vec![1];
+        emit(&ip, &tcp, &Options::default(), iter::empty(), 65_495, 0, true, &mut out);
+        assert_eq!(out.len(), 40);
+        emit(&ip, &tcp, &Options::default(), iter::empty(), 65_496, 0, true, &mut out);
+        assert!(out.is_empty());
+    }
+}

@@ -131,3 +131,127 @@ fn extension(next: u8, bytes: &[u8]) -> Option<(u8, usize, bool)> {
     };
     (len <= bytes.len()).then_some((after, len, first))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::Family;
+    use crate::wire::ip::{Fragment, Header};
+    use crate::wire::testing::{octets, plain};
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    /// Ports 80 and 50,000, sequence number 0x01020304; as ICMP an echo reply.
+    const TRANSPORT: [u8; 12] = [0, 80, 0xc3, 0x50, 1, 2, 3, 4, 5, 6, 7, 8];
+
+    fn packet(header: Header, payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        header.emit(payload.len(), 0, &mut out).unwrap();
+        out.extend_from_slice(payload);
+        out
+    }
+
+    #[test]
+    fn what_the_least_quotation_holds() {
+        for family in [Family::V4, Family::V6] {
+            let header = plain(family, protocol::TCP);
+            let bytes = packet(header, &TRANSPORT);
+            let start = header.emitted_len();
+            for len in 0..start {
+                assert_eq!(Quoted::parse(&bytes[..len]), None);
+            }
+            let bare = Quoted::parse(&bytes[..start]).unwrap();
+            assert_eq!((bare.src, bare.dst, bare.protocol), (header.src, header.dst, protocol::TCP));
+            assert_eq!((bare.ports(), bare.tcp_seq()), (None, None));
+            let ports = Quoted::parse(&bytes[..start + 4]).unwrap();
+            assert_eq!((ports.ports(), ports.tcp_seq()), (Some((80, 50_000)), None));
+            let eight = Quoted::parse(&bytes[..start + 8]).unwrap();
+            assert_eq!((eight.ports(), eight.tcp_seq()), (Some((80, 50_000)), Some(Seq::new(0x0102_0304))));
+            assert_eq!(eight.echo_id(), None);
+        }
+    }
+
+    #[test]
+    fn what_is_behind_the_packet_is_not_of_it() {
+        for family in [Family::V4, Family::V6] {
+            let mut bytes = packet(plain(family, protocol::UDP), &TRANSPORT);
+            bytes.extend([0; 100]);
+            assert_eq!(Quoted::parse(&bytes).unwrap().transport, TRANSPORT);
+        }
+        // A length that cannot be is not believed.
+        let mut bytes = packet(plain(Family::V4, protocol::UDP), &TRANSPORT);
+        bytes[2..4].fill(0);
+        assert_eq!(Quoted::parse(&bytes).unwrap().transport, TRANSPORT);
+    }
+
+    #[test]
+    fn ipv4_options_are_passed_over() {
+        let mut bytes = packet(plain(Family::V4, protocol::UDP), &[&[1; 8], &TRANSPORT[..]].concat());
+        bytes[0] = 0x47;
+        assert_eq!(Quoted::parse(&bytes).unwrap().ports(), Some((80, 50_000)));
+        assert_eq!(Quoted::parse(&bytes[..24]).unwrap().ports(), None);
+        bytes[0] = 0x44;
+        assert_eq!(Quoted::parse(&bytes), None);
+    }
+
+    #[test]
+    fn ipv6_extension_headers_are_passed_over() {
+        let chain =
+            [&[43, 1][..], &[0xee; 14], &[44, 0, 2, 9, 0, 0, 0, 0], &[17, 0, 0, 1, 0, 0, 0, 7]].concat();
+        let bytes = packet(plain(Family::V6, 0), &[&chain, &TRANSPORT[..]].concat());
+        let quoted = Quoted::parse(&bytes).unwrap();
+        assert_eq!((quoted.protocol, quoted.ports()), (protocol::UDP, Some((80, 50_000))));
+        // Cut within the routing header: it is not known what would have come.
+        let cut = Quoted::parse(&bytes[..40 + 16 + 7]).unwrap();
+        assert_eq!((cut.protocol, cut.transport, cut.ports()), (43, &[][..], None));
+    }
+
+    #[test]
+    fn only_a_first_fragment_has_ports() {
+        for family in [Family::V4, Family::V6] {
+            for (offset, ports) in [(0, Some((80, 50_000))), (8, None)] {
+                let fragment = Some(Fragment { id: 1, offset, more: true });
+                let bytes = packet(Header { fragment, ..plain(family, protocol::UDP) }, &TRANSPORT);
+                let quoted = Quoted::parse(&bytes).unwrap();
+                assert_eq!((quoted.protocol, quoted.ports()), (protocol::UDP, ports));
+            }
+        }
+    }
+
+    #[test]
+    fn pings_of_the_family_have_an_identifier() {
+        let ping = |family, protocol, kind| {
+            let bytes = packet(plain(family, protocol), &[kind, 0, 0, 0, 0x12, 0x34, 0, 1]);
+            Quoted::parse(&bytes).unwrap().echo_id()
+        };
+        assert_eq!(ping(Family::V4, protocol::ICMP, 8), Some(0x1234));
+        assert_eq!(ping(Family::V6, protocol::ICMPV6, 128), Some(0x1234));
+        assert_eq!(ping(Family::V4, protocol::ICMP, 0), None);
+        assert_eq!(ping(Family::V4, protocol::ICMPV6, 128), None);
+        assert_eq!(ping(Family::V6, protocol::ICMP, 8), None);
+    }
+
+    #[test]
+    fn v4_mapped_addresses_do_not_pass_for_ipv4() {
+        for at in [8, 24] {
+            let mut bytes = packet(plain(Family::V6, protocol::UDP), &TRANSPORT);
+            bytes[at..at + 12].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+            assert_eq!(Quoted::parse(&bytes), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_panic(
+            v6: bool, next in prop::sample::select(&[0u8, 6, 17, 43, 44, 58, 60][..]), rest in octets(90), noise in octets(90)
+        ) {
+            let family = if v6 { Family::V6 } else { Family::V4 };
+            for bytes in [packet(plain(family, next), &rest), noise] {
+                if let Some(quoted) = Quoted::parse(&bytes) {
+                    _ = (quoted.ports(), quoted.tcp_seq(), quoted.echo_id());
+                    prop_assert!(bytes.ends_with(quoted.transport) || quoted.transport.len() < bytes.len());
+                }
+            }
+        }
+    }
+}

@@ -203,6 +203,7 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// A pointer fits in 16 bits: eight headers of at most 2,048 octets come before it.
 fn problem(pointer: usize, code: u8) -> WireError {
     WireError::Unrecognised { pointer: pointer as u16, code, even_multicast: false }
 }
