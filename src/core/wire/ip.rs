@@ -257,7 +257,7 @@ fn parse_v4(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
 }
 
 /// Options are skipped by their length (RFC 791 §3.1); a source route is refused, as hosts do now by default
-/// (RFC 6274 §3.13.2.3). An impossible length is a parameter problem (RFC 1122 §3.2.1.8, RFC 792).
+/// (RFC 7126 §4.3, §4.4). An impossible length is a parameter problem (RFC 1122 §3.2.1.8, RFC 792).
 fn check_v4_options(mut options: &[u8]) -> Result<(), WireError> {
     const END: u8 = 0;
     const NO_OPERATION: u8 = 1;
