@@ -216,6 +216,16 @@ pub fn parse(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
     }
 }
 
+/// Where the packet that starts with these octets goes to, with nothing else looked at or verified: for
+/// packets that the stack has built. `None` where they are no IP header.
+pub fn destination(packet: &[u8]) -> Option<Address> {
+    match packet.first()? >> 4 {
+        4 => packet.get(16..)?.first_chunk().map(|&octets| Address::from_v4_octets(octets)),
+        6 => packet.get(24..)?.first_chunk().map(|&octets| Address::from_octets(octets)),
+        _ => None,
+    }
+}
+
 fn parse_v4(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
     let slice = Ipv4HeaderSlice::from_slice(packet).map_err(|e| match e {
         err::ipv4::HeaderSliceError::Len(_) => WireError::Truncated,

@@ -74,6 +74,7 @@ proptest! {
         packet.extend_from_slice(&padding);
         let parsed = parse(&packet).unwrap();
         prop_assert_eq!(parsed.header, header);
+        prop_assert_eq!(destination(&packet), Some(header.dst));
         prop_assert_eq!(parsed.payload, &payload);
         prop_assert_eq!(parsed.header_len, header.emitted_len());
         prop_assert_eq!(parsed.packet.len(), len);
@@ -173,7 +174,7 @@ proptest! {
 
     #[test]
     fn no_octets_panic(bytes in octets(120)) {
-        _ = parse(&bytes);
+        _ = (parse(&bytes), destination(&bytes));
         _ = walk_v6_payload(bytes.first().copied().unwrap_or(0), plain(Family::V6, 0), &bytes);
     }
 
@@ -256,6 +257,10 @@ fn lengths() {
     let good = v6(SCTP, &[1, 2, 3]);
     assert_eq!(parse(&good[..42]), Err(WireError::Truncated));
     assert_eq!(parse(&good[..39]), Err(WireError::Truncated));
+    assert_eq!(
+        (destination(&good[..39]), destination(&[0x45; 19]), destination(&[0; 40])),
+        (None, None, None)
+    );
 }
 
 #[test]
