@@ -114,7 +114,7 @@ impl Options {
     /// (RFC 2018 §3).
     pub fn max_sack_blocks(&self) -> usize {
         // Two NOPs, kind and length stand before the blocks.
-        (MAX_OPTIONS_LEN.saturating_sub(self.len_without_sack() + 4) / 8).min(self.sack.capacity())
+        MAX_OPTIONS_LEN.saturating_sub(self.len_without_sack() + 4) / 8
     }
 
     fn len_without_sack(&self) -> usize {
@@ -379,5 +379,8 @@ mod tests {
         let options = Options::parse(&[2, 4, 1, 0, 2, 4, 2, 0, 3, 3, 1, 3, 3, 2, 0, 4, 2]);
         assert_eq!((options.mss, options.window_scale), (Some(256), Some(1)));
         assert!(!options.sack_permitted && !options.malformed);
+        let block = |n: u8| [5, 10, 0, 0, 0, n, 0, 0, 0, n + 1];
+        let options = Options::parse(&[block(1), block(7)].concat());
+        assert_eq!(options.sack[..], [SeqRange::new(Seq::new(1), Seq::new(2))]);
     }
 }

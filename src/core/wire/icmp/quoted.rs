@@ -204,6 +204,9 @@ mod tests {
         // Cut within the routing header: it is not known what would have come.
         let cut = Quoted::parse(&bytes[..40 + 16 + 7]).unwrap();
         assert_eq!((cut.protocol, cut.transport, cut.ports()), (43, &[][..], None));
+        // And within the hop-by-hop options, whose length tells of more than there is.
+        let cut = Quoted::parse(&bytes[..40 + 10]).unwrap();
+        assert_eq!((cut.protocol, cut.transport), (0, &[][..]));
     }
 
     #[test]

@@ -355,6 +355,14 @@ fn v6_next_headers_and_options() {
     ] {
         assert_eq!(parse(&v6(next, &rest)).err(), error, "{next} {rest:?}");
     }
+    // In what was reassembled neither may stand anywhere: not at the start, and not where an IPv6 header
+    // would end.
+    let mut options = vec![0, 4];
+    options.resize(40, 0);
+    options.extend(with(&[]));
+    for (next, bytes) in [(0, with(&[])), (44, with(&[])), (60, options)] {
+        assert_eq!(walk_v6_payload(next, plain(Family::V6, 44), &bytes).err(), problem(0, 1));
+    }
     let mut one_too_long = with(&[]);
     one_too_long[15] = 5; // an option without a length
     assert_eq!(parse(&v6(60, &one_too_long)).err(), Some(WireError::Length));
@@ -381,6 +389,13 @@ fn v6_fragments() {
     assert_eq!(cut(60, 1, &[17, 0, 0, 0, 0, 0, 0, 0]), Err(problem(0, 3).unwrap()));
     assert_eq!(cut(60, 1, &[17, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]), Ok((60, 16)));
     assert_eq!(cut(60, 1, &[17, 1, 0, 0, 0, 0, 0, 0]), Err(problem(0, 3).unwrap()));
+    assert_eq!(cut(60, 1, &[58, 0, 0, 0, 0, 0, 0, 0]), Err(problem(0, 3).unwrap()));
+    // The unfragmentable part counts towards the payload length: 8, 65,520 and 8 octets.
+    let mut behind_options = vec![44, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0xff, 0xf0, 0, 0, 0, 1];
+    behind_options.extend([0; 7]);
+    assert_eq!(parse(&v6(0, &behind_options)).err(), None);
+    behind_options.push(0);
+    assert_eq!(parse(&v6(0, &behind_options)).err(), problem(50, 0));
     // An atomic fragment is walked to the end, and nothing follows "no next header" but in a fragment.
     assert_eq!(cut(60, 0, &[6, 0, 0, 0, 0, 0, 0, 0, 1, 2]), Ok((6, 2)));
     assert_eq!(cut(59, 0, &[1, 2, 3]), Ok((59, 0)));

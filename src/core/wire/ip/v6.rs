@@ -217,7 +217,6 @@ fn chain_is_complete(mut next: u8, mut bytes: &[u8]) -> bool {
                 [_, len, ..] => (usize::from(len) + 1) * 8,
                 _ => return false,
             },
-            FRAGMENT => FRAGMENT_HEADER_LEN,
             protocol::TCP => return bytes.len() >= 20,
             protocol::UDP => return bytes.len() >= 8,
             protocol::ICMPV6 => return bytes.len() >= 4,
