@@ -33,8 +33,8 @@ pub enum Checksum {
 /// give the sum of the whole. A last odd octet counts as if a zero octet followed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
-    /// Sum of 16-bit words in the byte order of this machine: the sum does not depend on the order
-    /// (RFC 1071 §2 B), so the words are swapped once at the end and not one by one.
+    /// Sum of words in the byte order of this machine: the sum does not depend on the order (RFC 1071 §2 B),
+    /// so it is swapped once at the end and not word by word. 64 bits do not overflow below 16 GiB.
     native: u64,
     /// Whether an odd number of octets has been added.
     odd: bool,
@@ -50,11 +50,11 @@ impl Sum {
     #[must_use]
     #[expect(clippy::should_implement_trait, reason = "octets are no number that `+` would suggest")]
     pub fn add(self, bytes: &[u8]) -> Self {
-        let words = fold(sum_of(bytes));
+        let sum = sum_of(bytes);
         // The first octet of an odd piece is the low half of a word: the sum of its words read one octet off
         // is the sum with its halves swapped (RFC 1071 §2 B).
-        let words = if self.odd { words.swap_bytes() } else { words };
-        Self { native: self.native + u64::from(words), odd: self.odd ^ (bytes.len() % 2 == 1) }
+        let sum = if self.odd { u64::from(fold(sum).swap_bytes()) } else { sum };
+        Self { native: self.native + sum, odd: self.odd ^ (bytes.len() % 2 == 1) }
     }
 
     /// The checksum: the complement of the sum, to be stored big-endian. Over octets that hold a valid
@@ -70,27 +70,36 @@ impl Sum {
     }
 }
 
-/// Adds 32-bit words in 64-bit lanes, which do not overflow below 128 GiB. Independent lanes let the compiler
-/// use vector registers.
+/// Adds 32-bit words, which are congruent to the sum of their halves modulo 0xffff. Independent lanes let the
+/// compiler use vector registers.
 fn sum_of(bytes: &[u8]) -> u64 {
-    let mut lanes = [0u64; 8];
     let (blocks, rest) = bytes.as_chunks::<32>();
-    for block in blocks {
-        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
-            *lane += u64::from(u32::from_ne_bytes(*word));
+    let mut sum = 0;
+    if !blocks.is_empty() {
+        let mut lanes = [0u64; 8];
+        for block in blocks {
+            for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
+                *lane += u64::from(u32::from_ne_bytes(*word));
+            }
         }
+        sum = lanes.iter().sum();
     }
-    let mut sum = lanes.iter().sum::<u64>();
     let (words, rest) = rest.as_chunks::<4>();
-    for word in words {
-        sum += u64::from(u32::from_ne_bytes(*word));
+    sum += sum_of_words(words);
+    match *rest {
+        [a] => sum + word([a, 0, 0, 0]),
+        [a, b] => sum + word([a, b, 0, 0]),
+        [a, b, c] => sum + word([a, b, c, 0]),
+        _ => sum,
     }
-    sum + u64::from(u32::from_ne_bytes(match *rest {
-        [a] => [a, 0, 0, 0],
-        [a, b] => [a, b, 0, 0],
-        [a, b, c] => [a, b, c, 0],
-        _ => [0; 4],
-    }))
+}
+
+fn sum_of_words(words: &[[u8; 4]]) -> u64 {
+    words.iter().map(|&octets| word(octets)).sum()
+}
+
+fn word(octets: [u8; 4]) -> u64 {
+    u32::from_ne_bytes(octets).into()
 }
 
 /// To 16 bits with end-around carry. 0 only where nothing but zeros was added.
@@ -105,14 +114,13 @@ const fn fold(sum: u64) -> u16 {
 /// The sum of the pseudo-header that a transport checksum covers: RFC 9293 §3.1 for IPv4, RFC 8200 §8.1 for
 /// IPv6. The family is that of `src`; `len` is the length in octets of transport header and text.
 pub fn pseudo_header(src: Address, dst: Address, protocol: u8, len: u32) -> Sum {
-    let [a, b, c, d] = len.to_be_bytes();
-    let sum = if src.is_v4() {
-        Sum::new().add(&src.v4_octets()).add(&dst.v4_octets())
+    let ends = if src.is_v4() {
+        word(src.v4_octets()) + word(dst.v4_octets())
     } else {
-        Sum::new().add(src.octets()).add(dst.octets())
+        sum_of_words(src.octets().as_chunks().0) + sum_of_words(dst.octets().as_chunks().0)
     };
     // IPv4 has 16 bits of length and IPv6 32: the upper ones are 0 where a length fits, so they add nothing.
-    sum.add(&[a, b, c, d, 0, 0, 0, protocol])
+    Sum { native: ends + word(len.to_be_bytes()) + word([0, 0, 0, protocol]), odd: false }
 }
 
 #[cfg(test)]
