@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::addr::{Address, Endpoint, Family};
 use crate::error::Error;
-use crate::ip::queue::{DatagramQueue, Full, ReceivedDatagram};
+use crate::ip::queue::{Full, Inbox, ReceivedDatagram};
 use crate::ip::route::Routes;
 use crate::sockopt::{Shutdown, SocketOptions};
 use crate::wire::icmp::{HEADER_LEN, Message};
@@ -60,10 +60,7 @@ pub struct PingSocket {
     remote: Option<Address>,
     /// What the program asked for.
     pub options: SocketOptions,
-    queue: DatagramQueue,
-    error: Option<Error>,
-    read_closed: bool,
-    write_closed: bool,
+    inbox: Inbox,
 }
 
 impl PingSocket {
@@ -73,16 +70,7 @@ impl PingSocket {
             Family::V4 => Address::UNSPECIFIED_V4,
             Family::V6 => Address::UNSPECIFIED,
         };
-        Self {
-            family,
-            local: Endpoint::new(any, 0),
-            remote: None,
-            options,
-            queue: DatagramQueue::new(),
-            error: None,
-            read_closed: false,
-            write_closed: false,
-        }
+        Self { family, local: Endpoint::new(any, 0), remote: None, options, inbox: Inbox::new() }
     }
 
     /// The family it was made for.
@@ -114,7 +102,7 @@ impl PingSocket {
     /// waited is forgotten with the peer it was about.
     pub const fn set_remote(&mut self, remote: Option<Address>) {
         self.remote = remote;
-        self.error = None;
+        self.inbox.set_error(None);
     }
 
     /// Whether a reply with this identifier, from `from` to `to`, is for this socket.
@@ -131,7 +119,7 @@ impl PingSocket {
     /// caller to count.
     pub fn push(&mut self, from: Address, to: Address, message: &[u8]) -> Result<(), Full> {
         let to = Endpoint::new(to, self.local.port);
-        self.queue.push(Endpoint::new(from, 0), to, message, self.options.receive_buffer as usize)
+        self.inbox.push(Endpoint::new(from, 0), to, message, self.options.receive_buffer as usize)
     }
 
     /// An ICMP error came about a request of this socket. Only a connected one hears of it, and only of a hard
@@ -139,28 +127,14 @@ impl PingSocket {
     pub const fn report(&mut self, error: Error, hard: bool) -> bool {
         let heard = hard && self.remote.is_some();
         if heard {
-            self.error = Some(error);
+            self.inbox.set_error(Some(error));
         }
         heard
     }
 
-    /// Copies the oldest reply into `buf`, from its type octet on, as much as fits; the rest is lost. `peek`
-    /// leaves it. A pending error comes first; after a shutdown for reading, an empty one from
-    /// [`Endpoint::UNSPECIFIED`] last. Errors: [`Error::WouldBlock`], and whatever is pending.
+    /// Copies the oldest reply into `buf`, from its type octet on: see [`Inbox::try_receive`].
     pub fn try_receive(&mut self, buf: &mut [u8], peek: bool) -> Result<ReceivedDatagram, Error> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        match self.queue.receive(buf, peek) {
-            Some(received) => Ok(received),
-            None if self.read_closed => Ok(ReceivedDatagram {
-                copied: 0,
-                len: 0,
-                from: Endpoint::UNSPECIFIED,
-                to: Endpoint::UNSPECIFIED,
-            }),
-            None => Err(Error::WouldBlock),
-        }
+        self.inbox.try_receive(buf, peek)
     }
 
     /// Where a request goes: to `to`, or to the peer without it.
@@ -169,12 +143,7 @@ impl PingSocket {
     /// [`Error::DestinationRequired`]; [`Error::AddrFamily`]; [`Error::Access`] for a broadcast without leave;
     /// [`Error::NetUnreachable`] where there is no way.
     pub fn destination(&mut self, to: Option<Address>, routes: &Routes) -> Result<Address, Error> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        if self.write_closed {
-            return Err(Error::BrokenPipe);
-        }
+        self.inbox.check_send()?;
         let to = to.or(self.remote).ok_or(Error::DestinationRequired)?;
         if to.family() != self.family {
             return Err(Error::AddrFamily);
@@ -223,36 +192,25 @@ impl PingSocket {
 
     /// The pending error, which is then forgotten (`SO_ERROR`).
     pub const fn take_error(&mut self) -> Option<Error> {
-        self.error.take()
-    }
-
-    /// Whether an error is pending.
-    pub const fn has_error(&self) -> bool {
-        self.error.is_some()
+        self.inbox.take_error()
     }
 
     /// Whether reading gives something other than [`Error::WouldBlock`].
     pub fn is_readable(&self) -> bool {
-        !self.queue.is_empty() || self.read_closed || self.error.is_some()
+        self.inbox.is_readable()
     }
 
-    /// Whether it was shut down for reading.
-    pub const fn is_read_closed(&self) -> bool {
-        self.read_closed
+    /// What has come, the pending error and what is shut down.
+    pub const fn inbox(&self) -> &Inbox {
+        &self.inbox
     }
 
-    /// Whether it was shut down for writing.
-    pub const fn is_write_closed(&self) -> bool {
-        self.write_closed
-    }
-
-    /// Shuts one direction or both. [`Error::NotConnected`] without a peer.
+    /// Shuts one direction or both. [`Error::NotConnected`] without a peer, as POSIX has it.
     pub const fn shutdown(&mut self, how: Shutdown) -> Result<(), Error> {
         if self.remote.is_none() {
             return Err(Error::NotConnected);
         }
-        self.read_closed |= matches!(how, Shutdown::Read | Shutdown::Both);
-        self.write_closed |= matches!(how, Shutdown::Write | Shutdown::Both);
+        self.inbox.shutdown(how);
         Ok(())
     }
 }

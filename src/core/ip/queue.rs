@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use crate::addr::Endpoint;
+use crate::error::Error;
+use crate::sockopt::Shutdown;
 
 /// A datagram taken from a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,6 +98,97 @@ impl DatagramQueue {
     /// Octets charged against the limit: payloads and overhead.
     pub const fn charged(&self) -> usize {
         self.charged
+    }
+}
+
+/// The receiving side of a datagram socket, its pending error and what has been shut down.
+#[derive(Clone, Debug, Default)]
+pub struct Inbox {
+    queue: DatagramQueue,
+    error: Option<Error>,
+    read_closed: bool,
+    write_closed: bool,
+}
+
+impl Inbox {
+    /// Nothing has come, and nothing is shut down.
+    pub const fn new() -> Self {
+        Self { queue: DatagramQueue::new(), error: None, read_closed: false, write_closed: false }
+    }
+
+    /// Appends a copy, as [`DatagramQueue::push`] does.
+    pub fn push(&mut self, from: Endpoint, to: Endpoint, payload: &[u8], limit: usize) -> Result<(), Full> {
+        self.queue.push(from, to, payload, limit)
+    }
+
+    /// Copies the oldest datagram into `buf`, as much of it as fits; the rest is lost. `peek` leaves it.
+    ///
+    /// A pending error comes first. After a shutdown for reading, what had come is still read, and then an
+    /// empty datagram from nowhere ([`Endpoint::UNSPECIFIED`]) says that nothing will. Errors:
+    /// [`Error::WouldBlock`], and whatever is pending.
+    pub fn try_receive(&mut self, buf: &mut [u8], peek: bool) -> Result<ReceivedDatagram, Error> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let nowhere = Endpoint::UNSPECIFIED;
+        match self.queue.receive(buf, peek) {
+            Some(received) => Ok(received),
+            None if self.read_closed => {
+                Ok(ReceivedDatagram { copied: 0, len: 0, from: nowhere, to: nowhere })
+            }
+            None => Err(Error::WouldBlock),
+        }
+    }
+
+    /// Whether something may be sent. Errors: a pending one, and [`Error::BrokenPipe`] after a shutdown for
+    /// writing.
+    pub fn check_send(&mut self) -> Result<(), Error> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None if self.write_closed => Err(Error::BrokenPipe),
+            None => Ok(()),
+        }
+    }
+
+    /// An error waits for the next call.
+    pub const fn set_error(&mut self, error: Option<Error>) {
+        self.error = error;
+    }
+
+    /// The pending error, which is then forgotten (`SO_ERROR`).
+    pub const fn take_error(&mut self) -> Option<Error> {
+        self.error.take()
+    }
+
+    /// Whether an error is pending.
+    pub const fn has_error(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// Whether reading gives something other than [`Error::WouldBlock`].
+    pub fn is_readable(&self) -> bool {
+        !self.queue.is_empty() || self.read_closed || self.error.is_some()
+    }
+
+    /// Whether it was shut down for reading.
+    pub const fn is_read_closed(&self) -> bool {
+        self.read_closed
+    }
+
+    /// Whether it was shut down for writing.
+    pub const fn is_write_closed(&self) -> bool {
+        self.write_closed
+    }
+
+    /// Shuts one direction or both.
+    pub const fn shutdown(&mut self, how: Shutdown) {
+        self.read_closed |= matches!(how, Shutdown::Read | Shutdown::Both);
+        self.write_closed |= matches!(how, Shutdown::Write | Shutdown::Both);
+    }
+
+    /// Octets that wait, charged with their overhead.
+    pub const fn charged(&self) -> usize {
+        self.queue.charged()
     }
 }
 

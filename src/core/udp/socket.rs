@@ -2,7 +2,7 @@
 
 use crate::addr::{Address, Endpoint, Family};
 use crate::error::Error;
-use crate::ip::queue::DatagramQueue;
+use crate::ip::queue::Inbox;
 pub use crate::ip::queue::{Full, ReceivedDatagram};
 use crate::ip::route::Routes;
 use crate::sockopt::{Shutdown, SocketOptions};
@@ -15,10 +15,7 @@ pub struct UdpSocket {
     remote: Option<Endpoint>,
     /// What the program asked for.
     pub options: SocketOptions,
-    queue: DatagramQueue,
-    error: Option<Error>,
-    read_closed: bool,
-    write_closed: bool,
+    inbox: Inbox,
 }
 
 impl UdpSocket {
@@ -28,16 +25,7 @@ impl UdpSocket {
             Family::V4 => Address::UNSPECIFIED_V4,
             Family::V6 => Address::UNSPECIFIED,
         };
-        Self {
-            family,
-            local: Endpoint::new(any, 0),
-            remote: None,
-            options,
-            queue: DatagramQueue::new(),
-            error: None,
-            read_closed: false,
-            write_closed: false,
-        }
+        Self { family, local: Endpoint::new(any, 0), remote: None, options, inbox: Inbox::new() }
     }
 
     /// The family it was made for.
@@ -67,7 +55,7 @@ impl UdpSocket {
     /// the peer it was about.
     pub const fn set_remote(&mut self, remote: Option<Endpoint>) {
         self.remote = remote;
-        self.error = None;
+        self.inbox.set_error(None);
     }
 
     /// Whether the socket can speak to and from this address at all: an IPv4 socket speaks IPv4, an IPv6 one
@@ -106,7 +94,7 @@ impl UdpSocket {
 
     /// Takes a datagram that [`matches`](Self::matches). `Full`: it was dropped, for the caller to count.
     pub fn deliver(&mut self, from: Endpoint, to: Endpoint, payload: &[u8]) -> Result<(), Full> {
-        self.queue.push(from, to, payload, self.options.receive_buffer as usize)
+        self.inbox.push(from, to, payload, self.options.receive_buffer as usize)
     }
 
     /// An ICMP error came about a datagram that this socket sent. Only a connected socket hears of it, and
@@ -115,30 +103,17 @@ impl UdpSocket {
     pub const fn report(&mut self, error: Error, hard: bool) -> bool {
         let heard = hard && self.remote.is_some();
         if heard {
-            self.error = Some(error);
+            self.inbox.set_error(Some(error));
         }
         heard
     }
 
     /// Copies the oldest datagram into `buf`, as much of it as fits; the rest is lost. `peek` leaves it.
     ///
-    /// A pending error comes first. After a shutdown for reading, what had come is still read, and then an
-    /// empty datagram from nowhere ([`Endpoint::UNSPECIFIED`]) says that nothing will. Errors:
-    /// [`Error::WouldBlock`], and whatever is pending.
+    /// A pending error comes first, and after a shutdown for reading an empty one last: see
+    /// [`Inbox::try_receive`].
     pub fn try_receive(&mut self, buf: &mut [u8], peek: bool) -> Result<ReceivedDatagram, Error> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        match self.queue.receive(buf, peek) {
-            Some(received) => Ok(received),
-            None if self.read_closed => Ok(ReceivedDatagram {
-                copied: 0,
-                len: 0,
-                from: Endpoint::UNSPECIFIED,
-                to: Endpoint::UNSPECIFIED,
-            }),
-            None => Err(Error::WouldBlock),
-        }
+        self.inbox.try_receive(buf, peek)
     }
 
     /// Where a datagram given to the socket goes: to `to`, or to the peer without it.
@@ -148,12 +123,7 @@ impl UdpSocket {
     /// on an IPv6-only socket: [`Error::NetUnreachable`], as in Linux); [`Error::Access`] for a broadcast
     /// without leave; [`Error::NetUnreachable`] where there is no way.
     pub fn destination(&mut self, to: Option<Endpoint>, routes: &Routes) -> Result<Endpoint, Error> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        if self.write_closed {
-            return Err(Error::BrokenPipe);
-        }
+        self.inbox.check_send()?;
         let mut to = to.or(self.remote).ok_or(Error::DestinationRequired)?;
         if to.port == 0 {
             return Err(Error::Invalid);
@@ -176,32 +146,17 @@ impl UdpSocket {
 
     /// The pending error, which is then forgotten (`SO_ERROR`).
     pub const fn take_error(&mut self) -> Option<Error> {
-        self.error.take()
-    }
-
-    /// Whether an error is pending.
-    pub const fn has_error(&self) -> bool {
-        self.error.is_some()
+        self.inbox.take_error()
     }
 
     /// Whether reading gives something other than [`Error::WouldBlock`].
     pub fn is_readable(&self) -> bool {
-        !self.queue.is_empty() || self.read_closed || self.error.is_some()
+        self.inbox.is_readable()
     }
 
-    /// Whether it was shut down for reading.
-    pub const fn is_read_closed(&self) -> bool {
-        self.read_closed
-    }
-
-    /// Whether it was shut down for writing.
-    pub const fn is_write_closed(&self) -> bool {
-        self.write_closed
-    }
-
-    /// Octets that wait, charged with their overhead.
-    pub const fn queued(&self) -> usize {
-        self.queue.charged()
+    /// What has come, the pending error and what is shut down.
+    pub const fn inbox(&self) -> &Inbox {
+        &self.inbox
     }
 
     /// Shuts one direction or both. [`Error::NotConnected`] without a peer, as POSIX has it.
@@ -209,8 +164,7 @@ impl UdpSocket {
         if self.remote.is_none() {
             return Err(Error::NotConnected);
         }
-        self.read_closed |= matches!(how, Shutdown::Read | Shutdown::Both);
-        self.write_closed |= matches!(how, Shutdown::Write | Shutdown::Both);
+        self.inbox.shutdown(how);
         Ok(())
     }
 }
@@ -296,7 +250,7 @@ mod tests {
         assert_eq!(s.deliver(from, to, &[1; 36]), Ok(()));
         assert_eq!(s.deliver(from, to, &[2; 36]), Ok(()));
         assert_eq!(s.deliver(from, to, b""), Err(Full));
-        assert_eq!(s.queued(), 200);
+        assert_eq!(s.inbox().charged(), 200);
         let mut buf = [0; 64];
         let got = s.try_receive(&mut buf, false).unwrap();
         assert_eq!((got.copied, got.len, got.from, got.to, buf[0]), (36, 36, from, to, 1));
@@ -323,7 +277,7 @@ mod tests {
         s.set_remote(Some(end("10.7.0.1", 4000)));
         assert!(!s.report(Error::HostUnreachable, false));
         assert!(s.report(Error::Refused, true));
-        assert!(s.is_readable() && s.has_error());
+        assert!(s.is_readable() && s.inbox().has_error());
         s.deliver(end("10.7.0.1", 4000), end("10.7.0.2", 53), b"x").unwrap();
         assert_eq!(s.try_receive(&mut [0; 4], true), Err(Error::Refused));
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));
@@ -359,7 +313,7 @@ mod tests {
         s.shutdown(Shutdown::Read).unwrap();
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.from), Ok(Endpoint::UNSPECIFIED));
-        assert!(s.is_readable() && s.is_read_closed() && !s.is_write_closed());
+        assert!(s.is_readable() && s.inbox().is_read_closed() && !s.inbox().is_write_closed());
         assert!(s.destination(None, &routes()).is_ok());
         s.shutdown(Shutdown::Write).unwrap();
         assert_eq!(s.destination(None, &routes()), Err(Error::BrokenPipe));
