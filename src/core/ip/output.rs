@@ -126,3 +126,144 @@ fn hash(key: &[u8; 16], bytes: &[u8]) -> u64 {
     hasher.write(bytes);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use alloc::vec;
+    use core::net::IpAddr;
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::ip::{parse, protocol};
+
+    fn a(s: &str) -> Address {
+        s.parse::<IpAddr>().unwrap().into()
+    }
+
+    fn header(v4: bool) -> Header {
+        Header {
+            src: a(if v4 { "10.7.0.1" } else { "fd00::1" }),
+            dst: a(if v4 { "10.7.0.2" } else { "fd00::2" }),
+            protocol: protocol::UDP,
+            hop_limit: 64,
+            traffic_class: 0,
+            flow_label: 0,
+            dont_fragment: !v4,
+            fragment: None,
+        }
+    }
+
+    fn cut(header: Header, payload: &[u8], mtu: usize) -> Result<Vec<Vec<u8>>, TooBig> {
+        let mut packets = Vec::new();
+        let made = fragment(header, payload, mtu, 0xabcd_1234, |p| packets.push(p))?;
+        assert_eq!(made, packets.len());
+        Ok(packets)
+    }
+
+    #[test]
+    fn whole_where_it_fits() {
+        for (v4, len) in [(true, 20), (false, 40)] {
+            let packets = cut(header(v4), &[7; 100], 100 + len).unwrap();
+            assert_eq!(packets.len(), 1);
+            let parsed = parse(&packets[0]).unwrap();
+            assert_eq!((parsed.header, parsed.payload), (header(v4), &[7; 100][..]));
+            assert!(cut(header(v4), &[7; 100], 99 + len).unwrap().len() > 1);
+            assert_eq!(cut(header(v4), &[], 1500).unwrap().len(), 1);
+        }
+        // The identification of a packet that is whole matters to nobody, but it is there.
+        let packet = &cut(header(true), &[7; 100], 1500).unwrap()[0];
+        assert_eq!(packet[4..6], [0x12, 0x34]);
+    }
+
+    #[test]
+    fn cut_at_multiples_of_eight() {
+        let payload: Vec<u8> = (0..3000).map(|i| i as u8).collect();
+        for (v4, lens, id) in
+            [(true, vec![1480, 1480, 40], 0x1234), (false, vec![1448, 1448, 104], 0xabcd_1234)]
+        {
+            let packets = cut(header(v4), &payload, 1500).unwrap();
+            let parsed: Vec<_> = packets.iter().map(|p| parse(p).unwrap()).collect();
+            assert_eq!(parsed.iter().map(|p| p.payload.len()).collect::<Vec<_>>(), lens);
+            let mut offset = 0;
+            for (i, p) in parsed.iter().enumerate() {
+                assert_eq!(p.header.fragment, Some(Fragment { id, offset, more: i < 2 }));
+                assert_eq!(p.payload, &payload[offset as usize..offset as usize + p.payload.len()]);
+                offset += p.payload.len() as u32;
+            }
+        }
+    }
+
+    #[test]
+    fn must_not_be_cut() {
+        let whole = Header { dont_fragment: true, ..header(true) };
+        assert_eq!(cut(whole, &[0; 1481], 1500), Err(TooBig { mtu: 1500 }));
+        assert_eq!(cut(whole, &[0; 1480], 1500).unwrap().len(), 1);
+        // Where not even eight octets fit beside the header.
+        assert_eq!(cut(header(true), &[0; 100], 27), Err(TooBig { mtu: 27 }));
+        assert_eq!(cut(header(false), &[0; 100], 55), Err(TooBig { mtu: 55 }));
+        assert_eq!(cut(header(false), &[0; 100], 0), Err(TooBig { mtu: 0 }));
+    }
+
+    #[test]
+    fn longer_than_a_length_field_can_say() {
+        assert!(cut(header(true), &vec![0; 65_515], 1500).is_ok());
+        assert!(cut(header(true), &vec![0; 65_516], 1500).is_err());
+        assert!(cut(header(true), &vec![0; 65_516], 100_000).is_err());
+        assert!(cut(header(false), &vec![0; 65_535], 1500).is_ok());
+        assert!(cut(header(false), &vec![0; 65_536], 1500).is_err());
+    }
+
+    #[test]
+    fn identifications_of_a_pair_do_not_repeat() {
+        let mut ids = Ids::new([7; 32]);
+        let (src, dst) = (a("10.7.0.1"), a("10.7.0.2"));
+        let first = ids.next(src, dst);
+        let mut seen = HashSet::from([first as u16]);
+        for _ in 1..65_536 {
+            assert!(seen.insert(ids.next(src, dst) as u16));
+        }
+        assert_eq!(ids.next(src, dst) as u16, first as u16);
+    }
+
+    #[test]
+    fn identifications_depend_on_the_secret_and_the_pair() {
+        let (src, dst) = (a("10.7.0.1"), a("10.7.0.2"));
+        let first = |secret, src, dst| Ids::new([secret; 32]).next(src, dst);
+        assert_eq!(first(1, src, dst), first(1, src, dst));
+        assert_ne!(first(1, src, dst), first(2, src, dst));
+        assert_ne!(first(1, src, dst), first(1, dst, src));
+        // What one pair sends tells another nothing: their beginnings lie apart.
+        let mut ids = Ids::new([1; 32]);
+        let starts: HashSet<u32> =
+            (0..200).map(|n| ids.next(src, Address::from_v4_octets([10, 7, 1, n]))).collect();
+        assert_eq!(starts.len(), 200);
+        let mut sorted: Vec<u32> = starts.into_iter().collect();
+        sorted.sort_unstable();
+        assert!(sorted.windows(2).filter(|w| w[1] - w[0] < 1000).count() < 5);
+    }
+
+    proptest! {
+        #[test]
+        fn every_mtu_cuts_or_says_no(v4 in any::<bool>(), mtu in 0usize..70_000, len in 0usize..70_000) {
+            let payload = vec![5; len];
+            match cut(header(v4), &payload, mtu) {
+                Ok(packets) => {
+                    let mut joined = 0;
+                    for packet in &packets {
+                        prop_assert!(packet.len() <= mtu);
+                        joined += packet.len() - if v4 { 20 } else { 40 + 8 * usize::from(packets.len() > 1) };
+                    }
+                    prop_assert_eq!(joined, len);
+                }
+                Err(TooBig { .. }) => {
+                    let (most, least) = if v4 { (65_515, 28) } else { (65_535, 56) };
+                    prop_assert!(len > most || mtu < least);
+                }
+            }
+        }
+    }
+}

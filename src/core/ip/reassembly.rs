@@ -123,8 +123,9 @@ pub struct Reassembly {
 }
 
 impl Reassembly {
-    /// What a datagram is charged beside its fragments: its places in both maps and their slack.
-    pub const DATAGRAM_OVERHEAD: usize = 384;
+    /// What a datagram is charged beside its fragments: its places in both maps, with the slack that a
+    /// B-tree has, and the first node of its own map.
+    pub const DATAGRAM_OVERHEAD: usize = 1024;
     /// What a fragment is charged beside its octets: its place in the map, and the allocator's share.
     pub const FRAGMENT_OVERHEAD: usize = 96;
     /// Fragments of one datagram: as many as the largest makes over a link of the smallest MTU, 68 octets.
@@ -409,3 +410,6 @@ fn joined_ecn(seen: u8, first: Ecn) -> Option<Ecn> {
         Some(first)
     }
 }
+
+#[cfg(test)]
+mod tests;
