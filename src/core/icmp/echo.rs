@@ -214,3 +214,145 @@ impl PingSocket {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use core::net::IpAddr;
+
+    use super::*;
+    use crate::addr::Prefix;
+    use crate::config::Config;
+    use crate::wire::checksum::Trust;
+    use crate::wire::icmp;
+
+    fn a(s: &str) -> Address {
+        s.parse::<IpAddr>().unwrap().into()
+    }
+
+    fn routes() -> Routes {
+        Routes::new(vec![Prefix::new(a("10.7.0.2"), 24), Prefix::new(a("fd00::2"), 64)])
+    }
+
+    fn header(src: &str, dst: &str) -> Header {
+        Header {
+            src: a(src),
+            dst: a(dst),
+            protocol: if a(src).is_v4() { protocol::ICMP } else { protocol::ICMPV6 },
+            hop_limit: 3,
+            traffic_class: 0xbb,
+            flow_label: 5,
+            dont_fragment: true,
+            fragment: None,
+        }
+    }
+
+    fn socket(family: Family, local: &str, id: u16) -> PingSocket {
+        let mut socket = PingSocket::new(family, SocketOptions::udp(&Config::default()));
+        socket.set_local(Endpoint::new(a(local), id));
+        socket
+    }
+
+    #[test]
+    fn answers_with_the_very_same_data() {
+        let request = Message::EchoRequest { id: 7, sequence: 9, data: b"hello" };
+        for (src, dst) in [("10.7.0.1", "10.7.0.2"), ("fd00::1", "fd00::2"), ("127.0.0.1", "127.0.0.1")] {
+            let (h, bytes) = reply(&request, &header(src, dst), &routes(), 64).unwrap();
+            assert_eq!((h.src, h.dst, h.hop_limit), (a(dst), a(src), 64));
+            assert_eq!((h.traffic_class, h.flow_label), (0xb8, 0));
+            let message = icmp::parse(&h, &bytes, Trust::Verify).unwrap();
+            assert_eq!(message, Message::EchoReply { id: 7, sequence: 9, data: b"hello" });
+        }
+    }
+
+    #[test]
+    fn does_not_answer_everything() {
+        let request = Message::EchoRequest { id: 7, sequence: 9, data: b"" };
+        let answer = |message, src, dst| reply(message, &header(src, dst), &routes(), 64).map(|(h, _)| h.src);
+        assert_eq!(answer(&request, "10.7.0.1", "10.7.0.255"), None);
+        assert_eq!(answer(&request, "10.7.0.1", "224.0.0.1"), None);
+        assert_eq!(answer(&request, "::", "ff02::1"), None);
+        assert_eq!(answer(&request, "fd00::1", "ff02::1"), Some(a("fd00::2")));
+        let other = Message::EchoReply { id: 7, sequence: 9, data: b"" };
+        assert_eq!(answer(&other, "10.7.0.1", "10.7.0.2"), None);
+    }
+
+    #[test]
+    fn requests_carry_the_identifier() {
+        let s = socket(Family::V4, "0.0.0.0", 0x1234);
+        let (src, dst) = (a("10.7.0.2"), a("10.7.0.1"));
+        let bytes = s.request(src, dst, &[8, 0, 0xff, 0xff, 0xff, 0xff, 0, 5, b'x']).unwrap();
+        let message = icmp::parse(&header("10.7.0.2", "10.7.0.1"), &bytes, Trust::Verify).unwrap();
+        assert_eq!(message, Message::EchoRequest { id: 0x1234, sequence: 5, data: b"x" });
+
+        assert_eq!(s.request(src, dst, &[8, 0, 0, 0, 0, 0, 0]), Err(Error::Invalid));
+        assert_eq!(s.request(src, dst, &[0; 8]), Err(Error::Invalid));
+        assert_eq!(s.request(src, dst, &[8, 1, 0, 0, 0, 0, 0, 0]), Err(Error::Invalid));
+        let mut large = vec![0; 65_516];
+        large[0] = 8;
+        assert_eq!(s.request(src, dst, &large), Err(Error::MessageTooLong));
+        assert!(s.request(src, dst, &large[..65_515]).is_ok());
+
+        let s6 = socket(Family::V6, "::", 1);
+        assert!(s6.request(a("fd00::2"), a("fd00::1"), &[128, 0, 0, 0, 0, 0, 0, 0]).is_ok());
+        assert_eq!(s6.request(a("fd00::2"), a("fd00::1"), &[8, 0, 0, 0, 0, 0, 0, 0]), Err(Error::Invalid));
+        assert_eq!((s.protocol(), s6.protocol()), (1, 58));
+    }
+
+    #[test]
+    fn replies_find_their_socket() {
+        let (us, them) = (a("10.7.0.2"), a("10.7.0.1"));
+        let mut s = socket(Family::V4, "0.0.0.0", 7);
+        assert!(s.matches(7, them, us));
+        assert!(!s.matches(8, them, us));
+        assert!(!s.matches(7, a("fd00::1"), a("fd00::2")));
+        s.set_remote(Some(a("10.7.0.9")));
+        assert!(!s.matches(7, them, us));
+        s.set_remote(Some(them));
+        assert!(s.matches(7, them, us));
+        assert!(!socket(Family::V4, "10.7.0.3", 7).matches(7, them, us));
+        assert!(!socket(Family::V4, "0.0.0.0", 0).matches(0, them, us));
+
+        assert_eq!(s.try_receive(&mut [0; 4], false), Err(Error::WouldBlock));
+        s.push(them, us, &[0, 0, 1, 2, 0, 7, 0, 1, 5]).unwrap();
+        assert!(s.is_readable());
+        let mut buf = [0; 32];
+        let got = s.try_receive(&mut buf, false).unwrap();
+        assert_eq!((got.len, got.from.address, got.to), (9, them, Endpoint::new(us, 7)));
+        assert_eq!(buf[..9], [0, 0, 1, 2, 0, 7, 0, 1, 5]);
+    }
+
+    #[test]
+    fn the_queue_is_bounded() {
+        let mut s = socket(Family::V4, "0.0.0.0", 7);
+        s.options.receive_buffer = 150;
+        let (us, them) = (a("10.7.0.2"), a("10.7.0.1"));
+        assert_eq!(s.push(them, us, &[0; 8]), Ok(()));
+        assert_eq!(s.push(them, us, &[0; 8]), Ok(()));
+        assert_eq!(s.push(them, us, &[0; 8]), Err(Full));
+    }
+
+    #[test]
+    fn destinations_and_errors() {
+        let mut s = socket(Family::V4, "0.0.0.0", 7);
+        let r = routes();
+        assert_eq!(s.destination(None, &r), Err(Error::DestinationRequired));
+        assert_eq!(s.destination(Some(a("8.8.8.8")), &r), Ok(a("8.8.8.8")));
+        assert_eq!(s.destination(Some(a("fd00::1")), &r), Err(Error::AddrFamily));
+        assert_eq!(s.destination(Some(a("10.7.0.255")), &r), Err(Error::Access));
+        assert_eq!(s.destination(Some(a("0.0.0.0")), &r), Err(Error::NetUnreachable));
+        assert_eq!(s.shutdown(Shutdown::Both), Err(Error::NotConnected));
+        assert!(!s.report(Error::HostUnreachable, true));
+        s.set_remote(Some(a("10.7.0.1")));
+        assert!(!s.report(Error::HostUnreachable, false));
+        assert!(s.report(Error::HostUnreachable, true));
+        assert_eq!(s.destination(None, &r), Err(Error::HostUnreachable));
+        assert_eq!(s.destination(None, &r), Ok(a("10.7.0.1")));
+        s.report(Error::HostUnreachable, true);
+        assert_eq!(s.take_error(), Some(Error::HostUnreachable));
+        assert_eq!(s.take_error(), None);
+        s.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(s.destination(None, &r), Err(Error::BrokenPipe));
+        assert!(s.inbox().is_write_closed() && !s.inbox().is_read_closed());
+    }
+}

@@ -269,3 +269,6 @@ fn quoted_len(bytes: &[u8]) -> u16 {
         _ => field(bytes.get(4), bytes.get(5)).checked_add(V6_HEADER_LEN as u16).unwrap_or(0),
     }
 }
+
+#[cfg(test)]
+mod tests;
