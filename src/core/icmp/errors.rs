@@ -143,8 +143,7 @@ fn may_answer_source(kind: ErrorKind, src: Address, routes: &Routes) -> bool {
     // A packet between our own addresses never left the host. It gets as far as a protocol; one whose header
     // could not even be read has not been past `ip::input`, and pretends.
     let reached_protocol = matches!(kind, ErrorKind::PortUnreachable | ErrorKind::ProtocolUnreachable { .. });
-    let single = src.is_unicast() && !routes.is_broadcast(src) && !(src.is_v4() && src.v4_octets()[0] == 0);
-    single && (reached_protocol || !routes.is_local(src))
+    routes.is_single_host(src) && (reached_protocol || !routes.is_local(src))
 }
 
 /// Whether it is an ICMP error, or can be one because its type is not there to be seen.

@@ -37,7 +37,7 @@ pub fn accept(header: &Header, routes: &Routes) -> Result<Delivery, Refusal> {
     if delivery != Delivery::Unicast && header.protocol == protocol::TCP {
         return Err(Refusal::NotForUs);
     }
-    if is_source(header.src, routes) {
+    if routes.is_single_host(header.src) && !routes.is_local(header.src) {
         return Ok(delivery);
     }
     // A node that has no address yet speaks from `::`, in ICMPv6 and to groups only (RFC 4861 §4.3, RFC 3810
@@ -60,15 +60,6 @@ fn delivery(dst: Address, routes: &Routes) -> Result<Delivery, Refusal> {
     } else {
         Err(Refusal::NotForUs)
     }
-}
-
-/// Whether another host can have sent from there: one host, not us, and not "this network" (0/8).
-fn is_source(src: Address, routes: &Routes) -> bool {
-    src.is_unicast()
-        && !src.is_loopback()
-        && !routes.is_assigned(src)
-        && !routes.is_broadcast(src)
-        && !(src.is_v4() && src.v4_octets()[0] == 0)
 }
 
 #[cfg(test)]

@@ -367,7 +367,7 @@ impl Partial {
         let before = self.pieces.range(..=start).next_back();
         if let Some((&offset, piece)) = before {
             // RFC 8200 §4.5 allows to tell an exact duplicate from an overlap; exact is exact.
-            let same_end = !more == (self.total == Some(end));
+            let same_end = more != (self.total == Some(end));
             if offset == start && same_end && piece.payload() == payload {
                 return Err(Cause::Duplicate);
             }
@@ -394,7 +394,10 @@ impl Partial {
 fn is_sound(parsed: &Parsed<'_>, fragment: Fragment) -> bool {
     let len = parsed.payload.len();
     let end = fragment.offset as usize + len;
-    len > 0 && end <= MAX_LEN && fragment.offset % 8 == 0 && !(fragment.more && len % 8 != 0)
+    len > 0
+        && end <= MAX_LEN
+        && fragment.offset.is_multiple_of(8)
+        && (!fragment.more || len.is_multiple_of(8))
 }
 
 /// The ECN field of the whole (RFC 3168 §5.3): one that all agree on, or CE where any has it. Where some

@@ -50,6 +50,13 @@ impl Routes {
             || self.addresses.iter().any(|p| p.broadcast() == Some(address))
     }
 
+    /// Whether one host can have it as the source of what it sends: not unspecified nor in "this network" (0/8),
+    /// not a group, not a broadcast, not class E (RFC 1122 §3.2.1.3, §3.2.2).
+    pub fn is_single_host(&self, address: Address) -> bool {
+        let this_network = address.is_v4() && address.v4_octets()[0] == 0;
+        address.is_unicast() && !this_network && !self.is_broadcast(address)
+    }
+
     /// Whether the host listens to this multicast group: all hosts (RFC 1112 §4), all nodes and the
     /// solicited-node groups of its own addresses (RFC 4291 §2.7.1).
     pub fn is_member(&self, group: Address) -> bool {

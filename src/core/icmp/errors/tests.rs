@@ -7,11 +7,11 @@ use core::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::addr::{Endpoint, Prefix};
-use crate::udp;
+use crate::addr::Prefix;
 use crate::wire::checksum::Trust;
 use crate::wire::icmp;
 use crate::wire::ip::{Fragment, parse};
+use crate::wire::udp;
 
 const US: [&str; 2] = ["10.7.0.2", "fd00::2"];
 const THEM: [&str; 2] = ["10.7.0.1", "fd00::1"];
@@ -45,7 +45,8 @@ fn packet(header: Header, payload: &[u8]) -> Vec<u8> {
 }
 
 fn datagram(src: &str, dst: &str, len: usize) -> Vec<u8> {
-    let payload = udp::build(Endpoint::new(a(src), 4000), Endpoint::new(a(dst), 53), &vec![9; len]).unwrap();
+    let mut payload = Vec::new();
+    udp::emit(a(src), a(dst), udp::Header { src_port: 4000, dst_port: 53 }, &vec![9; len], &mut payload);
     packet(header(src, dst, protocol::UDP), &payload)
 }
 

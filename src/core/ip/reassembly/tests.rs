@@ -319,7 +319,7 @@ fn what_the_parser_refuses_is_refused_here_too() {
         with(Fragment { id: 7, offset: 8, more: false }, &[]),
         with(Fragment { id: 7, offset: 4, more: false }, &[1; 8]),
         with(Fragment { id: 7, offset: 8, more: false }, &big),
-        with(Fragment { id: 7, offset: u32::MAX & !7, more: false }, &[1; 8]),
+        with(Fragment { id: 7, offset: 0xffff_fff8, more: false }, &[1; 8]),
     ];
     for parsed in bad {
         assert_eq!(r.insert(at(0), &parsed), Outcome::Dropped(Cause::Malformed));
@@ -430,7 +430,7 @@ proptest! {
         class in any::<u8>(),
     ) {
         let mtu = if v4 { mtu } else { mtu.max(1280) };
-        let payload: Vec<u8> = (0..len).map(|i| (i * 31 >> 3) as u8).collect();
+        let payload: Vec<u8> = (0..len).map(|i| ((i * 31) >> 3) as u8).collect();
         let header = Header { traffic_class: class, ..header(v4) };
         let mut packets = Vec::new();
         output::fragment(header, &payload, mtu, 0x1234, |p| packets.push(p)).unwrap();
