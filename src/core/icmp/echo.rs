@@ -195,14 +195,29 @@ impl PingSocket {
         self.inbox.take_error()
     }
 
+    /// Whether an error is pending.
+    pub const fn has_error(&self) -> bool {
+        self.inbox.has_error()
+    }
+
     /// Whether reading gives something other than [`Error::WouldBlock`].
     pub fn is_readable(&self) -> bool {
         self.inbox.is_readable()
     }
 
-    /// What has come, the pending error and what is shut down.
-    pub const fn inbox(&self) -> &Inbox {
-        &self.inbox
+    /// Whether it was shut down for reading.
+    pub const fn is_read_closed(&self) -> bool {
+        self.inbox.is_read_closed()
+    }
+
+    /// Whether it was shut down for writing.
+    pub const fn is_write_closed(&self) -> bool {
+        self.inbox.is_write_closed()
+    }
+
+    /// Octets that wait to be read, charged with their overhead.
+    pub const fn queued(&self) -> usize {
+        self.inbox.charged()
     }
 
     /// Shuts one direction or both. [`Error::NotConnected`] without a peer, as POSIX has it.
@@ -353,6 +368,6 @@ mod tests {
         assert_eq!(s.take_error(), None);
         s.shutdown(Shutdown::Write).unwrap();
         assert_eq!(s.destination(None, &r), Err(Error::BrokenPipe));
-        assert!(s.inbox().is_write_closed() && !s.inbox().is_read_closed());
+        assert!(s.is_write_closed() && !s.is_read_closed());
     }
 }

@@ -149,14 +149,29 @@ impl UdpSocket {
         self.inbox.take_error()
     }
 
+    /// Whether an error is pending.
+    pub const fn has_error(&self) -> bool {
+        self.inbox.has_error()
+    }
+
     /// Whether reading gives something other than [`Error::WouldBlock`].
     pub fn is_readable(&self) -> bool {
         self.inbox.is_readable()
     }
 
-    /// What has come, the pending error and what is shut down.
-    pub const fn inbox(&self) -> &Inbox {
-        &self.inbox
+    /// Whether it was shut down for reading.
+    pub const fn is_read_closed(&self) -> bool {
+        self.inbox.is_read_closed()
+    }
+
+    /// Whether it was shut down for writing.
+    pub const fn is_write_closed(&self) -> bool {
+        self.inbox.is_write_closed()
+    }
+
+    /// Octets that wait to be read, charged with their overhead.
+    pub const fn queued(&self) -> usize {
+        self.inbox.charged()
     }
 
     /// Shuts one direction or both. [`Error::NotConnected`] without a peer, as POSIX has it.
@@ -250,7 +265,7 @@ mod tests {
         assert_eq!(s.deliver(from, to, &[1; 36]), Ok(()));
         assert_eq!(s.deliver(from, to, &[2; 36]), Ok(()));
         assert_eq!(s.deliver(from, to, b""), Err(Full));
-        assert_eq!(s.inbox().charged(), 200);
+        assert_eq!(s.queued(), 200);
         let mut buf = [0; 64];
         let got = s.try_receive(&mut buf, false).unwrap();
         assert_eq!((got.copied, got.len, got.from, got.to, buf[0]), (36, 36, from, to, 1));
@@ -277,7 +292,7 @@ mod tests {
         s.set_remote(Some(end("10.7.0.1", 4000)));
         assert!(!s.report(Error::HostUnreachable, false));
         assert!(s.report(Error::Refused, true));
-        assert!(s.is_readable() && s.inbox().has_error());
+        assert!(s.is_readable() && s.has_error());
         s.deliver(end("10.7.0.1", 4000), end("10.7.0.2", 53), b"x").unwrap();
         assert_eq!(s.try_receive(&mut [0; 4], true), Err(Error::Refused));
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));
@@ -313,7 +328,7 @@ mod tests {
         s.shutdown(Shutdown::Read).unwrap();
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.from), Ok(Endpoint::UNSPECIFIED));
-        assert!(s.is_readable() && s.inbox().is_read_closed() && !s.inbox().is_write_closed());
+        assert!(s.is_readable() && s.is_read_closed() && !s.is_write_closed());
         assert!(s.destination(None, &routes()).is_ok());
         s.shutdown(Shutdown::Write).unwrap();
         assert_eq!(s.destination(None, &routes()), Err(Error::BrokenPipe));
