@@ -191,6 +191,8 @@ mod tests {
         assert_eq!(table.update(dst, 0, 296, at(0), 9000), Some(68));
         assert_eq!(table.update(dst, 0, 68, at(0), 9000), None);
         assert_eq!(table.get(dst, at(0), 9000), 68);
+        assert_eq!(table.update(a("9.9.9.7"), 0, 1500, at(0), 1500), Some(1006));
+        assert_eq!(table.update(a("9.9.9.8"), 0, 1520, at(0), 1500), Some(1492));
         // A quoted length beyond what can have been sent does not keep the estimate up.
         assert_eq!(table.update(a("9.9.9.9"), 0, 60000, at(0), 1500), Some(1492));
     }

@@ -382,7 +382,7 @@ impl Partial {
         // The end is where the last fragment ends, and nothing lies beyond it.
         let last_end = self.pieces.last_key_value().map_or(0, |(&o, p)| o + p.payload().len() as u32);
         let contradicts = match self.total {
-            Some(total) => !more || end >= total,
+            Some(total) => !more || end > total,
             None => !more && end < last_end,
         };
         if contradicts { Err(Cause::Overlap) } else { Ok(()) }
