@@ -32,7 +32,7 @@ pub struct Config {
     pub udp_receive_buffer: usize,
     /// Octets a UDP socket's send queue may hold (sysctl `wmem_default`).
     pub udp_send_buffer: usize,
-    /// Whether events carry a [`TcpEvent`](crate::trace::TcpEvent). Captures and logs want it; it costs
+    /// Whether events carry a [`TcpEvent`](crate::tcp::trace::TcpEvent). Captures and logs want it; it costs
     /// a copy of about 100 octets a segment.
     pub trace: bool,
     /// The settings of TCP.

@@ -23,6 +23,8 @@
 
 extern crate alloc;
 
+pub mod seq;
+
 pub mod time;
 
 pub mod addr;
@@ -37,9 +39,7 @@ pub mod sockopt;
 
 pub mod wire;
 
-pub mod trace;
-
-pub mod packet;
+pub mod body;
 
 pub mod ip;
 
@@ -50,3 +50,6 @@ pub mod udp;
 pub mod tcp;
 
 pub mod stack;
+
+pub use stack::packet;
+pub use tcp::trace;

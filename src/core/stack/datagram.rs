@@ -1,6 +1,6 @@
 //! What a program may ask of a UDP or a ping socket.
 
-use super::socket::overlap;
+use super::socket::{any, overlap};
 use super::{Kind, Socket, SocketId, Stack};
 use crate::addr::{Address, Endpoint};
 use crate::error::Error;
@@ -99,7 +99,15 @@ impl Stack {
             self.bind_if_needed(id)?;
         }
         let source = self.routes.source_for(remote.address);
-        if let Kind::Udp(socket) = &mut self.held_mut(id)?.kind {
+        let socket = self.slab.get_mut(id).filter(|s| s.held).ok_or(Error::BadSocket)?;
+        if let Kind::Udp(socket) = &mut socket.kind {
+            let before = socket.remote();
+            // An address that the last connect chose goes with it, as in Linux.
+            if let Some(old) = before
+                && self.routes.source_for(old.address) == Some(socket.local().address)
+            {
+                socket.set_local(Endpoint::new(any(family).address, socket.local().port));
+            }
             socket.set_remote((!unset).then_some(remote));
             if let (false, true, Some(source)) = (unset, socket.local().address.is_unspecified(), source) {
                 socket.set_local(Endpoint::new(source, socket.local().port));
@@ -271,10 +279,17 @@ impl Stack {
     }
 
     /// ICMP says that an echo request of ours came to grief.
-    pub(super) fn report_echo(&mut self, identifier: u16, to: Address, error: Error, hard: bool) -> bool {
+    pub(super) fn report_echo(
+        &mut self,
+        identifier: u16,
+        from: Address,
+        to: Address,
+        error: Error,
+        hard: bool,
+    ) -> bool {
         for &index in self.ping_bound.at(identifier) {
             if let Some(Socket { kind: Kind::Ping(socket), .. }) = self.slab.by_index_mut(index)
-                && socket.remote().is_none_or(|remote| remote == to)
+                && socket.matches(identifier, to, from)
             {
                 socket.report(error, hard);
                 self.publish(index, true);

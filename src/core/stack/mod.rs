@@ -16,7 +16,9 @@ pub mod ports;
 
 mod bound;
 
-pub use crate::packet::{Body, Checksum, Datagram, Inbound, Received, Trust};
+pub mod packet;
+
+pub use packet::{Body, Checksum, Datagram, Inbound, Received, Trust};
 pub use ready::{Event, Readiness};
 pub use slab::SocketId;
 

@@ -131,6 +131,12 @@ impl Stack {
         } else {
             match ip::walk_v6_payload(header.protocol, header, payload) {
                 Ok(walked) => walked,
+                // Its pointers count from the payload, and ours from the header that the quote begins with.
+                Err(WireError::Unrecognised { pointer, code, even_multicast }) => {
+                    let pointer = pointer.saturating_add(ip::V6_HEADER_LEN as u16);
+                    let error = WireError::Unrecognised { pointer, code, even_multicast };
+                    return self.malformed(error, &quote, now);
+                }
                 Err(error) => return self.malformed(error, &quote, now),
             }
         };
@@ -280,7 +286,13 @@ impl Stack {
                 ours
             }),
             protocol::ICMP | protocol::ICMPV6 => {
-                quoted.echo_id().is_some_and(|id| self.report_echo(id, quoted.dst, report.error, hard))
+                let ours = quoted
+                    .echo_id()
+                    .is_some_and(|id| self.report_echo(id, quoted.src, quoted.dst, report.error, hard));
+                if ours {
+                    self.learn_path_mtu(report, now);
+                }
+                ours
             }
             _ => false,
         };
@@ -348,7 +360,7 @@ impl Stack {
         }
     }
 
-    fn is_in_flight(&self, quad: Quad, seq: crate::tcp::seq::Seq) -> bool {
+    fn is_in_flight(&self, quad: Quad, seq: crate::seq::Seq) -> bool {
         let index = self.table.find(&quad, super::settle::quad_of(&self.slab));
         match index.and_then(|i| self.slab.by_index(i)) {
             Some(Socket { kind: Kind::Connection(tcb), .. }) => {

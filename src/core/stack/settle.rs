@@ -130,7 +130,7 @@ impl Stack {
                 let request = &mut **request;
                 if request.timed_out(&context!(self, now)) {
                     let request = *request;
-                    self.send_syn_ack(&request, crate::trace::Reason::SynTimeout, now);
+                    self.send_syn_ack(&request, crate::tcp::trace::Reason::SynTimeout, now);
                     let wait = request.wait(&context!(self, now));
                     self.wheel.arm(index, now + wait);
                 } else {

@@ -13,8 +13,8 @@ use crate::sockopt::{Shutdown, SocketOptions};
 use crate::tcp::listener::Listener;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
+use crate::tcp::trace::RstReason;
 use crate::time::{Duration, Instant};
-use crate::trace::RstReason;
 
 impl Stack {
     pub(super) fn bind_tcp(&mut self, id: SocketId, local: Endpoint) -> Result<(), Error> {

@@ -5,14 +5,14 @@ use alloc::boxed::Box;
 use super::settle::quad_of;
 use super::{Kind, Socket, SocketId, Stack};
 use crate::addr::{Address, Endpoint, Quad};
+use crate::seq::Seq;
 use crate::tcp::input::closed;
 use crate::tcp::request::{self, Request};
 use crate::tcp::segment::Segment;
-use crate::tcp::seq::Seq;
 use crate::tcp::state::State;
 use crate::tcp::time_wait;
+use crate::tcp::trace::{Reason, RstReason, TcpEvent, Verdict, What};
 use crate::time::Instant;
-use crate::trace::{Reason, RstReason, TcpEvent, Verdict, What};
 
 impl Stack {
     /// A segment arrived for `quad`. Gives what became of it, and the slot that dealt with it.

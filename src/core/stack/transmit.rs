@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 
 use super::{Body, Checksum, Datagram, Inbound, Kind, Socket, Stack, Trust};
-use crate::addr::{Address, Quad};
+use crate::addr::Quad;
 use crate::tcp::context::ControlSegment;
 use crate::tcp::output::Outgoing;
+use crate::tcp::trace::{TcpEvent, What};
 use crate::time::Instant;
-use crate::trace::{TcpEvent, What};
 use crate::wire::ip::{self, protocol};
 use crate::wire::tcp;
 
@@ -153,20 +153,12 @@ impl Stack {
 
     /// Whether the packet in `head` is for one of our own addresses.
     fn goes_to_ourselves(&self) -> bool {
-        destination(&self.head).is_some_and(|dst| self.routes.is_local(dst))
+        ip::destination(&self.head).is_some_and(|dst| self.routes.is_local(dst))
     }
 
     fn receive_looped(&mut self, now: Instant, packet: &[u8]) {
         let inbound = Inbound { trust: Trust::Trusted, ..Inbound::plain(packet) };
         self.receive_from_ourselves(now, inbound);
-    }
-}
-
-/// The destination of an IP packet that we built.
-fn destination(packet: &[u8]) -> Option<Address> {
-    match packet.first()? >> 4 {
-        4 => packet.get(16..20)?.try_into().ok().map(Address::from_v4_octets),
-        _ => packet.get(24..40)?.try_into().ok().map(Address::from_octets),
     }
 }
 

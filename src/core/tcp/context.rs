@@ -8,8 +8,8 @@ use super::state::State;
 use crate::addr::Quad;
 use crate::config::TcpConfig;
 use crate::counters::Counters;
+use crate::tcp::trace::{Reason, RstReason, Variables};
 use crate::time::Instant;
-use crate::trace::{Reason, RstReason, Variables};
 use crate::wire::flags::Flags;
 use crate::wire::options::Options;
 

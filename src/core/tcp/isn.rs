@@ -6,7 +6,7 @@ use rand::CryptoRng;
 use siphasher::sip::SipHasher24;
 
 use crate::addr::{Address, Endpoint, Quad};
-use crate::tcp::seq::Seq;
+use crate::seq::Seq;
 use crate::time::Instant;
 
 /// A stack's secrets, one for each use so that none gives another away.

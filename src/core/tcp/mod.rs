@@ -50,9 +50,11 @@
 //! *RFC 9293 Figure 5. Note 1: the transition from SYN-RECEIVED to LISTEN on a reset is that of a passive
 //! open.*
 
-pub mod seq;
+pub use crate::seq;
 
 pub mod state;
+
+pub mod trace;
 
 pub mod isn;
 

@@ -12,8 +12,8 @@ use super::tcb::{Is, Tcb};
 use super::timestamps::Timestamps;
 use crate::addr::Quad;
 use crate::sockopt::SocketOptions;
+use crate::tcp::trace::{AckReason, Reason, RstReason, Variables, Verdict};
 use crate::time::Duration;
-use crate::trace::{AckReason, Reason, RstReason, Variables, Verdict};
 use crate::wire::flags::Flags;
 use crate::wire::options::Options;
 

@@ -117,6 +117,9 @@ impl<'a> Segment<'a> {
         }
         if self.end().after(right) {
             self.flags.remove(Flags::FIN);
+            if self.seq.at_or_after(right) {
+                self.flags.remove(Flags::SYN);
+            }
             let keep = right.saturating_since(self.text_range().start) as usize;
             self.text = self.text.get(..keep).unwrap_or(self.text);
         }

@@ -18,8 +18,8 @@ use super::timestamps::Timestamps;
 use crate::addr::Quad;
 use crate::error::Error;
 use crate::sockopt::SocketOptions;
+use crate::tcp::trace::{Reason, RstReason, Variables};
 use crate::time::{Duration, Instant};
-use crate::trace::{Reason, RstReason, Variables};
 
 /// The record of one connection.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::state::State;
 use super::tcb::Tcb;
 use super::timestamps::Timestamps;
 use crate::addr::Quad;
-use crate::trace::{AckReason, Reason, Variables, Verdict};
+use crate::tcp::trace::{AckReason, Reason, Variables, Verdict};
 use crate::wire::flags::Flags;
 
 /// How often one record answers. A peer that goes on after that is not closing a connection.

@@ -6,8 +6,8 @@ use super::state::{Event, State};
 use super::tcb::{Is, Tcb};
 use super::timers::Timer;
 use crate::error::Error;
+use crate::tcp::trace::Reason;
 use crate::time::Duration;
-use crate::trace::Reason;
 
 /// How long a silly window or a cork holds data back: between the 0.1 and 1.0 seconds of RFC 9293
 /// §3.8.6.2.1, and what Linux documents for `TCP_CORK`.
@@ -131,7 +131,7 @@ impl Tcb {
         };
         if exhausted {
             cx.counters.tcp_abort_on_timeout += 1;
-            self.reset(Error::TimedOut, Event::TimedOut, crate::trace::RstReason::TimedOut, cx);
+            self.reset(Error::TimedOut, Event::TimedOut, crate::tcp::trace::RstReason::TimedOut, cx);
             return;
         }
         self.keepalives = self.keepalives.saturating_add(1);

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use arrayvec::ArrayVec;
 
-use crate::tcp::seq::{Seq, SeqRange};
+use crate::seq::{Seq, SeqRange};
 
 const END: u8 = 0;
 const NO_OPERATION: u8 = 1;

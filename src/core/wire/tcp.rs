@@ -9,7 +9,7 @@ use super::checksum::{Checksum, Trust, pseudo_header};
 use super::flags::Flags;
 use super::ip::{self, protocol};
 use super::options::Options;
-use crate::tcp::seq::Seq;
+use crate::seq::Seq;
 
 /// Octets of a header without options.
 pub const HEADER_LEN: usize = 20;
@@ -133,7 +133,7 @@ pub fn emit<'a>(
 mod tests {
     use super::*;
     use crate::addr::Family;
-    use crate::tcp::seq::SeqRange;
+    use crate::seq::SeqRange;
     use crate::wire::checksum::Sum;
     use crate::wire::options::{SackBlocks, Timestamps};
     use crate::wire::testing::{header, octets, plain};

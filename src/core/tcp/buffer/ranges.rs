@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::tcp::seq::{Seq, SeqRange};
+use crate::seq::{Seq, SeqRange};
 
 /// Sequence numbers as ordered runs that neither overlap nor touch.
 ///

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::chunk::{Chunk, share, worth_sharing};
 use super::ranges::SeqRanges;
-use crate::tcp::seq::{Seq, SeqRange};
+use crate::seq::{Seq, SeqRange};
 use crate::wire::options::SackBlocks;
 
 /// The largest allocation for copied text.

@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use bytes::Bytes;
 
 use super::chunk::Chunk;
-use crate::packet::Body;
+use crate::body::Body;
 
 /// The largest allocation for copied octets.
 const CHUNK: usize = 64 << 10;

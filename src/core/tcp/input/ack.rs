@@ -4,16 +4,16 @@ use core::ops::ControlFlow::{Break, Continue};
 
 use super::Step;
 use super::closed;
+use crate::seq::Seq;
 use crate::tcp::congestion::{AckSample, CongestionEvent};
 use crate::tcp::context::Context;
 use crate::tcp::recovery::{Phase, Progress};
 use crate::tcp::segment::Segment;
-use crate::tcp::seq::Seq;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::timers::Timer;
+use crate::tcp::trace::{AckReason, RstReason, Verdict};
 use crate::time::Duration;
-use crate::trace::{AckReason, RstReason, Verdict};
 use crate::wire::options::Timestamps;
 
 impl Tcb {

@@ -1,11 +1,11 @@
 //! §3.10.7.1: a segment for which there is no connection and no listener.
 
 use crate::addr::Quad;
+use crate::seq::Seq;
 use crate::tcp::context::{Context, ControlSegment};
 use crate::tcp::segment::Segment;
-use crate::tcp::seq::Seq;
 use crate::tcp::state::State;
-use crate::trace::{RstReason, Verdict};
+use crate::tcp::trace::{RstReason, Verdict};
 
 /// Answers a stray segment with a reset that the sender will find acceptable; a reset is never answered.
 pub fn on_segment(quad: Quad, seg: &Segment<'_>, cx: &mut Context<'_>) -> Verdict {

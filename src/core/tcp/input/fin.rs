@@ -7,7 +7,7 @@ use crate::tcp::context::Context;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
-use crate::trace::{AckReason, Verdict};
+use crate::tcp::trace::{AckReason, Verdict};
 
 impl Tcb {
     pub(super) fn eighth_check_fin(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {

@@ -28,7 +28,7 @@ use super::segment::Segment;
 use super::state::State;
 use super::tcb::Tcb;
 use super::timers::Timer;
-use crate::trace::Verdict;
+use crate::tcp::trace::Verdict;
 
 /// Go on with the next step, or stop with a verdict.
 pub type Step = ControlFlow<Verdict>;

@@ -8,7 +8,7 @@ use crate::tcp::context::Context;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::Tcb;
-use crate::trace::{AckReason, Verdict};
+use crate::tcp::trace::{AckReason, Verdict};
 
 impl Tcb {
     pub(super) fn second_check_rst(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {

@@ -3,11 +3,11 @@
 use core::ops::ControlFlow::{Break, Continue};
 
 use super::Step;
+use crate::seq::SeqRange;
 use crate::tcp::context::Context;
 use crate::tcp::segment::Segment;
-use crate::tcp::seq::SeqRange;
 use crate::tcp::tcb::Tcb;
-use crate::trace::{AckReason, Verdict};
+use crate::tcp::trace::{AckReason, Verdict};
 use crate::wire::flags::Flags;
 
 impl Tcb {

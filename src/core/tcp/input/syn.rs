@@ -6,7 +6,7 @@ use super::Step;
 use crate::tcp::context::Context;
 use crate::tcp::segment::Segment;
 use crate::tcp::tcb::Tcb;
-use crate::trace::{AckReason, Verdict};
+use crate::tcp::trace::{AckReason, Verdict};
 
 impl Tcb {
     /// A SYN inside the window of a synchronised connection is an attack or an old life of the peer: the

@@ -6,13 +6,13 @@ use super::Step;
 use super::closed;
 use crate::addr::Address;
 use crate::error::Error;
+use crate::seq::WindowScale;
 use crate::tcp::context::Context;
 use crate::tcp::rcv::Recv;
 use crate::tcp::segment::Segment;
-use crate::tcp::seq::WindowScale;
 use crate::tcp::state::Event;
 use crate::tcp::tcb::{Is, Tcb};
-use crate::trace::{AckReason, Reason, RstReason, Verdict};
+use crate::tcp::trace::{AckReason, Reason, RstReason, Verdict};
 
 /// The MSS of a peer that names none (RFC 9293 §3.7.1, MUST-15): 536 over IPv4, 1220 over IPv6.
 pub const fn default_mss(peer: Address) -> u16 {

@@ -9,7 +9,7 @@ use crate::tcp::context::Context;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
-use crate::trace::{AckReason, RstReason, Verdict};
+use crate::tcp::trace::{AckReason, RstReason, Verdict};
 
 impl Tcb {
     pub(super) fn seventh_process_text(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {

@@ -1,11 +1,11 @@
 //! When to acknowledge (RFC 9293 §3.8.6.3, RFC 5681 §4.2), and how often to contradict (RFC 5961 §7).
 
+use crate::seq::SeqRange;
 use crate::tcp::context::Context;
-use crate::tcp::seq::SeqRange;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::timers::Timer;
+use crate::tcp::trace::AckReason;
 use crate::time::Instant;
-use crate::trace::AckReason;
 
 /// What acknowledgments a connection owes.
 #[derive(Clone, Copy, Debug)]

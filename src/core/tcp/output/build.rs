@@ -1,13 +1,13 @@
 //! From a reason to a segment: header, options, and the run of text; and what its leaving changes.
 
 use super::decide::Plan;
+use crate::seq::{Seq, SeqRange};
 use crate::tcp::congestion::CongestionEvent;
 use crate::tcp::context::Context;
-use crate::tcp::seq::{Seq, SeqRange};
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::timers::Timer;
-use crate::trace::Reason;
+use crate::tcp::trace::Reason;
 use crate::wire::flags::Flags;
 use crate::wire::options::Options;
 use crate::wire::tcp::Header;

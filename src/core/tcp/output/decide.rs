@@ -1,11 +1,11 @@
 //! The only place that says whether a segment leaves, and why.
 
 use super::nagle::Candidate;
+use crate::seq::Seq;
 use crate::tcp::recovery::Phase;
-use crate::tcp::seq::Seq;
 use crate::tcp::state::State;
 use crate::tcp::tcb::Tcb;
-use crate::trace::{AckReason, Reason};
+use crate::tcp::trace::{AckReason, Reason};
 
 /// A segment to build.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

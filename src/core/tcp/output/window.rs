@@ -1,6 +1,6 @@
 //! What window to offer (RFC 9293 §3.8.6.2.2, RFC 7323 §2).
 
-use crate::tcp::seq::WindowScale;
+use crate::seq::WindowScale;
 use crate::tcp::tcb::{Is, Tcb};
 
 /// A window to offer: the field of the header, and what it promises.

@@ -6,7 +6,7 @@
 
 use super::seq::Seq;
 use super::snd::Send;
-use crate::trace::Reason;
+use crate::tcp::trace::Reason;
 
 /// Three duplicate ACKs mean a loss (RFC 5681 §3.2).
 pub const DUP_THRESH: u16 = 3;

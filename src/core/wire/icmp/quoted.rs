@@ -1,7 +1,7 @@
 //! The packet that an ICMP error quotes: the start of one that we sent, or that somebody pretends we sent.
 
 use crate::addr::Address;
-use crate::tcp::seq::Seq;
+use crate::seq::Seq;
 use crate::wire::ip::{FRAGMENT_HEADER_LEN, V4_HEADER_LEN, V6_HEADER_LEN, protocol};
 
 /// What can be known of a quoted packet. IPv4 quotes 8 octets of the transport header at the least

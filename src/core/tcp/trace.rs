@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::addr::Quad;
-use crate::tcp::seq::Seq;
+use crate::seq::Seq;
 use crate::tcp::state::State;
 use crate::time::Duration;
 
