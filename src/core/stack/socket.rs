@@ -9,6 +9,7 @@ use crate::addr::{Address, Endpoint, Family};
 use crate::error::Error;
 use crate::icmp::echo::PingSocket;
 use crate::sockopt::{Shutdown, SocketOptions};
+use crate::tcp::info::TcpInfo;
 use crate::tcp::state::State;
 use crate::time::Instant;
 use crate::udp::socket::UdpSocket;
@@ -231,6 +232,14 @@ impl Stack {
             Kind::Idle(_) => Some(State::Closed),
             Kind::Listener(_) => Some(State::Listen),
             Kind::Connection(tcb) => Some(tcb.state()),
+            _ => None,
+        }
+    }
+
+    /// How a TCP connection stands; `None` for other kinds, listeners and dead handles.
+    pub fn tcp_info(&self, id: SocketId) -> Option<TcpInfo> {
+        match &self.held(id).ok()?.kind {
+            Kind::Connection(tcb) => Some(tcb.info()),
             _ => None,
         }
     }

@@ -82,6 +82,8 @@ pub mod output;
 
 pub mod tcb;
 
+pub mod info;
+
 pub mod input;
 
 pub mod timeout;
