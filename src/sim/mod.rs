@@ -1,1 +1,10 @@
 //! The world, simulated: a virtual clock, impaired links, hosts with scripts.
+//!
+//! Nothing here waits, and nothing here is random but what the seed makes so: the same seed gives the same
+//! packets at the same times.
+
+pub mod clock;
+
+pub mod profile;
+
+pub mod link;
