@@ -26,6 +26,8 @@ pub mod setup;
 #[cfg(feature = "capture")]
 pub mod capture;
 
+pub mod impair;
+
 /// What IP packets come from and go to. Calls never wait. A device is shared between the thread that reads
 /// and whichever thread transmits, so it takes `&self`; the engine never sends from two threads at once.
 pub trait Device: Send + Sync {
@@ -44,6 +46,12 @@ pub trait Device: Send + Sync {
     /// Told what became of each packet that [`recv`](Self::recv) gave; a capture writes it down.
     fn settled(&self, now: Instant, inbound: &Inbound<'_>, received: &Received) {
         let _ = (now, inbound, received);
+    }
+
+    /// When to call [`recv`](Self::recv) although the descriptor is silent: for a device that holds packets
+    /// back. `None`: never.
+    fn deadline(&self) -> Option<Instant> {
+        None
     }
 
     /// What it can do.
