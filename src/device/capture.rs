@@ -100,6 +100,10 @@ impl<D: Device, W: Write + Send> Device for Capture<D, W> {
         self.device.settled(now, inbound, received);
     }
 
+    fn deadline(&self) -> Option<Instant> {
+        self.device.deadline()
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.device.capabilities()
     }

@@ -77,6 +77,10 @@ macro_rules! forward {
                 (**self).settled(now, inbound, received);
             }
 
+            fn deadline(&self) -> Option<Instant> {
+                (**self).deadline()
+            }
+
             fn capabilities(&self) -> Capabilities {
                 (**self).capabilities()
             }

@@ -8,3 +8,19 @@ pub mod clock;
 pub mod profile;
 
 pub mod link;
+
+pub mod pattern;
+
+pub mod behaviour;
+
+pub mod connection;
+
+pub mod app;
+
+pub mod host;
+
+pub mod record;
+
+pub mod network;
+
+pub mod world;
