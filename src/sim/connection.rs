@@ -60,13 +60,13 @@ pub trait Socket {
     /// Ends our direction.
     ///
     /// # Errors
-    /// Those of the connection.
+    /// Those of the connection; `WouldBlock` where that has to wait.
     fn shutdown_write(&mut self) -> Result<(), Error>;
 
     /// Gives the socket up.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none; `WouldBlock` where that has to wait.
     fn close(&mut self) -> Result<(), Error>;
 
     /// Gives the socket up with a reset.
@@ -302,11 +302,14 @@ impl Connection {
             WriteStep::Until(at) => self.writing.waited(at, now),
             WriteStep::AwaitReceived(n) => self.outcome.received >= n,
             WriteStep::AwaitEof => self.outcome.eof_at.is_some(),
-            WriteStep::Shutdown => {
-                socket.shutdown_write().map_err(|e| ("shutdown", e))?;
-                self.outcome.shut_at = Some(now);
-                true
-            }
+            WriteStep::Shutdown => match socket.shutdown_write() {
+                Ok(()) => {
+                    self.outcome.shut_at = Some(now);
+                    true
+                }
+                Err(Error::WouldBlock) => false,
+                Err(e) => return Err(("shutdown", e)),
+            },
         };
         Ok(if done { Step::Done } else { Step::Wait })
     }
@@ -404,6 +407,7 @@ impl Connection {
         };
         match result {
             Ok(()) => self.outcome.ended_at = Some(now),
+            Err(Error::WouldBlock) => return false,
             Err(e) => self.fail(call, e, now),
         }
         true

@@ -1,0 +1,6 @@
+//! Scenarios in the simulated world.
+
+#[path = "../common/smol.rs"]
+mod smol;
+
+mod scripts;
