@@ -17,6 +17,10 @@ pub mod connection;
 
 pub mod app;
 
+pub mod server;
+
+pub mod client;
+
 pub mod host;
 
 pub mod record;
