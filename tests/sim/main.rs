@@ -3,4 +3,7 @@
 #[path = "../common/smol.rs"]
 mod smol;
 
+mod pair;
+
+mod bulk;
 mod scripts;
