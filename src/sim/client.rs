@@ -80,10 +80,7 @@ impl Client {
 
     fn begin(&mut self, stack: &mut Stack, now: Instant) {
         let connection = Connection::new(Rc::clone(&self.behaviour), Role::Client, now);
-        let id = match stack.tcp_socket(self.remote.address.family()) {
-            Ok(id) => id,
-            Err(error) => return self.connections.add_failed(connection, "socket", error, now),
-        };
+        let id = stack.tcp_socket(self.remote.address.family());
         let made = set_up(stack, id, self.setup.as_ref(), now)
             .map_err(|e| ("set_options", e))
             .and_then(|()| self.local.map_or(Ok(()), |l| stack.bind(id, l)).map_err(|e| ("bind", e)))

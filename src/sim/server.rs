@@ -112,7 +112,7 @@ impl Server {
     }
 
     fn listen(&mut self, stack: &mut Stack, now: Instant) -> Result<SocketId, (&'static str, Error)> {
-        let id = stack.tcp_socket(self.local.address.family()).map_err(|e| ("socket", e))?;
+        let id = stack.tcp_socket(self.local.address.family());
         let made = set_up(stack, id, self.setup.as_ref(), now)
             .map_err(|e| ("set_options", e))
             .and_then(|()| stack.bind(id, self.local).map_err(|e| ("bind", e)))
