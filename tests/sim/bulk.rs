@@ -87,7 +87,7 @@ fn any_link(seed: u64) -> String {
         (4, 1, format!("dup={}%", draw(13, 5))),
         (5, 1, format!("corrupt={}%", draw(14, 2))),
         (6, 1, format!("reorder={}%/{}ms", draw(15, 5), draw(16, 30))),
-        (7, 1, format!("burst=0.1%/{}%/70%", 20 + draw(17, 60))),
+        (7, 1, format!("burst=0.1%/{}%/70%", 40 + draw(17, 50))),
     ] {
         if draw(n, 4) < some {
             link = format!("{link},{all}");
@@ -104,14 +104,16 @@ fn two_thousand_worlds() {
     let start = std::time::Instant::now();
     std::thread::scope(|scope| {
         for half in 0..2 {
-            scope.spawn(move || {
+            let thread = std::thread::Builder::new().name(format!("two_thousand_worlds_{half}"));
+            let run = move || {
                 for seed in (half..2000).step_by(2) {
                     let link = any_link(seed);
                     let (client, server) = (Behaviour::exchange(n, n), Behaviour::exchange(n, n).zero_copy());
                     let pair = Pair::new(OURS, seed, &link, client, server).run();
                     pair.assert_complete(n, n);
                 }
-            });
+            };
+            thread.spawn_scoped(scope, run).expect("a thread");
         }
     });
     assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());

@@ -6,4 +6,5 @@ mod smol;
 mod pair;
 
 mod bulk;
+mod many;
 mod scripts;
