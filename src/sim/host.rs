@@ -81,6 +81,8 @@ impl Host {
     /// How often stack and programs may push each other on at one time. A transfer needs a few rounds; one
     /// that does not end is a livelock.
     const MAX_ROUNDS: u32 = 100_000;
+    /// Packets that a stack may have to send at one time; far more than any window holds.
+    const MAX_PACKETS: u32 = 1_000_000;
 
     /// A host with a fresh stack; see [`Stack::new`].
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
@@ -148,10 +150,15 @@ impl Peer for Host {
     }
 
     fn poll(&mut self, now: Instant, send: &mut dyn FnMut(Outgoing)) {
-        let mut rounds = 0;
+        let (mut rounds, mut packets) = (0, 0);
         loop {
             let events = &mut self.events;
-            self.stack_wake = drive(&mut self.stack, now, |d| send(d.into()), |event| events.push(event));
+            let count = |datagram: Datagram<'_>| {
+                packets += 1;
+                assert!(packets < Self::MAX_PACKETS, "livelock: the stack sends on for ever");
+                send(datagram.into());
+            };
+            self.stack_wake = drive(&mut self.stack, now, count, |event| events.push(event));
             let woken = self.app_wake().is_some_and(|at| at <= now);
             if self.events.is_empty() && !woken && !self.touched {
                 return;

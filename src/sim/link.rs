@@ -9,7 +9,7 @@
 //!
 //! A queue that is served in order needs no events of its own: when a packet comes, the time at which it
 //! will be on the wire is known. Another discipline (CoDel, a mark instead of a drop) is another answer of
-//! [`Queue::admit`].
+//! `Queue::admit`.
 
 use std::collections::VecDeque;
 use std::fmt;
