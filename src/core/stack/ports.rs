@@ -39,3 +39,45 @@ impl Ephemeral {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn ports_to_one_peer_follow_one_another() {
+        let mut e = Ephemeral::new((1000, 1003)).starting_at(6);
+        let ports: Vec<_> = (0..5).map(|_| e.choose(5, |_| false).unwrap()).collect();
+        assert_eq!(ports, [1003, 1000, 1001, 1002, 1003]);
+    }
+
+    #[test]
+    fn every_port_is_asked_for_once_and_the_free_one_found() {
+        for offset in [0, 77, u32::MAX] {
+            let mut e = Ephemeral::new((32_768, 60_999)).starting_at(u32::MAX);
+            let mut asked = Vec::new();
+            assert_eq!(
+                e.choose(offset, |p| {
+                    asked.push(p);
+                    true
+                }),
+                None
+            );
+            asked.sort_unstable();
+            assert!(asked.into_iter().eq(32_768..=60_999));
+            assert_eq!(e.choose(offset, |p| p != 40_000), Some(40_000));
+        }
+    }
+
+    #[test]
+    fn odd_ranges() {
+        assert_eq!(Ephemeral::new((0, 0)).choose(9, |_| false), Some(1));
+        assert_eq!(Ephemeral::new((7, 7)).choose(9, |_| false), Some(7));
+        let mut all = Ephemeral::new((65_535, 0));
+        let mut ports: Vec<_> = (0..65_535).map(|_| all.choose(u32::MAX, |_| false).unwrap()).collect();
+        ports.sort_unstable();
+        assert!(ports.into_iter().eq(1..=65_535));
+    }
+}

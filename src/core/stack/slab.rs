@@ -161,3 +161,71 @@ impl<T> Slot<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_handle_is_dead_after_its_value() {
+        let mut s = Slab::new();
+        let a = s.insert('a');
+        assert_eq!((a.index(), a.generation()), (0, 1));
+        assert_eq!(s.remove(a), Some('a'));
+        let b = s.insert('b');
+        assert_eq!((b.index(), b.generation()), (0, 2));
+        assert_eq!((s.get(a), s.get_mut(a), s.remove(a)), (None, None, None));
+        assert_eq!((s.get(b), s.by_index(0), s.id_of(0)), (Some(&'b'), Some(&'b'), Some(b)));
+        assert_eq!(s.len(), 1);
+    }
+
+    #[test]
+    fn the_slot_freed_last_is_used_first() {
+        let mut s = Slab::new();
+        let ids: Vec<_> = (0..4).map(|n| s.insert(n)).collect();
+        s.remove(ids[2]);
+        s.remove(ids[0]);
+        assert_eq!((s.by_index(0), s.id_of(0), s.by_index_mut(9)), (None, None, None));
+        let again: Vec<_> = (0..3).map(|n| s.insert(n).index()).collect();
+        assert_eq!(again, [0, 2, 4]);
+    }
+
+    #[test]
+    fn a_generation_is_never_zero() {
+        let mut s = Slab::new();
+        s.insert(());
+        s.slots[0].generation = u32::MAX;
+        s.remove(s.id_of(0).unwrap());
+        assert_eq!(s.insert(()).generation(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn is_a_map_from_handles(ops in proptest::collection::vec((any::<bool>(), 0..20usize), 0..200)) {
+            let mut s = Slab::new();
+            let mut model = BTreeMap::new();
+            let mut given = Vec::new();
+            for (n, (insert, pick)) in ops.into_iter().enumerate() {
+                if insert {
+                    let id = s.insert(n);
+                    prop_assert!(!given.contains(&id));
+                    given.push(id);
+                    model.insert(id, n);
+                } else if let Some(id) = given.get(pick) {
+                    prop_assert_eq!(s.remove(*id), model.remove(id));
+                }
+                prop_assert_eq!(s.len(), model.len());
+                prop_assert_eq!(s.is_empty(), model.is_empty());
+                prop_assert!(s.iter().map(|(id, v)| (id, *v)).eq(model.iter().map(|(id, v)| (*id, *v))));
+                prop_assert!(s.iter_mut().map(|(id, v)| (id, *v)).eq(model.iter().map(|(id, v)| (*id, *v))));
+                for id in &given {
+                    prop_assert_eq!(s.get(*id), model.get(id));
+                }
+            }
+        }
+    }
+}

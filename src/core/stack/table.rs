@@ -68,3 +68,71 @@ fn hash(hasher: &SipHasher13, quad: &Quad) -> u64 {
     }
     hasher.hash(&octets)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+    use core::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::addr::Address;
+
+    fn quad(n: u32) -> Quad {
+        let a = Address::v4(Ipv4Addr::from_bits(n / 7));
+        let b = Address::from_octets([(n % 3) as u8; 16]);
+        Quad { local: Endpoint::new(a, (n % 7) as u16), remote: Endpoint::new(b, n as u16) }
+    }
+
+    #[test]
+    fn both_ends_and_their_order_matter() {
+        let q = quad(1000);
+        let mut t = Table::new([1; 16]);
+        t.insert(&q, 0, |_| q);
+        assert_eq!(t.find(&q, |_| q), Some(0));
+        let mut others = [q.reversed(), q, q];
+        others[1].local.port ^= 1;
+        others[2].remote.port ^= 1;
+        for o in others {
+            assert_eq!(t.find(&o, |_| q), None, "{o}");
+            assert_eq!(t.remove(&o, |_| q), None, "{o}");
+        }
+        assert_eq!(t.remove(&q, |_| q), Some(0));
+        assert!(t.is_empty());
+    }
+
+    #[test]
+    fn the_key_decides_the_hash() {
+        let h = |key| hash(&SipHasher13::new_with_key(&[key; 16]), &quad(1));
+        assert_ne!(h(1), h(2));
+        assert_eq!(h(1), h(1));
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_is_in_and_nothing_else(
+            key: [u8; 16],
+            ops in proptest::collection::vec((any::<bool>(), 0..300u32), 0..400),
+        ) {
+            let mut t = Table::new(key);
+            // Slot i has the quad quads[i]; slots are not used again here.
+            let mut quads: Vec<Quad> = Vec::new();
+            let mut slots = alloc::collections::BTreeMap::new();
+            for (insert, n) in ops {
+                if !insert {
+                    prop_assert_eq!(t.remove(&quad(n), |i| quads[i as usize]), slots.remove(&n));
+                } else if !slots.contains_key(&n) {
+                    let slot = quads.len() as u32;
+                    quads.push(quad(n));
+                    t.insert(&quad(n), slot, |i| quads[i as usize]);
+                    slots.insert(n, slot);
+                }
+                prop_assert_eq!(t.len(), slots.len());
+            }
+            for n in 0..300 {
+                prop_assert_eq!(t.find(&quad(n), |i| quads[i as usize]), slots.get(&n).copied());
+            }
+        }
+    }
+}

@@ -245,3 +245,204 @@ impl Default for Wheel {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(tick: u64) -> Instant {
+        Instant::from_nanos(tick.saturating_mul(TICK))
+    }
+
+    fn fired(w: &mut Wheel, now: Instant) -> Vec<u32> {
+        core::iter::from_fn(|| w.expired(now)).collect()
+    }
+
+    #[test]
+    fn an_entry_is_small() {
+        assert_eq!(size_of::<Entry>(), 16);
+    }
+
+    #[test]
+    fn never_early() {
+        let mut w = Wheel::new();
+        w.arm(3, Instant::from_nanos(10 * TICK + 1));
+        assert_eq!(w.expired(Instant::from_nanos(11 * TICK - 1)), None);
+        assert_eq!(w.next(), Some(at(11)));
+        assert_eq!(fired(&mut w, at(11)), [3]);
+        assert_eq!((w.next(), w.is_empty()), (None, true));
+    }
+
+    #[test]
+    fn only_an_earlier_deadline_moves_an_entry() {
+        let mut w = Wheel::new();
+        w.arm(0, at(100));
+        w.arm(0, at(200));
+        w.arm(0, Instant::FAR_FUTURE);
+        w.arm(1, at(100_000));
+        w.arm(1, at(90));
+        assert_eq!(w.len(), 2);
+        assert_eq!(fired(&mut w, at(99)), [1]);
+        assert_eq!(fired(&mut w, at(100)), [0]);
+        assert_eq!(fired(&mut w, at(1 << 40)), []);
+        w.arm(1, Instant::FAR_FUTURE);
+        assert!(w.is_empty());
+    }
+
+    #[test]
+    fn what_is_past_is_due_at_once() {
+        let mut w = Wheel::new();
+        assert_eq!(w.expired(at(5000)), None);
+        w.arm(0, at(4000));
+        w.arm(1, at(5000));
+        assert!(w.next().unwrap() <= at(5000));
+        assert_eq!(fired(&mut w, at(5000)), [0, 1]);
+    }
+
+    #[test]
+    fn one_tick_keeps_the_order_of_arming() {
+        let mut w = Wheel::new();
+        for (i, when) in [(5, 0), (2, 1), (9, 5000), (1, 9990), (7, 9999)] {
+            assert_eq!(w.expired(at(when)), None);
+            w.arm(i, at(10_000));
+        }
+        w.arm(3, at(9_999));
+        assert_eq!(fired(&mut w, at(20_000)), [3, 5, 2, 9, 1, 7]);
+    }
+
+    #[test]
+    fn disarmed_is_forgotten() {
+        let mut w = Wheel::new();
+        for i in 0..3 {
+            w.arm(i, at(77));
+        }
+        w.disarm(1);
+        w.disarm(1);
+        w.disarm(1000);
+        assert_eq!(fired(&mut w, at(77)), [0, 2]);
+        w.arm(4, at(78));
+        w.disarm(4);
+        assert_eq!(w.next(), None);
+    }
+
+    /// A deadline of many turns of the top level, and a jump there: as many steps as turns.
+    #[test]
+    fn far_deadlines_go_round() {
+        let turn = 1u64 << (BITS * LEVELS as u32);
+        let mut w = Wheel::new();
+        w.arm(0, at(5 * turn + 12_345));
+        w.arm(1, at(turn - 1));
+        w.arm(2, Instant::from_nanos(u64::MAX - 1));
+        assert_eq!(fired(&mut w, at(5 * turn + 12_344)), [1]);
+        assert_eq!(fired(&mut w, at(5 * turn + 12_345)), [0]);
+        assert_eq!(fired(&mut w, Instant::from_nanos(u64::MAX - TICK)), []);
+        assert_eq!(w.len(), 1);
+    }
+
+    /// Sleeping until `next` gets there in few steps.
+    #[test]
+    fn sleeping_by_next_wakes_a_few_times() {
+        for tick in [1, 63, 64, 4095, 4096, 123_456_789, (1 << 35) + 98_765, (1 << 36) - 1] {
+            let mut w = Wheel::new();
+            assert_eq!(w.expired(at(1)), None);
+            w.arm(0, at(1 + tick));
+            let mut steps = 0;
+            loop {
+                steps += 1;
+                let now = w.next().unwrap();
+                assert!(now <= at(1 + tick));
+                if w.expired(now) == Some(0) {
+                    assert_eq!(now, at(1 + tick));
+                    break;
+                }
+            }
+            assert!(steps <= LEVELS, "{steps} steps to {tick}");
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        /// An entry, and nanoseconds from now on.
+        Arm(u32, u64),
+        /// An entry, and nanoseconds that its deadline is past already.
+        ArmPast(u32, u64),
+        Disarm(u32),
+        /// So many nanoseconds pass.
+        Pass(u64),
+        /// As many pass as `next` says.
+        Sleep,
+    }
+
+    fn nanos() -> impl Strategy<Value = u64> {
+        // Every magnitude from one nanosecond to two centuries.
+        (0..63u32, any::<u64>()).prop_map(|(bits, n)| n >> (63 - bits) >> 1)
+    }
+
+    fn ops() -> impl Strategy<Value = Vec<Op>> {
+        let near = || prop_oneof![nanos(), 0..200 * TICK, (0..200u64).prop_map(|t| t * TICK)];
+        let op = prop_oneof![
+            6 => (0..20u32, near()).prop_map(|(i, n)| Op::Arm(i, n)),
+            1 => (0..20u32, near()).prop_map(|(i, n)| Op::ArmPast(i, n)),
+            1 => (0..20u32).prop_map(Op::Disarm),
+            2 => near().prop_map(Op::Pass),
+            2 => Just(Op::Sleep),
+        ];
+        proptest::collection::vec(op, 1..120)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn is_an_ordered_list_of_deadlines(ops in ops()) {
+            let mut w = Wheel::new();
+            // By tick and order of arming; and where each entry stands.
+            let mut model = BTreeMap::<(u64, usize), u32>::new();
+            let mut places = BTreeMap::<u32, (u64, usize)>::new();
+            let mut now = Instant::ZERO;
+            for (order, op) in ops.into_iter().enumerate() {
+                let mut arm = |i: u32, deadline: Instant| {
+                    w.arm(i, deadline);
+                    let tick = deadline.as_nanos().div_ceil(TICK).max(now.as_nanos() / TICK);
+                    if places.get(&i).is_some_and(|p| p.0 <= tick) || deadline == Instant::FAR_FUTURE {
+                        return;
+                    }
+                    if let Some(p) = places.insert(i, (tick, order)) {
+                        model.remove(&p);
+                    }
+                    model.insert((tick, order), i);
+                };
+                match op {
+                    Op::Arm(i, n) => arm(i, Instant::from_nanos(now.as_nanos().saturating_add(n))),
+                    Op::ArmPast(i, n) => arm(i, Instant::from_nanos(now.as_nanos().saturating_sub(n))),
+                    Op::Disarm(i) => {
+                        w.disarm(i);
+                        if let Some(p) = places.remove(&i) {
+                            model.remove(&p);
+                        }
+                    }
+                    Op::Pass(n) => now = Instant::from_nanos(now.as_nanos().saturating_add(n)),
+                    Op::Sleep => now = now.max(w.next().unwrap_or(now)),
+                }
+                if matches!(op, Op::Pass(_) | Op::Sleep) {
+                    let mut due = model.split_off(&(now.as_nanos() / TICK + 1, 0));
+                    core::mem::swap(&mut due, &mut model);
+                    let due: Vec<u32> = due.into_values().collect();
+                    for i in &due {
+                        places.remove(i);
+                    }
+                    // Beyond a turn of the top level entries of one tick may change places.
+                    prop_assert_eq!(fired(&mut w, now), due);
+                }
+                prop_assert_eq!(w.len(), model.len());
+                match model.first_key_value() {
+                    None => prop_assert_eq!(w.next(), None),
+                    Some((&(tick, _), _)) => prop_assert!(w.next().unwrap() <= at(tick)),
+                }
+            }
+        }
+    }
+}

@@ -88,3 +88,70 @@ fn quad_octets(quad: &Quad) -> [u8; 36] {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::{Ipv4Addr, Ipv6Addr};
+
+    use rand::SeedableRng;
+    use rand::rngs::ChaCha12Rng;
+
+    use super::*;
+    use crate::time::Duration;
+
+    fn keys(seed: u64) -> Keys {
+        Keys::new(&mut ChaCha12Rng::seed_from_u64(seed))
+    }
+
+    fn quad(local_port: u16, remote_port: u16) -> Quad {
+        Quad {
+            local: Endpoint::new(Address::v4(Ipv4Addr::new(10, 0, 0, 1)), local_port),
+            remote: Endpoint::new(Address::v6(Ipv6Addr::LOCALHOST), remote_port),
+        }
+    }
+
+    #[test]
+    fn a_number_of_one_quad_ticks_every_four_microseconds() {
+        let (k, q) = (keys(1), quad(1000, 80));
+        let at = |micros| k.isn(&q, Instant::from_micros(micros));
+        assert_eq!(at(3), at(0));
+        assert_eq!(at(4).since(at(0)), 1);
+        assert_eq!(at(1_000_000).since(at(0)), 250_000);
+        // It goes round in 4.77 hours (RFC 9293 §3.4.1 says "approximately 4.55").
+        assert_eq!(at((1 << 32) * 4), at(0));
+        let late = Instant::from_secs(1_000_000_000);
+        assert_eq!(k.isn(&q, late + Duration::from_millis(1)).since(k.isn(&q, late)), 250);
+    }
+
+    #[test]
+    fn every_part_of_a_quad_and_the_key_matter() {
+        let q = quad(1000, 80);
+        let mut others = [q, q, q, q.reversed(), quad(80, 1000)];
+        others[0].local.port += 1;
+        others[1].remote.port += 1;
+        others[2].local.address = Address::v4(Ipv4Addr::new(10, 0, 0, 2));
+        for o in others {
+            assert_ne!(keys(1).isn(&q, Instant::ZERO), keys(1).isn(&o, Instant::ZERO), "{o}");
+            assert_ne!(keys(1).timestamp_offset(&q), keys(1).timestamp_offset(&o), "{o}");
+        }
+        assert_ne!(keys(1).isn(&q, Instant::ZERO), keys(2).isn(&q, Instant::ZERO));
+        assert_eq!(keys(1).isn(&q, Instant::ZERO), keys(1).isn(&q, Instant::ZERO));
+    }
+
+    #[test]
+    fn secrets_differ_and_do_not_show() {
+        let (k, q) = (keys(1), quad(0, 80));
+        assert_ne!(k.isn(&q, Instant::ZERO).get(), k.timestamp_offset(&q));
+        assert_ne!(k.timestamp_offset(&q), k.port_offset(q.local.address, q.remote));
+        assert_ne!(k.table_key(), k.isn.key());
+        assert_eq!(alloc::format!("{k:?}"), "Keys(..)");
+    }
+
+    #[test]
+    fn the_port_search_depends_on_the_peer_alone() {
+        let (k, q) = (keys(1), quad(1000, 80));
+        let offset = k.port_offset(q.local.address, q.remote);
+        assert_ne!(offset, k.port_offset(q.local.address, quad(0, 81).remote));
+        assert_ne!(offset, k.port_offset(q.remote.address, q.remote));
+    }
+}

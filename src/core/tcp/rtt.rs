@@ -138,3 +138,144 @@ fn towards(old: u64, new: u64, divisor: u64) -> u64 {
 fn micros(d: Duration) -> u32 {
     u32::try_from(d.as_nanos().div_ceil(1_000)).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MAX: Duration = Duration::from_secs(120);
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn us(n: u64) -> Duration {
+        Duration::from_micros(n)
+    }
+
+    #[test]
+    fn fits_its_budget() {
+        assert!(size_of::<RttEstimator>() <= 32);
+    }
+
+    #[test]
+    fn before_a_sample() {
+        let e = RttEstimator::new(SECOND);
+        assert_eq!((e.rto(), e.srtt(), e.rttvar(), e.min_rtt()), (SECOND, None, None, None));
+    }
+
+    /// By hand from RFC 6298 (2.2) and (2.3). R = 100: SRTT 100, RTTVAR 50. R' = 140:
+    /// RTTVAR = 3/4·50 + 1/4·|100 - 140| = 47.5, SRTT = 7/8·100 + 1/8·140 = 105. R' = 65:
+    /// RTTVAR = 3/4·47.5 + 1/4·40 = 45.625, SRTT = 7/8·105 + 1/8·65 = 100.
+    #[test]
+    fn vectors_by_hand() {
+        let mut e = RttEstimator::new(SECOND);
+        for (r, srtt, rttvar, rto) in [
+            (100, ms(100), ms(50), ms(300)),
+            (140, ms(105), us(47_500), ms(295)),
+            (65, ms(100), us(45_625), us(282_500)),
+        ] {
+            e.sample(ms(r), Duration::ZERO, MAX, 1);
+            assert_eq!((e.srtt(), e.rttvar(), e.rto()), (Some(srtt), Some(rttvar), rto));
+        }
+        assert_eq!(e.min_rtt(), Some(ms(65)));
+    }
+
+    /// RFC 7323 Appendix G with two samples a round trip: alpha' = 1/16, beta' = 1/8. After R = 160, R' = 320:
+    /// RTTVAR = 7/8·80 + 1/8·160 = 90, SRTT = 15/16·160 + 1/16·320 = 170.
+    #[test]
+    fn many_samples_a_round_trip_count_less_each() {
+        let mut e = RttEstimator::new(SECOND);
+        e.sample(ms(160), Duration::ZERO, MAX, 2);
+        e.sample(ms(320), Duration::ZERO, MAX, 2);
+        assert_eq!((e.srtt(), e.rttvar()), (Some(ms(170)), Some(ms(90))));
+    }
+
+    #[test]
+    fn many_samples_a_round_trip_still_arrive() {
+        let mut e = RttEstimator::new(SECOND);
+        e.sample(us(50), Duration::ZERO, MAX, 1);
+        for _ in 0..100_000 {
+            e.sample(us(60), Duration::ZERO, MAX, 1000);
+        }
+        assert!(e.srtt().unwrap() >= us(59), "{:?}", e.srtt());
+        assert!(e.rttvar().unwrap() <= us(1), "{:?}", e.rttvar());
+    }
+
+    #[test]
+    fn the_floor_is_on_the_variance_term() {
+        let mut e = RttEstimator::new(SECOND);
+        e.sample(ms(500), ms(200), MAX, 1);
+        assert_eq!(e.rto(), ms(500 + 1000));
+        for _ in 0..100 {
+            e.sample(ms(500), ms(200), MAX, 1);
+        }
+        assert_eq!(e.rto(), ms(700));
+        e.sample(ms(500), Duration::ZERO, MAX, 1);
+        assert_eq!(e.rto(), ms(501), "G");
+    }
+
+    #[test]
+    fn backs_off_to_the_largest_and_recovers_with_a_sample() {
+        let mut e = RttEstimator::new(SECOND);
+        e.sample(ms(100), ms(200), Duration::from_secs(2), 1);
+        for rto in [300, 600, 1200, 2000, 2000] {
+            assert_eq!(e.rto(), ms(rto));
+            e.back_off();
+        }
+        assert_eq!(e.backoffs(), 5);
+        for _ in 0..1000 {
+            e.back_off();
+        }
+        assert_eq!(e.rto(), ms(2000));
+        e.sample(ms(100), ms(200), MAX, 1);
+        assert_eq!((e.backoffs(), e.rto()), (0, ms(300)));
+        e.back_off();
+        e.reset_back_off();
+        assert_eq!(e.rto(), ms(300));
+    }
+
+    #[test]
+    fn the_first_timeouts_have_a_largest_too() {
+        let mut e = RttEstimator::with_max(SECOND, Duration::from_secs(3));
+        e.back_off();
+        e.back_off();
+        assert_eq!(e.rto(), Duration::from_secs(3));
+        assert_eq!(RttEstimator::with_max(SECOND * 9, SECOND).rto(), SECOND);
+    }
+
+    #[test]
+    fn three_seconds_after_a_lost_syn() {
+        let mut e = RttEstimator::new(SECOND);
+        e.back_off();
+        e.set_rto_after_syn_timeout();
+        assert_eq!((e.rto(), e.backoffs()), (SECOND * 3, 0));
+        e.sample(ms(100), ms(200), MAX, 1);
+        e.set_rto_after_syn_timeout();
+        assert_eq!(e.rto(), ms(300));
+        let mut e = RttEstimator::new(SECOND * 5);
+        e.set_rto_after_syn_timeout();
+        assert_eq!(e.rto(), SECOND * 5);
+    }
+
+    proptest! {
+        #[test]
+        fn stays_among_its_samples(
+            rtts in proptest::collection::vec(0..u64::MAX / 1000, 1..50),
+            min in 0..2000u64, n: u32,
+        ) {
+            let mut e = RttEstimator::new(SECOND);
+            for &r in &rtts {
+                e.sample(us(r), ms(min), MAX, n);
+            }
+            let seen = || rtts.iter().map(|&r| us(r.clamp(1, u32::MAX.into())));
+            prop_assert!(e.srtt().unwrap() >= seen().min().unwrap());
+            prop_assert!(e.srtt().unwrap() <= seen().max().unwrap());
+            prop_assert_eq!(e.min_rtt(), seen().min());
+            prop_assert!(e.rto() <= MAX && e.rto() >= (e.srtt().unwrap() + ms(min)).min(MAX));
+        }
+    }
+}

@@ -156,3 +156,81 @@ impl Iterator for Gaps<'_> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn range(base: u32, from: u32, len: u32) -> SeqRange {
+        SeqRange::with_len(Seq::new(base).add(from), len)
+    }
+
+    #[test]
+    fn runs_that_meet_are_one() {
+        let mut s = SeqRanges::new();
+        assert_eq!(s.insert(range(u32::MAX - 5, 0, 3)), 3);
+        assert_eq!(s.insert(range(u32::MAX - 5, 10, 3)), 3);
+        assert_eq!(s.len(), 2);
+        assert_eq!(s.insert(range(u32::MAX - 5, 3, 7)), 7);
+        assert_eq!(s.iter().collect::<Vec<_>>(), [range(u32::MAX - 5, 0, 13)]);
+        assert_eq!((s.first(), s.last()), (s.iter().next(), s.iter().next()));
+        assert_eq!(s.insert(range(u32::MAX - 5, 4, 0)), 0);
+        assert_eq!(s.remove_below(Seq::new(7)), 13);
+        assert!(s.is_empty() && s.runs.capacity() == 0);
+    }
+
+    #[test]
+    fn nonsense_farther_than_half_the_space_does_no_harm() {
+        let mut s = SeqRanges::new();
+        for i in 0..64u32 {
+            s.insert(SeqRange::with_len(Seq::new(i.wrapping_mul(0x9e37_79b9)), 1 << (i % 31)));
+            s.gaps(SeqRange::with_len(Seq::new(i), 1 << 31)).for_each(drop);
+        }
+        s.clear();
+    }
+
+    proptest! {
+        #[test]
+        fn is_the_set_of_its_numbers(
+            base: u32,
+            ops in proptest::collection::vec((0..4u8, 0..300u32, 0..40u32), 1..60),
+        ) {
+            let mut s = SeqRanges::new();
+            let mut model = BTreeSet::<u32>::new();
+            for (what, at, len) in ops {
+                let r = range(base, at, len);
+                if what < 3 {
+                    let before = model.len();
+                    model.extend(at..at + len);
+                    prop_assert_eq!(s.insert(r) as usize, model.len() - before);
+                } else {
+                    let before = model.len();
+                    model = model.split_off(&at);
+                    prop_assert_eq!(s.remove_below(r.start) as usize, before - model.len());
+                }
+                prop_assert_eq!(s.numbers() as usize, model.len());
+                for (a, b) in s.iter().zip(s.iter().skip(1)) {
+                    prop_assert!(a.end.before(b.start), "{:?} and {:?}", a, b);
+                }
+                prop_assert!(s.iter().all(|r| !r.is_empty()));
+                for n in 0..345 {
+                    prop_assert_eq!(s.contains(Seq::new(base).add(n)), model.contains(&n));
+                }
+                let had = model.range(at..at + len).count();
+                prop_assert_eq!(s.covers(r), had == len as usize);
+                let gaps: Vec<u32> =
+                    s.gaps(r).flat_map(|g| (0..g.len()).map(move |i| g.start.add(i).since(Seq::new(base)))).collect();
+                let want: Vec<u32> = (at..at + len).filter(|n| !model.contains(n)).collect();
+                prop_assert_eq!(gaps, want);
+                if len > 0 {
+                    let meets = (at.saturating_sub(1)..=at + len).any(|n| model.contains(&n));
+                    prop_assert_eq!(s.touches(r), meets);
+                }
+            }
+        }
+    }
+}

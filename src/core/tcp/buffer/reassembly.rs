@@ -304,3 +304,6 @@ fn append(chunk: &mut Chunk, text: &[u8], spare: &mut usize, memory: &mut usize)
     *memory += grown;
     *spare = spare.saturating_sub(grown.saturating_sub(text.len()));
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,3 +153,145 @@ impl ReceiveBuffer {
         *self = Self::new();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn idle_costs_its_record_alone() {
+        assert!(size_of::<ReceiveBuffer>() <= 40);
+        let mut b = ReceiveBuffer::new();
+        b.push(&[1; 100_000], None);
+        b.discard(99_999);
+        assert_eq!(b.read_bytes(5), [1][..]);
+        assert_eq!((b.len(), b.memory()), (0, 0));
+        assert_eq!(b.read(&mut [0; 4]), 0);
+        assert!(b.read_bytes(5).is_empty());
+    }
+
+    #[test]
+    fn a_large_segment_is_not_copied_and_a_small_one_is() {
+        let frame = Bytes::from(vec![4u8; 64_000]);
+        let mut b = ReceiveBuffer::new();
+        b.push(&frame[40..], Some(&frame));
+        assert_eq!(b.read_bytes(usize::MAX).as_ptr(), frame[40..].as_ptr());
+        b.push(&frame[40..2000], Some(&frame));
+        assert!(b.memory() < 5000);
+        assert_ne!(b.read_bytes(usize::MAX).as_ptr(), frame[40..].as_ptr());
+    }
+
+    #[test]
+    fn one_octet_segments_do_not_pin_their_frames() {
+        let mut b = ReceiveBuffer::new();
+        for _ in 0..50_000 {
+            let frame = Bytes::from(vec![4u8; 41]);
+            b.push(&frame[40..], Some(&frame));
+        }
+        assert!(b.memory() <= 2 * b.len(), "{} for {}", b.memory(), b.len());
+    }
+
+    #[test]
+    fn a_peek_leaves_what_it_shows() {
+        let mut b = ReceiveBuffer::new();
+        b.push(b"hello ", None);
+        b.push_bytes(Bytes::from_static(b"world"));
+        let mut buf = [0; 8];
+        assert_eq!(b.peek(&mut buf), 8);
+        assert_eq!(b.read(&mut buf), 8);
+        assert_eq!(&buf, b"hello wo");
+        assert_eq!(b.read(&mut buf), 3);
+        assert_eq!(&buf[..3], b"rld");
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Push(usize),
+        PushFrame { head: usize, text: usize, tail: usize },
+        PushBytes(usize),
+        Read(usize),
+        Peek(usize),
+        ReadBytes(usize),
+        Discard(usize),
+    }
+
+    fn ops() -> impl Strategy<Value = Vec<Op>> {
+        let len = || prop_oneof![0..20usize, 200..5000usize, 10_000..65_000usize];
+        let op =
+            prop_oneof![
+                len().prop_map(Op::Push),
+                (40..60usize, len(), prop_oneof![Just(0), len()])
+                    .prop_map(|(head, text, tail)| Op::PushFrame { head, text, tail }),
+                len().prop_map(Op::PushBytes),
+                len().prop_map(Op::Read),
+                len().prop_map(Op::Peek),
+                len().prop_map(Op::ReadBytes),
+                len().prop_map(Op::Discard),
+            ];
+        proptest::collection::vec(op, 1..60)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn is_a_queue_of_octets(ops in ops()) {
+            let mut model = VecDeque::<u8>::new();
+            let mut b = ReceiveBuffer::new();
+            let mut next = 0u8;
+            let mut text = |n: usize| -> Vec<u8> {
+                (0..n).map(|_| { next = next.wrapping_mul(5).wrapping_add(7); next }).collect()
+            };
+            for op in ops {
+                match op {
+                    Op::Push(n) => {
+                        let t = text(n);
+                        model.extend(&t);
+                        b.push(&t, None);
+                    }
+                    Op::PushFrame { head, text: n, tail } => {
+                        let frame = Bytes::from(text(head + n + tail));
+                        let t = &frame[head..head + n];
+                        model.extend(t);
+                        b.push(t, Some(&frame));
+                    }
+                    Op::PushBytes(n) => {
+                        let t = text(n);
+                        model.extend(&t);
+                        b.push_bytes(t.into());
+                    }
+                    Op::Read(n) | Op::Peek(n) => {
+                        let mut buf = vec![0; n];
+                        let read = matches!(op, Op::Read(_));
+                        let got = if read { b.read(&mut buf) } else { b.peek(&mut buf) };
+                        prop_assert_eq!(got, n.min(model.len()));
+                        prop_assert!(model.range(..got).eq(&buf[..got]));
+                        if read {
+                            model.drain(..got);
+                        }
+                    }
+                    Op::ReadBytes(n) => {
+                        let got = b.read_bytes(n);
+                        prop_assert!(got.len() <= n);
+                        prop_assert_eq!(got.is_empty(), n == 0 || model.is_empty());
+                        prop_assert!(model.drain(..got.len()).eq(got));
+                    }
+                    Op::Discard(n) => {
+                        model.drain(..n.min(model.len()));
+                        b.discard(n);
+                    }
+                }
+                prop_assert_eq!(b.len(), model.len());
+                prop_assert_eq!(b.is_empty(), b.memory() == 0);
+                // Twice what is there, one packet being read, one chunk being filled, and the records.
+                let records = b.chunks.capacity() * size_of::<Chunk>();
+                prop_assert!(b.memory() >= b.len());
+                prop_assert!(b.memory() <= 2 * b.len() + (64 << 10) + CHUNK + records);
+            }
+        }
+    }
+}

@@ -145,3 +145,154 @@ impl SendBuffer {
         *self = Self::new();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn content(body: Body<'_>) -> Vec<u8> {
+        body.pieces().flatten().copied().collect()
+    }
+
+    #[test]
+    fn idle_costs_its_record_alone() {
+        assert!(size_of::<SendBuffer>() <= 48);
+        let mut b = SendBuffer::new();
+        assert_eq!(b.memory(), 0);
+        b.write(&[1; 100_000]);
+        b.write_bytes(Bytes::from_static(&[2; 5000]));
+        b.advance(105_000);
+        assert_eq!((b.len(), b.memory()), (0, 0));
+    }
+
+    #[test]
+    fn an_interactive_connection_stays_small() {
+        let mut b = SendBuffer::new();
+        b.write(b"first");
+        for key in 0..100_000u32 {
+            b.write(&key.to_be_bytes());
+            b.advance(if key == 0 { 5 } else { 4 });
+            assert!(b.memory() <= 1024, "{} octets for a key stroke", b.memory());
+        }
+        assert_eq!(content(b.slice(0, 10)), 99_999u32.to_be_bytes());
+    }
+
+    #[test]
+    fn a_stream_lies_in_whole_chunks() {
+        let mut b = SendBuffer::new();
+        for _ in 0..1000 {
+            b.write(&[9; 1000]);
+        }
+        assert_eq!(b.pieces.len(), 1_000_000usize.div_ceil(CHUNK));
+        assert_eq!(content(b.slice(500_000, 70_000)).len(), 70_000);
+    }
+
+    #[test]
+    fn long_writes_are_not_copied() {
+        let data = Bytes::from(alloc::vec![3u8; REFERENCE]);
+        let mut b = SendBuffer::new();
+        b.write(b"x");
+        b.write_bytes(data.clone());
+        b.write_bytes(data.slice(1..));
+        let pieces: Vec<_> = b.slice(1, usize::MAX).pieces().collect();
+        assert_eq!(pieces[0].as_ptr(), data.as_ptr());
+        assert_ne!(pieces[1].as_ptr(), data[1..].as_ptr());
+    }
+
+    #[test]
+    fn short_copies_between_references_stay_small() {
+        let data = Bytes::from(alloc::vec![3u8; REFERENCE]);
+        let mut b = SendBuffer::new();
+        for _ in 0..100 {
+            b.write_bytes(data.clone());
+            b.write(b"x");
+        }
+        assert!(b.memory() < 2 * b.len(), "{} for {}", b.memory(), b.len());
+    }
+
+    #[test]
+    fn a_slice_ends_where_a_body_is_full() {
+        let mut b = SendBuffer::new();
+        for i in 0..6u8 {
+            b.write_bytes(Bytes::from(alloc::vec![i; REFERENCE]));
+        }
+        assert_eq!(b.slice(10, usize::MAX).len(), Body::MAX_PIECES * REFERENCE - 10);
+        assert_eq!(b.slice(b.len(), 1).len(), 0);
+        assert_eq!(b.slice(usize::MAX, usize::MAX).len(), 0);
+        assert_eq!(b.slice(0, 0).len(), 0);
+        b.advance(usize::MAX);
+        assert!(b.is_empty());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Write(usize),
+        WriteBytes(usize),
+        Advance(usize),
+        Slice(usize, usize),
+    }
+
+    fn ops() -> impl Strategy<Value = Vec<Op>> {
+        let len = || prop_oneof![0..20usize, 200..5000usize, 60_000..140_000usize];
+        let op = prop_oneof![
+            len().prop_map(Op::Write),
+            len().prop_map(Op::WriteBytes),
+            len().prop_map(Op::Advance),
+            (len(), len()).prop_map(|(o, l)| Op::Slice(o, l)),
+        ];
+        proptest::collection::vec(op, 1..40)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn is_a_queue_of_octets(ops in ops()) {
+            let mut model = VecDeque::<u8>::new();
+            let mut b = SendBuffer::new();
+            let mut next = 0u8;
+            let mut text = |n: usize| -> Vec<u8> {
+                (0..n).map(|_| { next = next.wrapping_mul(5).wrapping_add(7); next }).collect()
+            };
+            for op in ops {
+                match op {
+                    Op::Write(n) => {
+                        let t = text(n);
+                        model.extend(&t);
+                        b.write(&t);
+                    }
+                    Op::WriteBytes(n) => {
+                        let t = text(n);
+                        model.extend(&t);
+                        b.write_bytes(t.into());
+                    }
+                    Op::Advance(n) => {
+                        model.drain(..n.min(model.len()));
+                        b.advance(n);
+                    }
+                    Op::Slice(offset, len) => {
+                        let want: Vec<u8> = model.iter().skip(offset).take(len).copied().collect();
+                        let got = b.slice(offset, len);
+                        prop_assert_eq!(got.is_empty(), want.is_empty());
+                        if got.pieces().count() < Body::MAX_PIECES {
+                            prop_assert_eq!(got.len(), want.len());
+                        }
+                        prop_assert!(content(got) == want[..got.len()]);
+                    }
+                }
+                prop_assert_eq!(b.len(), model.len());
+                prop_assert!(b.memory() >= b.len());
+                prop_assert_eq!(b.is_empty(), b.memory() == 0);
+            }
+            let mut at = 0;
+            while at < b.len() {
+                let got = content(b.slice(at, usize::MAX));
+                prop_assert!(model.range(at..at + got.len()).eq(&got));
+                at += got.len();
+            }
+        }
+    }
+}

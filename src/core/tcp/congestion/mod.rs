@@ -124,3 +124,29 @@ pub fn initial_window(mss: u32, segments: u32) -> u32 {
     let most = mss.saturating_mul(2).max(segments.saturating_mul(1460));
     mss.saturating_mul(segments).min(most)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn initial_windows_of_rfc_6928() {
+        assert_eq!(initial_window(1460, 10), 14_600);
+        assert_eq!(initial_window(536, 10), 5_360);
+        assert_eq!(initial_window(1448, 10), 14_480);
+        assert_eq!(initial_window(4000, 10), 14_600);
+        assert_eq!(initial_window(9000, 10), 18_000);
+        assert_eq!(initial_window(1460, 1), 1460);
+        assert_eq!(initial_window(1460, 0), 1460);
+        assert_eq!(initial_window(u32::MAX, u32::MAX), u32::MAX);
+    }
+
+    #[test]
+    fn known_by_name() {
+        let c = Congestion::by_name("reno", 1460, 10).unwrap();
+        assert_eq!((c.name(), c.cwnd(), c.ssthresh(), c.pacing_rate()), ("reno", 14_600, u32::MAX, None));
+        assert_eq!(Congestion::new(1460, 10).name(), "reno");
+        assert!(Congestion::by_name("Reno", 1460, 10).is_none());
+        assert!(size_of::<Congestion>() <= 32);
+    }
+}

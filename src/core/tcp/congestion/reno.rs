@@ -124,3 +124,194 @@ impl Reno {
         self.cwnd = self.cwnd.max(mss);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::CongestionEvent::{Idle, Loss, MssChanged, Timeout, Undo};
+    use super::*;
+    use crate::time::Instant;
+
+    const MSS: u32 = 1000;
+
+    fn ack(acked: u32) -> AckSample {
+        AckSample {
+            now: Instant::ZERO,
+            acked,
+            rtt: None,
+            in_flight: 0,
+            cwnd_limited: true,
+            after_timeout: false,
+        }
+    }
+
+    fn acks(r: &mut Reno, n: u32, acked: u32) -> u32 {
+        for _ in 0..n {
+            r.on_ack(&ack(acked));
+        }
+        r.cwnd
+    }
+
+    #[test]
+    fn slow_start_doubles_each_round_trip_in_spite_of_delayed_acks() {
+        let mut r = Reno::new(MSS, 10);
+        assert_eq!(acks(&mut r, 5, 2 * MSS), 20 * MSS);
+        assert_eq!(acks(&mut r, 10, 2 * MSS), 40 * MSS);
+        assert_eq!(acks(&mut r, 1, 40 * MSS), 42 * MSS, "L = 2");
+        assert_eq!(acks(&mut r, 1000, 1), 42 * MSS + 1000, "dividing acknowledgments gains nothing");
+    }
+
+    #[test]
+    fn slow_start_after_a_timeout_counts_one_segment() {
+        let mut r = Reno::new(MSS, 10);
+        r.on_event(Timeout { first: true }, 40 * MSS);
+        assert_eq!((r.cwnd, r.ssthresh), (MSS, 20 * MSS));
+        r.on_ack(&AckSample { after_timeout: true, ..ack(9 * MSS) });
+        assert_eq!(r.cwnd, 2 * MSS);
+    }
+
+    #[test]
+    fn congestion_avoidance_adds_one_segment_a_window() {
+        let mut r = Reno::new(MSS, 10);
+        r.on_event(Loss, 20 * MSS);
+        assert_eq!((r.cwnd, r.ssthresh), (10 * MSS, 10 * MSS));
+        assert_eq!(acks(&mut r, 4, 2 * MSS), 10 * MSS);
+        assert_eq!(acks(&mut r, 1, 2 * MSS), 11 * MSS);
+        assert_eq!(acks(&mut r, 10, MSS), 11 * MSS);
+        assert_eq!(acks(&mut r, 1, MSS), 12 * MSS);
+        assert_eq!(acks(&mut r, 1, u32::MAX), 13 * MSS, "one segment for one acknowledgment");
+    }
+
+    #[test]
+    fn octets_beyond_a_window_count_for_the_next() {
+        let mut r = Reno::new(MSS, 10);
+        r.on_event(Loss, 8 * MSS);
+        assert_eq!(acks(&mut r, 1, 6 * MSS), 5 * MSS);
+        assert_eq!(acks(&mut r, 1, 3 * MSS), 6 * MSS, "2 were left of the first 6");
+    }
+
+    #[test]
+    fn an_unused_window_does_not_grow() {
+        let mut r = Reno::new(MSS, 10);
+        r.on_ack(&AckSample { cwnd_limited: false, ..ack(2 * MSS) });
+        assert_eq!(r.cwnd, 10 * MSS);
+        r.on_event(Loss, 20 * MSS);
+        r.on_ack(&AckSample { cwnd_limited: false, ..ack(20 * MSS) });
+        assert_eq!((r.cwnd, r.bytes_acked), (10 * MSS, 0));
+    }
+
+    #[test]
+    fn the_threshold_comes_from_flight_size_and_is_at_least_two_segments() {
+        let mut r = Reno::new(MSS, 100);
+        r.on_event(Loss, 30 * MSS);
+        assert_eq!((r.cwnd, r.ssthresh), (15 * MSS, 15 * MSS));
+        r.on_event(Loss, MSS);
+        assert_eq!((r.cwnd, r.ssthresh), (2 * MSS, 2 * MSS));
+    }
+
+    #[test]
+    fn a_segment_that_times_out_again_leaves_the_threshold() {
+        let mut r = Reno::new(MSS, 10);
+        r.on_event(Timeout { first: true }, 20 * MSS);
+        r.on_event(Timeout { first: false }, MSS);
+        assert_eq!((r.cwnd, r.ssthresh), (MSS, 10 * MSS));
+    }
+
+    #[test]
+    fn idle_restarts_with_the_initial_window_at_the_most() {
+        let mut r = Reno::new(MSS, 10);
+        acks(&mut r, 50, 2 * MSS);
+        r.on_event(Idle, 0);
+        assert_eq!((r.cwnd, r.ssthresh), (10 * MSS, u32::MAX));
+        r.on_event(Timeout { first: true }, 8 * MSS);
+        r.on_event(Idle, 0);
+        assert_eq!((r.cwnd, r.ssthresh), (MSS, 4 * MSS));
+    }
+
+    #[test]
+    fn undo_gives_back_what_was_taken_once() {
+        let mut r = Reno::new(MSS, 10);
+        r.on_event(Undo, 0);
+        assert_eq!((r.cwnd, r.ssthresh), (10 * MSS, u32::MAX));
+        r.on_event(Timeout { first: true }, 10 * MSS);
+        r.on_event(Timeout { first: false }, 10 * MSS);
+        r.on_event(Undo, MSS);
+        assert_eq!((r.cwnd, r.ssthresh), (10 * MSS, u32::MAX));
+        r.on_event(Loss, 10 * MSS);
+        r.on_event(Undo, MSS);
+        assert_eq!((r.cwnd, r.ssthresh), (10 * MSS, u32::MAX));
+        r.cwnd = MSS;
+        r.on_event(Undo, MSS);
+        assert_eq!(r.cwnd, MSS);
+    }
+
+    #[test]
+    fn a_smaller_segment_size_keeps_the_number_of_segments() {
+        let mut r = Reno::new(1460, 10);
+        acks(&mut r, 5, 2920);
+        r.on_event(MssChanged(730), 0);
+        assert_eq!(r.cwnd, 20 * 730);
+        r.on_event(MssChanged(1460), 0);
+        assert_eq!(r.cwnd, 20 * 730, "larger ones do not add octets");
+        r.on_event(Timeout { first: true }, 0);
+        r.on_event(MssChanged(9000), 0);
+        assert_eq!(r.cwnd, 9000);
+    }
+
+    #[test]
+    fn the_handshake_sets_the_initial_window() {
+        let mut r = Reno::new(536, 10);
+        r.set_mss(1460);
+        assert_eq!(r.cwnd, 14_600);
+        r.set_mss(9000);
+        assert_eq!(r.cwnd, 18_000);
+        r.set_mss(1000);
+        assert_eq!(r.cwnd, 10_000);
+        acks(&mut r, 1, 1000);
+        r.set_mss(500);
+        assert_eq!(r.cwnd, 5_500, "now there is something to scale");
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Ack(u32, bool, bool),
+        Event(CongestionEvent, u32),
+        SetMss(u32),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let event = prop_oneof![
+            Just(Loss),
+            any::<bool>().prop_map(|first| Timeout { first }),
+            Just(Idle),
+            any::<u32>().prop_map(MssChanged),
+            Just(Undo),
+        ];
+        prop_oneof![
+            any::<(u32, bool, bool)>().prop_map(|(n, l, t)| Op::Ack(n, l, t)),
+            (event, any::<u32>()).prop_map(|(e, n)| Op::Event(e, n)),
+            any::<u32>().prop_map(Op::SetMss),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_always_room_for_a_segment(mss: u32, iw: u32, ops in proptest::collection::vec(op(), 0..50)) {
+            let mut r = Reno::new(mss, iw);
+            for op in ops {
+                let before = r.cwnd;
+                match op {
+                    Op::Ack(acked, cwnd_limited, after_timeout) => {
+                        r.on_ack(&AckSample { cwnd_limited, after_timeout, ..ack(acked) });
+                        prop_assert!(r.cwnd - before <= r.mss.saturating_mul(2));
+                    }
+                    Op::Event(e, in_flight) => r.on_event(e, in_flight),
+                    Op::SetMss(mss) => r.set_mss(mss),
+                }
+                prop_assert!(r.cwnd >= r.mss);
+                prop_assert!(r.ssthresh >= 2);
+            }
+        }
+    }
+}
