@@ -120,13 +120,15 @@ mod tests {
             let mut quads: Vec<Quad> = Vec::new();
             let mut slots = alloc::collections::BTreeMap::new();
             for (insert, n) in ops {
-                if !insert {
+                if insert {
+                    slots.entry(n).or_insert_with(|| {
+                        let slot = quads.len() as u32;
+                        quads.push(quad(n));
+                        t.insert(&quad(n), slot, |i| quads[i as usize]);
+                        slot
+                    });
+                } else {
                     prop_assert_eq!(t.remove(&quad(n), |i| quads[i as usize]), slots.remove(&n));
-                } else if !slots.contains_key(&n) {
-                    let slot = quads.len() as u32;
-                    quads.push(quad(n));
-                    t.insert(&quad(n), slot, |i| quads[i as usize]);
-                    slots.insert(n, slot);
                 }
                 prop_assert_eq!(t.len(), slots.len());
             }

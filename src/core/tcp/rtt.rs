@@ -7,7 +7,7 @@ const GRANULARITY: u32 = 1_000;
 
 /// Fractions of a microsecond in which SRTT and RTTVAR are kept, as bits: averaging over many samples a round
 /// trip (RFC 7323 Appendix G) would else be lost in rounding.
-const FRACTION: u32 = 10;
+const FRACTION: u32 = 20;
 
 /// The largest backoff that is counted.
 const MAX_BACKOFFS: u8 = 32;
@@ -21,9 +21,9 @@ const MAX_BACKOFFS: u8 = 32;
 /// all on a path of that length: one delayed acknowledgment would then be a timeout.
 #[derive(Clone, Copy, Debug)]
 pub struct RttEstimator {
-    /// SRTT in 2⁻¹⁰ µs; 0 before the first sample.
+    /// SRTT in 2⁻²⁰ µs; 0 before the first sample.
     srtt: u64,
-    /// RTTVAR in 2⁻¹⁰ µs.
+    /// RTTVAR in 2⁻²⁰ µs.
     rttvar: u64,
     /// RTO without the backoff, µs.
     rto: u32,
