@@ -198,6 +198,17 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_slot_cannot_be_emptied() {
+        let mut s = Slab::new();
+        let ids = [s.insert(0), s.insert(1)];
+        s.remove(ids[0]);
+        s.remove(ids[1]);
+        let next_use = SocketId { index: 0, generation: 2 };
+        assert_eq!(s.remove(next_use), None);
+        assert_eq!([s.insert(2).index(), s.insert(3).index(), s.insert(4).index()], [1, 0, 2]);
+    }
+
+    #[test]
     fn a_generation_is_never_zero() {
         let mut s = Slab::new();
         s.insert(());

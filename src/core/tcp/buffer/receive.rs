@@ -290,7 +290,7 @@ mod tests {
                 // Twice what is there, one packet being read, one chunk being filled, and the records.
                 let records = b.chunks.capacity() * size_of::<Chunk>();
                 prop_assert!(b.memory() >= b.len());
-                prop_assert!(b.memory() <= 2 * b.len() + (64 << 10) + CHUNK + records);
+                prop_assert!(b.memory() <= 2 * b.len() + (64 << 10) + (16 << 10) + records);
             }
         }
     }

@@ -78,7 +78,6 @@ impl Reno {
                     self.reduce(in_flight);
                 }
                 self.cwnd = self.mss;
-                self.bytes_acked = 0;
             }
             // RW = min(IW, cwnd), RFC 5681 §4.1.
             CongestionEvent::Idle => {
@@ -181,6 +180,8 @@ mod tests {
         assert_eq!(acks(&mut r, 10, MSS), 11 * MSS);
         assert_eq!(acks(&mut r, 1, MSS), 12 * MSS);
         assert_eq!(acks(&mut r, 1, u32::MAX), 13 * MSS, "one segment for one acknowledgment");
+        assert_eq!(acks(&mut r, 1, MSS), 14 * MSS);
+        assert_eq!(acks(&mut r, 13, MSS), 14 * MSS, "and at most one window is carried over");
     }
 
     #[test]
