@@ -54,7 +54,7 @@ impl Keys {
         self.port.hash(&quad_octets(&quad)) as u32
     }
 
-    /// The IPv6 flow label of a connection, 20 bits, not 0 (RFC 6437 §3).
+    /// The flow label of a connection: 20 bits, not 0 (RFC 6437 §3); 0 for IPv4, which has none.
     pub fn flow_label(&self, quad: &Quad) -> u32 {
         if quad.local.address.is_v4() {
             return 0;
@@ -145,6 +145,16 @@ mod tests {
         assert_ne!(k.timestamp_offset(&q), k.port_offset(q.local.address, q.remote));
         assert_ne!(k.table_key(), k.isn.key());
         assert_eq!(alloc::format!("{k:?}"), "Keys(..)");
+    }
+
+    #[test]
+    fn a_flow_label_names_an_ipv6_connection() {
+        let (k, v4) = (keys(1), quad(1000, 80));
+        let v6 = |port| Quad { local: Endpoint::new(v4.remote.address, port), remote: v4.remote };
+        assert_eq!(k.flow_label(&v4), 0);
+        let labels: alloc::collections::BTreeSet<u32> = (0..100).map(|p| k.flow_label(&v6(p))).collect();
+        assert!(labels.len() > 90 && labels.iter().all(|l| (1..1 << 20).contains(l)));
+        assert_eq!(k.flow_label(&v6(7)), k.flow_label(&v6(7)));
     }
 
     #[test]
