@@ -193,7 +193,7 @@ impl Stack {
             tcp_ports: PortCount::default(),
             udp_bound: PortMap::default(),
             ping_bound: PortMap::default(),
-            ephemeral: Ephemeral::new(config.ephemeral_ports),
+            ephemeral: Ephemeral::new(config.ephemeral_ports).starting_at(rng.next_u32()),
             control: ControlQueue::default(),
             packets: VecDeque::new(),
             looped: VecDeque::new(),

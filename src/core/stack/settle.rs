@@ -7,7 +7,7 @@ use crate::tcp::context::Context;
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::time_wait::TimeWait;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 impl Stack {
     /// Makes everything that depends on the socket true again. `news` says that something arrived for it: it is
@@ -25,7 +25,8 @@ impl Stack {
                 let deadline = tcb.timers.earliest();
                 self.queue_output(index);
                 if let Some(deadline) = deadline {
-                    self.wheel.arm(index, deadline);
+                    // Never in this very instant, or a timer that re-arms itself could spin.
+                    self.wheel.arm(index, deadline.max(now + Duration::from_nanos(1)));
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use super::congestion::Congestion;
 use super::context::{Context, ControlSegment};
 use super::input::{closed, syn_sent::default_mss};
 use super::rcv::Recv;
@@ -258,7 +259,12 @@ impl Request {
         }
         tcb.timestamps = self.timestamps(cx);
         let smss = tcb.smss();
-        tcb.congestion.set_mss(smss);
+        if self.retransmits > 1 {
+            // RFC 5681 §3.1, relaxed by RFC 6928 §2 for a SYN,ACK that was lost once.
+            tcb.congestion = Congestion::new(smss, 1);
+        } else {
+            tcb.congestion.set_mss(smss);
+        }
         tcb.rcv.mss = smss as u16;
         tcb.snd.nxt = self.iss.add(1);
         tcb.snd.up = tcb.snd.nxt;

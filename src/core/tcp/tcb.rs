@@ -133,7 +133,7 @@ impl Tcb {
             snd: Send::new(iss, mss),
             rcv: Recv::new(Seq::new(0).sub(1), initial_window, 536),
             timestamps: Timestamps::new(cx.keys.timestamp_offset(&quad)),
-            rtt: RttEstimator::new(cx.config.initial_rto),
+            rtt: RttEstimator::with_max(cx.config.initial_rto, cx.config.max_rto),
             timed: None,
             congestion: Congestion::new(u32::from(mss), cx.config.initial_window),
             recovery: Recovery::new(iss),

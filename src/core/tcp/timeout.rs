@@ -136,7 +136,8 @@ impl Tcb {
         }
         self.keepalives = self.keepalives.saturating_add(1);
         self.probe = Some(Reason::KeepAlive);
-        self.timers.arm(Timer::KeepAlive, cx.now + self.options.keepalive_interval);
+        let interval = self.options.keepalive_interval.max(Duration::from_secs(1));
+        self.timers.arm(Timer::KeepAlive, cx.now + interval);
     }
 
     /// Keep-alive was switched on or off, or its times changed.

@@ -5,7 +5,7 @@ use core::ops::ControlFlow::{Break, Continue};
 use super::Step;
 use super::closed;
 use crate::seq::Seq;
-use crate::tcp::congestion::{AckSample, CongestionEvent};
+use crate::tcp::congestion::{AckSample, Congestion, CongestionEvent};
 use crate::tcp::context::Context;
 use crate::tcp::recovery::{Phase, Progress};
 use crate::tcp::segment::Segment;
@@ -92,6 +92,10 @@ impl Tcb {
     ) {
         if self.recovery.timeouts() > 0 {
             self.is.insert(Is::SYN_TIMED_OUT);
+        }
+        if self.recovery.timeouts() > 1 {
+            // RFC 5681 §3.1, relaxed by RFC 6928 §2 for a SYN that was lost once.
+            self.congestion = Congestion::new(self.smss(), 1);
         }
         self.timers.cancel(Timer::Rto);
         self.measure(ack, timestamps, cx);

@@ -64,7 +64,8 @@ impl Tcb {
             seg.seq,
             seg.text,
             seg.backing,
-            self.options.receive_buffer as usize,
+            // A full window of short runs, or of frames kept whole, takes more memory than it has octets.
+            2 * self.options.receive_buffer as usize + (64 << 10),
             usize::from(cx.config.max_reassembly_ranges),
         );
         match inserted {
