@@ -1,1 +1,153 @@
 //! The real world's driver: locks, threads, the clock and a device around a stack.
+//!
+//! ```text
+//!   program's threads and tasks            the engine's thread
+//!    call, drive, unlock, wake       ppoll(device, nudge, deadline)
+//!              │                        receive, drive, unlock, wake
+//!              ▼                                  ▼
+//!         ┌─────────────── Mutex<Stack, Waiters> ──────────────┐
+//!         └────────────────────── Device ──────────────────────┘
+//! ```
+
+pub(crate) mod clock;
+
+mod error;
+
+pub(crate) mod waiters;
+
+pub(crate) mod shard;
+
+pub(crate) mod wait;
+
+mod reader;
+
+mod builder;
+
+mod shutdown;
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tunstack_core::addr::{Endpoint, Prefix};
+use tunstack_core::counters::Counters;
+use tunstack_core::stack::{Readiness, SocketId};
+use tunstack_core::tcp::state::State;
+
+pub use builder::Builder;
+pub use error::io_error;
+use shard::Shard;
+pub use waiters::Interest;
+
+/// A running stack: a handle that is cheap to clone. Sockets hold one too; when the last is dropped the
+/// engine's thread ends, and with it whatever has not been delivered yet. [`shutdown`](Self::shutdown)
+/// waits for that.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    shard: Arc<Shard>,
+    reader: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A socket as it stood at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SocketInfo {
+    /// Its handle.
+    pub id: SocketId,
+    /// The connection's state; `None` for what is not TCP.
+    pub state: Option<State>,
+    /// Our end; unspecified parts are not chosen yet.
+    pub local: Option<Endpoint>,
+    /// The peer's end, where there is one.
+    pub remote: Option<Endpoint>,
+    /// What a program could do without waiting.
+    pub readiness: Readiness,
+    /// Octets handed over but not yet acknowledged.
+    pub unacknowledged: usize,
+}
+
+impl Engine {
+    /// Begins to describe an engine.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// What has been counted so far. Packets that the device did not take count as `IpOutDiscards`.
+    pub fn counters(&self) -> Counters {
+        let held = self.shard().lock();
+        let mut counters = held.stack.counters().clone();
+        counters.ip_out_discards += held.refused;
+        counters
+    }
+
+    /// The stack's own addresses, each with its prefix.
+    pub fn addresses(&self) -> Vec<Prefix> {
+        self.shard().lock().stack.config().addresses.clone()
+    }
+
+    /// Every socket that the program holds, as they stand at this moment.
+    pub fn sockets(&self) -> Vec<SocketInfo> {
+        let held = self.shard().lock();
+        let stack = &held.stack;
+        stack
+            .sockets()
+            .map(|id| SocketInfo {
+                id,
+                state: stack.state(id),
+                local: stack.local_endpoint(id).ok(),
+                remote: stack.remote_endpoint(id).ok(),
+                readiness: stack.readiness(id),
+                unacknowledged: stack.unacknowledged(id).unwrap_or(0),
+            })
+            .collect()
+    }
+
+    /// What ended the engine, if it has ended: it was shut down, or its device failed.
+    ///
+    /// # Errors
+    /// That.
+    pub fn check(&self) -> io::Result<()> {
+        self.shard().lock_working().map(drop)
+    }
+
+    /// Ends the engine in order: nothing new is opened, listeners are closed, each connection sends what was
+    /// written and a FIN, and when all have ended, or after `timeout`, the rest is reset and the engine's
+    /// thread is joined. Calls that wait on any socket then give an error (`ESHUTDOWN`), as later ones do.
+    ///
+    /// # Errors
+    /// `TimedOut` when connections had to be reset; the device's error when that ended the engine before.
+    pub fn shutdown(&self, timeout: Duration) -> io::Result<()> {
+        let result = shutdown::in_order(self.shard(), timeout);
+        self.shared.join();
+        result
+    }
+
+    pub(crate) fn shard(&self) -> &Shard {
+        &self.shared.shard
+    }
+}
+
+impl Shared {
+    /// Ends the reader and waits for it, unless this is it: the last handle may go in a waker.
+    fn join(&self) {
+        self.shard.stop();
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(reader) = reader
+            && !self.shard.on_reader()
+            && reader.join().is_err()
+        {
+            tracing::error!("the engine's thread panicked");
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.join();
+    }
+}

@@ -1,0 +1,320 @@
+//! One stack behind one lock, with its device and those who wait for it.
+//!
+//! Any thread may take the lock, do its call and let the stack transmit in the thread's own context: that
+//! costs tens of nanoseconds, where a message to an owner thread and back costs ten thousand. There is one
+//! lock and it is never held while code that is not ours runs.
+
+use std::fmt;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
+
+use rustix::event::{EventfdFlags, eventfd};
+use tunstack_core::error::Error;
+use tunstack_core::stack::{SocketId, Stack};
+use tunstack_core::time::Instant;
+
+use super::clock::Clock;
+use super::error::{Failure, io_error};
+use super::waiters::Waiters;
+use crate::device::{Device, Frames};
+
+/// Datagrams that are sent in one hold of the lock at the most. A send is a system call, and the order of
+/// sends asks for the lock to be held over it: without a bound a bulk sender would keep the reader from the
+/// very acknowledgments it waits for.
+pub(crate) const BURST: usize = 64;
+
+/// What the lock guards.
+pub(crate) struct Held {
+    /// The protocols.
+    pub(crate) stack: Stack,
+    /// Who waits.
+    pub(crate) waiters: Waiters,
+    /// Set once the engine works no more.
+    pub(crate) failure: Option<Failure>,
+    /// A shutdown is under way: nothing new is opened.
+    pub(crate) closing: bool,
+    /// Packets that the device did not take.
+    pub(crate) refused: u64,
+    /// When the reader wakes up by itself.
+    sleep_until: Instant,
+}
+
+impl Held {
+    /// The error a call gives. A shutdown takes sockets away under their owners, and says so.
+    pub(crate) fn error(&self, error: Error) -> io::Error {
+        if self.closing && error == Error::BadSocket { Failure::Stopped.to_io() } else { io_error(error) }
+    }
+}
+
+/// What the reader does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    /// Wait for packets until then.
+    Sleep(Instant),
+    /// Look for packets without waiting: there is more to send.
+    More,
+    /// The engine works no more.
+    End,
+}
+
+/// One stack and what drives it.
+pub(crate) struct Shard {
+    held: Mutex<Held>,
+    pub(crate) device: Box<dyn Device>,
+    pub(crate) clock: Clock,
+    /// Wakes the reader from its sleep.
+    nudge: OwnedFd,
+    stop: AtomicBool,
+    /// The reader asks for the lock. Whoever holds it leaves further sending to it.
+    reader_waits: AtomicBool,
+    reader: OnceLock<ThreadId>,
+}
+
+impl Shard {
+    /// A stack on a device; nothing runs yet.
+    pub(crate) fn new(stack: Stack, device: Box<dyn Device>) -> io::Result<Self> {
+        let held = Held {
+            stack,
+            waiters: Waiters::default(),
+            failure: None,
+            closing: false,
+            refused: 0,
+            sleep_until: Instant::FAR_FUTURE,
+        };
+        Ok(Self {
+            held: Mutex::new(held),
+            device,
+            clock: Clock::start(),
+            nudge: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            stop: AtomicBool::new(false),
+            reader_waits: AtomicBool::new(false),
+            reader: OnceLock::new(),
+        })
+    }
+
+    /// Takes the lock. After a panic in an earlier hold the stack is not to be trusted: that is noted as the
+    /// engine's failure, so that the others get an error instead of a panic of their own.
+    pub(crate) fn lock(&self) -> Guard<'_> {
+        let held = self.held.lock().unwrap_or_else(|poison: PoisonError<MutexGuard<'_, Held>>| {
+            let mut held = poison.into_inner();
+            held.failure.get_or_insert(Failure::Poisoned);
+            held.waiters.notify_all();
+            held
+        });
+        Guard { held, shard: self }
+    }
+
+    /// Takes the lock of an engine that works, or gives what ended it.
+    pub(crate) fn lock_working(&self) -> io::Result<Guard<'_>> {
+        let held = self.lock();
+        let Some(failure) = &held.failure else { return Ok(held) };
+        let error = failure.to_io();
+        held.release();
+        Err(error)
+    }
+
+    /// A program's call that does not wait: does it, sends what comes of it, wakes whom it concerns.
+    pub(crate) fn call<T>(&self, op: impl FnOnce(&mut Stack, Instant) -> Result<T, Error>) -> io::Result<T> {
+        self.call_in(self.lock_working()?, op)
+    }
+
+    /// As [`call`](Self::call), for calls that make sockets: refused while the engine shuts down.
+    pub(crate) fn open<T>(&self, op: impl FnOnce(&mut Stack, Instant) -> Result<T, Error>) -> io::Result<T> {
+        let held = self.lock_working()?;
+        if held.closing {
+            return Err(Failure::Stopped.to_io());
+        }
+        self.call_in(held, op)
+    }
+
+    fn call_in<'a, T>(
+        &'a self,
+        mut held: Guard<'a>,
+        op: impl FnOnce(&mut Stack, Instant) -> Result<T, Error>,
+    ) -> io::Result<T> {
+        let now = self.clock.now();
+        let result = op(&mut held.stack, now).map_err(|e| held.error(e));
+        self.finish(held, now);
+        result
+    }
+
+    /// Asks the stack without changing it.
+    pub(crate) fn query<T>(&self, ask: impl FnOnce(&Stack) -> Result<T, Error>) -> io::Result<T> {
+        let held = self.lock_working()?;
+        ask(&held.stack).map_err(|e| held.error(e))
+    }
+
+    /// Gives a socket up. A socket that is gone already, since the engine was shut down, is fine.
+    pub(crate) fn close(&self, id: SocketId) {
+        let mut held = self.lock();
+        if held.failure.is_some() {
+            return;
+        }
+        let now = self.clock.now();
+        let gone = held.stack.close(id, now);
+        debug_assert!(matches!(gone, Ok(()) | Err(Error::BadSocket)), "{gone:?}");
+        held.waiters.forget(id);
+        self.finish(held, now);
+    }
+
+    /// The one function where lock, clock, stack and device meet. Sends one burst at the most and says
+    /// whether there may be more.
+    pub(crate) fn drive(&self, held: &mut Held, now: Instant) -> bool {
+        if held.failure.is_some() {
+            return false;
+        }
+        held.stack.handle_timeout(now);
+        let mut more = true;
+        for _ in 0..BURST {
+            let Some(datagram) = held.stack.poll_transmit(now) else {
+                more = false;
+                break;
+            };
+            if self.device.send(now, &datagram).is_err() {
+                held.refused += 1;
+            }
+        }
+        while let Some(event) = held.stack.poll_event() {
+            held.waiters.notify(event);
+        }
+        held.waiters.notify_anything();
+        more
+    }
+
+    /// Ends a program's hold of the lock: drives, unlocks, wakes, as often as there is more to send.
+    pub(crate) fn finish<'a>(&'a self, mut held: Guard<'a>, mut now: Instant) {
+        loop {
+            let more = self.drive(&mut held, now);
+            let deadline = held.stack.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+            let late = deadline < held.sleep_until;
+            if late {
+                held.sleep_until = deadline;
+            }
+            held.release();
+            if late {
+                self.nudge();
+            }
+            // A reader that is at the door drives on when it is through; between it and a loop like this
+            // one, the lock would go to the loop.
+            if !more || self.reader_waits.load(Ordering::Acquire) {
+                return;
+            }
+            held = self.lock();
+            now = self.clock.now();
+        }
+    }
+
+    /// The reader's hold of the lock: takes in what arrived, drives, wakes.
+    pub(crate) fn arrived(&self, frames: &Frames, now: Instant) -> Next {
+        self.reader_waits.store(true, Ordering::Release);
+        let mut held = self.lock();
+        self.reader_waits.store(false, Ordering::Release);
+        if held.failure.is_some() {
+            held.release();
+            return Next::End;
+        }
+        for inbound in frames.iter() {
+            let received = held.stack.receive(now, inbound);
+            self.device.settled(now, &inbound, &received);
+        }
+        let more = self.drive(&mut held, now);
+        let deadline = held.stack.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+        // A deadline that moved to later does not move the alarm: a request and its answer arm and disarm
+        // the retransmission timer each time, and each arming would otherwise cost a nudge.
+        let kept = if held.sleep_until > now { held.sleep_until } else { Instant::FAR_FUTURE };
+        held.sleep_until = deadline.min(kept);
+        let sleep_until = held.sleep_until;
+        held.release();
+        if more { Next::More } else { Next::Sleep(sleep_until) }
+    }
+
+    /// The engine works no more: notes why, unless it is known, and wakes everybody.
+    pub(crate) fn fail(&self, failure: Failure) {
+        let mut held = self.lock();
+        held.failure.get_or_insert(failure);
+        held.waiters.notify_all();
+        held.release();
+    }
+
+    /// Tells the reader to end.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.nudge();
+    }
+
+    /// Whether the reader was told to end.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Notes that this thread is the reader.
+    pub(crate) fn enter_reader(&self) {
+        self.reader.get_or_init(|| thread::current().id());
+    }
+
+    /// Whether this thread is the reader, which must not wait for itself.
+    pub(crate) fn on_reader(&self) -> bool {
+        self.reader.get() == Some(&thread::current().id())
+    }
+
+    /// What the reader polls beside the device.
+    pub(crate) fn nudged(&self) -> BorrowedFd<'_> {
+        self.nudge.as_fd()
+    }
+
+    /// Wakes the reader. The eventfd's count cannot overflow in practice, and if it did it would be
+    /// readable, which is all that is asked of it.
+    fn nudge(&self) {
+        let written = rustix::io::write(&self.nudge, &1u64.to_ne_bytes());
+        debug_assert!(matches!(written, Ok(8) | Err(rustix::io::Errno::AGAIN)), "{written:?}");
+    }
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard").field("capabilities", &self.device.capabilities()).finish_non_exhaustive()
+    }
+}
+
+/// The lock, held.
+pub(crate) struct Guard<'a> {
+    held: MutexGuard<'a, Held>,
+    shard: &'a Shard,
+}
+
+impl Guard<'_> {
+    /// Unlocks, then wakes: a waker may run code that takes the lock.
+    pub(crate) fn release(mut self) {
+        let woken = self.held.waiters.take_woken();
+        drop(self);
+        for waker in woken {
+            waker.wake();
+        }
+    }
+}
+
+impl Deref for Guard<'_> {
+    type Target = Held;
+    fn deref(&self) -> &Held {
+        &self.held
+    }
+}
+
+impl DerefMut for Guard<'_> {
+    fn deref_mut(&mut self) -> &mut Held {
+        &mut self.held
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        // The reader finds the lock poisoned and wakes all who would wait for ever.
+        if thread::panicking() {
+            self.shard.nudge();
+        }
+    }
+}

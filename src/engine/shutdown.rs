@@ -1,0 +1,75 @@
+//! Ending an engine in order.
+
+use std::io;
+use std::time::Duration;
+
+use tunstack_core::error::Error;
+use tunstack_core::sockopt::Shutdown;
+use tunstack_core::stack::SocketId;
+use tunstack_core::tcp::state::State;
+
+use super::error::{Failure, io_error};
+use super::shard::{Held, Shard};
+use super::wait::wait_for;
+
+/// Closes listeners, then connections, waits for these up to `timeout` and resets the rest. The reader runs
+/// on: it is needed for that.
+pub(super) fn in_order(shard: &Shard, timeout: Duration) -> io::Result<()> {
+    let deadline = shard.clock.deadline(Some(timeout));
+    let mut held = shard.lock();
+    if let Some(failure) = &held.failure {
+        let ended = if *failure == Failure::Stopped { Ok(()) } else { Err(failure.to_io()) };
+        held.release();
+        return ended;
+    }
+    held.closing = true;
+    let now = shard.clock.now();
+    for id in ids(&held) {
+        match held.stack.state(id) {
+            Some(State::Listen) => {
+                held.stack.close(id, now).map_err(io_error)?;
+                held.waiters.forget(id);
+            }
+            Some(state) if unfinished(state) => match held.stack.shutdown(id, Shutdown::Write, now) {
+                Ok(()) => {}
+                // Not synchronised yet: nothing was agreed on that could be ended in order.
+                Err(Error::NotConnected) => held.stack.abort(id, now).map_err(io_error)?,
+                Err(error) => return Err(io_error(error)),
+            },
+            _ => {}
+        }
+    }
+    shard.finish(held, now);
+
+    wait_for(shard, deadline, |held| !ids(held).iter().any(|&id| is_unfinished(held, id)));
+
+    let mut held = shard.lock();
+    if let Some(failure @ (Failure::Device(..) | Failure::Poisoned)) = &held.failure {
+        let error = failure.to_io();
+        held.release();
+        return Err(error);
+    }
+    let now = shard.clock.now();
+    let mut aborted = false;
+    for id in ids(&held) {
+        if is_unfinished(&held, id) {
+            aborted = true;
+            held.stack.abort(id, now).map_err(io_error)?;
+        }
+    }
+    shard.finish(held, now);
+    if aborted { Err(io_error(Error::TimedOut)) } else { Ok(()) }
+}
+
+fn ids(held: &Held) -> Vec<SocketId> {
+    held.stack.sockets().collect()
+}
+
+fn is_unfinished(held: &Held, id: SocketId) -> bool {
+    held.stack.state(id).is_some_and(unfinished)
+}
+
+/// Whether a connection still has something to do that the peer waits for.
+const fn unfinished(state: State) -> bool {
+    !matches!(state, State::Closed | State::Listen | State::TimeWait)
+}

@@ -1,0 +1,246 @@
+//! What all kinds of sockets share: a handle to the stack's socket and how its calls wait.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
+
+use tunstack_core::error::Error;
+use tunstack_core::sockopt::{Shutdown, SocketOptions};
+use tunstack_core::stack::{Readiness, SocketId, Stack};
+use tunstack_core::tcp::state::State;
+use tunstack_core::time::Instant;
+
+use crate::engine::wait::{poll_op, wait_for, wait_until};
+use crate::engine::{Engine, Interest};
+
+/// A socket of the stack and what belongs to it on this side: whether and how long calls wait. Clones of
+/// a std-like socket share one of these, as descriptors made by `dup` share one open file; the stack's
+/// socket is closed with the last of them.
+pub(super) struct Socket {
+    engine: Engine,
+    id: SocketId,
+    nonblocking: AtomicBool,
+    /// Nanoseconds, 0: no limit.
+    read_timeout: AtomicU64,
+    write_timeout: AtomicU64,
+}
+
+impl Socket {
+    /// Opens a socket of the stack.
+    pub(super) fn open(
+        engine: &Engine,
+        make: impl FnOnce(&mut Stack) -> Result<SocketId, Error>,
+    ) -> io::Result<Self> {
+        let id = engine.shard().open(|stack, _| make(stack))?;
+        Ok(Self::adopt(engine, id))
+    }
+
+    /// Takes charge of a socket that the stack made, an accepted one.
+    pub(super) fn adopt(engine: &Engine, id: SocketId) -> Self {
+        Self {
+            engine: engine.clone(),
+            id,
+            nonblocking: AtomicBool::new(false),
+            read_timeout: AtomicU64::new(0),
+            write_timeout: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(super) fn id(&self) -> SocketId {
+        self.id
+    }
+
+    /// A call that never waits.
+    pub(super) fn call<T>(
+        &self,
+        op: impl FnOnce(&mut Stack, SocketId, Instant) -> Result<T, Error>,
+    ) -> io::Result<T> {
+        self.engine.shard().call(|stack, now| op(stack, self.id, now))
+    }
+
+    /// A call that changes nothing.
+    pub(super) fn query<T>(&self, ask: impl FnOnce(&Stack, SocketId) -> Result<T, Error>) -> io::Result<T> {
+        self.engine.shard().query(|stack| ask(stack, self.id))
+    }
+
+    /// A call that waits until it can be done, as long as the socket's mode and timeout say.
+    pub(super) fn wait<T>(
+        &self,
+        interest: Interest,
+        mut op: impl FnMut(&mut Stack, SocketId, Instant) -> Result<T, Error>,
+    ) -> io::Result<T> {
+        if self.nonblocking.load(Ordering::Relaxed) {
+            return self.call(op);
+        }
+        let timeout = match interest {
+            Interest::Readable => self.read_timeout(),
+            Interest::Writable => self.write_timeout(),
+        };
+        self.wait_for(interest, timeout, |stack, id, now| op(stack, id, now))
+    }
+
+    /// A call that waits until it can be done, or as long as `timeout` says.
+    pub(super) fn wait_for<T>(
+        &self,
+        interest: Interest,
+        timeout: Option<Duration>,
+        mut op: impl FnMut(&mut Stack, SocketId, Instant) -> Result<T, Error>,
+    ) -> io::Result<T> {
+        let shard = self.engine.shard();
+        let deadline = shard.clock.deadline(timeout);
+        wait_until(shard, self.id, interest, deadline, |stack, now| op(stack, self.id, now))
+    }
+
+    /// A call of a task.
+    pub(super) fn poll<T>(
+        &self,
+        interest: Interest,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&mut Stack, SocketId, Instant) -> Result<T, Error>,
+    ) -> Poll<io::Result<T>> {
+        poll_op(self.engine.shard(), self.id, interest, cx, |stack, now| op(stack, self.id, now))
+    }
+
+    /// Waits, as a task, until the socket is ready, without doing anything with it.
+    pub(super) fn poll_ready(&self, interest: Interest, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(interest, cx, |stack, id, _| {
+            let ready = stack.readiness(id).intersects(interest.mask());
+            if ready { Ok(()) } else { Err(Error::WouldBlock) }
+        })
+    }
+
+    pub(super) fn readiness(&self) -> io::Result<Readiness> {
+        self.query(|stack, id| Ok(stack.readiness(id)))
+    }
+
+    pub(super) fn options(&self) -> io::Result<SocketOptions> {
+        self.query(Stack::options)
+    }
+
+    pub(super) fn change_options(&self, change: impl FnOnce(&mut SocketOptions)) -> io::Result<()> {
+        self.call(|stack, id, now| {
+            let mut options = stack.options(id)?;
+            change(&mut options);
+            stack.set_options(id, options, now)
+        })
+    }
+
+    /// TTL or hop limit: what was set, or the stack's default.
+    pub(super) fn ttl(&self) -> io::Result<u32> {
+        self.query(|stack, id| {
+            let own = stack.options(id)?.hop_limit;
+            Ok(u32::from(if own == 0 { stack.config().hop_limit } else { own }))
+        })
+    }
+
+    pub(super) fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        match u8::try_from(ttl) {
+            Ok(ttl @ 1..) => self.change_options(|o| o.hop_limit = ttl),
+            _ => Err(invalid("a TTL is from 1 to 255")),
+        }
+    }
+
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.query(|stack, id| Ok(stack.local_endpoint(id)?.socket_addr()))
+    }
+
+    pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.query(|stack, id| Ok(stack.remote_endpoint(id)?.socket_addr()))
+    }
+
+    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.call(|stack, id, _| Ok(stack.take_error(id).map(crate::engine::io_error)))
+    }
+
+    pub(super) fn set_nonblocking(&self, nonblocking: bool) {
+        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+    }
+
+    pub(super) fn read_timeout(&self) -> Option<Duration> {
+        timeout_of(&self.read_timeout)
+    }
+
+    pub(super) fn write_timeout(&self) -> Option<Duration> {
+        timeout_of(&self.write_timeout)
+    }
+
+    pub(super) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        set_timeout(&self.read_timeout, timeout)
+    }
+
+    pub(super) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        set_timeout(&self.write_timeout, timeout)
+    }
+
+    /// How long closing waits for the peer to have everything: not at all unless linger says so, and never
+    /// where waiting is not wanted or would be in vain because unread data makes the close a reset.
+    fn lingers(&self) -> Option<Duration> {
+        let shard = self.engine.shard();
+        if self.nonblocking.load(Ordering::Relaxed) || shard.on_reader() || thread::panicking() {
+            return None;
+        }
+        let asked = shard.query(|stack| {
+            let synchronised =
+                stack.state(self.id).is_some_and(|s| !matches!(s, State::Closed | State::Listen));
+            Ok(stack.options(self.id)?.linger.filter(|_| synchronised))
+        });
+        let linger = asked.ok().flatten().filter(|linger| !linger.is_zero())?;
+        let begun = self.call(|stack, id, now| match stack.try_peek(id, &mut [0]) {
+            Ok(1..) => Ok(false),
+            _ => stack.shutdown(id, Shutdown::Write, now).map(|()| true),
+        });
+        matches!(begun, Ok(true)).then_some(linger)
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let shard = self.engine.shard();
+        if let Some(linger) = self.lingers() {
+            let deadline = shard.clock.deadline(Some(linger));
+            wait_for(shard, deadline, |held| matches!(held.stack.unacknowledged(self.id), Ok(0) | Err(_)));
+        }
+        shard.close(self.id);
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Socket");
+        if let Ok(addr) = self.local_addr() {
+            out.field("addr", &addr);
+        }
+        if let Ok(peer) = self.peer_addr() {
+            out.field("peer", &peer);
+        }
+        out.field("id", &self.id).finish()
+    }
+}
+
+pub(super) fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+fn timeout_of(nanos: &AtomicU64) -> Option<Duration> {
+    match nanos.load(Ordering::Relaxed) {
+        0 => None,
+        n => Some(Duration::from_nanos(n)),
+    }
+}
+
+fn set_timeout(nanos: &AtomicU64, timeout: Option<Duration>) -> io::Result<()> {
+    if timeout == Some(Duration::ZERO) {
+        return Err(invalid("cannot set a 0 duration timeout"));
+    }
+    let n = timeout.map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
+    nanos.store(n, Ordering::Relaxed);
+    Ok(())
+}
