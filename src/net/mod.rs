@@ -39,6 +39,9 @@ mod udp;
 
 mod ping;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;

@@ -70,6 +70,11 @@ impl TcpListener {
             .map(|accepted| self.adopt(accepted?))
     }
 
+    /// Pending until there is something to accept. Nothing is taken, so somebody else may be quicker.
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_ready(Interest::Readable, cx)
+    }
+
     fn adopt(&self, id: SocketId) -> io::Result<(TcpStream, SocketAddr)> {
         let stream = TcpStream::accepted(self.socket.engine(), id);
         match stream.peer_addr() {

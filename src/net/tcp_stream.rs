@@ -10,6 +10,7 @@ use std::time::Duration;
 use tunstack_core::error::Error;
 use tunstack_core::sockopt;
 use tunstack_core::stack::{Readiness, SocketId, Stack};
+use tunstack_core::tcp::state::State;
 
 use super::addr::{each, family};
 use super::socket::{Socket, invalid};
@@ -221,11 +222,11 @@ fn connect_ended(stack: &mut Stack, id: SocketId) -> Result<(), Error> {
     if let Some(error) = stack.take_error(id) {
         return Err(error);
     }
-    let readiness = stack.readiness(id);
-    if readiness.contains(Readiness::HANG_UP) && stack.remote_endpoint(id).is_err() {
+    if matches!(stack.state(id), None | Some(State::Closed)) {
         // Somebody else took the error, or the socket is gone.
         return Err(Error::NotConnected);
     }
+    let readiness = stack.readiness(id);
     if readiness.contains(Readiness::WRITABLE) { Ok(()) } else { Err(Error::WouldBlock) }
 }
 

@@ -1,0 +1,149 @@
+use std::io::{ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn what_was_written_is_delivered_first() {
+    limited(|| {
+        let pair = pair();
+        let (mut client, mut server) = pair.connected();
+        let data = pattern(500_000);
+        let reader = thread::spawn(move || {
+            let mut all = Vec::new();
+            server.read_to_end(&mut all).map(|_| all)
+        });
+        client.write_all(&data).unwrap();
+        pair.left.shutdown(LONG).unwrap();
+        assert!(reader.join().unwrap().unwrap() == data);
+        assert_eq!(client.write(b"x").unwrap_err().raw_os_error(), ESHUTDOWN);
+        assert_eq!(pair.left.check().unwrap_err().raw_os_error(), ESHUTDOWN);
+        pair.left.shutdown(LONG).unwrap();
+    });
+}
+
+#[test]
+fn so_is_what_was_written_to_sockets_that_are_closed() {
+    limited(|| {
+        let pair = pair();
+        let (mut client, mut server) = pair.connected();
+        let data = pattern(500_000);
+        let reader = thread::spawn(move || {
+            let mut all = Vec::new();
+            server.read_to_end(&mut all).map(|_| all)
+        });
+        client.write_all(&data).unwrap();
+        drop(client);
+        pair.left.shutdown(LONG).unwrap();
+        assert!(reader.join().unwrap().unwrap() == data);
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_close_is_reset() {
+    limited(|| {
+        let pair = pair();
+        let (_client, mut server) = pair.connected();
+        let error = pair.left.shutdown(SHORT).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        // It sees our FIN, and then, at the latest when it answers, the reset.
+        assert_eq!(server.read(&mut [0]).unwrap_or(0), 0);
+        let error = loop {
+            match server.write(b"anybody?") {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+    });
+}
+
+#[test]
+fn whoever_waits_is_told() {
+    limited(|| {
+        let pair = pair();
+        let (client, _server) = pair.connected();
+        let listener = pair.left.listen("10.7.0.1:0").unwrap();
+        let udp = pair.left.bind_udp("10.7.0.1:0").unwrap();
+        thread::scope(|scope| {
+            let accepting = scope.spawn(|| listener.accept().unwrap_err());
+            let receiving = scope.spawn(|| udp.recv_from(&mut [0]).unwrap_err());
+            let reading = scope.spawn(|| (&client).read(&mut [0]));
+            let task = scope.spawn(|| block_on(poll_fn(|cx| udp.poll_recv_from(cx, &mut [0]))).unwrap_err());
+            assert_eq!(pair.left.shutdown(SHORT).unwrap_err().kind(), ErrorKind::TimedOut);
+            assert_eq!(accepting.join().unwrap().raw_os_error(), ESHUTDOWN);
+            assert_eq!(receiving.join().unwrap().raw_os_error(), ESHUTDOWN);
+            assert_eq!(task.join().unwrap().raw_os_error(), ESHUTDOWN);
+            assert!(reading.join().unwrap().is_err(), "aborted or shut down, as it comes");
+        });
+        assert_eq!(pair.left.connect("10.7.0.2:80").unwrap_err().raw_os_error(), ESHUTDOWN);
+    });
+}
+
+#[test]
+fn a_device_that_fails_ends_every_wait() {
+    limited(|| {
+        let pair = pair();
+        let (client, server) = pair.connected();
+        thread::scope(|scope| {
+            let reading = scope.spawn(|| (&client).read(&mut [0]).unwrap_err());
+            // The right engine and all that holds it goes, and its end of the pipe with it.
+            drop(server);
+            drop(pair.right);
+            let error = reading.join().unwrap_or_else(|e| std::panic::resume_unwind(e));
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe, "what the device said");
+        });
+        assert_eq!(pair.left.check().unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(pair.left.shutdown(LONG).unwrap_err().kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn the_last_handle_takes_the_thread_along() {
+    limited(|| {
+        let (device, _other) = Pipe::pair(1500).unwrap();
+        let device = Arc::new(device);
+        let engine = Engine::builder().device(Arc::clone(&device)).config(host(1)).start().unwrap();
+        let listener = engine.listen("10.7.0.1:0").unwrap();
+        drop(engine);
+        assert_eq!(listener.try_accept().unwrap_err().kind(), ErrorKind::WouldBlock, "it lives on");
+        drop(listener);
+        // The thread held the device.
+        assert_eq!(Arc::strong_count(&device), 1);
+    });
+}
+
+#[test]
+fn what_cannot_start_says_why() {
+    let (device, _other) = Pipe::pair(1500).unwrap();
+    assert_eq!(Engine::builder().start().unwrap_err().kind(), ErrorKind::InvalidInput);
+    for shards in [0, 2] {
+        let error = Engine::builder().shards(shards).start().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+    let config = Config { mtu: 9000, ..host(1) };
+    let engine = Engine::builder().device(device).config(config).shards(1).start().unwrap();
+    assert_eq!(engine.shard().lock().stack.config().mtu, 1500, "the device carries no more");
+    assert_eq!(engine.addresses(), host(1).addresses);
+}
+
+#[test]
+fn a_panic_inside_is_an_error_to_the_others() {
+    limited(|| {
+        let pair = pair();
+        let (client, _server) = pair.connected();
+        thread::scope(|scope| {
+            let reading = scope.spawn(|| (&client).read(&mut [0]).unwrap_err());
+            let engine = pair.left.clone();
+            let panics = scope.spawn(move || {
+                let _ = engine.shard().call::<()>(|_, _| panic!("on purpose"));
+            });
+            assert!(panics.join().is_err());
+            assert_eq!(reading.join().unwrap().kind(), ErrorKind::Other);
+        });
+        assert_eq!(client.local_addr().unwrap_err().kind(), ErrorKind::Other);
+        assert_eq!(pair.left.shutdown(Duration::ZERO).unwrap_err().kind(), ErrorKind::Other);
+    });
+}
