@@ -80,16 +80,16 @@ fn writers_that_wait_for_room_are_woken() {
         }
         let data = pattern(400_000);
         thread::scope(|scope| {
-            for stream in [&client, &server] {
-                scope.spawn(|| {
-                    let mut stream = stream;
-                    stream.write_all(&data).unwrap();
+            let data = &data;
+            for mut stream in [&client, &server] {
+                scope.spawn(move || {
+                    stream.write_all(data).unwrap();
                     stream.shutdown(Shutdown::Write).unwrap();
                 });
-                scope.spawn(|| {
-                    let (mut stream, mut all) = (stream, Vec::new());
+                scope.spawn(move || {
+                    let mut all = Vec::new();
                     stream.read_to_end(&mut all).unwrap();
-                    assert!(all == data);
+                    assert!(all == *data);
                 });
             }
         });
