@@ -51,9 +51,8 @@ fn a_peer_that_does_not_close_is_reset() {
         // It sees our FIN, and then, at the latest when it answers, the reset.
         assert_eq!(server.read(&mut [0]).unwrap_or(0), 0);
         let error = loop {
-            match server.write(b"anybody?") {
-                Ok(_) => {}
-                Err(error) => break error,
+            if let Err(error) = server.write_all(b"anybody?") {
+                break error;
             }
         };
         assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
