@@ -208,3 +208,151 @@ impl Wake for Parker {
         self.thread.unpark();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use tunstack_core::addr::Family;
+    use tunstack_core::config::Config;
+    use tunstack_core::stack::Stack;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counter() -> (Arc<Count>, Waker) {
+        let count = Arc::new(Count::default());
+        (Arc::clone(&count), Waker::from(count))
+    }
+
+    fn wake(waiters: &mut Waiters) {
+        waiters.take_woken().into_iter().for_each(Waker::wake);
+    }
+
+    fn notify(waiters: &mut Waiters, id: SocketId, readiness: Readiness) {
+        waiters.notify(Event { id, readiness });
+        wake(waiters);
+    }
+
+    fn times(count: &Count) -> usize {
+        count.0.load(Ordering::Relaxed)
+    }
+
+    /// Two uses of one slot.
+    fn ids() -> (SocketId, SocketId) {
+        let mut stack = Stack::new(Config::default(), [0; 32]);
+        let first = stack.udp_socket(Family::V4).unwrap();
+        stack.close(first, Instant::ZERO).unwrap();
+        let second = stack.udp_socket(Family::V4).unwrap();
+        assert_eq!(first.index(), second.index());
+        assert_ne!(first.generation(), second.generation());
+        (first, second)
+    }
+
+    #[test]
+    fn each_is_woken_once_by_what_fits() {
+        let (id, _) = ids();
+        let mut waiters = Waiters::default();
+        let (reader, reads) = counter();
+        let (writer, writes) = counter();
+        waiters.register(id, Interest::Readable, None, &reads);
+        waiters.register(id, Interest::Writable, None, &writes);
+        notify(&mut waiters, id, Readiness::empty());
+        assert_eq!((times(&reader), times(&writer)), (0, 0));
+        notify(&mut waiters, id, Readiness::WRITABLE);
+        assert_eq!((times(&reader), times(&writer)), (0, 1));
+        notify(&mut waiters, id, Readiness::READABLE | Readiness::WRITABLE);
+        assert_eq!((times(&reader), times(&writer)), (1, 1));
+        for always in [Readiness::ERROR, Readiness::HANG_UP] {
+            waiters.register(id, Interest::Readable, None, &reads);
+            waiters.register(id, Interest::Writable, None, &writes);
+            notify(&mut waiters, id, always);
+        }
+        assert_eq!((times(&reader), times(&writer)), (3, 3));
+    }
+
+    #[test]
+    fn all_who_wait_are_woken_and_leaving_takes_nobody_along() {
+        let (id, _) = ids();
+        let mut waiters = Waiters::default();
+        let (count, waker) = counter();
+        // One waker under three names, as two threads of a pool and a task may be.
+        let (a, b) = (waiters.key(), waiters.key());
+        waiters.register(id, Interest::Readable, Some(a), &waker);
+        waiters.register(id, Interest::Readable, Some(b), &waker);
+        waiters.register(id, Interest::Readable, None, &waker);
+        waiters.deregister(id, a);
+        notify(&mut waiters, id, Readiness::READABLE);
+        assert_eq!(times(&count), 2);
+    }
+
+    #[test]
+    fn asking_again_is_not_waiting_twice() {
+        let (id, _) = ids();
+        let mut waiters = Waiters::default();
+        let (count, waker) = counter();
+        let key = waiters.key();
+        for _ in 0..100 {
+            waiters.register(id, Interest::Readable, None, &waker);
+            waiters.register(id, Interest::Writable, Some(key), &waker);
+        }
+        notify(&mut waiters, id, Readiness::all());
+        assert_eq!(times(&count), 2);
+    }
+
+    #[test]
+    fn a_slot_used_again_leaves_nobody_behind() {
+        let (old, new) = ids();
+        let mut waiters = Waiters::default();
+        let (stale, stale_waker) = counter();
+        let (fresh, fresh_waker) = counter();
+        let key = waiters.key();
+        waiters.register(old, Interest::Readable, Some(key), &stale_waker);
+        waiters.register(new, Interest::Readable, None, &fresh_waker);
+        wake(&mut waiters);
+        assert_eq!((times(&stale), times(&fresh)), (1, 0), "it looks again and finds its socket gone");
+        waiters.deregister(old, key);
+        notify(&mut waiters, new, Readiness::READABLE);
+        assert_eq!((times(&stale), times(&fresh)), (1, 1));
+
+        waiters.register(old, Interest::Readable, None, &stale_waker);
+        notify(&mut waiters, new, Readiness::empty());
+        assert_eq!(times(&stale), 2, "word of the new use ends the wait for the old");
+    }
+
+    #[test]
+    fn the_end_is_told_to_all() {
+        let (id, _) = ids();
+        let mut waiters = Waiters::default();
+        let (count, waker) = counter();
+        let key = waiters.key();
+        waiters.register(id, Interest::Writable, None, &waker);
+        waiters.register_anything(key, &waker);
+        waiters.notify_all();
+        wake(&mut waiters);
+        assert_eq!(times(&count), 2);
+        waiters.register_anything(key, &waker);
+        waiters.deregister_anything(key);
+        waiters.notify_all();
+        wake(&mut waiters);
+        assert_eq!(times(&count), 2);
+    }
+
+    #[test]
+    fn a_wake_up_before_the_wait_counts_and_an_unpark_does_not() {
+        let clock = Clock::start();
+        let parker = Parker::current();
+        Waker::from(Arc::clone(&parker)).wake();
+        assert!(parker.wait(&clock, None));
+        thread::current().unpark();
+        assert!(!parker.wait(&clock, Some(clock.now())));
+    }
+}

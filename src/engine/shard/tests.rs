@@ -1,0 +1,155 @@
+//! A shard without its reader: what a program's thread does alone.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tunstack_core::addr::{Endpoint, Family, Prefix};
+use tunstack_core::config::Config;
+use tunstack_core::packet::Datagram;
+
+use super::*;
+use crate::device::Capabilities;
+
+/// Takes the first `room` packets, refuses the rest, gives none.
+#[derive(Clone)]
+struct Sink {
+    sent: Arc<AtomicUsize>,
+    room: usize,
+    fd: Arc<OwnedFd>,
+}
+
+impl Device for Sink {
+    fn recv(&self, _: Instant, _: &mut Frames) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn send(&self, _: Instant, _: &Datagram<'_>) -> io::Result<()> {
+        if self.sent.load(Ordering::Relaxed) == self.room {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { mtu: 1500, checksum_offload: false, max_gso: 0 }
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn shard(room: usize) -> (Shard, Sink) {
+    let address = Prefix::new(IpAddr::V4(Ipv4Addr::new(10, 7, 0, 1)).into(), 24);
+    let config = Config { addresses: vec![address], ..Config::default() };
+    let fd = Arc::new(eventfd(0, EventfdFlags::empty()).unwrap());
+    let sink = Sink { sent: Arc::default(), room, fd };
+    (Shard::new(Stack::new(config, [1; 32]), Box::new(sink.clone())).unwrap(), sink)
+}
+
+fn peer() -> Endpoint {
+    Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 7, 0, 2)).into(), 7)
+}
+
+/// Sends `count` datagrams in one hold of the lock.
+fn send(shard: &Shard, count: usize) {
+    let sent = shard.call(|stack, now| {
+        let id = stack.udp_socket(Family::V4)?;
+        (0..count).try_for_each(|_| stack.try_send_to(id, b"x", Some(peer()), now).map(drop))
+    });
+    sent.unwrap();
+}
+
+/// Whether the reader was nudged; it is then as if it had seen that.
+fn nudged(shard: &Shard) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(shard.nudged(), PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let nudged = poll(&mut fds, Some(&now)).unwrap() == 1;
+    if nudged {
+        rustix::io::read(shard.nudged(), &mut [0; 8]).unwrap();
+    }
+    nudged
+}
+
+#[test]
+fn a_program_sends_in_its_own_context() {
+    let (shard, sink) = shard(usize::MAX);
+    send(&shard, 3 * BURST + 1);
+    assert_eq!(sink.sent.load(Ordering::Relaxed), 3 * BURST + 1);
+    assert!(!nudged(&shard), "there is nothing for the reader to do");
+}
+
+#[test]
+fn a_reader_at_the_door_takes_over_after_one_burst() {
+    let (shard, sink) = shard(usize::MAX);
+    shard.reader_waits.store(true, Ordering::Relaxed);
+    send(&shard, BURST + 10);
+    assert_eq!(sink.sent.load(Ordering::Relaxed), BURST);
+    let none = Frames::new(1, 1500);
+    assert!(matches!(shard.arrived(&none, shard.clock.now()), Next::Sleep(_)));
+    assert_eq!(sink.sent.load(Ordering::Relaxed), BURST + 10);
+}
+
+#[test]
+fn a_readers_hold_is_bounded_too() {
+    let (shard, sink) = shard(usize::MAX);
+    shard.reader_waits.store(true, Ordering::Relaxed);
+    send(&shard, 2 * BURST + 1);
+    let none = Frames::new(1, 1500);
+    assert_eq!(shard.arrived(&none, shard.clock.now()), Next::More);
+    assert_eq!(sink.sent.load(Ordering::Relaxed), 2 * BURST);
+    assert!(matches!(shard.arrived(&none, shard.clock.now()), Next::Sleep(_)));
+}
+
+#[test]
+fn only_an_earlier_deadline_nudges() {
+    let (shard, _sink) = shard(usize::MAX);
+    let connect = || {
+        let begun = shard.call(|stack, now| {
+            let id = stack.tcp_socket(Family::V4)?;
+            match stack.connect(id, peer(), now) {
+                Err(Error::InProgress) => Ok(()),
+                other => other,
+            }
+        });
+        begun.unwrap();
+    };
+    connect();
+    assert!(nudged(&shard), "the retransmission of the SYN comes before never");
+    connect();
+    assert!(!nudged(&shard), "that of the second comes later than that of the first");
+}
+
+#[test]
+fn what_the_device_refuses_is_counted() {
+    let (shard, sink) = shard(2);
+    send(&shard, 5);
+    assert_eq!(sink.sent.load(Ordering::Relaxed), 2);
+    assert_eq!(shard.lock().refused, 3);
+}
+
+#[test]
+fn after_a_failure_calls_give_it_and_nothing_is_sent() {
+    let (shard, sink) = shard(usize::MAX);
+    shard.fail(Failure::device(&io::Error::from_raw_os_error(19)));
+    shard.fail(Failure::Stopped);
+    let error = shard.call(|stack, _| stack.udp_socket(Family::V4)).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(19), "the first cause is the one that counts");
+    assert_eq!(shard.arrived(&Frames::new(1, 1500), shard.clock.now()), Next::End);
+    assert_eq!(sink.sent.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn nothing_is_opened_while_it_closes() {
+    let (shard, _sink) = shard(usize::MAX);
+    let id = shard.open(|stack, _| stack.udp_socket(Family::V4)).unwrap();
+    shard.lock().closing = true;
+    assert!(shard.open(|stack, _| stack.udp_socket(Family::V4)).is_err());
+    shard.query(|stack| stack.options(id)).unwrap();
+    shard.close(id);
+    let error = shard.query(|stack| stack.options(id).map(drop)).unwrap_err();
+    assert_eq!(error.raw_os_error(), Failure::Stopped.to_io().raw_os_error(), "not a bad descriptor");
+}
