@@ -41,7 +41,10 @@ pub(super) fn in_order(shard: &Shard, timeout: Duration) -> io::Result<()> {
     }
     shard.finish(held, now);
 
-    wait_for(shard, deadline, |held| !ids(held).iter().any(|&id| is_unfinished(held, id)));
+    // Those that a program has let go of are not listed any more, but owe their peers as much.
+    wait_for(shard, deadline, |held| {
+        held.stack.orphans() == 0 && !ids(held).iter().any(|&id| is_unfinished(held, id))
+    });
 
     let mut held = shard.lock();
     if let Some(failure @ (Failure::Device(..) | Failure::Poisoned)) = &held.failure {
@@ -50,7 +53,8 @@ pub(super) fn in_order(shard: &Shard, timeout: Duration) -> io::Result<()> {
         return Err(error);
     }
     let now = shard.clock.now();
-    let mut aborted = false;
+    let mut aborted = held.stack.orphans() > 0;
+    held.stack.abort_orphans(now);
     for id in ids(&held) {
         if is_unfinished(&held, id) {
             aborted = true;

@@ -31,11 +31,8 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Opens a socket of the stack.
-    pub(super) fn open(
-        engine: &Engine,
-        make: impl FnOnce(&mut Stack) -> Result<SocketId, Error>,
-    ) -> io::Result<Self> {
-        let id = engine.shard().open(|stack, _| make(stack))?;
+    pub(super) fn open(engine: &Engine, make: impl FnOnce(&mut Stack) -> SocketId) -> io::Result<Self> {
+        let id = engine.shard().open(|stack, _| Ok(make(stack)))?;
         Ok(Self::adopt(engine, id))
     }
 

@@ -262,6 +262,11 @@ impl Stack {
         self.slab.iter().filter(|(_, socket)| socket.held).map(|(id, _)| id)
     }
 
+    /// How many TCP connections go on without an owner, to deliver what was written before it closed them.
+    pub const fn orphans(&self) -> u32 {
+        self.orphans
+    }
+
     /// How many slots are taken: sockets, connection requests, connections without an owner and TIME-WAIT.
     pub const fn slots(&self) -> usize {
         self.slab.len()

@@ -432,4 +432,19 @@ impl Stack {
         });
         Ok(())
     }
+
+    /// Resets every TCP connection that goes on without an owner: the host ends and waits no longer.
+    pub fn abort_orphans(&mut self, now: Instant) {
+        let is_orphan = |s: &Socket| match &s.kind {
+            Kind::Connection(tcb) => !s.held && tcb.is.contains(Is::ORPHAN),
+            _ => false,
+        };
+        let orphans: alloc::vec::Vec<u32> =
+            self.slab.iter().filter(|(_, s)| is_orphan(s)).map(|(id, _)| id.index()).collect();
+        for index in orphans {
+            self.with_connection(index, now, |tcb, cx| {
+                tcb.reset(Error::Aborted, Event::Abort, RstReason::Abort, cx);
+            });
+        }
+    }
 }
