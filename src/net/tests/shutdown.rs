@@ -84,18 +84,25 @@ fn whoever_waits_is_told() {
 #[test]
 fn a_device_that_fails_ends_every_wait() {
     limited(|| {
-        let pair = pair();
-        let (client, server) = pair.connected();
+        let (device, other_end) = Pipe::pair(1500).unwrap();
+        let engine = Engine::builder().device(device).config(host(1)).start().unwrap();
+        let listener = engine.listen("10.7.0.1:0").unwrap();
+        let udp = engine.bind_udp("10.7.0.1:0").unwrap();
         thread::scope(|scope| {
-            let reading = scope.spawn(|| (&client).read(&mut [0]).unwrap_err());
-            // The right engine and all that holds it goes, and its end of the pipe with it.
-            drop(server);
-            drop(pair.right);
-            let error = reading.join().unwrap_or_else(|e| std::panic::resume_unwind(e));
-            assert_eq!(error.kind(), ErrorKind::BrokenPipe, "what the device said");
+            let waits = [
+                scope.spawn(|| engine.connect("10.7.0.2:80").map(drop)),
+                scope.spawn(|| listener.accept().map(drop)),
+                scope.spawn(|| udp.recv_from(&mut [0]).map(drop)),
+                scope.spawn(|| block_on(poll_fn(|cx| listener.poll_accept(cx))).map(drop)),
+            ];
+            drop(other_end);
+            for wait in waits {
+                let error = wait.join().unwrap().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::BrokenPipe, "what the device said: {error}");
+            }
         });
-        assert_eq!(pair.left.check().unwrap_err().kind(), ErrorKind::BrokenPipe);
-        assert_eq!(pair.left.shutdown(LONG).unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(engine.check().unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(engine.shutdown(LONG).unwrap_err().kind(), ErrorKind::BrokenPipe);
     });
 }
 

@@ -49,7 +49,8 @@ fn echo_over_ipv6() {
 #[test]
 fn a_half_closed_connection_still_carries_data_the_other_way() {
     limited(|| {
-        let (mut client, mut server) = pair().connected();
+        let pair = pair();
+        let (mut client, mut server) = pair.connected();
         client.write_all(b"question").unwrap();
         client.shutdown(Shutdown::Write).unwrap();
         assert_eq!(client.write(b"more").unwrap_err().kind(), ErrorKind::BrokenPipe);
@@ -68,7 +69,8 @@ fn a_half_closed_connection_still_carries_data_the_other_way() {
 #[test]
 fn a_reader_that_shuts_down_reads_the_end() {
     limited(|| {
-        let (client, _server) = pair().connected();
+        let pair = pair();
+        let (client, _server) = pair.connected();
         let reader = thread::spawn({
             let mut client = client.clone();
             move || client.read(&mut [0; 8]).unwrap()
@@ -115,7 +117,8 @@ fn nobody_answers() {
 #[test]
 fn unread_data_makes_a_close_a_reset() {
     limited(|| {
-        let (mut client, server) = pair().connected();
+        let pair = pair();
+        let (mut client, server) = pair.connected();
         client.write_all(b"never read").unwrap();
         block_on(poll_fn(|cx| server.poll_ready(Interest::Readable, cx))).unwrap();
         drop(server);
@@ -129,7 +132,8 @@ fn unread_data_makes_a_close_a_reset() {
 #[test]
 fn an_abort_resets() {
     limited(|| {
-        let (client, mut server) = pair().connected();
+        let pair = pair();
+        let (client, mut server) = pair.connected();
         client.abort().unwrap();
         assert_eq!(server.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
     });
@@ -138,7 +142,8 @@ fn an_abort_resets() {
 #[test]
 fn a_read_timeout_loses_nothing() {
     limited(|| {
-        let (mut client, mut server) = pair().connected();
+        let pair = pair();
+        let (mut client, mut server) = pair.connected();
         assert_eq!(client.read_timeout().unwrap(), None);
         let error = client.set_read_timeout(Some(Duration::ZERO)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -155,7 +160,8 @@ fn a_read_timeout_loses_nothing() {
 #[test]
 fn a_write_timeout_ends_a_wait_for_room() {
     limited(|| {
-        let (mut client, mut server) = pair().connected();
+        let pair = pair();
+        let (mut client, mut server) = pair.connected();
         client.set_write_timeout(Some(SHORT)).unwrap();
         assert_eq!(client.write_timeout().unwrap(), Some(SHORT));
         let chunk = vec![7; 64 << 10];
@@ -179,7 +185,8 @@ fn a_write_timeout_ends_a_wait_for_room() {
 #[test]
 fn the_mode_is_shared_by_clones() {
     limited(|| {
-        let (client, mut server) = pair().connected();
+        let pair = pair();
+        let (client, mut server) = pair.connected();
         client.set_nonblocking(true).unwrap();
         let mut clone = client.try_clone().unwrap();
         assert_eq!(clone.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -197,7 +204,8 @@ fn the_mode_is_shared_by_clones() {
 #[test]
 fn peek_leaves_what_it_shows() {
     limited(|| {
-        let (mut client, mut server) = pair().connected();
+        let pair = pair();
+        let (mut client, mut server) = pair.connected();
         server.write_all(b"hello").unwrap();
         let mut buf = [0; 5];
         client.peek(&mut buf[..2]).unwrap();
@@ -213,7 +221,8 @@ fn peek_leaves_what_it_shows() {
 #[test]
 fn vectored_and_owned_buffers_carry_the_same_octets() {
     limited(|| {
-        let (mut client, mut server) = pair().connected();
+        let pair = pair();
+        let (mut client, mut server) = pair.connected();
         let written =
             client.write_vectored(&[IoSlice::new(b"one"), IoSlice::new(b""), IoSlice::new(b"two")]).unwrap();
         assert_eq!(written, 6);
@@ -274,16 +283,29 @@ fn a_lingering_close_waits_for_the_last_acknowledgment() {
         let pair = pair();
         let (mut client, mut server) = pair.connected();
         let data = pattern(300_000);
-        let reader = thread::spawn(move || {
-            let mut all = Vec::new();
-            server.read_to_end(&mut all).map(|_| all)
-        });
         client.set_linger(Some(LONG)).unwrap();
         client.write_all(&data).unwrap();
         drop(client);
-        // No more time for this engine: what is not delivered now never is.
-        pair.left.shutdown(Duration::ZERO).unwrap();
-        assert!(reader.join().unwrap().unwrap() == data);
+        // Everything is there, and its end: nothing is left to wait for.
+        server.set_nonblocking(true).unwrap();
+        let mut all = Vec::new();
+        server.read_to_end(&mut all).unwrap();
+        assert!(all == data);
+    });
+}
+
+#[test]
+fn a_lingering_close_gives_up_when_its_time_is_over() {
+    limited(|| {
+        let pair = pair();
+        let (mut client, _server) = pair.connected();
+        client.set_write_timeout(Some(SHORT)).unwrap();
+        // More than the peer has room for, and the peer does not read.
+        while client.write(&[0; 64 << 10]).is_ok() {}
+        client.set_linger(Some(SHORT)).unwrap();
+        drop(client);
+        assert_eq!(pair.left.sockets(), []);
+        assert_eq!(pair.left.shutdown(SHORT).unwrap_err().kind(), ErrorKind::TimedOut);
     });
 }
 

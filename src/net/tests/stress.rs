@@ -43,7 +43,8 @@ fn no_wake_up_is_lost_in_ping_pong() {
 fn nobody_takes_the_wake_up_of_another() {
     const OCTETS: usize = 2000;
     limited(|| {
-        let (client, server) = pair().connected();
+        let pair = pair();
+        let (client, server) = pair.connected();
         client.set_nodelay(true).unwrap();
         let got = AtomicUsize::new(0);
         thread::scope(|scope| {
