@@ -1,0 +1,210 @@
+//! An engine on a real TUN, with the kernel's own TCP, UDP and ICMP at the other end, each test in a network
+//! namespace of its own.
+
+#[path = "common/namespace.rs"]
+mod namespace;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use tunstack::core::addr::Prefix;
+use tunstack::core::config::Config;
+use tunstack::device::netlink;
+use tunstack::device::setup::{TunConfig, bring_up};
+use tunstack::engine::Engine;
+use tunstack::net::Ping;
+
+/// Host and stack in each family, as `TunConfig::default` has them.
+const ADDRESSES: [(&str, &str); 2] = [("10.7.0.1", "10.7.0.2"), ("fd07::1", "fd07::2")];
+
+/// For what must come long before.
+const LONG: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    namespace::main(&[
+        ("the_kernel_connects_to_us", the_kernel_connects_to_us),
+        ("we_connect_to_the_kernel", we_connect_to_the_kernel),
+        ("refusals_go_both_ways", refusals_go_both_ways),
+        ("resets_go_both_ways", resets_go_both_ways),
+        ("datagrams_go_both_ways", datagrams_go_both_ways),
+        ("the_kernel_answers_our_pings", the_kernel_answers_our_pings),
+        ("many_connections_at_once", many_connections_at_once),
+        ("a_deleted_device_ends_the_engine", a_deleted_device_ends_the_engine),
+    ])
+}
+
+fn ip(s: &str) -> IpAddr {
+    s.parse().unwrap()
+}
+
+fn start() -> Engine {
+    let tun = bring_up(&TunConfig::default()).unwrap();
+    let addresses = vec![Prefix::new(ip("10.7.0.2").into(), 24), Prefix::new(ip("fd07::2").into(), 64)];
+    Engine::builder().device(tun).config(Config { addresses, ..Config::default() }).start().unwrap()
+}
+
+/// Octets in which a swap, a loss or a repetition shows.
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+/// Sends and receives at once, so that both directions are full, and checks what comes back.
+fn exchange<S: Read + Send, W: Write + Send>(mut reader: S, mut writer: W, end: impl FnOnce() + Send) {
+    let data = pattern(2_000_000);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            writer.write_all(&data).unwrap();
+            end();
+        });
+        let mut back = Vec::new();
+        reader.read_to_end(&mut back).unwrap();
+        assert!(back == data, "{} octets came back", back.len());
+    });
+}
+
+fn the_kernel_connects_to_us() {
+    let engine = start();
+    for (_, stack) in ADDRESSES {
+        let listener = engine.listen((stack, 0)).unwrap();
+        let to = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            std::io::copy(&mut &stream, &mut &stream).unwrap()
+        });
+        let client = TcpStream::connect(to).unwrap();
+        exchange(&client, &client, || client.shutdown(Shutdown::Write).unwrap());
+        assert_eq!(server.join().unwrap(), 2_000_000);
+    }
+    engine.shutdown(LONG).unwrap();
+}
+
+fn we_connect_to_the_kernel() {
+    let engine = start();
+    for (host, _) in ADDRESSES {
+        let listener = TcpListener::bind((ip(host), 0)).unwrap();
+        let to = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            std::io::copy(&mut &stream, &mut &stream).unwrap()
+        });
+        let client = engine.connect(to).unwrap();
+        exchange(&client, &client, || client.shutdown(Shutdown::Write).unwrap());
+        assert_eq!(server.join().unwrap(), 2_000_000);
+    }
+    engine.shutdown(LONG).unwrap();
+}
+
+fn refusals_go_both_ways() {
+    let engine = start();
+    for (host, stack) in ADDRESSES {
+        assert_eq!(engine.connect((host, 9)).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(TcpStream::connect((stack, 9)).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+
+        let ours = engine.bind_udp((stack, 0)).unwrap();
+        ours.connect((host, 9)).unwrap();
+        ours.send(b"anybody?").unwrap();
+        assert_eq!(ours.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        let theirs = UdpSocket::bind((host, 0)).unwrap();
+        theirs.connect((stack, 9)).unwrap();
+        theirs.send(b"anybody?").unwrap();
+        assert_eq!(theirs.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    }
+}
+
+fn resets_go_both_ways() {
+    let engine = start();
+    let listener = engine.listen("10.7.0.2:0").unwrap();
+    let to = listener.local_addr().unwrap();
+
+    let mut theirs = TcpStream::connect(to).unwrap();
+    listener.accept().unwrap().0.abort().unwrap();
+    assert_eq!(theirs.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+
+    let mut theirs = TcpStream::connect(to).unwrap();
+    let (mut ours, _) = listener.accept().unwrap();
+    ours.write_all(b"never read").unwrap();
+    theirs.peek(&mut [0]).unwrap();
+    theirs.write_all(b"x").unwrap();
+    ours.read_exact(&mut [0]).unwrap();
+    drop(theirs);
+    assert_eq!(ours.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+fn datagrams_go_both_ways() {
+    let engine = start();
+    for (host, stack) in ADDRESSES {
+        let theirs = UdpSocket::bind((host, 0)).unwrap();
+        theirs.set_read_timeout(Some(LONG)).unwrap();
+        let ours = engine.bind_udp((stack, 0)).unwrap();
+        // Below and above what one packet takes.
+        for data in [pattern(100), pattern(9000)] {
+            let mut buf = vec![0; 10_000];
+            theirs.send_to(&data, ours.local_addr().unwrap()).unwrap();
+            assert_eq!(ours.recv_from(&mut buf).unwrap(), (data.len(), theirs.local_addr().unwrap()));
+            assert!(buf[..data.len()] == data);
+            ours.send_to(&data, theirs.local_addr().unwrap()).unwrap();
+            assert_eq!(theirs.recv_from(&mut buf).unwrap(), (data.len(), ours.local_addr().unwrap()));
+            assert!(buf[..data.len()] == data);
+        }
+    }
+}
+
+fn the_kernel_answers_our_pings() {
+    let engine = start();
+    for (host, _) in ADDRESSES {
+        let ping = Ping::new_for(&engine, ip(host)).unwrap();
+        ping.set_read_timeout(Some(LONG)).unwrap();
+        for sequence in 1..4 {
+            ping.send(ip(host), sequence, b"are you there?").unwrap();
+            let mut buf = [0; 64];
+            let reply = ping.recv(&mut buf).unwrap();
+            assert_eq!((reply.from, reply.sequence), (ip(host), sequence));
+            assert_eq!(&buf[..reply.len], b"are you there?");
+        }
+    }
+}
+
+fn many_connections_at_once() {
+    let engine = start();
+    let listener = engine.listen("[::]:7").unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..64 {
+                let (stream, _) = listener.accept().unwrap();
+                scope.spawn(move || std::io::copy(&mut &stream, &mut &stream).unwrap());
+            }
+        });
+        for (_, stack) in ADDRESSES {
+            for n in 0..8 {
+                let to = SocketAddr::new(ip(stack), 7);
+                scope.spawn(move || {
+                    for m in 0..4 {
+                        let mut stream = TcpStream::connect(to).unwrap();
+                        let data = pattern(5000 * n + m + 1);
+                        stream.write_all(&data).unwrap();
+                        stream.shutdown(Shutdown::Write).unwrap();
+                        let mut back = Vec::new();
+                        stream.read_to_end(&mut back).unwrap();
+                        assert!(back == data);
+                    }
+                });
+            }
+        }
+    });
+    engine.shutdown(LONG).unwrap();
+}
+
+fn a_deleted_device_ends_the_engine() {
+    let engine = start();
+    let listener = engine.listen("10.7.0.2:0").unwrap();
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| listener.accept().unwrap_err());
+        netlink::delete_link("tun0").unwrap();
+        let error = waits.join().unwrap();
+        assert!(error.to_string().contains("tun0 was deleted"), "{error}");
+        assert_eq!(engine.check().unwrap_err().to_string(), error.to_string());
+    });
+}
