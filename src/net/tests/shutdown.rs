@@ -139,17 +139,18 @@ fn what_cannot_start_says_why() {
 fn a_panic_inside_is_an_error_to_the_others() {
     limited(|| {
         let pair = pair();
-        let (client, _server) = pair.connected();
-        thread::scope(|scope| {
-            let reading = scope.spawn(|| (&client).read(&mut [0]).unwrap_err());
-            let engine = pair.left.clone();
-            let panics = scope.spawn(move || {
-                let _ = engine.shard().call::<()>(|_, _| panic!("on purpose"));
-            });
-            assert!(panics.join().is_err());
-            assert_eq!(reading.join().unwrap().kind(), ErrorKind::Other);
-        });
-        assert_eq!(client.local_addr().unwrap_err().kind(), ErrorKind::Other);
+        let udp = pair.left.bind_udp("10.7.0.1:0").unwrap();
+        // It waits before the panic, and no timer comes to its help.
+        let (parker, clock) = (Parker::current(), Clock::start());
+        let waker = Waker::from(parker.clone());
+        let cx = &mut Context::from_waker(&waker);
+        assert!(udp.poll_recv_from(cx, &mut [0]).is_pending());
+        let engine = pair.left.clone();
+        let panics = thread::spawn(move || engine.shard().call::<()>(|_, _| panic!("on purpose")));
+        assert!(panics.join().is_err());
+        assert!(parker.wait(&clock, None));
+        assert_eq!(udp.recv_from(&mut [0]).unwrap_err().kind(), ErrorKind::Other);
+        assert_eq!(udp.local_addr().unwrap_err().kind(), ErrorKind::Other);
         assert_eq!(pair.left.shutdown(Duration::ZERO).unwrap_err().kind(), ErrorKind::Other);
     });
 }
