@@ -222,17 +222,21 @@ mod tests {
 
     fn ops() -> impl Strategy<Value = Vec<Op>> {
         let len = || prop_oneof![0..20usize, 200..5000usize, 10_000..65_000usize];
-        let op =
-            prop_oneof![
-                len().prop_map(Op::Push),
-                (40..60usize, len(), prop_oneof![Just(0), len()])
-                    .prop_map(|(head, text, tail)| Op::PushFrame { head, text, tail }),
-                len().prop_map(Op::PushBytes),
-                len().prop_map(Op::Read),
-                len().prop_map(Op::Peek),
-                len().prop_map(Op::ReadBytes),
-                len().prop_map(Op::Discard),
-            ];
+        let op = prop_oneof![
+            len().prop_map(Op::Push),
+            (40..60usize, len(), prop_oneof![Just(0), len()])
+                // A frame is an IP packet: 64 KiB at the most.
+                .prop_map(|(head, text, tail)| Op::PushFrame {
+                    head,
+                    text,
+                    tail: tail.min(65_535 - head - text)
+                }),
+            len().prop_map(Op::PushBytes),
+            len().prop_map(Op::Read),
+            len().prop_map(Op::Peek),
+            len().prop_map(Op::ReadBytes),
+            len().prop_map(Op::Discard),
+        ];
         proptest::collection::vec(op, 1..60)
     }
 
