@@ -185,11 +185,18 @@ impl Shard {
         more
     }
 
+    /// When there is something to do even if nothing comes: for the stack, or for a device that holds
+    /// packets back.
+    fn deadline(&self, held: &Held) -> Instant {
+        let both = [held.stack.poll_timeout(), self.device.deadline()];
+        both.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE)
+    }
+
     /// Ends a program's hold of the lock: drives, unlocks, wakes, as often as there is more to send.
     pub(crate) fn finish<'a>(&'a self, mut held: Guard<'a>, mut now: Instant) {
         loop {
             let more = self.drive(&mut held, now);
-            let deadline = held.stack.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+            let deadline = self.deadline(&held);
             let late = deadline < held.sleep_until;
             if late {
                 held.sleep_until = deadline;
@@ -222,7 +229,7 @@ impl Shard {
             self.device.settled(now, &inbound, &received);
         }
         let more = self.drive(&mut held, now);
-        let deadline = held.stack.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+        let deadline = self.deadline(&held);
         // A deadline that moved to later does not move the alarm: a request and its answer arm and disarm
         // the retransmission timer each time, and each arming would otherwise cost a nudge.
         let kept = if held.sleep_until > now { held.sleep_until } else { Instant::FAR_FUTURE };

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tunstack_core::addr::{Address, Endpoint, Family};
+use tunstack_core::stack::socket::ReceivedDatagram;
 
 use super::socket::Socket;
 use crate::engine::{Engine, Interest};
@@ -67,14 +69,7 @@ impl Ping {
     /// `NetworkUnreachable` without a route, `EMSGSIZE` when it is too long, an error that an ICMP message
     /// told of.
     pub fn send(&self, to: IpAddr, sequence: u16, data: &[u8]) -> io::Result<()> {
-        let kind = match self.family {
-            Family::V4 => 8,
-            Family::V6 => 128,
-        };
-        // The stack writes the identifier and the checksum.
-        let [high, low] = sequence.to_be_bytes();
-        let mut message = vec![kind, 0, 0, 0, 0, 0, high, low];
-        message.extend_from_slice(data);
+        let message = self.request(sequence, data);
         let to = Endpoint::new(to.into(), 0);
         self.socket
             .wait(Interest::Writable, |stack, id, now| stack.try_send_to(id, &message, Some(to), now))
@@ -91,13 +86,44 @@ impl Ping {
         let received = self
             .socket
             .wait(Interest::Readable, |stack, id, _| stack.try_receive_from(id, &mut message, false))?;
-        let message = &message[..received.copied];
-        let (Some(&[high, low]), Some(data)) = (message.get(6..HEADER), message.get(HEADER..)) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "an echo reply without a header"));
+        reply(&received, &message, buf)
+    }
+
+    /// A [`send`](Self::send) by a task.
+    pub fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        to: IpAddr,
+        sequence: u16,
+        data: &[u8],
+    ) -> Poll<io::Result<()>> {
+        let message = self.request(sequence, data);
+        let to = Endpoint::new(to.into(), 0);
+        let sent = self
+            .socket
+            .poll(Interest::Writable, cx, |stack, id, now| stack.try_send_to(id, &message, Some(to), now));
+        sent.map_ok(drop)
+    }
+
+    /// A [`recv`](Self::recv) by a task.
+    pub fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<EchoReply>> {
+        let mut message = vec![0; HEADER + buf.len()];
+        let received = self
+            .socket
+            .poll(Interest::Readable, cx, |stack, id, _| stack.try_receive_from(id, &mut message, false));
+        received.map(|received| reply(&received?, &message, buf))
+    }
+
+    /// An echo request, but for the identifier and the checksum, which the stack writes.
+    fn request(&self, sequence: u16, data: &[u8]) -> Vec<u8> {
+        let kind = match self.family {
+            Family::V4 => 8,
+            Family::V6 => 128,
         };
-        let len = data.len().min(buf.len());
-        buf[..len].copy_from_slice(&data[..len]);
-        Ok(EchoReply { from: received.from.address.ip(), sequence: u16::from_be_bytes([high, low]), len })
+        let [high, low] = sequence.to_be_bytes();
+        let mut message = vec![kind, 0, 0, 0, 0, 0, high, low];
+        message.extend_from_slice(data);
+        message
     }
 
     /// How long a receive waits at the most; `None`: without limit.
@@ -128,4 +154,15 @@ impl Ping {
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.socket.take_error()
     }
+}
+
+/// Reads a reply's header and hands on its data.
+fn reply(received: &ReceivedDatagram, message: &[u8], buf: &mut [u8]) -> io::Result<EchoReply> {
+    let message = &message[..received.copied];
+    let (Some(&[high, low]), Some(data)) = (message.get(6..HEADER), message.get(HEADER..)) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "an echo reply without a header"));
+    };
+    let len = data.len().min(buf.len());
+    buf[..len].copy_from_slice(&data[..len]);
+    Ok(EchoReply { from: received.from.address.ip(), sequence: u16::from_be_bytes([high, low]), len })
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tunstack_core::error::Error;
 use tunstack_core::sockopt;
 use tunstack_core::stack::{Readiness, SocketId, Stack};
+use tunstack_core::tcp::info::TcpInfo;
 use tunstack_core::tcp::state::State;
 
 use super::addr::{each, family};
@@ -198,6 +199,14 @@ impl TcpStream {
     /// Those of an engine that has ended.
     pub fn readiness(&self) -> io::Result<Readiness> {
         self.socket.readiness()
+    }
+
+    /// How the connection stands: its state, its variables, what was negotiated.
+    ///
+    /// # Errors
+    /// `NotConnected` when there is no connection any more.
+    pub fn info(&self) -> io::Result<TcpInfo> {
+        self.socket.query(|stack, id| stack.tcp_info(id).ok_or(Error::NotConnected))
     }
 
     /// Octets written, and the FIN, that the peer has not acknowledged yet.
