@@ -1,3 +1,59 @@
 //! The program `tunstack`.
 
-fn main() {}
+mod output;
+
+mod link;
+
+mod args;
+
+mod recording;
+
+mod run;
+
+mod http;
+
+mod listing;
+
+mod tree;
+
+mod upload;
+
+mod serve;
+
+mod demo;
+
+mod echo;
+
+mod stdio;
+
+mod nc;
+
+mod get;
+
+mod ping;
+
+mod up;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = match Args::read() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    output::start_log(args.common.log);
+    let common = &args.common;
+    let result = match args.command {
+        Command::Demo(args) => demo::main(common, args),
+        Command::Serve(args) => serve::main(common, args),
+        Command::Echo(args) => echo::main(common, args),
+        Command::Nc(args) => nc::main(common, args),
+        Command::Get(args) => get::main(common, args),
+        Command::Ping(args) => ping::main(common, args),
+        Command::Up(args) => up::up(common, args),
+        Command::Down => up::down(common),
+    };
+    output::exit_code(result)
+}
