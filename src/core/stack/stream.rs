@@ -13,7 +13,7 @@ use crate::sockopt::{Shutdown, SocketOptions};
 use crate::tcp::listener::Listener;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
-use crate::tcp::trace::RstReason;
+use crate::tcp::trace::{AckReason, RstReason};
 use crate::time::{Duration, Instant};
 
 impl Stack {
@@ -269,8 +269,9 @@ impl Stack {
         if tcb.is.contains(Is::URGENT) && tcb.rcv.up.at_or_before(tcb.rcv.nxt.sub(unread)) {
             tcb.is.remove(Is::URGENT);
         }
-        let update = n > 0 && tcb.window_update_due();
-        if update {
+        // Only reading makes room, so only here can an update be due with nothing else to say.
+        if n > 0 && tcb.window_update_due() {
+            tcb.acks.now(AckReason::WindowUpdate);
             self.queue_output(id.index());
         }
         self.publish(id.index(), false);

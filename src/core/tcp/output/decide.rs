@@ -5,7 +5,7 @@ use crate::seq::Seq;
 use crate::tcp::recovery::Phase;
 use crate::tcp::state::State;
 use crate::tcp::tcb::Tcb;
-use crate::tcp::trace::{AckReason, Reason};
+use crate::tcp::trace::Reason;
 
 /// A segment to build.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -134,11 +134,7 @@ impl Tcb {
     }
 
     fn decide_acknowledgment(&self) -> Option<Plan> {
-        let reason = match self.acks.due() {
-            Some(reason) => reason,
-            None if self.window_update_due() => AckReason::WindowUpdate,
-            None => return None,
-        };
+        let reason = self.acks.due()?;
         Some(Plan::empty(Reason::Ack(reason), self.snd.nxt))
     }
 }
