@@ -74,9 +74,10 @@ impl Tcb {
     }
 
     /// RFC 5681 §2, and with SACK RFC 6675 §2: the blocks themselves say that something new has arrived, so
-    /// that a window which changes meanwhile does not hide it.
+    /// that a window which changes meanwhile does not hide it. While the window is closed, what is outstanding is
+    /// a probe that was not taken: its answers say nothing about the network.
     fn is_duplicate_ack(&self, seg: &Segment<'_>, window: u32) -> bool {
-        let outstanding = self.snd.una != self.snd.nxt;
+        let outstanding = self.snd.una != self.snd.nxt && self.snd.wnd > 0;
         let bare = seg.is_empty() && seg.ack == self.snd.una;
         let sacked = self.is.contains(Is::SACK)
             && seg.options.sack.iter().any(|b| b.start.after(seg.ack) && b.end.at_or_before(self.snd.nxt));
@@ -150,7 +151,7 @@ impl Tcb {
 
     fn on_duplicate_ack(&mut self, cx: &mut Context<'_>) {
         let smss = self.smss();
-        let in_flight = self.in_flight();
+        let in_flight = self.in_flight().saturating_sub(self.recovery.limited());
         if self.recovery.on_duplicate_ack(&self.snd, smss) {
             cx.counters.tcp_fast_retrans += 1;
             self.congestion.on_event(CongestionEvent::Loss, in_flight, cx.now);

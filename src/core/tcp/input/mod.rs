@@ -51,6 +51,7 @@ impl Tcb {
     /// §3.10.7.4, one line a step. (The third, security, has no mechanism on the Internet.)
     fn in_synchronized(&mut self, mut segment: Segment<'_>, cx: &mut Context<'_>) -> Step {
         let seg = &mut segment;
+        self.take_off_known_syn(seg);
         self.first_check_sequence(seg, cx)?;
         self.second_check_rst(seg, cx)?;
         self.fourth_check_syn(seg, cx)?;

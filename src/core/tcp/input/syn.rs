@@ -5,10 +5,24 @@ use core::ops::ControlFlow::{Break, Continue};
 use super::Step;
 use crate::tcp::context::Context;
 use crate::tcp::segment::Segment;
+use crate::tcp::state::State;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::trace::{AckReason, Verdict};
+use crate::wire::flags::Flags;
 
 impl Tcb {
+    /// Both ends opened, and this SYN,ACK carries the SYN that we know (Figure 7, lines 6 and 7). Its sequence
+    /// number is below the window, but its ACK is what we wait for (Appendix A.2): the SYN is taken off.
+    pub(super) fn take_off_known_syn(&self, seg: &mut Segment<'_>) {
+        let crossed = self.state() == State::SynReceived && seg.syn() && seg.has_ack() && !seg.rst();
+        if crossed && seg.seq == self.rcv.irs && seg.ack == self.snd.nxt {
+            seg.flags.remove(Flags::SYN);
+            seg.seq = seg.seq.add(1);
+            // On a SYN it is not scaled (RFC 7323 §2.2).
+            seg.window = self.snd.scale.field(u32::from(seg.window));
+        }
+    }
+
     /// A SYN inside the window of a synchronised connection is an attack or an old life of the peer: the
     /// challenge lets a peer that restarted answer with an exact reset.
     pub(super) fn fourth_check_syn(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {

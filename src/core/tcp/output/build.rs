@@ -143,6 +143,9 @@ impl Tcb {
                 self.timed = Some((end, cx.now));
             }
         }
+        if plan.reason == Reason::LimitedTransmit {
+            self.recovery.on_limited_transmit(plan.len);
+        }
         if end.after(plan.seq) {
             self.snd.nxt = self.snd.nxt.max(end);
             self.sent = cx.now;

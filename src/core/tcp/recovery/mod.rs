@@ -22,6 +22,17 @@ pub enum Phase {
     Loss,
 }
 
+impl Phase {
+    /// In words; `None` where nothing is lost.
+    pub const fn text(self) -> Option<&'static str> {
+        match self {
+            Self::Open => None,
+            Self::Recovery => Some("fast recovery"),
+            Self::Loss => Some("sending again"),
+        }
+    }
+}
+
 /// What an acknowledgment of new data meant for recovery.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
@@ -48,6 +59,8 @@ pub struct Recovery {
     resent: Seq,
     /// What duplicate ACKs say has left the network, octets.
     inflation: u32,
+    /// Sent beyond the window by limited transmit, octets.
+    limited: u32,
     /// One segment from SND.UNA is to be sent now, whatever the window.
     pending: Option<Reason>,
     /// Consecutive time-outs without progress.
@@ -64,6 +77,7 @@ impl Recovery {
             recover: iss,
             resent: iss,
             inflation: 0,
+            limited: 0,
             pending: None,
             timeouts: 0,
         }
@@ -106,6 +120,17 @@ impl Recovery {
         self.recover
     }
 
+    /// Limited transmit has sent `len` octets.
+    pub const fn on_limited_transmit(&mut self, len: u32) {
+        self.limited = self.limited.saturating_add(len);
+    }
+
+    /// What limited transmit has sent since SND.UNA last moved, octets: not to be counted when the slow start
+    /// threshold is set (RFC 5681 §3.2, step 2).
+    pub const fn limited(&self) -> u32 {
+        self.limited
+    }
+
     /// A retransmission up to `end` has left.
     pub fn on_retransmit(&mut self, end: Seq) {
         self.pending = None;
@@ -123,6 +148,11 @@ impl Recovery {
         } else {
             snd.outstanding()
         }
+    }
+
+    /// What duplicate ACKs add to the congestion window in fast recovery, octets.
+    pub const fn inflation(&self) -> u32 {
+        self.inflation
     }
 
     /// How much more than the congestion window may be in flight, octets: in fast recovery what duplicate
@@ -164,6 +194,7 @@ impl Recovery {
     #[must_use]
     pub fn on_ack(&mut self, snd: &Send, acked: u32, mss: u32) -> Progress {
         self.dup_acks = 0;
+        self.limited = 0;
         self.timeouts = 0;
         let covered = snd.una.at_or_after(self.recover);
         match self.phase {
@@ -232,6 +263,7 @@ impl Recovery {
     fn declare_lost(&mut self, snd: &Send) {
         self.phase = Phase::Loss;
         self.dup_acks = 0;
+        self.limited = 0;
         self.inflation = 0;
         self.recover = snd.nxt;
         self.resent = snd.una;
@@ -262,6 +294,21 @@ mod tests {
         assert_eq!((r.allowance(MSS), r.pending()), (3000, Some(Reason::FastRetransmit)));
         assert!(!r.on_duplicate_ack(&snd, MSS));
         assert_eq!(r.allowance(MSS), 4000);
+    }
+
+    #[test]
+    fn limited_transmit_is_remembered_until_an_ack_moves() {
+        let (mut r, snd) = (Recovery::new(Seq::new(0)), sent(1, 10_001));
+        let _ = r.on_duplicate_ack(&snd, MSS);
+        r.on_limited_transmit(MSS);
+        r.on_limited_transmit(500);
+        let _ = (r.on_duplicate_ack(&snd, MSS), r.on_duplicate_ack(&snd, MSS));
+        assert_eq!(r.limited(), 1500);
+        let _ = r.on_ack(&sent(1001, 10_001), 1000, MSS);
+        assert_eq!(r.limited(), 0);
+        r.on_limited_transmit(MSS);
+        let _ = r.on_timeout(&snd);
+        assert_eq!(r.limited(), 0);
     }
 
     #[test]
