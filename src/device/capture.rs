@@ -88,13 +88,13 @@ impl<D: Device, W: Write + Send> Device for Capture<D, W> {
 
     fn settled(&self, now: Instant, inbound: &Inbound<'_>, received: &Received) {
         if let Some(writer) = &mut *self.lock() {
-            let comment = comment(received);
+            let comment = received.to_string();
             writer.packet(
                 INTERFACE,
                 self.time(now),
                 Direction::Inbound,
                 &[inbound.packet],
-                comment.as_deref(),
+                Some(comment.as_str()),
             );
         }
         self.device.settled(now, inbound, received);
@@ -110,17 +110,6 @@ impl<D: Device, W: Write + Send> Device for Capture<D, W> {
 
     fn readable(&self) -> BorrowedFd<'_> {
         self.device.readable()
-    }
-}
-
-/// What became of a packet, in words.
-fn comment(received: &Received) -> Option<String> {
-    match received {
-        Received::Dropped(why) => Some(format!("dropped: {why}")),
-        Received::Fragment => Some("fragment".to_owned()),
-        Received::Icmp(what) => Some(format!("ICMP: {what}")),
-        Received::Udp(what) => Some(format!("UDP: {what}")),
-        Received::Tcp(event) => event.map(|e| e.to_string()),
     }
 }
 
@@ -177,6 +166,7 @@ mod tests {
         let event = TcpEvent {
             quad: Quad { local: end(1), remote: end(2) },
             state: State::Listen,
+            change: None,
             what: What::Received(Verdict::Request),
             variables: None,
         };
@@ -184,9 +174,9 @@ mod tests {
             (Received::Tcp(Some(event)), Some("connection request taken | LISTEN")),
             (Received::Tcp(None), None),
             (Received::Dropped("too short"), Some("dropped: too short")),
-            (Received::Fragment, Some("fragment")),
-            (Received::Icmp("echo request"), Some("ICMP: echo request")),
-            (Received::Udp("no socket"), Some("UDP: no socket")),
+            (Received::Fragment, Some("fragment: kept until the rest has come")),
+            (Received::Icmp("echo request"), Some("ICMP echo request")),
+            (Received::Udp("no socket"), Some("UDP datagram: no socket")),
         ];
         let mut frames = Frames::new(fates.len(), 100);
         for n in 0..fates.len() {

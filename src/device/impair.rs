@@ -4,9 +4,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tunstack_core::packet::{Body, Checksum, Datagram, Inbound, Received, Trust};
+use tunstack_core::packet::{Body, Checksum, Datagram, Inbound, Received, Sent, Trust};
 use tunstack_core::time::Instant;
-use tunstack_core::trace::TcpEvent;
 
 use super::{Capabilities, Device, Frames};
 use crate::sim::clock::Clock;
@@ -56,7 +55,7 @@ struct Held<M> {
 /// What goes with a leaving packet.
 #[derive(Clone, Copy, Debug)]
 struct Outbound {
-    event: Option<TcpEvent>,
+    event: Option<Sent>,
 }
 
 /// What goes with an arriving one.

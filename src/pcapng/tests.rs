@@ -69,7 +69,7 @@ fn some(s: &str) -> Option<String> {
 fn event() -> TcpEvent {
     let end = |last, port| Endpoint::new(std::net::Ipv4Addr::new(10, 7, 0, last).into(), port);
     let quad = Quad { local: end(2, 1000), remote: end(1, 80) };
-    TcpEvent { quad, state: State::SynSent, what: What::Sent(Reason::Syn), variables: None }
+    TcpEvent { quad, state: State::SynSent, change: None, what: What::Sent(Reason::Syn), variables: None }
 }
 
 /// A TCP segment with its checksum, and the offset of its TCP header.
@@ -158,7 +158,7 @@ fn checksums_left_to_the_device_are_put_in() {
             body: Body::from_slice(text),
             gso_size: 0,
             checksum: Checksum::Partial { start, offset: 16 },
-            event: Some(event()),
+            event: Some(event().into()),
         };
         let mut w = CaptureWriter::new(Vec::new(), &["a"]).unwrap();
         w.datagram(0, Duration::ZERO, &datagram);
@@ -305,7 +305,7 @@ fn tshark_agrees() {
         leave_partial(&mut packet, start, 16);
         let checksum = Checksum::Partial { start, offset: 16 };
         let datagram =
-            Datagram { head: &packet, body: Body::EMPTY, gso_size: 0, checksum, event: Some(event()) };
+            Datagram { head: &packet, body: Body::EMPTY, gso_size: 0, checksum, event: Some(event().into()) };
         w.datagram(0, Duration::new(1_700_000_000, 123_456_789), &datagram);
     }
     let path = std::env::temp_dir().join(format!("tunstack-pcapng-{}.pcapng", std::process::id()));

@@ -4,10 +4,9 @@ use std::any::Any;
 
 use bytes::Bytes;
 use tunstack_core::config::Config;
-use tunstack_core::packet::{Checksum, Datagram, Inbound, Received};
+use tunstack_core::packet::{Checksum, Datagram, Inbound, Received, Sent};
 use tunstack_core::stack::{Event, Stack, drive};
 use tunstack_core::time::Instant;
-use tunstack_core::trace::TcpEvent;
 
 use super::app::App;
 
@@ -39,7 +38,7 @@ pub struct Outgoing {
     /// The whole IP packet.
     pub packet: Vec<u8>,
     /// Why it was sent, if that is known.
-    pub event: Option<TcpEvent>,
+    pub event: Option<Sent>,
 }
 
 impl From<Vec<u8>> for Outgoing {

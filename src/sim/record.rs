@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use bytes::Bytes;
-use tunstack_core::packet::Received;
+use tunstack_core::packet::{Received, Sent};
 use tunstack_core::time::Instant;
-use tunstack_core::trace::TcpEvent;
 
 use super::link::Fate;
 
@@ -31,7 +30,7 @@ pub struct Record {
 #[derive(Clone, Copy, Debug)]
 pub enum Note {
     /// It was sent: why, and what the link did to it. Without a link it went nowhere.
-    Sent(Option<TcpEvent>, Option<Fate>),
+    Sent(Option<Sent>, Option<Fate>),
     /// It arrived, and what became of it, if that is known.
     Arrived(Option<Received>),
 }
@@ -52,12 +51,8 @@ impl fmt::Display for Note {
                     Some(_) => Ok(()),
                 }
             }
-            Self::Arrived(None | Some(Received::Tcp(None))) => Ok(()),
-            Self::Arrived(Some(Received::Dropped(why))) => write!(f, "dropped: {why}"),
-            Self::Arrived(Some(Received::Fragment)) => f.write_str("fragment"),
-            Self::Arrived(Some(Received::Icmp(what))) => write!(f, "ICMP: {what}"),
-            Self::Arrived(Some(Received::Udp(what))) => write!(f, "UDP: {what}"),
-            Self::Arrived(Some(Received::Tcp(Some(event)))) => write!(f, "{event}"),
+            Self::Arrived(None) => Ok(()),
+            Self::Arrived(Some(received)) => write!(f, "{received}"),
         }
     }
 }

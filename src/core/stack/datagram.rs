@@ -1,5 +1,7 @@
 //! What a program may ask of a UDP or a ping socket.
 
+use super::packet::OtherReason;
+use super::receive::Delivered;
 use super::socket::{any, overlap};
 use super::{Kind, Socket, SocketId, Stack};
 use crate::addr::{Address, Endpoint};
@@ -175,14 +177,20 @@ impl Stack {
             _ => return Err(Error::NotSupported),
         };
         let (mut header, payload) = sent;
-        match header.protocol {
-            protocol::UDP => self.counters.udp_out_datagrams += 1,
-            _ => self.counters.icmp_out_msgs += 1,
-        }
+        let reason = match header.protocol {
+            protocol::UDP => {
+                self.counters.udp_out_datagrams += 1;
+                OtherReason::Datagram
+            }
+            _ => {
+                self.counters.icmp_out_msgs += 1;
+                OtherReason::EchoRequest
+            }
+        };
         if header.hop_limit == 0 {
             header.hop_limit = self.config.hop_limit;
         }
-        if self.send_ip(header, &payload, now) { Ok(data.len()) } else { Err(Error::MessageTooLong) }
+        if self.send_ip(header, &payload, reason, now) { Ok(data.len()) } else { Err(Error::MessageTooLong) }
     }
 
     /// Takes a datagram; `peek` leaves it. What does not fit `buf` is lost.
@@ -212,7 +220,7 @@ impl Stack {
         to: Endpoint,
         payload: &[u8],
         delivery: Delivery,
-    ) -> Option<&'static str> {
+    ) -> Option<Delivered> {
         let mut matching: smallvec::SmallVec<[(u8, u32); 4]> = smallvec::SmallVec::new();
         for &index in self.udp_bound.at(to.port) {
             if let Some(Socket { kind: Kind::Udp(socket), .. }) = self.slab.by_index(index)
@@ -229,8 +237,8 @@ impl Stack {
         }
         let mut said = match (matching.is_empty(), delivery) {
             (true, Delivery::Unicast) => return None,
-            (true, _) => "nobody listens to that group or broadcast",
-            (false, _) => "delivered",
+            (true, _) => Delivered::Nobody,
+            (false, _) => Delivered::Queued,
         };
         for (_, index) in matching {
             let Some(Socket { kind: Kind::Udp(socket), .. }) = self.slab.by_index_mut(index) else {
@@ -240,7 +248,7 @@ impl Stack {
                 Ok(()) => self.counters.udp_in_datagrams += 1,
                 Err(_) => {
                     self.counters.udp_rcvbuf_errors += 1;
-                    said = "dropped: the socket's queue is full";
+                    said = Delivered::Full;
                 }
             }
             self.publish(index, true);

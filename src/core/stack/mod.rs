@@ -18,7 +18,7 @@ mod bound;
 
 pub mod packet;
 
-pub use packet::{Body, Checksum, Datagram, Inbound, Received, Trust};
+pub use packet::{Body, Checksum, Datagram, Inbound, Received, Sent, Trust};
 pub use ready::{Event, Readiness};
 pub use slab::SocketId;
 
@@ -158,7 +158,7 @@ pub struct Stack {
     /// Segments of what is lighter than a connection.
     control: ControlQueue,
     /// IP packets that are ready to leave.
-    packets: VecDeque<Vec<u8>>,
+    packets: VecDeque<(Vec<u8>, packet::OtherEvent)>,
     /// Packets from ourselves to ourselves.
     looped: VecDeque<Vec<u8>>,
     /// Connections that may have something to send.

@@ -1,8 +1,11 @@
 //! What crosses the edge of the stack: packets in, packets out.
 
+use core::fmt;
+
 use bytes::Bytes;
 
 pub use crate::body::Body;
+use crate::icmp::errors::ErrorKind;
 use crate::tcp::trace::TcpEvent;
 pub use crate::wire::checksum::{Checksum, Trust};
 
@@ -42,6 +45,94 @@ pub enum Received {
     Tcp(Option<TcpEvent>),
 }
 
+/// One line for a capture's comment or a log; empty where nothing is known.
+impl fmt::Display for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dropped(why) => write!(f, "dropped: {why}"),
+            Self::Fragment => f.write_str("fragment: kept until the rest has come"),
+            Self::Icmp(what) => write!(f, "ICMP {what}"),
+            Self::Udp(what) => write!(f, "UDP datagram: {what}"),
+            Self::Tcp(Some(event)) => write!(f, "{event}"),
+            Self::Tcp(None) => Ok(()),
+        }
+    }
+}
+
+/// Why a packet leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// A segment of TCP.
+    Tcp(TcpEvent),
+    /// A packet of another protocol, or a piece of one.
+    Other(OtherEvent),
+}
+
+impl From<TcpEvent> for Sent {
+    fn from(event: TcpEvent) -> Self {
+        Self::Tcp(event)
+    }
+}
+
+/// One line for a capture's comment or a log.
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(event) => write!(f, "{event}"),
+            Self::Other(event) => write!(f, "{event}"),
+        }
+    }
+}
+
+/// Why a packet that is not TCP's leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherEvent {
+    /// What the whole packet is for.
+    pub reason: OtherReason,
+    /// Which fragment of it this is, from 1.
+    pub fragment: u16,
+    /// Fragments in all; 1: the packet is whole.
+    pub fragments: u16,
+}
+
+/// What a packet that is not TCP's is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherReason {
+    /// A program sent a UDP datagram.
+    Datagram,
+    /// A program asks for an echo.
+    EchoRequest,
+    /// The answer to an echo request.
+    EchoReply,
+    /// A packet could not be delivered or understood.
+    Error(ErrorKind),
+}
+
+impl OtherReason {
+    /// In words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Datagram => "UDP datagram of a program",
+            Self::EchoRequest => "ICMP echo request of a program",
+            Self::EchoReply => "ICMP reply to an echo request",
+            Self::Error(ErrorKind::PortUnreachable) => "ICMP error: no socket at that port",
+            Self::Error(ErrorKind::ProtocolUnreachable { .. }) => "ICMP error: protocol not spoken here",
+            Self::Error(ErrorKind::ParameterProblem { .. }) => "ICMP error: header not understood",
+            Self::Error(ErrorKind::ReassemblyTimeExceeded) => "ICMP error: fragments missing for too long",
+        }
+    }
+}
+
+impl fmt::Display for OtherEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason.text())?;
+        if self.fragments > 1 {
+            write!(f, " | fragment {} of {}", self.fragment, self.fragments)?;
+        }
+        Ok(())
+    }
+}
+
 /// A leaving IP packet. It borrows its text from the stack's buffers, so it must be sent or copied before
 /// the stack is called again.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +145,8 @@ pub struct Datagram<'a> {
     pub gso_size: u16,
     /// How the transport checksum stands.
     pub checksum: Checksum,
-    /// Why it was sent: a TCP segment when tracing is on.
-    pub event: Option<TcpEvent>,
+    /// Why it was sent, when tracing is on.
+    pub event: Option<Sent>,
 }
 
 impl Datagram<'_> {

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::packet::{OtherEvent, OtherReason};
 use super::{Inbound, Kind, Received, Socket, Stack, Trust};
 use crate::addr::{Endpoint, Quad};
 use crate::icmp::errors::{self, ErrorKind, Hardness};
@@ -26,6 +27,19 @@ struct Whole<'a> {
     protocol_offset: u16,
     inbound: Inbound<'a>,
     delivery: Delivery,
+    /// It came in fragments, of which this was the last that was missing.
+    reassembled: bool,
+}
+
+/// What became of a UDP datagram that somebody could want.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Delivered {
+    /// It waits in a socket's queue.
+    Queued,
+    /// That queue had no room for it.
+    Full,
+    /// Nobody listens to that group or broadcast.
+    Nobody,
 }
 
 impl Stack {
@@ -95,6 +109,7 @@ impl Stack {
                     protocol_offset: parsed.protocol_offset,
                     inbound,
                     delivery,
+                    reassembled: false,
                 },
             );
         }
@@ -145,7 +160,10 @@ impl Stack {
             return Received::Dropped("not for us");
         }
         let protocol_offset = if header.src.is_v4() { 9 } else { 6 };
-        self.deliver(now, Whole { header, payload, packet: &quote, protocol_offset, inbound, delivery })
+        self.deliver(
+            now,
+            Whole { header, payload, packet: &quote, protocol_offset, inbound, delivery, reassembled: true },
+        )
     }
 
     fn deliver(&mut self, now: Instant, whole: Whole<'_>) -> Received {
@@ -208,7 +226,12 @@ impl Stack {
         let from = Endpoint::new(whole.header.src, header.src_port);
         let to = Endpoint::new(whole.header.dst, header.dst_port);
         match self.deliver_udp(from, to, payload, whole.delivery) {
-            Some(said) => Received::Udp(said),
+            Some(Delivered::Queued) if whole.reassembled => {
+                Received::Udp("whole with this fragment, delivered")
+            }
+            Some(Delivered::Queued) => Received::Udp("delivered"),
+            Some(Delivered::Full) => Received::Udp("dropped: the socket's queue is full"),
+            Some(Delivered::Nobody) => Received::Udp("nobody listens to that group or broadcast"),
             None => {
                 self.counters.udp_no_ports += 1;
                 self.send_icmp_error(ErrorKind::PortUnreachable, whole.packet, now);
@@ -235,8 +258,11 @@ impl Stack {
                 match echo::reply(&message, &whole.header, &self.routes, self.config.hop_limit) {
                     Some((header, bytes)) => {
                         self.counters.icmp_out_msgs += 1;
-                        self.send_ip(header, &bytes, now);
-                        Received::Icmp("echo request: answered")
+                        self.send_ip(header, &bytes, OtherReason::EchoReply, now);
+                        Received::Icmp(match whole.reassembled {
+                            true => "echo request: whole with this fragment, answered",
+                            false => "echo request: answered",
+                        })
                     }
                     None => Received::Icmp("echo request: not answered"),
                 }
@@ -244,7 +270,10 @@ impl Stack {
             Message::EchoReply { id, .. } => {
                 self.counters.icmp_in_echo_reps += 1;
                 if self.deliver_echo(id, &whole.header, whole.payload) {
-                    Received::Icmp("echo reply: delivered")
+                    Received::Icmp(match whole.reassembled {
+                        true => "echo reply: whole with this fragment, delivered",
+                        false => "echo reply: delivered",
+                    })
                 } else {
                     Received::Icmp("echo reply: nobody waits for it")
                 }
@@ -317,14 +346,20 @@ impl Stack {
         };
         if self.icmp_limit.allow(now) {
             self.counters.icmp_out_msgs += 1;
-            self.send_ip(header, &bytes, now);
+            self.send_ip(header, &bytes, OtherReason::Error(kind), now);
         } else {
             self.counters.icmp_out_rate_limited += 1;
         }
     }
 
     /// Queues an IP packet, cut in fragments where it must be. Says whether it fits at all.
-    pub(super) fn send_ip(&mut self, header: Header, payload: &[u8], now: Instant) -> bool {
+    pub(super) fn send_ip(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+        reason: OtherReason,
+        now: Instant,
+    ) -> bool {
         /// Packets that may wait: a flood of pings must not become a flood of memory.
         const LIMIT: usize = 4096;
         let mtu = usize::from(self.path_mtu.get(header.dst, now, self.config.mtu));
@@ -334,10 +369,17 @@ impl Stack {
             return true;
         }
         let packets = &mut self.packets;
-        let made = output::fragment(header, payload, mtu, id, |packet: Vec<u8>| packets.push_back(packet));
+        let mut fragment = 0;
+        let made = output::fragment(header, payload, mtu, id, |packet: Vec<u8>| {
+            fragment += 1;
+            packets.push_back((packet, OtherEvent { reason, fragment, fragments: 1 }));
+        });
         match made {
             Ok(0 | 1) => true,
             Ok(count) => {
+                for (_, event) in self.packets.iter_mut().rev().take(count) {
+                    event.fragments = fragment;
+                }
                 self.counters.ip_frag_oks += 1;
                 self.counters.ip_frag_creates += count as u64;
                 true

@@ -11,37 +11,62 @@ use crate::tcp::request::{self, Request};
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
 use crate::tcp::time_wait;
-use crate::tcp::trace::{Reason, RstReason, TcpEvent, Verdict, What};
+use crate::tcp::trace::{Change, Reason, RstReason, TcpEvent, Variables, Verdict, What};
 use crate::time::Instant;
 
 impl Stack {
     /// A segment arrived for `quad`. Gives what became of it, and the slot that dealt with it.
     pub(super) fn on_tcp(&mut self, quad: Quad, segment: Segment<'_>, now: Instant) -> Option<TcpEvent> {
-        let (verdict, index) = match self.table.find(&quad, quad_of(&self.slab)) {
-            Some(index) => (self.on_known(index, segment, now), Some(index)),
+        let found = self.table.find(&quad, quad_of(&self.slab));
+        let before = self.config.trace.then(|| self.seen(found, now));
+        let mut seen = None;
+        let (verdict, index) = match found {
+            Some(index) => (self.on_known(index, segment, now, &mut seen), Some(index)),
             None => self.on_unknown(quad, segment, now),
         };
-        self.config.trace.then(|| self.received_event(quad, verdict, index))
+        let (from, before) = before?;
+        let (state, variables) = seen.unwrap_or_else(|| self.seen(index, now));
+        let from = match (found, verdict) {
+            (Some(_), _) => from,
+            (None, Verdict::Request) => State::Listen,
+            // Nothing was there to change.
+            (None, _) => state,
+        };
+        let change = Change::new(from, before.as_ref(), variables.as_ref());
+        Some(TcpEvent { quad, state, change: Some(change), what: What::Received(verdict), variables })
     }
 
-    fn received_event(&self, quad: Quad, verdict: Verdict, index: Option<u32>) -> TcpEvent {
-        let (state, variables) = match index.and_then(|i| self.slab.by_index(i)).map(|s| &s.kind) {
+    /// What a slot has to say of itself for a [`TcpEvent`].
+    fn seen(&mut self, index: Option<u32>, now: Instant) -> (State, Option<Variables>) {
+        match index.and_then(|i| self.slab.by_index(i)).map(|s| &s.kind) {
             Some(Kind::Connection(tcb)) => (tcb.state(), Some(tcb.variables())),
-            Some(Kind::Request(_)) => (State::SynReceived, None),
+            Some(Kind::Request(request)) => {
+                let variables = request.variables(&context!(self, now));
+                (State::SynReceived, Some(variables))
+            }
             Some(Kind::Listener(_)) => (State::Listen, None),
             Some(Kind::TimeWait(_)) => (State::TimeWait, None),
             _ => (State::Closed, None),
-        };
-        TcpEvent { quad, state, what: What::Received(verdict), variables }
+        }
     }
 
-    fn on_known(&mut self, index: u32, segment: Segment<'_>, now: Instant) -> Verdict {
+    fn on_known(
+        &mut self,
+        index: u32,
+        segment: Segment<'_>,
+        now: Instant,
+        seen: &mut Option<(State, Option<Variables>)>,
+    ) -> Verdict {
         let Some(socket) = self.slab.by_index_mut(index) else { return Verdict::Ignored };
         match &mut socket.kind {
             Kind::Connection(tcb) => {
                 let before = tcb.rcv.nxt;
                 let verdict = tcb.on_segment(segment, &mut context!(self, now));
                 let news = tcb.rcv.nxt != before;
+                if self.config.trace {
+                    // Before it is settled: one that is over leaves its slot.
+                    *seen = Some((tcb.state(), Some(tcb.variables())));
+                }
                 self.settle(index, now, news);
                 verdict
             }

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Body, Checksum, Datagram, Inbound, Kind, Socket, Stack, Trust};
+use super::packet::OtherEvent;
+use super::{Body, Checksum, Datagram, Inbound, Kind, Sent, Socket, Stack, Trust};
 use crate::addr::Quad;
 use crate::tcp::context::ControlSegment;
 use crate::tcp::output::Outgoing;
@@ -14,7 +15,7 @@ use crate::wire::tcp;
 /// What leaves next.
 enum Next {
     Control(ControlSegment),
-    Packet(Vec<u8>),
+    Packet(Vec<u8>, OtherEvent),
     Segment(u32, Outgoing),
 }
 
@@ -53,8 +54,8 @@ impl Stack {
         if let Some(segment) = self.control.pop() {
             return Some(Next::Control(segment));
         }
-        if let Some(packet) = self.packets.pop_front() {
-            return Some(Next::Packet(packet));
+        if let Some((packet, event)) = self.packets.pop_front() {
+            return Some(Next::Packet(packet, event));
         }
         while let Some(&index) = self.output.front() {
             let Some(socket) = self.slab.by_index_mut(index) else {
@@ -84,16 +85,16 @@ impl Stack {
                 Some(Kind::Connection(tcb)) => tcb.send_buffer.slice(outgoing.offset, outgoing.len),
                 _ => Body::EMPTY,
             },
-            Next::Control(_) | Next::Packet(_) => Body::EMPTY,
+            Next::Control(_) | Next::Packet(..) => Body::EMPTY,
         }
     }
 
-    fn build_head(&mut self, next: &Next, now: Instant) -> Option<TcpEvent> {
+    fn build_head(&mut self, next: &Next, now: Instant) -> Option<Sent> {
         match next {
-            Next::Packet(packet) => {
+            Next::Packet(packet, event) => {
                 self.head.clear();
                 self.head.extend_from_slice(packet);
-                None
+                self.config.trace.then_some(Sent::Other(*event))
             }
             Next::Control(segment) => {
                 let header = tcp::Header {
@@ -107,18 +108,19 @@ impl Stack {
                 };
                 let ip = self.ip_header(segment.quad, segment.hop_limit, segment.traffic_class);
                 tcp::emit(&ip, &header, &segment.options, core::iter::empty(), 0, 0, false, &mut self.head);
-                self.config.trace.then_some(TcpEvent {
+                self.config.trace.then_some(Sent::Tcp(TcpEvent {
                     quad: segment.quad,
                     state: segment.state,
                     what: What::Sent(segment.reason),
+                    change: None,
                     variables: segment.variables,
-                })
+                }))
             }
             Next::Segment(index, outgoing) => self.build_segment(*index, outgoing, now),
         }
     }
 
-    fn build_segment(&mut self, index: u32, outgoing: &Outgoing, now: Instant) -> Option<TcpEvent> {
+    fn build_segment(&mut self, index: u32, outgoing: &Outgoing, now: Instant) -> Option<Sent> {
         let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else { return None };
         let ip = header(
             tcb.quad,
@@ -138,11 +140,14 @@ impl Stack {
             &mut self.head,
         );
         let _ = now;
-        self.config.trace.then(|| TcpEvent {
-            quad: tcb.quad,
-            state: tcb.state(),
-            what: What::Sent(outgoing.reason),
-            variables: Some(tcb.variables()),
+        self.config.trace.then(|| {
+            Sent::Tcp(TcpEvent {
+                quad: tcb.quad,
+                state: tcb.state(),
+                what: What::Sent(outgoing.reason),
+                change: None,
+                variables: Some(tcb.variables()),
+            })
         })
     }
 

@@ -117,7 +117,8 @@ impl Request {
         ts
     }
 
-    fn variables(&self, cx: &Context<'_>) -> Variables {
+    /// What a capture's comment says of it.
+    pub fn variables(&self, cx: &Context<'_>) -> Variables {
         Variables {
             iss: self.iss,
             una: self.iss,

@@ -211,7 +211,8 @@ impl Tcb {
     /// Ends the connection with a reset to the peer (§3.10.5 and where else a reset is due).
     pub fn reset(&mut self, error: Error, event: Event, reason: RstReason, cx: &mut Context<'_>) {
         if self.state.is_synchronized() || self.state == State::SynReceived {
-            let segment = self.reset_segment(reason, cx);
+            let mut segment = self.reset_segment(reason, cx);
+            segment.state = self.state.on(event).unwrap_or(self.state);
             cx.send(segment);
         }
         self.fail(error, event, cx);
@@ -292,11 +293,13 @@ impl Tcb {
             irs: self.rcv.irs,
             rcv_nxt: self.rcv.nxt,
             rcv_wnd: self.rcv.wnd,
-            cwnd: self.congestion.cwnd(),
+            cwnd: self.congestion.cwnd().saturating_add(self.recovery.inflation()),
             ssthresh: self.congestion.ssthresh(),
             srtt: self.rtt.srtt(),
             rto: self.rtt.rto(),
             in_flight: self.in_flight(),
+            dup_acks: self.recovery.dup_acks(),
+            recovery: self.recovery.phase().text(),
         }
     }
 

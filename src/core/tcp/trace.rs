@@ -163,7 +163,7 @@ pub struct Variables {
     pub rcv_nxt: Seq,
     /// RCV.WND, octets.
     pub rcv_wnd: u32,
-    /// Congestion window, octets.
+    /// Congestion window, octets; in fast recovery with what duplicate ACKs add (RFC 5681 §3.2). 0: there is none.
     pub cwnd: u32,
     /// Slow start threshold, octets; `u32::MAX` before the first loss.
     pub ssthresh: u32,
@@ -173,6 +173,10 @@ pub struct Variables {
     pub rto: Duration,
     /// Octets sent and neither acknowledged nor deemed lost.
     pub in_flight: u32,
+    /// Duplicate ACKs in a row.
+    pub dup_acks: u16,
+    /// Which loss recovery is under way, in words.
+    pub recovery: Option<&'static str>,
 }
 
 /// What happened to one segment of one connection.
@@ -182,10 +186,44 @@ pub struct TcpEvent {
     pub quad: Quad,
     /// Its state after the event.
     pub state: State,
+    /// What an arriving segment changed.
+    pub change: Option<Change>,
     /// Sent and why, or received and what became of it.
     pub what: What,
     /// The variables after the event; none where there is no connection (a reset of a stray segment).
     pub variables: Option<Variables>,
+}
+
+/// What an arriving segment changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// The state before.
+    pub from: State,
+    /// How far SND.UNA moved, octets.
+    pub una: u32,
+    /// How far RCV.NXT moved, octets.
+    pub rcv_nxt: u32,
+    /// SND.WND before.
+    pub snd_wnd: u32,
+    /// Duplicate ACKs before.
+    pub dup_acks: u16,
+}
+
+impl Change {
+    /// From what was to what is. Sequence numbers are only compared within a connection: before, there were none.
+    pub fn new(from: State, before: Option<&Variables>, after: Option<&Variables>) -> Self {
+        let same = match (before, after) {
+            (Some(b), Some(a)) if b.iss == a.iss && b.irs == a.irs => Some((b, a)),
+            _ => None,
+        };
+        Self {
+            from,
+            una: same.map_or(0, |(b, a)| a.una.saturating_since(b.una)),
+            rcv_nxt: same.map_or(0, |(b, a)| a.rcv_nxt.saturating_since(b.rcv_nxt)),
+            snd_wnd: same.map_or_else(|| after.map_or(0, |a| a.snd_wnd), |(b, _)| b.snd_wnd),
+            dup_acks: same.map_or(0, |(b, _)| b.dup_acks),
+        }
+    }
 }
 
 /// The two directions of a [`TcpEvent`].
@@ -295,7 +333,26 @@ impl fmt::Display for TcpEvent {
             What::Sent(reason) => reason.text(),
             What::Received(verdict) => verdict.text(),
         };
-        write!(f, "{text} | {}", self.state)?;
+        f.write_str(text)?;
+        if let (Some(c), Some(v)) = (self.change, self.variables) {
+            // The first of these says what the segment was about.
+            match () {
+                () if c.una > 0 && c.rcv_nxt > 0 => {
+                    write!(f, ": snd.una moves by {}, rcv.nxt by {}", c.una, c.rcv_nxt)?;
+                }
+                () if c.una > 0 => write!(f, ": snd.una moves by {}", c.una)?,
+                () if c.rcv_nxt > 0 => write!(f, ": rcv.nxt moves by {}", c.rcv_nxt)?,
+                () if v.dup_acks > c.dup_acks => write!(f, ": duplicate ACK number {}", v.dup_acks)?,
+                () if v.snd_wnd != c.snd_wnd => {
+                    write!(f, ": snd.wnd from {} to {}", c.snd_wnd, v.snd_wnd)?;
+                }
+                () => {}
+            }
+        }
+        match self.change {
+            Some(c) if c.from != self.state => write!(f, " | {} -> {}", c.from, self.state)?,
+            _ => write!(f, " | {}", self.state)?,
+        }
         let Some(v) = self.variables else { return Ok(()) };
         write!(
             f,
@@ -306,15 +363,38 @@ impl fmt::Display for TcpEvent {
             v.rcv_nxt.since(v.irs),
             v.rcv_wnd
         )?;
-        write!(f, " | cwnd={} ssthresh=", v.cwnd)?;
-        match v.ssthresh {
-            u32::MAX => f.write_str("inf")?,
-            n => write!(f, "{n}")?,
+        f.write_str(" |")?;
+        if v.cwnd > 0 {
+            write!(f, " cwnd={} ssthresh=", v.cwnd)?;
+            match v.ssthresh {
+                u32::MAX => f.write_str("inf")?,
+                n => write!(f, "{n}")?,
+            }
+        }
+        write!(f, " in_flight={}", v.in_flight)?;
+        if v.dup_acks > 0 {
+            write!(f, " dup_acks={}", v.dup_acks)?;
+        }
+        if let Some(recovery) = v.recovery {
+            write!(f, " ({recovery})")?;
         }
         match v.srtt {
-            Some(t) => write!(f, " srtt={}us", t.as_micros())?,
-            None => f.write_str(" srtt=none")?,
+            Some(t) => write!(f, " | srtt={}", Millis(t))?,
+            None => f.write_str(" | srtt=none")?,
         }
-        write!(f, " rto={}us in_flight={}", v.rto.as_micros(), v.in_flight)
+        write!(f, " rto={}", Millis(v.rto))
+    }
+}
+
+/// A time in milliseconds, to the microsecond where it has any.
+struct Millis(Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (millis, micros) = (self.0.as_millis(), self.0.subsec_micros() % 1000);
+        match micros {
+            0 => write!(f, "{millis}ms"),
+            _ => write!(f, "{millis}.{micros:03}ms"),
+        }
     }
 }

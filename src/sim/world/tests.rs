@@ -209,7 +209,7 @@ mod captures {
         world.run_until_idle(MS(100));
         let sent = (0, 0, false, 0, String::new());
         let lost = (1, 0, false, 1, "lost on the link, as the scenario says".to_owned());
-        let came = |interface| (5, interface, true, 0, "UDP: taken".to_owned());
+        let came = |interface| (5, interface, true, 0, "UDP datagram: taken".to_owned());
         assert_eq!(read(&world.capture(&[a])), [sent.clone(), lost.clone()]);
         assert_eq!(read(&world.capture(&[b])), [came(0)]);
         assert_eq!(read(&world.capture(&[a, b])), [sent, lost, came(1)]);
