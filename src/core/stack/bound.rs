@@ -40,6 +40,12 @@ impl PortCount {
         self.0.contains_key(&port)
     }
 
+    /// How many holds there are on all ports.
+    #[cfg(test)]
+    pub(super) fn total(&self) -> u32 {
+        self.0.values().sum()
+    }
+
     /// One more does.
     pub(super) fn add(&mut self, port: u16) {
         *self.0.entry(port).or_insert(0) += 1;

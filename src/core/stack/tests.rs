@@ -12,6 +12,11 @@ use crate::tcp::state::State;
 use crate::time::Duration;
 use crate::wire::flags::Flags;
 
+mod closing;
+mod invariants;
+mod raw;
+mod windows;
+
 const DELAY: Duration = Duration::from_millis(10);
 
 struct Pair {

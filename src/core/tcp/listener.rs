@@ -52,6 +52,11 @@ impl<T> Listener<T> {
         self.requests >= config.max_syn_backlog.min(self.backlog.max(8).saturating_mul(2))
     }
 
+    /// How many requests there are.
+    pub const fn requests(&self) -> u32 {
+        self.requests
+    }
+
     /// A request was taken.
     pub fn request_began(&mut self) {
         self.requests += 1;

@@ -1,0 +1,75 @@
+//! Closing in odd moments.
+
+use super::raw::{Raw, Sent};
+use super::*;
+use crate::config::TcpConfig;
+
+fn resets(sent: &[Sent]) -> usize {
+    sent.iter().filter(|s| s.is(Flags::RST)).count()
+}
+
+/// A FIN beyond a gap counts when the gap is filled, and not before; in each state that may see one.
+#[test]
+fn a_fin_beyond_a_gap_waits() {
+    for closed in [false, true] {
+        let mut r = Raw::new(Config::default());
+        let id = r.accepted();
+        let now = r.now;
+        if closed {
+            r.host.shutdown(id, Shutdown::Write, now).unwrap();
+            let fin = r.sent();
+            r.acknowledge(&fin);
+        }
+        let seq = r.seq;
+        r.seq = seq + 3;
+        r.send(Flags::FIN | Flags::ACK, b"def");
+        assert_eq!(r.state(id), if closed { State::FinWait2 } else { State::Established });
+        let out = r.sent();
+        assert_eq!((out.len(), out[0].header.ack.get()), (1, seq));
+        r.seq = seq;
+        r.send(Flags::ACK, b"abc");
+        assert_eq!(r.state(id), if closed { State::TimeWait } else { State::CloseWait });
+        let out = r.sent();
+        assert_eq!((out.len(), out[0].header.ack.get()), (1, seq + 7));
+        let mut buf = [0; 10];
+        assert_eq!(r.host.try_read(id, &mut buf), Ok(6));
+        assert_eq!(r.host.try_read(id, &mut buf), Ok(0));
+    }
+}
+
+/// A peer without memory of the connection resets it exactly, also from SYN-SENT against an old life.
+#[test]
+fn a_half_open_connection_is_found() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    // The peer restarts and connects from the same port.
+    let old = r.seq;
+    (r.seq, r.ack) = (777_777_777, 0);
+    r.send(Flags::SYN, b"");
+    let out = r.sent();
+    assert_eq!((out.len(), out[0].header.ack.get()), (1, old), "a challenge");
+    r.inject(old, 0, Flags::RST, b"", &Default::default());
+    assert_eq!(r.state(id), State::Closed);
+    assert_eq!(r.host.try_read(id, &mut [0; 4]), Err(Error::Reset));
+}
+
+/// An orphan that the peer never lets finish is given up when nothing answers any more.
+#[test]
+fn an_orphan_ends() {
+    for acknowledged in [false, true] {
+        let mut r = Raw::new(Config::default());
+        let id = r.accepted();
+        r.write(id, b"bye");
+        let now = r.now;
+        r.host.close(id, now).unwrap();
+        let out = r.sent();
+        if acknowledged {
+            r.acknowledge(&out);
+            r.wait(Duration::from_secs(61));
+        } else {
+            r.wait(Duration::from_secs(2000));
+        }
+        assert_eq!((r.host.slots(), r.host.orphans), (1, 0));
+        assert_eq!(r.host.poll_timeout(), None);
+    }
+}

@@ -1,0 +1,77 @@
+//! What must hold of a stack between any two calls.
+
+use super::*;
+
+impl Stack {
+    /// Panics where books and sockets disagree.
+    pub(super) fn check_invariants(&self) {
+        let (mut in_table, mut time_waits, mut orphans) = (0, 0, 0);
+        let mut requests = alloc::collections::BTreeMap::new();
+        let mut ports = alloc::collections::BTreeMap::new();
+        let mut waiting = Vec::new();
+        for (id, socket) in self.slab.iter() {
+            if let Some(quad) = socket.quad()
+                && self.table.find(&quad, settle::quad_of(&self.slab)) == Some(id.index())
+            {
+                in_table += 1;
+                *ports.entry(quad.local.port).or_insert(0u32) += 1;
+            }
+            match &socket.kind {
+                Kind::Connection(tcb) => {
+                    let orphan = tcb.is.contains(crate::tcp::tcb::Is::ORPHAN);
+                    orphans += u32::from(orphan);
+                    assert!(!(orphan && socket.held), "{id:?} has an owner and is an orphan");
+                    let over = matches!(tcb.state(), State::Closed | State::TimeWait);
+                    assert!(!(orphan && over), "{id:?} is over and nobody can close it");
+                    check_tcb(tcb);
+                }
+                Kind::Request(request) => {
+                    *requests.entry(request.listener).or_insert(0u32) += 1;
+                }
+                Kind::TimeWait(_) => time_waits += 1,
+                Kind::Listener(listener) => waiting.extend(listener.waiting().copied()),
+                Kind::Idle(_) | Kind::Udp(_) | Kind::Ping(_) => {}
+            }
+            if socket.queued {
+                assert!(self.output.contains(&id.index()), "{id:?} says it is queued");
+            }
+            if socket.changed {
+                assert!(self.changed.contains(&id.index()), "{id:?} says it is reported");
+            }
+        }
+        for (id, socket) in self.slab.iter() {
+            if let Kind::Connection(tcb) = &socket.kind {
+                let unaccepted = !socket.held && !tcb.is.contains(crate::tcp::tcb::Is::ORPHAN);
+                assert_eq!(unaccepted, waiting.contains(&id), "{id:?} has exactly one owner");
+            }
+            if let Kind::Listener(listener) = &socket.kind {
+                let here = requests.get(&id.index()).copied().unwrap_or(0);
+                assert_eq!(listener.requests(), here, "requests of {id:?}");
+            }
+        }
+        assert_eq!(self.table.len(), in_table, "table entries without a socket");
+        assert_eq!(self.time_waits, time_waits);
+        assert_eq!(self.orphans, orphans);
+        assert!(ports.keys().all(|&port| self.tcp_ports.is_used(port)));
+        assert_eq!(self.tcp_ports.total(), in_table as u32, "ports held without a socket");
+    }
+}
+
+fn check_tcb(tcb: &Tcb) {
+    let snd = &tcb.snd;
+    assert!(snd.una.at_or_before(snd.nxt), "SND.UNA is beyond SND.NXT");
+    if matches!(tcb.state(), State::Closed) {
+        return;
+    }
+    let end = tcb.data_end().add(u32::from(tcb.fin_due()));
+    let nxt = if tcb.syn_unacked() { snd.nxt.max(snd.iss.add(1)) } else { snd.nxt };
+    assert!(nxt.at_or_before(end), "{}: SND.NXT {nxt} beyond what there is, {end}", tcb.state());
+    assert!(tcb.congestion.cwnd() > 0 && tcb.congestion.ssthresh() > 0);
+    if !tcb.syn_unacked() {
+        assert!(
+            snd.una.after(snd.iss) || snd.una.since(snd.iss) > 0,
+            "{}: SYN not acknowledged",
+            tcb.state()
+        );
+    }
+}

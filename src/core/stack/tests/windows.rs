@@ -1,0 +1,83 @@
+//! Windows that close, shrink and open.
+
+use super::raw::{Raw, sack};
+use super::*;
+use crate::seq::Seq;
+use crate::sockopt::SocketOptions;
+
+fn with_options(r: &mut Raw, id: SocketId, change: impl FnOnce(&mut SocketOptions)) {
+    let mut options = r.host.options(id).unwrap();
+    change(&mut options);
+    let now = r.now;
+    r.host.set_options(id, options, now).unwrap();
+}
+
+/// MUST-37: while probes are answered the connection stays, whatever the user timeout; when they are not it ends.
+#[test]
+fn an_answered_probe_starts_the_user_timeout_anew() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    with_options(&mut r, id, |o| o.user_timeout = Some(Duration::from_secs(5)));
+    r.window = 0;
+    r.send(Flags::ACK, b"");
+    r.write(id, b"waits");
+    let began = r.now;
+    while r.now.saturating_since(began) < Duration::from_secs(600) {
+        let probes = r.wait(Duration::from_millis(100));
+        if !probes.is_empty() {
+            r.send(Flags::ACK, b"");
+        }
+        assert_eq!(r.state(id), State::Established, "after {:?}", r.now.saturating_since(began));
+    }
+    let began = r.now;
+    while r.state(id) != State::Closed {
+        r.wait(Duration::from_millis(100));
+        assert!(r.now.saturating_since(began) < Duration::from_secs(200));
+    }
+    assert_eq!(r.host.take_error(id), Some(Error::TimedOut));
+}
+
+/// Retransmission stops at the edge of a window that shrank below what was sent, and goes on when it grows
+/// (RFC 9293 SHLD-15 to -17).
+#[test]
+fn a_window_that_shrinks_is_obeyed() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.write(id, &[1; 8000]);
+    let out = r.sent();
+    assert_eq!(out.len(), 8);
+    r.window = 1500;
+    r.send(Flags::ACK, b"");
+    let una = Seq::new(r.ack);
+    let again = r.wait(Duration::from_secs(5));
+    assert!(again.len() > 1);
+    assert!(again.iter().all(|s| s.header.seq.add(s.text.len() as u32).at_or_before(una.add(1500))));
+    r.window = 0;
+    r.send(Flags::ACK, b"");
+    assert!(r.wait(Duration::from_secs(20)).iter().all(|s| s.text.len() == 1));
+    r.window = 60_000;
+    r.send(Flags::ACK, b"");
+    let mut all = Vec::new();
+    for _ in 0..50 {
+        let out = r.wait(Duration::from_millis(10));
+        all.extend(out.iter().map(|s| s.header.seq.add(s.text.len() as u32).since(una)));
+        r.acknowledge(&out);
+    }
+    assert_eq!(all.iter().max(), Some(&8000));
+    assert_eq!(r.tcb(id).snd.una, una.add(8000));
+}
+
+/// A bare SACK option from a peer that never agreed to it, or blocks beyond what was sent, count for nothing.
+#[test]
+fn blocks_of_nonsense_are_no_duplicates() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.write(id, &[0; 5000]);
+    r.sent();
+    for _ in 0..10 {
+        let (seq, ack) = (r.seq, r.ack);
+        r.inject(seq, ack, Flags::ACK, b"", &sack(&[(ack + 1_000_000, ack + 1_001_000)]));
+    }
+    assert!(r.sent().is_empty());
+    assert_eq!(r.host.counters().tcp_fast_retrans, 0);
+}
