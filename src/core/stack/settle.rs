@@ -128,9 +128,9 @@ impl Stack {
                 self.settle(index, now, false);
             }
             Kind::Request(request) => {
-                let request = &mut **request;
-                if request.timed_out(&context!(self, now)) {
-                    let request = *request;
+                let again = request.timed_out(&context!(self, now));
+                let request = **request;
+                if again && self.listener_of(&request).is_some() {
                     self.send_syn_ack(&request, crate::tcp::trace::Reason::SynTimeout, now);
                     let wait = request.wait(&context!(self, now));
                     self.wheel.arm(index, now + wait);

@@ -140,6 +140,7 @@ impl Stack {
             return (Verdict::Ignored, Some(index));
         }
         let path = self.path_mss(quad, now);
+        let generation = self.slab.id_of(index).map_or(0, |id| id.generation() as u8);
         let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index_mut(index) else {
             return (Verdict::Ignored, None);
         };
@@ -155,8 +156,9 @@ impl Stack {
         }
         listener.request_began();
         let options = listener.options;
+        let listener = (index, generation);
         let mut cx = context!(self, now);
-        let request = Request::new(quad, index, &options, path, iss_after, &segment, &mut cx);
+        let request = Request::new(quad, listener, &options, path, iss_after, &segment, &mut cx);
         let wait = request.wait(&cx);
         let id = self.slab.insert(Socket::new(Kind::Request(Box::new(request)), false));
         self.remember_quad(quad, id.index());
@@ -172,10 +174,12 @@ impl Stack {
     }
 
     /// The listener a request came to, if it still listens: its slot may have been given to another.
-    fn listener_of(&self, request: &Request) -> Option<(u32, crate::sockopt::SocketOptions)> {
-        match self.slab.by_index(request.listener) {
-            Some(Socket { kind: Kind::Listener(l), .. }) if l.local.port == request.quad.local.port => {
-                Some((request.listener, l.options))
+    pub(super) fn listener_of(&self, request: &Request) -> Option<(u32, crate::sockopt::SocketOptions)> {
+        let (index, generation) = request.listener();
+        let id = self.slab.id_of(index).filter(|id| id.generation() as u8 == generation)?;
+        match self.slab.get(id)? {
+            Socket { kind: Kind::Listener(l), .. } if l.local.port == request.quad.local.port => {
+                Some((index, l.options))
             }
             _ => None,
         }

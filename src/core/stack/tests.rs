@@ -13,6 +13,7 @@ use crate::time::Duration;
 use crate::wire::flags::Flags;
 
 mod closing;
+mod handshake;
 mod invariants;
 mod raw;
 mod windows;

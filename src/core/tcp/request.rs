@@ -33,8 +33,7 @@ bitflags::bitflags! {
 pub struct Request {
     /// The two ends.
     pub quad: Quad,
-    /// The slot of the listener it came to.
-    pub listener: u32,
+    listener: u32,
     irs: Seq,
     iss: Seq,
     ts_recent: u32,
@@ -47,6 +46,8 @@ pub struct Request {
     scales: u8,
     agreed: Agreed,
     retransmits: u8,
+    /// The low octet of the listener's generation: its slot may be another's by now.
+    generation: u8,
 }
 
 /// What a segment did to a request.
@@ -65,7 +66,7 @@ impl Request {
     /// initial sequence number beyond that of an earlier connection (RFC 6191, MAY-2).
     pub fn new(
         quad: Quad,
-        listener: u32,
+        listener: (u32, u8),
         options: &SocketOptions,
         mss: u16,
         iss_after: Option<Seq>,
@@ -88,7 +89,8 @@ impl Request {
         let peer_mss = seg.options.mss.map_or(default_mss(quad.remote.address), |mss| mss.max(64));
         Self {
             quad,
-            listener,
+            listener: listener.0,
+            generation: listener.1,
             irs: seg.seq,
             iss,
             ts_recent: seg.timestamps().map_or(0, |ts| ts.value),
@@ -99,6 +101,11 @@ impl Request {
             agreed,
             retransmits: 0,
         }
+    }
+
+    /// The slot of the listener it came to, and the low octet of the slot's generation.
+    pub const fn listener(&self) -> (u32, u8) {
+        (self.listener, self.generation)
     }
 
     const fn our_scale(&self) -> WindowScale {

@@ -26,7 +26,9 @@ impl Stack {
                     check_tcb(tcb);
                 }
                 Kind::Request(request) => {
-                    *requests.entry(request.listener).or_insert(0u32) += 1;
+                    if let Some((listener, _)) = self.listener_of(request) {
+                        *requests.entry(listener).or_insert(0u32) += 1;
+                    }
                 }
                 Kind::TimeWait(_) => time_waits += 1,
                 Kind::Listener(listener) => waiting.extend(listener.waiting().copied()),
