@@ -84,6 +84,10 @@ impl Stack {
                 time_wait::Outcome::Reuse { iss_after } => {
                     let quad = record.quad;
                     let Some(listener) = self.listener_for(quad.local) else { return Verdict::OldSyn };
+                    if let Some(verdict) = self.no_room_for_request(listener) {
+                        return verdict;
+                    }
+                    self.counters.tcp_tw_recycled += 1;
                     self.remove(index);
                     self.on_listen(listener, quad, segment, Some(iss_after), now).0
                 }
@@ -139,21 +143,14 @@ impl Stack {
             self.counters.tcp_ignored += 1;
             return (Verdict::Ignored, Some(index));
         }
+        if let Some(verdict) = self.no_room_for_request(index) {
+            return (verdict, Some(index));
+        }
         let path = self.path_mss(quad, now);
         let generation = self.slab.id_of(index).map_or(0, |id| id.generation() as u8);
         let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index_mut(index) else {
             return (Verdict::Ignored, None);
         };
-        if listener.accept_queue_is_full() {
-            self.counters.tcp_listen_overflows += 1;
-            self.counters.tcp_listen_drops += 1;
-            return (Verdict::AcceptQueueFull, Some(index));
-        }
-        if listener.syn_queue_is_full(&self.config.tcp) {
-            self.counters.tcp_req_q_full_drop += 1;
-            self.counters.tcp_listen_drops += 1;
-            return (Verdict::SynQueueFull, Some(index));
-        }
         listener.request_began();
         let options = listener.options;
         let listener = (index, generation);
@@ -165,6 +162,24 @@ impl Stack {
         self.wheel.arm(id.index(), now + wait);
         self.send_syn_ack(&request, Reason::SynAck, now);
         (Verdict::Request, Some(id.index()))
+    }
+
+    /// Why a listener can take no further request, if it cannot.
+    fn no_room_for_request(&mut self, listener: u32) -> Option<Verdict> {
+        let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index(listener) else {
+            return Some(Verdict::Ignored);
+        };
+        if listener.accept_queue_is_full() {
+            self.counters.tcp_listen_overflows += 1;
+            self.counters.tcp_listen_drops += 1;
+            return Some(Verdict::AcceptQueueFull);
+        }
+        if listener.syn_queue_is_full(&self.config.tcp) {
+            self.counters.tcp_req_q_full_drop += 1;
+            self.counters.tcp_listen_drops += 1;
+            return Some(Verdict::SynQueueFull);
+        }
+        None
     }
 
     pub(super) fn send_syn_ack(&mut self, request: &Request, reason: Reason, now: Instant) {

@@ -87,7 +87,6 @@ impl TimeWait {
         }
         if seg.syn() && !seg.has_ack() {
             return if self.believes(seg) {
-                cx.counters.tcp_tw_recycled += 1;
                 Outcome::Reuse { iss_after: self.snd_nxt }
             } else {
                 Outcome::Stay(Verdict::OldSyn)

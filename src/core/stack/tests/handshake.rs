@@ -34,3 +34,35 @@ fn a_request_without_its_listener_ends_when_it_comes_up() {
     r.wait(Duration::from_secs(2));
     assert_eq!(r.host.slots(), 0);
 }
+
+/// RFC 9293 §3.6.1: a SYN that finds no room leaves TIME-WAIT as it was.
+#[test]
+fn time_wait_outlives_a_syn_that_finds_no_room() {
+    let mut r = Raw::new(Config::default());
+    let listener = r.listen(0);
+    r.handshake();
+    let id = r.host.try_accept(listener).unwrap();
+    let now = r.now;
+    r.host.close(id, now).unwrap();
+    let fin = r.sent();
+    r.acknowledge(&fin);
+    r.send(Flags::FIN | Flags::ACK, b"");
+    r.sent();
+    assert_eq!(r.host.time_waits, 1);
+    // Others fill the queue.
+    let (seq, ack) = (r.seq, r.ack);
+    r.ports.1 = 5001;
+    r.handshake();
+    (r.ports.1, r.seq, r.ack) = (5000, seq + 100_000, 0);
+    r.send(Flags::SYN, b"");
+    assert!(r.sent().is_empty());
+    assert_eq!(r.host.time_waits, 1);
+    assert_eq!(r.host.counters().tcp_tw_recycled, 0);
+    assert!(r.host.try_accept(listener).is_ok());
+    (r.seq, r.ack) = (seq + 100_000, 0);
+    r.send(Flags::SYN, b"");
+    let out = r.sent();
+    assert!(out.len() == 1 && out[0].is(Flags::SYN | Flags::ACK));
+    assert!(out[0].header.seq.after(crate::seq::Seq::new(ack)));
+    assert_eq!((r.host.time_waits, r.host.counters().tcp_tw_recycled), (0, 1));
+}
