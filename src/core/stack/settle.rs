@@ -43,8 +43,11 @@ impl Stack {
         let keep = *held || !orphan;
         let mut record = None;
         if state == State::TimeWait {
+            // Made in any case: the peer's FIN is to be acknowledged also where there is no room to remember it.
+            let made = TimeWait::new(tcb, &mut context!(self, now));
             if self.time_waits < self.config.tcp.max_time_wait {
-                record = Some(Box::new(TimeWait::new(tcb, &mut context!(self, now))));
+                self.counters.tcp_tw += 1;
+                record = Some(Box::new(made));
             } else {
                 self.counters.tcp_tw_overflow += 1;
             }

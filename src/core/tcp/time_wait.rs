@@ -43,7 +43,6 @@ pub enum Outcome {
 impl TimeWait {
     /// What is left of `tcb`. If it still owes an acknowledgment, that leaves now.
     pub fn new(tcb: &Tcb, cx: &mut Context<'_>) -> Self {
-        cx.counters.tcp_tw += 1;
         let mut this = Self {
             quad: tcb.quad,
             snd_nxt: tcb.snd.nxt,

@@ -8,6 +8,24 @@ fn resets(sent: &[Sent]) -> usize {
     sent.iter().filter(|s| s.is(Flags::RST)).count()
 }
 
+/// The FIN is acknowledged although there is no room to remember the connection.
+#[test]
+fn a_fin_is_acknowledged_without_a_record_in_time_wait() {
+    let mut r =
+        Raw::new(Config { tcp: TcpConfig { max_time_wait: 0, ..TcpConfig::default() }, ..Config::default() });
+    let id = r.accepted();
+    let now = r.now;
+    r.host.close(id, now).unwrap();
+    let fin = r.sent();
+    r.acknowledge(&fin);
+    r.send(Flags::FIN | Flags::ACK, b"");
+    let out = r.sent();
+    assert!(out.len() == 1 && out[0].is(Flags::ACK), "{out:?}");
+    assert_eq!(out[0].header.ack.get(), r.seq);
+    assert_eq!(r.host.counters().tcp_tw_overflow, 1);
+    assert_eq!((r.host.slots(), r.host.time_waits), (1, 0));
+}
+
 /// A FIN beyond a gap counts when the gap is filled, and not before; in each state that may see one.
 #[test]
 fn a_fin_beyond_a_gap_waits() {
