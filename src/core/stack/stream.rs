@@ -162,7 +162,7 @@ impl Stack {
             port => port,
         };
         let quad = quad_from(port);
-        let mss = self.path_mss(quad, now);
+        let mss = crate::tcp::request::limit_segment(self.path_mss(quad, now), &options);
         let mut tcb = Tcb::connect(quad, options, mss, &mut context!(self, now));
         tcb.mss_offered = crate::tcp::request::mss_to_offer(address.ip(), self.config.mtu, &options);
         let index = id.index();

@@ -154,6 +154,7 @@ impl Stack {
         listener.request_began();
         let options = listener.options;
         let listener = (index, generation);
+        let path = request::limit_segment(path, &options);
         let mut cx = context!(self, now);
         let request = Request::new(quad, listener, &options, path, iss_after, &segment, &mut cx);
         let wait = request.wait(&cx);

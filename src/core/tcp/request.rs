@@ -287,15 +287,19 @@ impl Request {
     }
 }
 
-/// The MSS to tell a peer: what the device's MTU leaves for text and options (RFC 9293 §3.7.1, RFC 6691), or
-/// what the program limits it to.
-pub fn mss_to_offer(local: IpAddr, mtu: u16, options: &SocketOptions) -> u16 {
-    let headers = if local.is_ipv4() { 40 } else { 60 };
-    let mss = mtu.saturating_sub(headers).max(1);
+/// What the path carries, or what the program limits segments to (`TCP_MAXSEG`).
+pub fn limit_segment(mss: u16, options: &SocketOptions) -> u16 {
     match options.max_segment {
         0 => mss,
         limit => mss.min(limit),
     }
+}
+
+/// The MSS to tell a peer: what the device's MTU leaves for text and options (RFC 9293 §3.7.1, RFC 6691), or
+/// what the program limits it to.
+pub fn mss_to_offer(local: IpAddr, mtu: u16, options: &SocketOptions) -> u16 {
+    let headers = if local.is_ipv4() { 40 } else { 60 };
+    limit_segment(mtu.saturating_sub(headers).max(1), options)
 }
 
 const _: () = assert!(size_of::<Request>() <= 64);

@@ -35,6 +35,40 @@ fn a_request_without_its_listener_ends_when_it_comes_up() {
     assert_eq!(r.host.slots(), 0);
 }
 
+/// `TCP_MAXSEG` limits what we send too.
+#[test]
+fn the_largest_segment_a_program_allows_holds_both_ways() {
+    let mut r = Raw::new(Config::default());
+    let listener = r.host.tcp_socket(Family::V4);
+    let now = r.now;
+    let options = r.host.options(listener).unwrap();
+    let options = crate::sockopt::SocketOptions { max_segment: 500, ..options };
+    r.host.set_options(listener, options, now).unwrap();
+    r.host.bind(listener, Endpoint::new(Address::UNSPECIFIED_V4, 80)).unwrap();
+    r.host.listen(listener, 8).unwrap();
+    r.send(Flags::SYN, b"");
+    let out = r.sent();
+    assert_eq!(out[0].options.mss, Some(500));
+    r.ack = out[0].header.seq.get().wrapping_add(1);
+    r.send(Flags::ACK, b"");
+    let id = r.host.try_accept(listener).unwrap();
+    r.write(id, &[0; 3000]);
+    assert!(r.sent().iter().all(|s| s.text.len() <= 500));
+
+    let mut r = Raw::new(Config::default());
+    r.ports = (4000, 80);
+    let id = r.host.tcp_socket(Family::V4);
+    r.host.set_options(id, options, now).unwrap();
+    r.host.bind(id, Endpoint::new(v4(1), 4000)).unwrap();
+    let _ = r.host.connect(id, Endpoint::new(v4(2), 80), now);
+    let syn = r.sent();
+    assert_eq!(syn[0].options.mss, Some(500));
+    r.ack = syn[0].header.seq.get().wrapping_add(1);
+    r.send(Flags::SYN | Flags::ACK, b"");
+    r.write(id, &[0; 3000]);
+    assert!(r.sent().iter().all(|s| s.text.len() <= 500));
+}
+
 /// RFC 9293 §3.6.1: a SYN that finds no room leaves TIME-WAIT as it was.
 #[test]
 fn time_wait_outlives_a_syn_that_finds_no_room() {
