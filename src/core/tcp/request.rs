@@ -205,12 +205,19 @@ impl Request {
         cx: &mut Context<'_>,
     ) -> Outcome {
         let timestamps = self.timestamps(cx);
-        if let (true, false, Some(ts)) = (timestamps.enabled(), seg.rst(), seg.timestamps())
-            && timestamps.is_old(ts.value, cx.now)
-        {
-            cx.counters.tcp_paws_drops += 1;
-            self.send_ack(AckReason::Paws, cx);
-            return Outcome::Stay(Verdict::Paws);
+        if timestamps.enabled() && !seg.rst() {
+            match seg.timestamps() {
+                None => {
+                    cx.counters.tcp_missing_timestamp += 1;
+                    return Outcome::Stay(Verdict::MissingTimestamp);
+                }
+                Some(ts) if timestamps.is_old(ts.value, cx.now) => {
+                    cx.counters.tcp_paws_drops += 1;
+                    self.send_ack(AckReason::Paws, cx);
+                    return Outcome::Stay(Verdict::Paws);
+                }
+                Some(_) => {}
+            }
         }
         let rcv = Recv::new(self.irs, u32::from(self.rcv_wnd), 0);
         if !rcv.acceptable(seg.seq, seg.len()) {

@@ -3,6 +3,26 @@
 use super::raw::Raw;
 use super::*;
 
+/// RFC 7323 §3.2: once agreed upon, a segment without timestamps is dropped, also the one that ends the handshake.
+#[test]
+fn no_connection_is_made_of_an_ack_that_lacks_agreed_timestamps() {
+    let mut r = Raw::new(Config::default());
+    let listener = r.listen(8);
+    r.clock = Some(5);
+    r.send(Flags::SYN, b"");
+    let out = r.sent();
+    assert!(out[0].options.timestamps.is_some());
+    r.ack = out[0].header.seq.get().wrapping_add(1);
+    r.clock = None;
+    r.send(Flags::ACK, b"");
+    assert_eq!(r.host.try_accept(listener), Err(Error::WouldBlock));
+    assert_eq!(r.host.counters().tcp_missing_timestamp, 1);
+    r.clock = Some(6);
+    r.send(Flags::ACK, b"");
+    let id = r.host.try_accept(listener).unwrap();
+    assert_eq!(r.state(id), State::Established);
+}
+
 /// A request dies with its listener, also where another listener gets the same slot.
 #[test]
 fn a_request_is_not_handed_to_another_listener() {
