@@ -13,6 +13,10 @@ use crate::time::Duration;
 /// §3.8.6.2.1, and what Linux documents for `TCP_CORK`.
 const OVERRIDE_TIMEOUT: Duration = Duration::from_millis(200);
 
+/// The shortest of the times a program may ask for in keep-alive, as in Linux: each answer starts the next wait,
+/// so with none there would be no end of probes.
+const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
+
 impl Tcb {
     /// Runs every timer that is due.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
@@ -120,8 +124,8 @@ impl Tcb {
         }
         let idle = cx.now.saturating_since(self.heard);
         // Only an idle connection is probed; what is outstanding has timers of its own.
-        if self.snd.una != self.snd.nxt || self.has_unsent() || idle < self.options.keepalive_time {
-            let next = (self.heard + self.options.keepalive_time).max(cx.now + Duration::from_secs(1));
+        if self.snd.una != self.snd.nxt || self.has_unsent() || idle < self.keepalive_time() {
+            let next = (self.heard + self.keepalive_time()).max(cx.now + Duration::from_secs(1));
             self.timers.arm(Timer::KeepAlive, next);
             return;
         }
@@ -136,14 +140,19 @@ impl Tcb {
         }
         self.keepalives = self.keepalives.saturating_add(1);
         self.probe = Some(Reason::KeepAlive);
-        let interval = self.options.keepalive_interval.max(Duration::from_secs(1));
+        let interval = self.options.keepalive_interval.max(KEEPALIVE_MIN);
         self.timers.arm(Timer::KeepAlive, cx.now + interval);
+    }
+
+    /// How long the peer may be silent before it is probed.
+    pub(super) fn keepalive_time(&self) -> Duration {
+        self.options.keepalive_time.max(KEEPALIVE_MIN)
     }
 
     /// Keep-alive was switched on or off, or its times changed.
     pub fn keepalive_changed(&mut self, cx: &Context<'_>) {
         if self.options.keepalive && self.state().is_synchronized() && self.state() != State::TimeWait {
-            let due = (self.heard + self.options.keepalive_time).max(cx.now);
+            let due = (self.heard + self.keepalive_time()).max(cx.now);
             self.timers.arm(Timer::KeepAlive, due);
         } else {
             self.timers.cancel(Timer::KeepAlive);

@@ -67,6 +67,28 @@ fn a_window_that_shrinks_is_obeyed() {
     assert_eq!(r.tcb(id).snd.una, una.add(8000));
 }
 
+/// Keep-alive times below a second do not make a storm.
+#[test]
+fn a_keepalive_time_of_nothing_is_a_second() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    with_options(&mut r, id, |o| {
+        o.keepalive = true;
+        o.keepalive_time = Duration::ZERO;
+        o.keepalive_interval = Duration::ZERO;
+    });
+    let mut probes = 0;
+    for _ in 0..100 {
+        let out = r.wait(Duration::from_millis(100));
+        probes += out.len();
+        if !out.is_empty() {
+            r.send(Flags::ACK, b"");
+        }
+    }
+    assert!((5..=11).contains(&probes), "{probes}");
+    assert_eq!(r.state(id), State::Established);
+}
+
 /// A bare SACK option from a peer that never agreed to it, or blocks beyond what was sent, count for nothing.
 #[test]
 fn blocks_of_nonsense_are_no_duplicates() {

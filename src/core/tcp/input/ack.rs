@@ -108,7 +108,7 @@ impl Tcb {
         let _ = self.recovery.on_ack(&self.snd, 0, smss);
         self.progress = cx.now;
         if self.options.keepalive {
-            self.timers.arm(Timer::KeepAlive, cx.now + self.options.keepalive_time);
+            self.timers.arm(Timer::KeepAlive, cx.now + self.keepalive_time());
         }
     }
 

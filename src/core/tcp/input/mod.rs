@@ -67,7 +67,7 @@ impl Tcb {
         self.heard = cx.now;
         self.keepalives = 0;
         if self.timers.is_armed(Timer::KeepAlive) {
-            self.timers.arm(Timer::KeepAlive, cx.now + self.options.keepalive_time);
+            self.timers.arm(Timer::KeepAlive, cx.now + self.keepalive_time());
         }
     }
 }
