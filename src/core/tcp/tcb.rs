@@ -315,7 +315,10 @@ impl Tcb {
             return;
         }
         self.is.insert(Is::FIN_QUEUED);
-        self.transition(Event::Close, cx);
+        // In SYN-RECEIVED it is queued until the handshake is done: before, nothing of ours may follow the SYN.
+        if self.state != State::SynReceived {
+            self.transition(Event::Close, cx);
+        }
     }
 
     /// No program holds the connection any more. It lives on to deliver what was written, but a FIN-WAIT-2

@@ -3,6 +3,38 @@
 use super::raw::Raw;
 use super::*;
 
+/// RFC 9293 §3.10.4, CLOSE in SYN-RECEIVED: a FIN follows when the handshake is done.
+#[test]
+fn closed_in_syn_received_a_fin_follows_the_handshake() {
+    for shutdown in [true, false] {
+        let mut r = Raw::new(Config::default());
+        let (id, syn) = r.connect();
+        r.ack = 0;
+        r.send(Flags::SYN, b"");
+        r.sent();
+        assert_eq!(r.state(id), State::SynReceived);
+        let now = r.now;
+        if shutdown {
+            r.host.shutdown(id, Shutdown::Write, now).unwrap();
+        } else {
+            r.host.close(id, now).unwrap();
+        }
+        assert!(r.sent().iter().all(|s| !s.is(Flags::FIN)), "not before the handshake is done");
+        r.ack = syn.header.seq.get().wrapping_add(1);
+        r.send(Flags::ACK, b"");
+        let out = r.sent();
+        assert_eq!(out.len(), 1, "{out:?}");
+        assert!(out[0].is(Flags::FIN | Flags::ACK), "{out:?}");
+        r.acknowledge(&out);
+        if shutdown {
+            assert_eq!(r.state(id), State::FinWait2);
+        }
+        r.send(Flags::FIN | Flags::ACK, b"");
+        let last = r.sent();
+        assert_eq!((last.len(), last[0].header.ack.get()), (1, r.seq));
+    }
+}
+
 /// RFC 7323 §3.2: once agreed upon, a segment without timestamps is dropped, also the one that ends the handshake.
 #[test]
 fn no_connection_is_made_of_an_ack_that_lacks_agreed_timestamps() {
@@ -21,6 +53,22 @@ fn no_connection_is_made_of_an_ack_that_lacks_agreed_timestamps() {
     r.send(Flags::ACK, b"");
     let id = r.host.try_accept(listener).unwrap();
     assert_eq!(r.state(id), State::Established);
+}
+
+/// SYN and the ACK of ours in one batch: nothing of the SYN,ACK that was due may leave afterwards.
+#[test]
+fn a_syn_ack_that_was_overtaken_does_not_leave() {
+    let mut r = Raw::new(Config::default());
+    let (id, syn) = r.connect();
+    r.ack = 0;
+    r.send(Flags::SYN, b"");
+    r.ack = syn.header.seq.get().wrapping_add(1);
+    r.send(Flags::ACK, b"");
+    assert_eq!(r.state(id), State::Established);
+    r.send(Flags::ACK | Flags::PSH, b"x");
+    let out = r.sent();
+    assert_eq!(out.len(), 1, "{out:?}");
+    assert_eq!(out[0].header.seq, syn.header.seq.add(1), "where the peer expects it");
 }
 
 /// A request dies with its listener, also where another listener gets the same slot.

@@ -99,6 +99,8 @@ impl Tcb {
             self.congestion = Congestion::new(self.smss(), 1);
         }
         self.timers.cancel(Timer::Rto);
+        // A SYN,ACK that has not left yet is not needed any more.
+        self.probe = None;
         self.measure(ack, timestamps, cx);
         if self.is.contains(Is::SYN_TIMED_OUT) && self.rtt.srtt().is_none() {
             self.rtt.set_rto_after_syn_timeout();
@@ -109,6 +111,10 @@ impl Tcb {
         self.progress = cx.now;
         if self.options.keepalive {
             self.timers.arm(Timer::KeepAlive, cx.now + self.keepalive_time());
+        }
+        if self.is.contains(Is::FIN_QUEUED) {
+            // CLOSE was called in SYN-RECEIVED and waited for this (§3.10.4).
+            self.transition(Event::Close, cx);
         }
     }
 
