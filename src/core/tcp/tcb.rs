@@ -218,10 +218,16 @@ impl Tcb {
         self.fail(error, event, cx);
     }
 
+    /// The sequence number of a segment without text: SND.NXT, or the edge of a window that has been probed
+    /// or has shrunk. Beyond it the peer's first check (§3.10.7.4) throws the segment away, and with it the ACK.
+    pub(super) fn acceptable_seq(&self) -> Seq {
+        if self.syn_unacked() { self.snd.nxt } else { self.snd.nxt.min(self.snd.edge()) }
+    }
+
     /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>`.
     fn reset_segment(&self, reason: RstReason, cx: &Context<'_>) -> ControlSegment {
         let mut segment =
-            ControlSegment::reset_ack(self.quad, self.state, self.snd.nxt, self.rcv.nxt, reason);
+            ControlSegment::reset_ack(self.quad, self.state, self.acceptable_seq(), self.rcv.nxt, reason);
         if self.timestamps.enabled() {
             segment.options.timestamps = Some(self.timestamps.option(cx.now));
         }

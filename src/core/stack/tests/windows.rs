@@ -12,6 +12,52 @@ fn with_options(r: &mut Raw, id: SocketId, change: impl FnOnce(&mut SocketOption
     r.host.set_options(id, options, now).unwrap();
 }
 
+/// RFC 9293 §3.8.6.1: an ACK that follows a probe must be acceptable to a peer whose window is closed, or two ends
+/// with closed windows would not hear each other.
+#[test]
+fn what_a_closed_window_hears_is_inside_it() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.window = 0;
+    r.send(Flags::ACK, b"");
+    r.write(id, b"waits");
+    let probes = r.wait(Duration::from_secs(10));
+    assert!(probes.len() >= 3 && probes.iter().all(|p| p.text == b"w"), "{probes:?}");
+    let una = r.ack;
+    r.send(Flags::ACK, b"data");
+    let out = r.sent();
+    assert_eq!((out.len(), out[0].header.seq.get()), (1, una), "{out:?}");
+}
+
+#[test]
+fn two_closed_windows_open_at_once() {
+    let mut p = Pair::new();
+    let (c, s) = p.connected();
+    let data = pattern(3_000_000);
+    let mut written = [0, 0];
+    let began = p.now;
+    p.run(|p| {
+        let now = p.now;
+        for (i, id) in [(0, c), (1, s)] {
+            while let Ok(n) = p.hosts[i].try_write(id, &data[written[i]..], now) {
+                written[i] += n;
+            }
+        }
+        now.saturating_since(began) > Duration::from_secs(1000)
+    });
+    // One side reads.
+    let began = p.now;
+    let mut read = 0;
+    p.run(|p| {
+        let mut buf = [0; 65536];
+        while let Ok(n) = p.hosts[1].try_read(s, &mut buf) {
+            read += n;
+        }
+        read == written[0]
+    });
+    assert!(p.now.saturating_since(began) < Duration::from_secs(2), "{:?}", p.now.saturating_since(began));
+}
+
 /// MUST-37: while probes are answered the connection stays, whatever the user timeout; when they are not it ends.
 #[test]
 fn an_answered_probe_starts_the_user_timeout_anew() {
@@ -102,4 +148,20 @@ fn blocks_of_nonsense_are_no_duplicates() {
     }
     assert!(r.sent().is_empty());
     assert_eq!(r.host.counters().tcp_fast_retrans, 0);
+}
+
+/// A reset is heard through a closed window that has been probed (RFC 5961 §3.2 wants it exact).
+#[test]
+fn an_abort_while_probing_is_heard() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.window = 0;
+    r.send(Flags::ACK, b"");
+    r.write(id, b"waits");
+    assert!(!r.wait(Duration::from_secs(3)).is_empty());
+    let now = r.now;
+    r.host.abort(id, now).unwrap();
+    let out = r.sent();
+    assert!(out.len() == 1 && out[0].is(Flags::RST));
+    assert_eq!(out[0].header.seq.get(), r.ack);
 }

@@ -135,6 +135,6 @@ impl Tcb {
 
     fn decide_acknowledgment(&self) -> Option<Plan> {
         let reason = self.acks.due()?;
-        Some(Plan::empty(Reason::Ack(reason), self.snd.nxt))
+        Some(Plan::empty(Reason::Ack(reason), self.acceptable_seq()))
     }
 }
