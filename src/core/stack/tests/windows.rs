@@ -83,6 +83,21 @@ fn an_answered_probe_starts_the_user_timeout_anew() {
     assert_eq!(r.host.take_error(id), Some(Error::TimedOut));
 }
 
+/// The timeout counts while data waits, not the quiet hours before.
+#[test]
+fn quiet_hours_are_no_part_of_the_user_timeout() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    with_options(&mut r, id, |o| o.cork = true);
+    r.wait(Duration::from_secs(7200));
+    r.write(id, b"corked");
+    assert!(r.sent().is_empty());
+    r.window = 0;
+    r.send(Flags::ACK, b"");
+    r.wait(Duration::from_secs(20));
+    assert_eq!(r.state(id), State::Established);
+}
+
 /// Retransmission stops at the edge of a window that shrank below what was sent, and goes on when it grows
 /// (RFC 9293 SHLD-15 to -17).
 #[test]
@@ -164,4 +179,23 @@ fn an_abort_while_probing_is_heard() {
     let out = r.sent();
     assert!(out.len() == 1 && out[0].is(Flags::RST));
     assert_eq!(out[0].header.seq.get(), r.ack);
+}
+
+/// The timer of a probe and the window's opening in the same instant: no probe leaves any more.
+#[test]
+fn a_probe_that_was_overtaken_does_not_leave() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.window = 0;
+    r.send(Flags::ACK, b"");
+    r.write(id, b"waits");
+    r.sent();
+    r.now = r.host.poll_timeout().unwrap() + Duration::from_secs(1);
+    let now = r.now;
+    r.host.handle_timeout(now);
+    assert!(r.tcb(id).probe.is_some());
+    r.window = 60_000;
+    r.send(Flags::ACK, b"");
+    let out = r.sent();
+    assert_eq!(out.iter().map(|s| &s.text[..]).collect::<Vec<_>>(), [b"waits"]);
 }

@@ -66,7 +66,11 @@ impl Tcb {
         if before == 0 && self.snd.wnd > 0 {
             self.window_probes = 0;
             self.timers.cancel(Timer::Persist);
+            self.probe = None;
             self.recovery.on_window_opened(&self.snd);
+        } else if before > 0 && self.snd.wnd == 0 {
+            // Probing begins: the wait that a silly window or a cork armed is over.
+            self.timers.cancel(Timer::Persist);
         }
         self.arm_retransmission(cx);
         self.fin_may_be_acknowledged(cx);
