@@ -98,6 +98,26 @@ fn quiet_hours_are_no_part_of_the_user_timeout() {
     assert_eq!(r.state(id), State::Established);
 }
 
+/// SND.UP is never left behind: 2^31 octets on it would seem to lie ahead.
+#[test]
+fn the_urgent_mark_follows_the_acknowledgments() {
+    let mut r = Raw::new(Config::default());
+    let (id, _) = r.connect();
+    r.send(Flags::SYN | Flags::ACK, b"");
+    r.sent();
+    let now = r.now;
+    assert_eq!(r.host.try_write_urgent(id, b"now", now), Ok(3));
+    let out = r.sent();
+    assert!(out[0].is(Flags::URG) && out[0].header.urgent == 3);
+    r.acknowledge(&out);
+    r.write(id, &[0; 5000]);
+    let out = r.sent();
+    assert!(out.iter().all(|s| !s.is(Flags::URG)));
+    r.acknowledge(&out);
+    let tcb = r.tcb(id);
+    assert_eq!(tcb.snd.up, tcb.snd.una);
+}
+
 /// Retransmission stops at the edge of a window that shrank below what was sent, and goes on when it grows
 /// (RFC 9293 SHLD-15 to -17).
 #[test]

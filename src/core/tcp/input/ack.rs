@@ -132,6 +132,8 @@ impl Tcb {
         let fin = self.fin_outstanding() && ack.after(self.data_end());
         self.send_buffer.advance((acked - u32::from(fin)) as usize);
         self.snd.una = ack;
+        // Left behind, it would seem to lie ahead after 2³¹ octets.
+        self.snd.up = self.snd.up.max(ack);
         if fin {
             self.is.insert(Is::FIN_ACKED);
         }
