@@ -118,6 +118,23 @@ fn the_urgent_mark_follows_the_acknowledgments() {
     assert_eq!(tcb.snd.up, tcb.snd.una);
 }
 
+/// RFC 5681 §3.2 step 2: what limited transmit sent does not count in FlightSize.
+#[test]
+fn limited_transmit_is_no_part_of_the_flight_size() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.write(id, &[0; 100_000]);
+    let out = r.sent();
+    assert_eq!(out.len(), 10);
+    for _ in 0..2 {
+        r.send(Flags::ACK, b"");
+        assert_eq!(r.sent().len(), 1, "limited transmit");
+    }
+    r.send(Flags::ACK, b"");
+    assert!(!r.sent().is_empty());
+    assert_eq!(r.tcb(id).congestion.ssthresh(), 5000);
+}
+
 /// Retransmission stops at the edge of a window that shrank below what was sent, and goes on when it grows
 /// (RFC 9293 SHLD-15 to -17).
 #[test]
