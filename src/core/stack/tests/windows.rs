@@ -165,6 +165,20 @@ fn a_window_that_shrinks_is_obeyed() {
     assert_eq!(r.tcb(id).snd.una, una.add(8000));
 }
 
+/// A soft error is told only where it may be the cause: not after the peer has been heard since.
+#[test]
+fn an_old_soft_error_is_forgotten() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.write(id, b"a");
+    let out = r.sent();
+    r.tcb(id).soft_error = Some(Error::HostUnreachable);
+    r.acknowledge(&out);
+    r.write(id, b"b");
+    r.wait(Duration::from_secs(3000));
+    assert_eq!(r.host.take_error(id), Some(Error::TimedOut));
+}
+
 /// Keep-alive times below a second do not make a storm.
 #[test]
 fn a_keepalive_time_of_nothing_is_a_second() {

@@ -138,6 +138,7 @@ impl Tcb {
             self.is.insert(Is::FIN_ACKED);
         }
         self.progress = cx.now;
+        self.soft_error = None;
         self.window_probes = 0;
 
         let smss = self.smss();
