@@ -6,7 +6,8 @@ use crate::time::Duration;
 /// Which direction to shut down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shutdown {
-    /// No more reading: what arrives is acknowledged and thrown away, reads give end of file.
+    /// No more reading: what arrives from now on is acknowledged and thrown away. Reads give what had come
+    /// before, then end of file.
     Read,
     /// No more writing: a FIN follows the data written.
     Write,

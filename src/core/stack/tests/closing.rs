@@ -26,6 +26,31 @@ fn a_fin_is_acknowledged_without_a_record_in_time_wait() {
     assert_eq!((r.host.slots(), r.host.time_waits), (1, 0));
 }
 
+/// What arrives after `shutdown(Read)` is acknowledged and thrown away; the window stays open.
+#[test]
+fn nothing_piles_up_after_shutdown_of_reading() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.send(Flags::ACK, b"before");
+    let now = r.now;
+    r.host.shutdown(id, Shutdown::Read, now).unwrap();
+    r.sent();
+    for _ in 0..3000 {
+        r.send(Flags::ACK, &[7; 1000]);
+        let out = r.wait(Duration::from_millis(50));
+        assert_eq!(resets(&out), 0);
+        let last = out.last().unwrap();
+        assert_eq!(last.header.ack.get(), r.seq, "taken");
+        assert!(last.header.window > 10_000);
+    }
+    let mut buf = [0; 100];
+    assert_eq!(r.host.try_read(id, &mut buf), Ok(6), "what had come before");
+    assert_eq!(r.host.try_read(id, &mut buf), Ok(0));
+    let now = r.now;
+    r.host.close(id, now).unwrap();
+    assert_eq!(resets(&r.sent()), 0);
+}
+
 /// A FIN beyond a gap counts when the gap is filled, and not before; in each state that may see one.
 #[test]
 fn a_fin_beyond_a_gap_waits() {

@@ -41,13 +41,18 @@ impl Tcb {
     }
 
     fn take_in_order(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) {
-        self.receive_buffer.push(seg.text, seg.backing);
+        let wanted = !self.is.contains(Is::SHUT_READ);
+        if wanted {
+            self.receive_buffer.push(seg.text, seg.backing);
+        }
         self.rcv.advance(seg.text.len() as u32);
         self.acks.advanced();
         let had_gap = !self.reassembly.is_empty();
         while let Some(text) = self.reassembly.take(self.rcv.nxt) {
             self.rcv.advance(text.len() as u32);
-            self.receive_buffer.push_bytes(text);
+            if wanted {
+                self.receive_buffer.push_bytes(text);
+            }
         }
         if had_gap {
             // RFC 5681 §4.2: the sender learns at once what filled the gap.
