@@ -216,10 +216,14 @@ impl Stack {
         if !tcb.receive_buffer.is_empty() {
             return Ok(true);
         }
+        // All the peer had to say has been read: what came after that is no matter of reading.
+        if tcb.is.contains(Is::PEER_CLOSED) {
+            return Ok(false);
+        }
         if let Some(error) = tcb.error.take() {
             return Err(error);
         }
-        if tcb.state() == State::Closed || tcb.is.intersects(Is::PEER_CLOSED | Is::SHUT_READ) {
+        if tcb.state() == State::Closed || tcb.is.contains(Is::SHUT_READ) {
             return Ok(false);
         }
         Err(Error::WouldBlock)

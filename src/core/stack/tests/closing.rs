@@ -51,6 +51,25 @@ fn nothing_piles_up_after_shutdown_of_reading() {
     assert_eq!(resets(&r.sent()), 0);
 }
 
+/// The end of file stays the end of file; the reset is told to who writes.
+#[test]
+fn a_reset_after_the_end_does_not_take_the_end_back() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.send(Flags::ACK | Flags::FIN, b"last");
+    r.sent();
+    let mut buf = [0; 10];
+    assert_eq!(r.host.try_read(id, &mut buf), Ok(4));
+    assert_eq!(r.host.try_read(id, &mut buf), Ok(0));
+    r.send(Flags::RST, b"");
+    assert_eq!(r.state(id), State::Closed);
+    assert_eq!(r.host.try_read(id, &mut buf), Ok(0));
+    let now = r.now;
+    assert_eq!(r.host.try_write(id, b"x", now), Err(Error::BrokenPipe));
+    assert_eq!(r.host.try_write(id, b"x", now), Err(Error::BrokenPipe));
+    assert_eq!(r.host.try_read(id, &mut buf), Ok(0));
+}
+
 /// A FIN beyond a gap counts when the gap is filled, and not before; in each state that may see one.
 #[test]
 fn a_fin_beyond_a_gap_waits() {
