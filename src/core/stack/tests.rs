@@ -12,9 +12,11 @@ use crate::tcp::state::State;
 use crate::time::Duration;
 use crate::wire::flags::Flags;
 
+mod chaos;
 mod closing;
 mod handshake;
 mod invariants;
+mod numbers;
 mod raw;
 mod windows;
 
