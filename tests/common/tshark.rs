@@ -1,5 +1,8 @@
 //! Captures judged by tshark, Wireshark's command line: an eye that is not ours.
 
+// Each test file that takes this in uses a part of it.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
