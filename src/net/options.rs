@@ -140,12 +140,12 @@ macro_rules! tcp_options {
                 self.socket.change_options(|o| o.user_timeout = timeout)
             }
 
-            /// The send buffer's size, octets.
+            /// The send buffer's size, octets; less than 4608 is taken as that, as in Linux.
             ///
             /// # Errors
             /// Those of a socket that is gone.
             pub fn set_send_buffer_size(&self, size: u32) -> io::Result<()> {
-                self.socket.change_options(|o| o.send_buffer = size)
+                self.socket.change_options(|o| o.send_buffer = size.max(4608))
             }
 
             /// The send buffer's size, octets.
@@ -157,12 +157,13 @@ macro_rules! tcp_options {
             }
 
             /// The receive buffer's size, octets: the largest window offered to the peer. The window scale is
-            /// agreed on in the handshake, so a large one is to be set before.
+            /// agreed on in the handshake, so a large one is to be set before. Less than 2304 is taken as that, as in
+            /// Linux.
             ///
             /// # Errors
             /// Those of a socket that is gone.
             pub fn set_recv_buffer_size(&self, size: u32) -> io::Result<()> {
-                self.socket.change_options(|o| o.receive_buffer = size)
+                self.socket.change_options(|o| o.receive_buffer = size.max(2304))
             }
 
             /// The receive buffer's size, octets.

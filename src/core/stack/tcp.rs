@@ -201,7 +201,13 @@ impl Stack {
         }
     }
 
-    fn on_request(&mut self, index: u32, request: Request, segment: Segment<'_>, now: Instant) -> Verdict {
+    fn on_request(
+        &mut self,
+        index: u32,
+        mut request: Request,
+        segment: Segment<'_>,
+        now: Instant,
+    ) -> Verdict {
         let Some((listener, options)) = self.listener_of(&request) else {
             // The listener is gone, and with it what it had promised.
             self.remove(index);
@@ -209,7 +215,12 @@ impl Stack {
         };
         let mss = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
         match request.on_segment(&segment, mss, &options, &mut context!(self, now)) {
-            request::Outcome::Stay(verdict) => verdict,
+            request::Outcome::Stay(verdict) => {
+                if let Some(Socket { kind: Kind::Request(kept), .. }) = self.slab.by_index_mut(index) {
+                    **kept = request;
+                }
+                verdict
+            }
             request::Outcome::Over(verdict) => {
                 self.end_request(index);
                 verdict

@@ -91,7 +91,7 @@ impl ControlSegment {
 pub struct ControlQueue(VecDeque<ControlSegment>);
 
 impl ControlQueue {
-    const LIMIT: usize = 1024;
+    const LIMIT: usize = 8192;
 
     /// Adds one, or drops and counts it where there are too many.
     pub fn push(&mut self, segment: ControlSegment, counters: &mut Counters) {

@@ -45,7 +45,9 @@ pub struct Request {
     /// The peer's and our window scale, four bits each.
     scales: u8,
     agreed: Agreed,
-    retransmits: u8,
+    /// How often the SYN,ACK was sent again (low four bits), and how many segments that do not belong here were
+    /// answered (high four bits).
+    counts: u8,
     /// The low octet of the listener's generation: its slot may be another's by now.
     generation: u8,
 }
@@ -99,13 +101,29 @@ impl Request {
             snd_mss: peer_mss.min(mss),
             scales: theirs << 4 | ours,
             agreed,
-            retransmits: 0,
+            counts: 0,
         }
     }
 
     /// The slot of the listener it came to, and the low octet of the slot's generation.
     pub const fn listener(&self) -> (u32, u8) {
         (self.listener, self.generation)
+    }
+
+    const fn retransmits(&self) -> u8 {
+        self.counts & 15
+    }
+
+    /// Takes note of an answer, within a limit for the request's short life (RFC 5961 §7): neither a flood nor a
+    /// confused peer makes us send without end.
+    const fn may_answer(&mut self, cx: &mut Context<'_>) -> bool {
+        let may = self.counts < 15 << 4;
+        if may {
+            self.counts += 1 << 4;
+        } else {
+            cx.counters.tcp_challenge_limited += 1;
+        }
+        may
     }
 
     const fn our_scale(&self) -> WindowScale {
@@ -173,7 +191,10 @@ impl Request {
         cx.send(segment);
     }
 
-    fn send_ack(&self, reason: AckReason, cx: &mut Context<'_>) {
+    fn send_ack(&mut self, reason: AckReason, cx: &mut Context<'_>) {
+        if !self.may_answer(cx) {
+            return;
+        }
         cx.counters.tcp_out_segs += 1;
         let mut segment = self.segment(self.iss.add(1), Flags::ACK, Reason::Ack(reason), cx);
         let timestamps = self.timestamps(cx);
@@ -183,22 +204,22 @@ impl Request {
 
     /// How long to wait for the ACK before the SYN,ACK is sent again.
     pub fn wait(&self, cx: &Context<'_>) -> Duration {
-        cx.config.initial_rto.saturating_mul(1 << self.retransmits.min(16)).min(cx.config.max_rto)
+        cx.config.initial_rto.saturating_mul(1 << self.retransmits().min(16)).min(cx.config.max_rto)
     }
 
     /// The wait is over. Says whether the SYN,ACK is to be sent again; if not, the request is over.
     #[must_use]
-    pub const fn timed_out(&mut self, cx: &Context<'_>) -> bool {
-        if self.retransmits >= cx.config.syn_ack_retries {
+    pub fn timed_out(&mut self, cx: &Context<'_>) -> bool {
+        if self.retransmits() >= cx.config.syn_ack_retries.min(15) {
             return false;
         }
-        self.retransmits += 1;
+        self.counts += 1;
         true
     }
 
     /// §3.10.7.4 for SYN-RECEIVED. `our_mss` is the MSS to tell the peer again.
     pub fn on_segment(
-        &self,
+        &mut self,
         seg: &Segment<'_>,
         our_mss: u16,
         socket: &SocketOptions,
@@ -227,7 +248,9 @@ impl Request {
             cx.counters.tcp_not_acceptable += 1;
             // The SYN again: our SYN,ACK was lost, so that is the acknowledgment to send.
             if seg.syn() && !seg.has_ack() && seg.seq == self.irs {
-                self.send_syn_ack(Reason::SynAck, our_mss, socket, cx);
+                if self.may_answer(cx) {
+                    self.send_syn_ack(Reason::SynAck, our_mss, socket, cx);
+                }
                 return Outcome::Stay(Verdict::Duplicate);
             }
             self.send_ack(AckReason::NotAcceptable, cx);
@@ -274,7 +297,7 @@ impl Request {
         }
         tcb.timestamps = self.timestamps(cx);
         let smss = tcb.smss();
-        if self.retransmits > 1 {
+        if self.retransmits() > 1 {
             // RFC 5681 §3.1, relaxed by RFC 6928 §2 for a SYN,ACK that was lost once.
             tcb.congestion = Congestion::new(smss, 1);
         } else {
@@ -283,7 +306,7 @@ impl Request {
         tcb.rcv.mss = smss as u16;
         tcb.snd.nxt = self.iss.add(1);
         tcb.snd.up = tcb.snd.nxt;
-        if self.retransmits == 0 {
+        if self.retransmits() == 0 {
             // Karn: only a SYN,ACK sent once can be timed.
             let ago = (cx.now.as_micros() as u32).wrapping_sub(self.sent);
             tcb.timed = Some((tcb.snd.nxt, cx.now - Duration::from_micros(u64::from(ago))));

@@ -345,6 +345,14 @@ impl Tcb {
         if released && self.has_unsent() {
             self.is.insert(Is::OVERRIDE);
         }
+        if let Some(limit) = options.user_timeout {
+            let due = (self.progress + limit).max(cx.now);
+            for timer in [Timer::Rto, Timer::Persist] {
+                if self.timers.deadline(timer).is_some_and(|armed| armed > due) {
+                    self.timers.arm(timer, due);
+                }
+            }
+        }
         self.keepalive_changed(cx);
     }
 

@@ -131,7 +131,7 @@ impl Tcb {
         }
         let exhausted = match self.options.user_timeout {
             Some(limit) => self.keepalives > 0 && idle >= limit,
-            None => self.keepalives >= self.options.keepalive_probes,
+            None => self.keepalives >= self.options.keepalive_probes.max(1),
         };
         if exhausted {
             cx.counters.tcp_abort_on_timeout += 1;

@@ -168,3 +168,20 @@ fn time_wait_outlives_a_syn_that_finds_no_room() {
     assert!(out[0].header.seq.after(crate::seq::Seq::new(ack)));
     assert_eq!((r.host.time_waits, r.host.counters().tcp_tw_recycled), (0, 1));
 }
+
+/// RFC 5961 §7: neither a flood of segments that do not belong there, nor of copies of the SYN, is answered in full.
+#[test]
+fn a_request_answers_a_flood_a_bounded_number_of_times() {
+    for flags in [Flags::ACK, Flags::SYN] {
+        let mut r = Raw::new(Config::default());
+        r.listen(8);
+        r.send(Flags::SYN, b"");
+        r.sent();
+        let (seq, syn) = (if flags == Flags::SYN { 1000 } else { 5_000_000 }, r.syn.clone());
+        for _ in 0..1000 {
+            r.inject(seq, 1, flags, b"", &syn);
+        }
+        assert_eq!(r.sent().len(), 15);
+        assert_eq!(r.host.counters().tcp_challenge_limited, 985);
+    }
+}
