@@ -215,7 +215,7 @@ pub(crate) const CAPTURES: &[Capture] = &[
             row("tcp.analysis.zero_window", "11, 13, 15, 17", "nothing more, please"),
             row("tcp.analysis.zero_window_probe", "12, 14, 16", "is it still closed?"),
             row("tcp.analysis.zero_window_probe_ack", "13, 15, 17", "it is"),
-            row("tcp.analysis.window_update", "18, 27", "go on"),
+            row("tcp.analysis.window_update", "18, 25", "go on"),
             row("frame.comment contains \"probe\"", "12, 14, 16", "the probes by our comments"),
             row(
                 "frame.comment contains \"duplicate ACK\"",

@@ -60,7 +60,13 @@ impl Tcb {
         }
         let mss = self.effective_mss(self.options_len());
         if let Some(reason) = self.recovery.pending() {
-            return self.resend(reason, self.snd.una, self.snd.nxt, mss);
+            // What a closed window kept out is mostly the octet of a probe: it goes with what follows, so that
+            // segments stay full (RFC 9293 §3.8.6.2.1).
+            let end = match reason {
+                Reason::WindowOpened => self.snd.nxt.max(self.data_end()),
+                _ => self.snd.nxt,
+            };
+            return self.resend(reason, self.snd.una, end, mss);
         }
         let from = self.recovery.resend_from(&self.snd)?;
         let room = self.congestion.cwnd().saturating_sub(self.in_flight());
