@@ -37,6 +37,8 @@ pub struct Tcb {
     pub rtt: RttEstimator,
     /// The segment being timed: the ACK that ends the measurement, and when it was sent.
     pub timed: Option<(Seq, Instant)>,
+    /// When the retransmission timer last ran out.
+    pub timed_out: Instant,
     /// How much may be in flight.
     pub congestion: Congestion,
     /// What is to be sent again.
@@ -135,6 +137,7 @@ impl Tcb {
             timestamps: Timestamps::new(cx.keys.timestamp_offset(&quad)),
             rtt: RttEstimator::with_max(cx.config.initial_rto, cx.config.max_rto),
             timed: None,
+            timed_out: Instant::ZERO,
             congestion: Congestion::new(u32::from(mss), cx.config.initial_window),
             recovery: Recovery::new(iss),
             timers: TimerTable::new(),

@@ -55,6 +55,7 @@ impl Tcb {
             self.congestion.on_event(CongestionEvent::Timeout { first }, in_flight, cx.now);
         }
         self.timed = None;
+        self.timed_out = cx.now;
         self.rtt.back_off();
         self.arm_retransmission(cx);
     }

@@ -174,6 +174,10 @@ impl Tcb {
 
     /// Takes a round trip sample if there is an honest one: the timed segment where nothing was sent again
     /// since (Karn), the echoed timestamp otherwise (RFC 6298 §3, RFC 7323 §4.1).
+    ///
+    /// An echo from before the last time-out is not honest. Where the ACK was lost, not the data, many receivers
+    /// answer what we send again with the echo of what came first, and our own waiting would count as round trip:
+    /// the next time-out is longer for it, and the one after that.
     fn measure(&mut self, ack: Seq, timestamps: Option<Timestamps>, cx: &Context<'_>) -> Option<Duration> {
         let rtt = match self.timed {
             Some((end, sent)) if ack.at_or_after(end) => {
@@ -183,7 +187,9 @@ impl Tcb {
             Some(_) => None,
             None => timestamps
                 .filter(|_| self.timestamps.enabled())
-                .and_then(|ts| self.timestamps.round_trip(ts.echo, cx.now)),
+                .and_then(|ts| self.timestamps.round_trip(ts.echo, cx.now))
+                // The clock of timestamps ticks in milliseconds.
+                .filter(|rtt| *rtt <= cx.now.saturating_since(self.timed_out) + Duration::from_millis(1)),
         }?;
         self.rtt.sample(rtt, cx.config.min_rto, cx.config.max_rto, 1);
         Some(rtt)
