@@ -38,6 +38,7 @@ impl Tcb {
         // confused ends cannot keep each other busy.
         self.note_duplicate(seg);
         if !seg.is_empty() {
+            self.echo_retransmission(seg, cx);
             self.note_heard(cx);
             self.acks.now(AckReason::NotAcceptable);
         } else {
@@ -66,6 +67,23 @@ impl Tcb {
                 Break(Verdict::Paws)
             }
             Some(_) => Continue(()),
+        }
+    }
+
+    /// What is sent again because our ACK of it was lost is acknowledged with its own timestamp (RFC 7323
+    /// Appendix D and change (f)(1) of Appendix H): the echo of the first one would make the peer take its time-out
+    /// for a round trip, the next time-out longer, and so on. R2 and R3 of §5.3 leave this out to keep blind
+    /// segments from TS.Recent; so it must lie within a window before RCV.NXT and have an ACK that RFC 5961 §5.2
+    /// believes.
+    fn echo_retransmission(&mut self, seg: &Segment<'_>, cx: &Context<'_>) {
+        let Some(ts) = seg.timestamps().filter(|_| self.timestamps.enabled()) else { return };
+        let window = self.rcv.scale.octets(u16::MAX).max(self.options.receive_buffer);
+        let late = seg.seq.before(self.rcv.nxt) && self.rcv.nxt.since(seg.seq) <= window;
+        let believed = seg.has_ack()
+            && seg.ack.at_or_before(self.snd.nxt)
+            && self.snd.una.saturating_since(seg.ack) <= self.snd.max_wnd;
+        if late && believed {
+            self.timestamps.update(ts.value, seg.seq, self.rcv.last_ack_sent, cx.now);
         }
     }
 
