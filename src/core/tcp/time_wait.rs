@@ -100,8 +100,8 @@ impl TimeWait {
             }
             return Outcome::Stay(Verdict::Paws);
         }
-        // The peer's FIN again: our ACK of it was lost.
-        if seg.fin() && seg.end() == self.rcv_nxt {
+        // The peer's FIN again, or text before it: our ACK of the FIN was lost, and the peer goes on asking.
+        if !seg.is_empty() && !seg.syn() && seg.end().at_or_before(self.rcv_nxt) {
             self.answer(AckReason::Again, None, cx);
             return Outcome::Restart(Verdict::TimeWait);
         }
