@@ -51,11 +51,12 @@ impl Recv {
 
     /// The acceptability test: RFC 9293 §3.10.7.4, Table 6. Its last row asks for the first or the last octet
     /// to lie in the window; a segment that begins before the window and ends behind it holds octets we want
-    /// too, and is taken.
+    /// too, and is taken. So is an empty segment at the right edge, against the letter of the second row: a sender
+    /// that has filled our window has no other number for its ACKs, and while one of its segments is lost, the
+    /// data that we send depends on them.
     pub const fn acceptable(&self, seq: Seq, len: u32) -> bool {
         match (len, self.wnd) {
-            (0, 0) => seq.get() == self.nxt.get(),
-            (0, _) => self.in_window(seq),
+            (0, _) => seq.since(self.nxt) <= self.wnd,
             (_, 0) => false,
             (_, _) => self.in_window(seq) || self.nxt.since(seq) < len,
         }
@@ -87,7 +88,8 @@ mod tests {
             assert!(!rcv.acceptable(at(0), 1));
             rcv.wnd = 10;
             assert!(rcv.acceptable(at(0), 0) && rcv.acceptable(at(9), 0));
-            assert!(!rcv.acceptable(at(-1), 0) && !rcv.acceptable(at(10), 0));
+            assert!(rcv.acceptable(at(10), 0), "the number of a sender that has filled the window");
+            assert!(!rcv.acceptable(at(-1), 0) && !rcv.acceptable(at(11), 0));
             assert!(rcv.acceptable(at(-1), 2), "its last octet is RCV.NXT");
             assert!(!rcv.acceptable(at(-2), 2));
             assert!(rcv.acceptable(at(-1), 100), "covers the window");
