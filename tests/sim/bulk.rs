@@ -96,25 +96,14 @@ fn any_link(seed: u64) -> String {
     link
 }
 
-/// Two minutes for 2,000 worlds on two cores is what the simulator may take.
+/// Beside the grid's combinations: rates, queues, jitter and bursts, all drawn at once.
 #[test]
-#[ignore = "takes a minute"]
-fn two_thousand_worlds() {
+fn two_hundred_links_of_any_kind() {
     let n = 1 << 20;
-    let start = std::time::Instant::now();
-    std::thread::scope(|scope| {
-        for half in 0..2 {
-            let thread = std::thread::Builder::new().name(format!("two_thousand_worlds_{half}"));
-            let run = move || {
-                for seed in (half..2000).step_by(2) {
-                    let link = any_link(seed);
-                    let (client, server) = (Behaviour::exchange(n, n), Behaviour::exchange(n, n).zero_copy());
-                    let pair = Pair::new(OURS, seed, &link, client, server).run();
-                    pair.assert_complete(n, n);
-                }
-            };
-            thread.spawn_scoped(scope, run).expect("a thread");
-        }
-    });
-    assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());
+    for seed in 0..200 {
+        let (client, server) = (Behaviour::exchange(n, n), Behaviour::exchange(n, n).zero_copy());
+        let pair = Pair::new(OURS, seed, &any_link(seed), client, server).run();
+        pair.assert_complete(n, n);
+        pair.settle();
+    }
 }

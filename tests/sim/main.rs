@@ -6,5 +6,8 @@ mod smol;
 mod pair;
 
 mod bulk;
+mod grid;
 mod many;
+mod matrix;
+mod repairs;
 mod scripts;

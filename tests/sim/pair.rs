@@ -4,13 +4,16 @@ use std::net::IpAddr;
 
 use tunstack::core::addr::{Endpoint, Prefix};
 use tunstack::core::config::Config;
+use tunstack::core::counters::Counters;
+use tunstack::core::packet::{Received, Sent};
+use tunstack::core::tcp::state::State;
 use tunstack::core::time::Instant;
 use tunstack::sim::behaviour::Behaviour;
 use tunstack::sim::client::Client;
 use tunstack::sim::connection::Outcome;
 use tunstack::sim::host::Host;
 use tunstack::sim::link::LinkConfig;
-use tunstack::sim::record::PeerId;
+use tunstack::sim::record::{Note, PeerId};
 use tunstack::sim::server::Server;
 use tunstack::sim::world::World;
 
@@ -71,6 +74,27 @@ impl Pair {
         client: Behaviour,
         server: Behaviour,
     ) -> Self {
+        Self::make((a, b), kinds, seed, link, client, Some(server))
+    }
+
+    /// As `at`, but nobody listens on the server's host.
+    pub(crate) fn without_server(
+        addresses: (&str, &str),
+        kinds: (Kind, Kind),
+        link: &str,
+        client: Behaviour,
+    ) -> Self {
+        Self::make(addresses, kinds, 1, link, client, None)
+    }
+
+    fn make(
+        (a, b): (&str, &str),
+        kinds: (Kind, Kind),
+        seed: u64,
+        link: &str,
+        client: Behaviour,
+        server: Option<Behaviour>,
+    ) -> Self {
         let mut world = World::new(seed);
         let ip = |address: &str| address.parse::<IpAddr>().unwrap();
         let remote = Endpoint::new(ip(b).into(), PORT);
@@ -88,11 +112,16 @@ impl Pair {
         match kinds.1 {
             Kind::Ours => {
                 world.host("server", config(b));
-                world.run(SERVER, Server::new(remote, server));
+                if let Some(server) = server {
+                    world.run(SERVER, Server::new(remote, server));
+                }
             }
             Kind::Smol => {
                 let smol = Smol::new(SmolConfig::new(ip(b), !smol_seed));
-                world.add("server", smol.server(PORT, server, 1));
+                world.add(
+                    "server",
+                    if let Some(server) = server { smol.server(PORT, server, 1) } else { smol },
+                );
             }
         }
         world.connect_both(CLIENT, SERVER, link.parse::<LinkConfig>().unwrap());
@@ -103,6 +132,32 @@ impl Pair {
     pub(crate) fn run(mut self) -> Self {
         self.world.run_to_end(secs(600));
         self
+    }
+
+    /// As `run`, where that takes longer.
+    pub(crate) fn run_for_hours(mut self, hours: u64) -> Self {
+        self.world.run_to_end(secs(3_600 * hours));
+        self
+    }
+
+    pub(crate) fn is_ours(&self, host: PeerId) -> bool {
+        Kind::Ours == if host == CLIENT { self.kinds.0 } else { self.kinds.1 }
+    }
+
+    /// What our stack at a host counted.
+    pub(crate) fn counters(&self, host: PeerId) -> &Counters {
+        self.world.peer::<Host>(host).stack().counters()
+    }
+
+    /// The state that the latest packet of our stack at a host told of; `None` where it is not ours.
+    pub(crate) fn state(&self, host: PeerId) -> Option<State> {
+        let ours = self.world.records().filter(|r| r.peer == host);
+        let events = ours.filter_map(|r| match r.note {
+            Note::Sent(Some(Sent::Tcp(event)), _) => Some(event),
+            Note::Arrived(Some(Received::Tcp(event))) => event,
+            Note::Sent(..) | Note::Arrived(_) => None,
+        });
+        events.last().map(|event| event.state)
     }
 
     pub(crate) fn client(&self) -> &Outcome {
@@ -137,7 +192,7 @@ impl Pair {
         for (kind, id) in [(self.kinds.0, CLIENT), (self.kinds.1, SERVER)] {
             if kind == Kind::Ours {
                 let stack = self.world.peer::<Host>(id).stack();
-                assert_eq!(stack.sockets().count(), 0, "sockets that nobody holds");
+                assert_eq!(stack.slots(), 0, "slots of connections that are over");
                 assert_eq!(stack.counters().tcp_curr_estab, 0);
             }
         }
