@@ -216,21 +216,46 @@ pub fn write_table(out: &mut impl fmt::Write) -> fmt::Result {
     Ok(())
 }
 
-/// Writes the drawing in Graphviz's DOT. Resets, aborts and time-outs lead from nearly everywhere to CLOSED
-/// and are left out, as in Figure 5.
+/// Writes the drawing in Graphviz's DOT, laid out as Figure 5 is. Resets, aborts and time-outs lead from
+/// nearly everywhere to CLOSED and are left out, as in the figure. CLOSED stands twice, also as there: where
+/// connections begin, and where those that were open end.
 pub fn write_dot(out: &mut impl fmt::Write) -> fmt::Result {
-    writeln!(out, "digraph tcp {{")?;
-    writeln!(out, "  rankdir=TB; node [shape=box, style=rounded, fontname=\"monospace\"];")?;
-    writeln!(out, "  edge [fontname=\"monospace\", fontsize=10];")?;
+    out.write_str(DOT_HEAD)?;
     for state in State::ALL {
         for event in Event::ALL {
             if matches!(event, Event::Reset | Event::Abort | Event::TimedOut) {
                 continue;
             }
             if let Some(to) = state.on(event) {
-                writeln!(out, "  \"{state}\" -> \"{to}\" [label=\"{event}\"];")?;
+                let end = if to == State::Closed && state.is_synchronized() { "end" } else { to.name() };
+                let style = dot_style(event);
+                writeln!(out, "  \"{state}\" -> \"{end}\" [label=\" {event} \", {style}];")?;
             }
         }
     }
     writeln!(out, "}}")
 }
+
+/// What the program does, what arrives and what the clock does are told apart.
+const fn dot_style(event: Event) -> &'static str {
+    match event {
+        Event::PassiveOpen | Event::ActiveOpen | Event::Close | Event::Abort => {
+            "class=call, color=\"#1f5fa8\", fontcolor=\"#1f5fa8\""
+        }
+        Event::TwoMsl | Event::TimedOut => "class=clock, style=dashed",
+        _ => "class=segment",
+    }
+}
+
+/// The page, and which states stand side by side.
+const DOT_HEAD: &str = r##"digraph tcp {
+  graph [rankdir=TB, nodesep=1.1, ranksep=0.75, bgcolor=white, pad=0.3, fontname="Helvetica,Arial,sans-serif"];
+  node [shape=box, style="rounded,filled", fillcolor="#f4f6f8", width=1.6, height=0.5, fontname="Helvetica,Arial,sans-serif", fontsize=13];
+  edge [fontname="Helvetica,Arial,sans-serif", fontsize=11, arrowsize=0.8];
+  { rank=same; "SYN-RECEIVED"; "SYN-SENT"; }
+  { rank=same; "FIN-WAIT-1"; "CLOSE-WAIT"; }
+  { rank=same; "FIN-WAIT-2"; "CLOSING"; "LAST-ACK"; }
+  { rank=same; "TIME-WAIT"; "end"; }
+  "ESTABLISHED" [fillcolor="#dcefdc", penwidth=1.5];
+  "end" [label="CLOSED"];
+"##;
