@@ -221,15 +221,15 @@ pub fn write_table(out: &mut impl fmt::Write) -> fmt::Result {
 /// connections begin, and where those that were open end.
 pub fn write_dot(out: &mut impl fmt::Write) -> fmt::Result {
     out.write_str(DOT_HEAD)?;
-    for state in State::ALL {
+    for from in State::ALL {
         for event in Event::ALL {
             if matches!(event, Event::Reset | Event::Abort | Event::TimedOut) {
                 continue;
             }
-            if let Some(to) = state.on(event) {
-                let end = if to == State::Closed && state.is_synchronized() { "end" } else { to.name() };
-                let style = dot_style(event);
-                writeln!(out, "  \"{state}\" -> \"{end}\" [label=\" {event} \", {style}];")?;
+            if let Some(to) = from.on(event) {
+                let end = if to == State::Closed && from.is_synchronized() { "end" } else { to.name() };
+                write!(out, "  \"{from}\" -> \"{end}\" [label=<{DOT_LABEL}{event}</td></tr></table>>")?;
+                writeln!(out, "{}{}];", dot_style(event), dot_ports(from, to))?;
             }
         }
     }
@@ -240,22 +240,47 @@ pub fn write_dot(out: &mut impl fmt::Write) -> fmt::Result {
 const fn dot_style(event: Event) -> &'static str {
     match event {
         Event::PassiveOpen | Event::ActiveOpen | Event::Close | Event::Abort => {
-            "class=call, color=\"#1f5fa8\", fontcolor=\"#1f5fa8\""
+            ", color=\"#1f5fa8\", fontcolor=\"#1f5fa8\""
         }
-        Event::TwoMsl | Event::TimedOut => "class=clock, style=dashed",
-        _ => "class=segment",
+        Event::TwoMsl | Event::TimedOut => ", style=dashed",
+        _ => "",
     }
 }
 
-/// The page, and which states stand side by side.
+/// Where arrows leave and arrive that would lie upon each other or run through a box.
+const fn dot_ports(from: State, to: State) -> &'static str {
+    match (from, to) {
+        (State::Closed, State::Listen) => ", tailport=sw, headport=nw",
+        (State::Listen, State::Closed) => ", tailport=ne, headport=se",
+        (State::Closed, State::SynSent) => ", tailport=se, headport=nw",
+        (State::SynSent, State::Closed) => ", tailport=n, headport=e",
+        (State::SynReceived, State::CloseWait) => ", tailport=s, headport=w",
+        _ => "",
+    }
+}
+
+/// A label on white, so that no line runs through its letters.
+const DOT_LABEL: &str =
+    r#"<table border="0" cellborder="0" cellspacing="0" cellpadding="2" bgcolor="white"><tr><td>"#;
+
+/// The page, with each state in its place.
 const DOT_HEAD: &str = r##"digraph tcp {
-  graph [rankdir=TB, nodesep=1.1, ranksep=0.75, bgcolor=white, pad=0.3, fontname="Helvetica,Arial,sans-serif"];
-  node [shape=box, style="rounded,filled", fillcolor="#f4f6f8", width=1.6, height=0.5, fontname="Helvetica,Arial,sans-serif", fontsize=13];
+  graph [layout=neato, splines=true, esep="+6", bgcolor=white, pad=0.3];
+  graph [label="\nblue: a call of the program   black: a segment arrives   dashed: time passes\nnot drawn: RST, ABORT and time-outs, which lead to CLOSED"];
+  graph [fontname="Helvetica,Arial,sans-serif", fontsize=11];
+  node [shape=box, style="rounded,filled", fillcolor="#f4f6f8", width=1.6, height=0.5];
+  node [fontname="Helvetica,Arial,sans-serif", fontsize=13];
   edge [fontname="Helvetica,Arial,sans-serif", fontsize=11, arrowsize=0.8];
-  { rank=same; "SYN-RECEIVED"; "SYN-SENT"; }
-  { rank=same; "FIN-WAIT-1"; "CLOSE-WAIT"; }
-  { rank=same; "FIN-WAIT-2"; "CLOSING"; "LAST-ACK"; }
-  { rank=same; "TIME-WAIT"; "end"; }
-  "ESTABLISHED" [fillcolor="#dcefdc", penwidth=1.5];
-  "end" [label="CLOSED"];
+  "CLOSED" [pos="4.3,8.6!"];
+  "LISTEN" [pos="4.3,6.9!"];
+  "SYN-RECEIVED" [pos="0,5.3!"];
+  "SYN-SENT" [pos="8.6,5.3!"];
+  "ESTABLISHED" [pos="4.3,3.9!", fillcolor="#dcefdc", penwidth=1.5];
+  "FIN-WAIT-1" [pos="0,2.5!"];
+  "CLOSE-WAIT" [pos="8.6,2.5!"];
+  "FIN-WAIT-2" [pos="0,1.1!"];
+  "CLOSING" [pos="4.3,1.1!"];
+  "LAST-ACK" [pos="8.6,1.1!"];
+  "TIME-WAIT" [pos="4.3,-0.3!"];
+  "end" [pos="8.6,-0.3!", label="CLOSED"];
 "##;
