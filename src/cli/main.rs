@@ -12,11 +12,11 @@ mod run;
 
 mod http;
 
-mod listing;
-
 mod tree;
 
 mod upload;
+
+mod listing;
 
 mod serve;
 

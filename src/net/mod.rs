@@ -25,8 +25,6 @@ mod addr;
 
 mod socket;
 
-mod options;
-
 mod tcp_stream;
 
 mod stream_io;
@@ -34,6 +32,8 @@ mod stream_io;
 mod tcp_listener;
 
 mod tcp_socket;
+
+mod options;
 
 mod udp;
 

@@ -4,9 +4,9 @@
 //! in the table, its timer, its readiness) true after every change. What a program may call stands in
 //! [`socket`] (all kinds), [`stream`] (TCP) and [`datagram`] (UDP and ping).
 
-pub mod ready;
-
 pub mod slab;
+
+pub mod ready;
 
 pub mod table;
 

@@ -78,9 +78,9 @@ pub mod recovery;
 
 pub mod context;
 
-pub mod output;
-
 pub mod tcb;
+
+pub mod output;
 
 pub mod info;
 
