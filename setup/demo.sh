@@ -26,11 +26,12 @@ for flag in "$@"; do
     esac
     flags+=("$flag")
 done
+# Who only checks has no use for a log of requests.
+case "$check ${flags[*]-} " in true*" --log"*) ;; true*) flags+=(--log warn) ;; esac
 
 need curl ip
 build
 
-run=("$TUNSTACK")
 if [ "$(id -u)" -ne 0 ] && ! ip link show dev "$device" >/dev/null 2>&1; then
     # No device that was left for us: another user has to make one.
     sudo_works || die "a TUN device needs root: type: sudo setup/demo.sh (or once: sudo setup/tun.sh up --user $USER)"
@@ -51,7 +52,7 @@ trap finish EXIT
 # A process group of its own: Ctrl-C is for us, and we pass it on once.
 mkfifo "$work/out"
 set -m
-"${run[@]}" demo ${flags[@]+"${flags[@]}"} >"$work/out" </dev/null &
+"$TUNSTACK" demo ${flags[@]+"${flags[@]}"} >"$work/out" </dev/null &
 pid=$!
 set +m
 trap 'kill -INT "$pid" 2>/dev/null || true' INT TERM HUP
@@ -84,12 +85,8 @@ for url in "${urls[@]}"; do
         die "curl could not fetch $url"
     [ "$status" = 200 ] || die "$url was answered with status $status"
     grep -qi '^content-length: *[1-9]' "$work/page" || die "$url: an empty page"
-    if $check; then
-        sed -n '1,/^\r*$/p' "$work/page"
-    else
-        head -n 25 "$work/page"
-        printf '…\n'
-    fi
+    sed -n '1,/^\r*$/p' "$work/page"
+    $check || { sed -n '/<h1/,$p' "$work/page" | head -n 12 && printf '…\n'; }
     case $url in
     *\[*) families+=6 ;;
     *) families+=4 ;;
