@@ -193,7 +193,7 @@ impl Page {
             "remote": info.quad.remote.to_string(),
             "state": format!("{:?}", info.state),
             "cwnd": v.cwnd,
-            "ssthresh": v.ssthresh,
+            "ssthresh": (v.ssthresh < u32::MAX).then_some(v.ssthresh),
             "srtt_us": v.srtt.map(|t| t.as_micros() as u64),
             "rto_us": v.rto.as_micros() as u64,
             "in_flight": v.in_flight,

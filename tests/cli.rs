@@ -1,0 +1,74 @@
+//! The program, run as a user runs it, each test in a network namespace of its own, with the kernel and the
+//! tools of the host as its peers.
+
+#[path = "common/namespace.rs"]
+mod namespace;
+
+#[path = "cli/program.rs"]
+mod program;
+
+#[path = "cli/bad_input.rs"]
+mod bad_input;
+
+#[path = "cli/http.rs"]
+mod http;
+
+#[path = "cli/netcat.rs"]
+mod netcat;
+
+#[path = "cli/services.rs"]
+mod services;
+
+use std::process::{Command, ExitCode, Stdio};
+
+/// Tests and the tools that they cannot do without.
+const TESTS: &[(&[&str], namespace::Test)] = &[
+    (&["curl"], ("demo_answers_curl_and_leaves_nothing", http::demo_answers_curl_and_leaves_nothing)),
+    (&["curl"], ("demo_shows_its_own_connection", http::demo_shows_its_own_connection)),
+    (&["curl"], ("serve_gives_files_whole_and_in_parts", http::serve_gives_files_whole_and_in_parts)),
+    (&["curl"], ("serve_takes_uploads", http::serve_takes_uploads)),
+    (&[], ("serve_keeps_connections", http::serve_keeps_connections)),
+    (&[], ("serve_lets_nobody_out", http::serve_lets_nobody_out)),
+    (&[], ("a_broken_upload_leaves_nothing", http::a_broken_upload_leaves_nothing)),
+    (&[], ("an_answer_under_way_is_ended", http::an_answer_under_way_is_ended)),
+    (&[], ("get_fetches", http::get_fetches)),
+    (&["nc"], ("nc_half_closes_towards_the_host", netcat::nc_half_closes_towards_the_host)),
+    (&["nc"], ("nc_hears_a_half_close_of_the_host", netcat::nc_hears_a_half_close_of_the_host)),
+    (&[], ("nc_against_itself", netcat::nc_against_itself)),
+    (&[], ("nc_without_half_close_stays", netcat::nc_without_half_close_stays)),
+    (&[], ("nc_carries_datagrams", netcat::nc_carries_datagrams)),
+    (&[], ("nc_gives_up_in_time", netcat::nc_gives_up_in_time)),
+    (&[], ("echo_serves_over_tcp", services::echo_serves_over_tcp)),
+    (&[], ("echo_serves_over_udp", services::echo_serves_over_udp)),
+    (&[], ("a_thousand_connections_at_once", services::a_thousand_connections_at_once)),
+    (&["ping"], ("the_stack_answers_ping", services::the_stack_answers_ping)),
+    (&[], ("ping_asks_the_host", services::ping_asks_the_host)),
+    (&["ping"], ("an_impaired_link_is_late", services::an_impaired_link_is_late)),
+    (&["setpriv"], ("up_and_down", services::up_and_down)),
+    (&[], ("a_capture_is_whole", services::a_capture_is_whole)),
+    (&[], ("a_second_signal_ends_at_once", services::a_second_signal_ends_at_once)),
+    (&[], ("help_and_version", services::help_and_version)),
+    (&[], ("a_closed_pipe_is_no_panic", services::a_closed_pipe_is_no_panic)),
+    (&[], ("bad_input_is_told_in_one_line", bad_input::bad_input_is_told_in_one_line)),
+    (&["setpriv"], ("missing_rights_are_told", bad_input::missing_rights_are_told)),
+    (&[], ("what_is_in_use_is_told", bad_input::what_is_in_use_is_told)),
+    (&[], ("a_full_disk_is_told_at_the_end", bad_input::a_full_disk_is_told_at_the_end)),
+    (&[], ("a_device_that_vanishes_is_told", bad_input::a_device_that_vanishes_is_told)),
+];
+
+fn main() -> ExitCode {
+    let mut tests = Vec::new();
+    for (tools, test) in TESTS {
+        match tools.iter().find(|tool| !is_there(tool)) {
+            Some(tool) => eprintln!("skipped, for want of {tool}: {}", test.0),
+            None => tests.push(*test),
+        }
+    }
+    namespace::main(&tests)
+}
+
+fn is_there(tool: &str) -> bool {
+    let find = ["-c", "command -v \"$0\"", tool];
+    let found = Command::new("sh").args(find).stdout(Stdio::null()).status();
+    found.is_ok_and(|status| status.success())
+}
