@@ -1,11 +1,13 @@
 //! What went wrong once, each as the smallest scenario that shows it.
 
+use tunstack::core::addr::Endpoint;
 use tunstack::core::packet::{Sent, Trust};
 use tunstack::core::time::Duration;
 use tunstack::core::wire::options::Timestamps;
 use tunstack::core::wire::{ip, tcp};
 use tunstack::sim::behaviour::Behaviour;
 use tunstack::sim::client::Client;
+use tunstack::sim::host::Host;
 use tunstack::sim::link::Fault;
 use tunstack::sim::record::{Note, Record};
 use tunstack::sim::server::Server;
@@ -85,10 +87,7 @@ fn the_smallest_path_of_ipv4_carries_everything() {
         config.mtu = 68;
         world.host(name, config);
     }
-    let remote = tunstack::core::addr::Endpoint::new(
-        V4.1.parse::<std::net::IpAddr>().expect("an address").into(),
-        PORT,
-    );
+    let remote = Endpoint::new(V4.1.parse::<std::net::IpAddr>().expect("an address").into(), PORT);
     world.run(CLIENT, Client::new(remote, Behaviour::exchange(20_000, 20_000)));
     world.run(SERVER, Server::new(remote, Behaviour::exchange(20_000, 20_000)));
     world.connect_both(CLIENT, SERVER, "1mbit,5ms,5%,mtu=68".parse().expect("a link"));
@@ -99,4 +98,41 @@ fn the_smallest_path_of_ipv4_carries_everything() {
         assert_eq!(world.link(id).stats().too_big, 0);
         assert!(world.link(id).stats().lost > 0);
     }
+}
+
+/// Our window is full and one segment in it is lost again and again: the peer's ACKs carry the number of the right
+/// edge meanwhile, and what we send needs them.
+#[test]
+fn acks_at_the_right_edge_are_taken() {
+    let mut world = World::new(1);
+    world.host("client", config(V4.0));
+    let mut small = config(V4.1);
+    // Full segments fill it to the last octet.
+    small.tcp.receive_buffer = 14 * 1448;
+    world.host("server", small);
+    let remote = Endpoint::new(V4.1.parse::<std::net::IpAddr>().expect("an address").into(), PORT);
+    let (up, down) = (500_000, 2_000_000);
+    world.run(CLIENT, Client::new(remote, Behaviour::exchange(up, down)));
+    world.run(SERVER, Server::new(remote, Behaviour::exchange(down, up)));
+    world.connect_both(CLIENT, SERVER, "20mbit,20ms".parse().expect("a link"));
+    let (mut victim, mut left) = (None, 4);
+    world.scenario(CLIENT, move |passing| {
+        let packet = ip::parse(passing.packet).ok()?;
+        let segment = tcp::parse(&packet.header, packet.payload, Trust::Verify).ok()?;
+        if segment.payload.is_empty() || passing.number < 60 || left == 0 {
+            return None;
+        }
+        let seq = *victim.get_or_insert(segment.header.seq);
+        (seq == segment.header.seq).then(|| {
+            left -= 1;
+            Fault::Drop
+        })
+    });
+    world.run_to_end(secs(60));
+    assert!(world.app::<Client>(CLIENT).outcomes().all(|o| o.is_complete(up, down)));
+    assert!(world.app::<Server>(SERVER).outcomes().all(|o| o.is_complete(down, up)));
+    let counters = |id| world.peer::<Host>(id).stack().counters();
+    assert!(counters(CLIENT).tcp_timeouts >= 2, "the same segment is lost four times");
+    assert_eq!((counters(SERVER).tcp_timeouts, counters(SERVER).tcp_retrans_segs), (0, 0));
+    assert_eq!(counters(SERVER).tcp_not_acceptable, 0);
 }
