@@ -4,7 +4,6 @@
 #[path = "common/namespace.rs"]
 mod namespace;
 
-use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
@@ -41,17 +40,8 @@ fn ip(s: &str) -> IpAddr {
     s.parse().unwrap()
 }
 
-/// Whether it is the route to fd07::1 itself, as /proc shows it: address and prefix length in hex.
-fn is_route_to_host(line: &str) -> bool {
-    line.starts_with("fd070000000000000000000000000001 80 ")
-}
-
 fn start() -> Engine {
     let tun = bring_up(&TunConfig::default()).unwrap();
-    // The kernel gives an IPv6 address its route from a work queue. Until then it takes no packet for it.
-    while !fs::read_to_string("/proc/net/ipv6_route").unwrap().lines().any(is_route_to_host) {
-        thread::yield_now();
-    }
     let addresses = vec![Prefix::new(ip("10.7.0.2").into(), 24), Prefix::new(ip("fd07::2").into(), 64)];
     Engine::builder().device(tun).config(Config { addresses, ..Config::default() }).start().unwrap()
 }

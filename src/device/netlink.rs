@@ -206,6 +206,25 @@ pub fn add_route(name: &str, prefix: Prefix) -> Result<(), DeviceError> {
     })
 }
 
+/// Whether the kernel takes packets for `ip` as its own: the address has its route in the local table. IPv6
+/// addresses get theirs from a work queue, a moment after [`add_address`] has returned.
+///
+/// # Errors
+/// The kernel refuses or answers what cannot be read.
+pub fn is_local(ip: IpAddr) -> Result<bool, DeviceError> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(ip);
+    let answers = request(RouteNetlinkMessage::GetRoute(message), NLM_F_DUMP)
+        .map_err(|e| DeviceError::kernel("list the routes", e))?;
+    let wanted = RouteAttribute::Destination(RouteAddress::from(ip));
+    Ok(answers.iter().any(|answer| match answer {
+        RouteNetlinkMessage::NewRoute(route) => {
+            route.header.kind == RouteType::Local && route.attributes.contains(&wanted)
+        }
+        _ => false,
+    }))
+}
+
 /// Deletes an interface.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use tunstack_core::addr::{Address, Prefix};
 
@@ -301,8 +302,25 @@ fn configure(tun: &mut Tun, config: &TunConfig) -> Result<(), DeviceError> {
             Err(e) => return Err(e),
         }
     }
+    for difference in &differences {
+        if let Difference::Address(a) = difference {
+            await_route(a.address.ip())?;
+        }
+    }
     if link.tx_queue_len != TX_QUEUE_LEN && !stays {
         netlink::set_tx_queue_len(name, TX_QUEUE_LEN)?;
+    }
+    Ok(())
+}
+
+/// Waits until the kernel takes packets for an address that it was given, so that the first one is not lost. It takes
+/// milliseconds; a kernel that has not managed in a second is left to it.
+fn await_route(ip: IpAddr) -> Result<(), DeviceError> {
+    for _ in 0..1000 {
+        if netlink::is_local(ip)? {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
 }
