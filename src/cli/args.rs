@@ -36,8 +36,8 @@ Exit codes:
   2  the command line makes no sense
   130  ended by Ctrl-C before it was done
 
-A first Ctrl-C (or SIGTERM) closes connections in order, finishes the capture and removes what was made; a
-second one ends at once.";
+A first Ctrl-C (or SIGTERM) closes connections in order, finishes the capture and removes
+what was made; a second one ends at once.";
 
 /// A TCP/IP stack in a process of its own, on a TUN device.
 ///
@@ -64,14 +64,14 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "A/LEN", default_value = "10.7.0.2/24", value_parser = prefix)]
     #[arg(help_heading = DEVICE)]
     pub(crate) addr: Prefix,
-    /// The host's IPv4 address on the device [default: the first other address of the prefix: 10.7.0.1]
+    /// The host's IPv4 address on the device [default: 10.7.0.1: the first other one of the prefix]
     #[arg(long, global = true, value_name = "A", help_heading = DEVICE, value_parser = address)]
     pub(crate) peer: Option<IpAddr>,
     /// The stack's own IPv6 address
     #[arg(long, global = true, value_name = "A/LEN", default_value = "fd07::2/64", value_parser = prefix)]
     #[arg(help_heading = DEVICE)]
     pub(crate) addr6: Prefix,
-    /// The host's IPv6 address on the device [default: the first other address of the prefix: fd07::1]
+    /// The host's IPv6 address on the device [default: fd07::1: the first other one of the prefix]
     #[arg(long, global = true, value_name = "A", help_heading = DEVICE, value_parser = address)]
     pub(crate) peer6: Option<IpAddr>,
     /// Do without IPv6

@@ -21,7 +21,8 @@ Examples:
   nc -d 10.7.0.2 5002 | head -c 1G > /dev/null        source
   printf hello | nc -N 10.7.0.2 5003                  echo
 
-Over TCP, source sends until the connection ends. Over UDP it answers a datagram with one of the same length.";
+Over TCP, source sends until the connection ends. Over UDP it answers a datagram with one of the
+same length.";
 
 /// Octets that are read or written at a time.
 const CHUNK: usize = 256 << 10;

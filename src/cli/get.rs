@@ -31,8 +31,8 @@ Examples:
   tunstack get http://10.7.0.1:8000/
   tunstack get -i 10.7.0.1:8000/README.md -o README.md
 
-The host's resolver looks names up. Redirections are not followed, but told. A status of 400 or more gives exit
-code 1; what came with it is printed all the same.";
+The host's resolver looks names up. Redirections are not followed, but told. A status of 400 or
+more gives exit code 1; what came with it is printed all the same.";
 
 /// Arguments of `get`.
 #[derive(ClapArgs, Debug)]

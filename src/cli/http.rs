@@ -118,7 +118,7 @@ pub(crate) async fn serve<S: Site>(
 ) -> Result<(), Failure> {
     let site = Arc::new(site);
     let mut connections = JoinSet::new();
-    loop {
+    let result = loop {
         tokio::select! {
             accepted = poll_fn(|cx| listener.poll_accept(cx)) => match accepted {
                 Ok((stream, peer)) => {
@@ -127,18 +127,21 @@ pub(crate) async fn serve<S: Site>(
                 }
                 // It was reset while it waited.
                 Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(e) => return Err(session.failed("cannot accept connections", &e)),
+                Err(e) => break Err(session.failed("cannot accept connections", &e)),
             },
             Some(_) = connections.join_next() => {}
-            () = session.stopped() => break,
+            () = session.stopped() => break Ok(()),
+        }
+    };
+    drop(listener);
+    if result.is_ok() {
+        let ended = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!("{} connections were cut short", connections.len());
         }
     }
-    drop(listener);
-    let ended = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
-    if ended.is_err() {
-        tracing::warn!("{} answers were cut short", connections.len());
-    }
-    Ok(())
+    connections.shutdown().await;
+    result
 }
 
 async fn connection<S: Site>(session: Arc<Session>, site: Arc<S>, stream: TcpStream, peer: SocketAddr) {

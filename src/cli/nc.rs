@@ -28,9 +28,10 @@ Examples:
   A datagram, and what comes back within a second:
       echo hello | tunstack nc -u -w 1 10.7.0.1 9000
 
-When it ends: once standard input and the peer have both ended. Without -N the end of standard input is not told
-to the peer, as in OpenBSD's netcat. With -l the end of what the peer sends is enough, but what standard input
-still has at hand is sent before; with -l and -N both ends are waited for.";
+When it ends: once standard input and the peer have both ended. Without -N the end of standard
+input is not told to the peer, as in OpenBSD's netcat. With -l the end of what the peer sends is
+enough, but what standard input still has at hand is sent before; with -l and -N both ends are
+waited for.";
 
 /// With -l, how long the next piece of standard input may take when the peer has ended.
 const AT_HAND: Duration = Duration::from_millis(250);
@@ -89,27 +90,19 @@ fn target(args: &NcArgs) -> Result<Target, Failure> {
 pub(crate) fn main(common: &Common, args: NcArgs) -> Result<(), Failure> {
     let target = target(&args)?;
     run(common, "nc", Output::stderr(common.json), async move |session: Arc<Session>| {
-        let joined = async {
-            match (args.udp, args.listen) {
-                (false, true) => {
-                    let stream = accept(&session, &args, &target).await?;
-                    relay(Peer::Tcp(stream), &args).await
-                }
-                (false, false) => {
-                    let stream = connect(&session, &args, &target).await?;
-                    relay(Peer::Tcp(stream), &args).await
-                }
+        let peer = async {
+            Ok(match (args.udp, args.listen) {
+                (false, true) => Peer::Tcp(accept(&session, &args, &target).await?),
+                (false, false) => Peer::Tcp(connect(&session, &args, &target).await?),
                 (true, true) => {
                     let (socket, first) = first_datagram(&session, &args, &target).await?;
-                    relay(Peer::Udp(socket, Some(first)), &args).await
+                    Peer::Udp(socket, Some(first))
                 }
-                (true, false) => {
-                    let socket = connect_udp(&session, &args, &target).await?;
-                    relay(Peer::Udp(socket, None), &args).await
-                }
-            }
+                (true, false) => Peer::Udp(connect_udp(&session, &args, &target).await?, None),
+            })
         };
-        session.unless_stopped(joined).await
+        let peer = session.unless_stopped(peer).await?;
+        relay(&session, peer, &args).await
     })
 }
 
@@ -273,7 +266,7 @@ impl Peer {
 }
 
 /// Joins both sides until they have ended.
-async fn relay(mut peer: Peer, args: &NcArgs) -> Result<(), Failure> {
+async fn relay(session: &Session, mut peer: Peer, args: &NcArgs) -> Result<(), Failure> {
     let mut input = stdio::input()?;
     let output = StandardOutput::start()?;
     let mut ends = Ends { input: true, peer: true };
@@ -315,10 +308,15 @@ async fn relay(mut peer: Peer, args: &NcArgs) -> Result<(), Failure> {
                 Err(mpsc::error::SendError(())) => break Ok(()),
             },
             () = output.pieces().closed() => break Ok(()),
+            () = session.stopped() => break Err(Failure::Interrupted),
             () = sleep_until(alarm.unwrap_or(active)), if alarm.is_some() => break Ok(()),
         }
         active = Instant::now();
     };
+    if !to_output.is_empty() {
+        // What was received is not kept back; where nobody reads, finishing says so.
+        let _ = output.pieces().send(to_output).await;
+    }
     let written = output.finish().await;
     result.and(written)
 }

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::runtime::Runtime;
 use tunstack::device::Device;
 use tunstack::device::capture::{Capture, CaptureWriter, Interface, Metadata};
 
@@ -20,6 +21,8 @@ pub(crate) struct Recording {
     path: PathBuf,
     capture: Arc<Capture<Box<dyn Device>, Lenient>>,
     error: Arc<OnceLock<io::Error>>,
+    /// Dropped, it ends the thread that keeps the file fresh.
+    _alive: Sender<()>,
 }
 
 impl Recording {
@@ -42,7 +45,8 @@ impl Recording {
         let writer = CaptureWriter::with_metadata(file, &Metadata::of_this_host(), &[interface]);
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let capture = Arc::new(Capture::new(tun, writer.map_err(failed)?, epoch));
-        Ok(Self { path, capture, error })
+        let alive = Self::keep_fresh(Arc::downgrade(&capture)).map_err(failed)?;
+        Ok(Self { path, capture, error, _alive: alive })
     }
 
     /// The device to hand to the engine.
@@ -51,18 +55,18 @@ impl Recording {
     }
 
     /// Writes now and then what has gathered, for whoever watches the file grow.
-    pub(crate) fn keep_fresh(&self, runtime: &Runtime) {
-        let capture = Arc::downgrade(&self.capture);
-        runtime.spawn(async move {
-            let mut every = tokio::time::interval(FLUSH);
-            every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                every.tick().await;
+    fn keep_fresh(capture: Weak<Capture<Box<dyn Device>, Lenient>>) -> io::Result<Sender<()>> {
+        let (alive, end) = channel();
+        thread::Builder::new().name("capture".to_owned()).spawn(move || {
+            while end.recv_timeout(FLUSH) == Err(RecvTimeoutError::Timeout) {
                 let Some(capture) = capture.upgrade() else { return };
-                // An error is kept and told at the end.
-                let _ = tokio::task::block_in_place(|| capture.flush());
+                if capture.flush().is_err() {
+                    // It is kept, and told at the end.
+                    return;
+                }
             }
-        });
+        })?;
+        Ok(alive)
     }
 
     /// Ends the capture.

@@ -245,9 +245,6 @@ where
         stop,
         temporary,
     });
-    if let Some(recording) = &recording {
-        recording.keep_fresh(&runtime);
-    }
     let work = work(Arc::clone(&session));
     // A task, so that the signals are heard whatever it does with its thread.
     let done = runtime.block_on(runtime.spawn(work));

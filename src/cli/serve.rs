@@ -32,14 +32,14 @@ Examples:
   curl -T photo.jpg http://10.7.0.2:8080/
   curl -T notes.txt -H 'If-None-Match: *' http://10.7.0.2:8080/
 
-Requests: GET and HEAD, with ranges, If-Modified-Since and keep-alive; PUT with --upload. A directory shows its
-index.html or a list. Nothing outside of DIR can be reached, by `..` or by symbolic links; only plain files are
-served.
+Requests: GET and HEAD, with ranges, If-Modified-Since and keep-alive; PUT with --upload. A
+directory shows its index.html or a list. Nothing outside of DIR can be reached, by `..` or by
+symbolic links; only plain files are served.
 
-Uploads: the body is written to a hidden file beside its place and renamed when it is complete, so nobody sees
-half a file, and a broken upload leaves nothing. PUT replaces a plain file of that name, as HTTP defines it (204;
-a new one: 201); with `If-None-Match: *` it never does (412). Directories, links and special files are not
-replaced (409), and no directories are made.";
+Uploads: the body is written to a hidden file beside its place and renamed when it is complete,
+so nobody sees half a file, and a broken upload leaves nothing. PUT replaces a plain file of
+that name, as HTTP defines it (204; a new one: 201); with `If-None-Match: *` it never does
+(412). Directories, links and special files are not replaced (409), and no directories are made.";
 
 /// Arguments of `serve`.
 #[derive(ClapArgs, Debug)]

@@ -17,8 +17,8 @@ Examples:
   sudo tunstack up                     for the user who called sudo
   sudo tunstack down
 
-The device has the addresses and the MTU of the common flags: give the same to later runs. The user must be able
-to open /dev/net/tun, which everybody is on most systems.";
+The device has the addresses and the MTU of the common flags: give the same to later runs. The
+user must be able to open /dev/net/tun, which everybody is on most systems.";
 
 /// Arguments of `up`.
 #[derive(ClapArgs, Debug)]

@@ -121,8 +121,8 @@ pub(crate) fn ping_asks_the_host() {
         let said = text(&output.stdout);
         let lines: Vec<_> = said.lines().collect();
         assert_eq!(lines[0], format!("PING {host} ({host}) {header}"));
-        for n in 1..=3 {
-            assert!(lines[n].starts_with(&format!("64 bytes from {host}: icmp_seq={n} time=")), "{said}");
+        for (n, line) in (1..=3).zip(&lines[1..]) {
+            assert!(line.starts_with(&format!("64 bytes from {host}: icmp_seq={n} time=")), "{said}");
         }
         assert_eq!(lines[5], format!("--- {host} ping statistics ---"));
         assert!(lines[6].starts_with("3 packets transmitted, 3 received, 0% packet loss, time "), "{said}");
