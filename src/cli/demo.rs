@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::Args as ClapArgs;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -13,12 +14,22 @@ use serde_json::{Value, json};
 use tunstack::core::tcp::info::TcpInfo;
 use tunstack::net::TcpStream;
 
-use super::args::{Common, DemoArgs};
+use super::common::Common;
 use super::http::{self, Body, Site, answer, full, plain};
 use super::listing::escape;
 use super::output::{Failure, Output, why};
 use super::run::{Service, Session, run};
 use super::serve::Files;
+
+/// Arguments of `demo`.
+#[derive(ClapArgs, Debug)]
+pub(crate) struct DemoArgs {
+    /// The directory to serve at /files/ [default: a temporary one with files of several sizes]
+    pub(crate) dir: Option<PathBuf>,
+    /// The port of the page
+    #[arg(long, default_value_t = 80)]
+    pub(crate) port: u16,
+}
 
 /// What leads to the directory.
 const FILES: &str = "/files";

@@ -10,7 +10,7 @@ use clap::Args as ClapArgs;
 use tokio::task::JoinSet;
 use tunstack::net::{TcpListener, TcpStream, UdpSocket};
 
-use super::args::Common;
+use super::common::Common;
 use super::output::{Failure, Output};
 use super::run::{Service, Session, run};
 

@@ -19,7 +19,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tunstack::net::TcpStream;
 
-use super::args::{Common, seconds};
+use super::common::{Common, seconds};
 use super::http::Io;
 use super::output::{Failure, Output, complain, why};
 use super::run::{Session, run};

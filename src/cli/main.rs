@@ -4,7 +4,7 @@ mod output;
 
 mod link;
 
-mod args;
+mod common;
 
 mod recording;
 
@@ -33,6 +33,8 @@ mod get;
 mod ping;
 
 mod up;
+
+mod args;
 
 use std::process::ExitCode;
 

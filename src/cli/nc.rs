@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tunstack::net::{TcpSocket, TcpStream, UdpSocket};
 
-use super::args::{Common, seconds};
+use super::common::{Common, seconds};
 use super::output::{Failure, Output, why};
 use super::run::{Service, Session, run};
 use super::stdio::{self, StandardOutput};

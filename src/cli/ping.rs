@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 use tunstack::net::{EchoReply, Ping};
 
-use super::args::{Common, seconds};
+use super::common::{Common, seconds};
 use super::output::{Failure, Output, why};
 use super::run::{Session, run};
 

@@ -20,7 +20,7 @@ use tunstack::device::setup::{TunConfig, bring_up};
 use tunstack::engine::Engine;
 use tunstack::net::{TcpListener, UdpSocket};
 
-use super::args::Common;
+use super::common::Common;
 use super::output::{Failure, Output, complain, why};
 use super::recording::Recording;
 

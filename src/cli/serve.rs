@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use tower_http::services::ServeFile;
 use tunstack::net::TcpStream;
 
-use super::args::Common;
+use super::common::Common;
 use super::http::{self, Body, Site, answer, full, plain};
 use super::output::{Failure, Output};
 use super::run::{Service, Session, run};

@@ -7,7 +7,7 @@ use serde_json::json;
 use tunstack::device::error::DeviceError;
 use tunstack::device::setup::{persist, remove};
 
-use super::args::Common;
+use super::common::Common;
 use super::output::{Failure, Output};
 use super::run::{device_failure, tun_config};
 

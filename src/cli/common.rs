@@ -1,0 +1,99 @@
+//! The flags that all commands share, and how values are read.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+use tracing_subscriber::filter::LevelFilter;
+use tunstack::core::addr::Prefix;
+use tunstack::sim::link::LinkConfig;
+
+use super::link;
+
+const DEVICE: &str = "Device and addresses";
+const OUTPUT: &str = "Output";
+
+/// What all commands have in common.
+#[derive(ClapArgs, Debug, Clone)]
+pub(crate) struct Common {
+    /// The TUN device: made if it is not there
+    #[arg(long, global = true, value_name = "NAME", default_value = "tun0", help_heading = DEVICE)]
+    pub(crate) dev: String,
+    /// The stack's own IPv4 address, with the length of the prefix that it shares with the host
+    #[arg(long, global = true, value_name = "A/LEN", default_value = "10.7.0.2/24", value_parser = prefix)]
+    #[arg(help_heading = DEVICE)]
+    pub(crate) addr: Prefix,
+    /// The host's IPv4 address on the device [default: 10.7.0.1: the first other one of the prefix]
+    #[arg(long, global = true, value_name = "A", help_heading = DEVICE, value_parser = address)]
+    pub(crate) peer: Option<IpAddr>,
+    /// The stack's own IPv6 address
+    #[arg(long, global = true, value_name = "A/LEN", default_value = "fd07::2/64", value_parser = prefix)]
+    #[arg(help_heading = DEVICE)]
+    pub(crate) addr6: Prefix,
+    /// The host's IPv6 address on the device [default: fd07::1: the first other one of the prefix]
+    #[arg(long, global = true, value_name = "A", help_heading = DEVICE, value_parser = address)]
+    pub(crate) peer6: Option<IpAddr>,
+    /// Do without IPv6
+    #[arg(long, global = true, help_heading = DEVICE)]
+    pub(crate) no_ipv6: bool,
+    /// The largest packet, octets: at least 1280 with IPv6, 68 without
+    #[arg(long, global = true, value_name = "OCTETS", default_value_t = 1500, help_heading = DEVICE)]
+    pub(crate) mtu: u32,
+    /// Impair the link, each way: 100mbit,40ms,1% or lte,loss=2%,jitter=5ms
+    ///
+    /// Parts are joined by commas: a rate (kbit, mbit, gbit), a one-way delay (us, ms, s) and a loss (%) go
+    /// by their units; jitter=, reorder=, duplicate=, corrupt= and queue= (packets) by name. A preset may
+    /// come first: perfect, datacenter, lan, dsl, intercontinental, wifi, lte, satellite.
+    #[arg(long, global = true, value_name = "SPEC", help_heading = DEVICE, value_parser = link::parse)]
+    pub(crate) link: Option<LinkConfig>,
+    /// Write every packet to FILE, as pcapng with a comment on each: open it in Wireshark
+    ///
+    /// A file of that name is replaced. When it cannot be written any more (full disk) the run goes on
+    /// without it, the end says so, and the exit code is 1.
+    #[arg(long, global = true, value_name = "FILE", help_heading = OUTPUT)]
+    pub(crate) pcap: Option<PathBuf>,
+    /// How much to log, on standard error: off, error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info", help_heading = OUTPUT)]
+    #[arg(hide_possible_values = true, value_parser = level)]
+    pub(crate) log: LevelFilter,
+    /// Speak JSON, an object a line
+    ///
+    /// The line with "event":"ready" comes when all is set up and names devices, addresses and ports; the
+    /// one with "event":"summary" comes last and has the stack's counters. They are on standard output, or
+    /// on standard error for commands whose standard output carries data (nc, get).
+    #[arg(long, global = true, help_heading = OUTPUT)]
+    pub(crate) json: bool,
+}
+
+/// An address with the length of its prefix.
+fn prefix(text: &str) -> Result<Prefix, String> {
+    let Some((a, length)) = text.split_once('/') else {
+        let a = address(text)?;
+        let example = if a.is_ipv4() { 24 } else { 64 };
+        return Err(format!("the length of the prefix is missing: write {text}/{example}"));
+    };
+    let a = address(a)?;
+    let max = if a.is_ipv4() { 32 } else { 128 };
+    match length.parse() {
+        Ok(n) if n <= max => Ok(Prefix::new(a.into(), n)),
+        _ => Err(format!("{length:?} is no length of a prefix: a number up to {max}")),
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| format!("{text:?} is no IP address"))
+}
+
+fn level(text: &str) -> Result<LevelFilter, String> {
+    text.parse().map_err(|_| "one of off, error, warn, info, debug, trace".to_owned())
+}
+
+/// Seconds, with a fraction if need be.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(t) if !t.is_zero() && t.as_secs() < 1 << 32 => Ok(t),
+        _ => Err("seconds, more than 0".to_owned()),
+    }
+}
