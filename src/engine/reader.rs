@@ -27,7 +27,7 @@ fn read(shard: &Shard) -> io::Result<()> {
     // A device that cuts segments also joins them, up to the largest packet there is.
     let size = if capabilities.max_gso > 0 { 0xffff } else { usize::from(capabilities.mtu) };
     let mut frames = Frames::new(BURST, size);
-    let mut next = shard.arrived(&frames, shard.clock.now());
+    let mut next = shard.arrived(&frames);
     let mut hang_ups = 0;
     while !shard.stopped() {
         let hung_up = match next {
@@ -35,14 +35,13 @@ fn read(shard: &Shard) -> io::Result<()> {
             Next::Sleep(until) if !frames.is_full() => wait(shard, until, hang_ups > 0)?,
             Next::Sleep(_) | Next::More => false,
         };
-        let now = shard.clock.now();
         frames.clear();
-        let count = shard.device.recv(now, &mut frames)?;
+        let count = shard.device.recv(shard.clock.now(), &mut frames)?;
         hang_ups = if hung_up && count == 0 { hang_ups + 1 } else { 0 };
         if hang_ups > HANG_UPS {
             return Err(Errno::NODEV.into());
         }
-        next = shard.arrived(&frames, now);
+        next = shard.arrived(&frames);
     }
     Ok(())
 }

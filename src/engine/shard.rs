@@ -216,7 +216,7 @@ impl Shard {
     }
 
     /// The reader's hold of the lock: takes in what arrived, drives, wakes.
-    pub(crate) fn arrived(&self, frames: &Frames, now: Instant) -> Next {
+    pub(crate) fn arrived(&self, frames: &Frames) -> Next {
         self.reader_waits.store(true, Ordering::Release);
         let mut held = self.lock();
         self.reader_waits.store(false, Ordering::Release);
@@ -224,6 +224,9 @@ impl Shard {
             held.release();
             return Next::End;
         }
+        // Not before the lock is had: others have sent meanwhile, and a timestamp that is older than theirs
+        // makes the peer drop what comes with it (RFC 7323 §5).
+        let now = self.clock.now();
         for inbound in frames.iter() {
             let received = held.stack.receive(now, inbound);
             self.device.settled(now, &inbound, &received);

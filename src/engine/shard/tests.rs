@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tunstack_core::addr::{Endpoint, Family, Prefix};
 use tunstack_core::config::Config;
-use tunstack_core::packet::Datagram;
+use tunstack_core::packet::{Datagram, Inbound, Received};
 
 use super::*;
 use crate::device::Capabilities;
@@ -18,6 +18,15 @@ struct Sink {
     sent: Arc<AtomicUsize>,
     room: usize,
     fd: Arc<OwnedFd>,
+    /// When it was last called.
+    last: Arc<Mutex<Instant>>,
+}
+
+impl Sink {
+    fn called(&self, now: Instant) {
+        let last = std::mem::replace(&mut *self.last.lock().unwrap(), now);
+        assert!(now >= last, "time went back from {last:?} to {now:?}");
+    }
 }
 
 impl Device for Sink {
@@ -25,12 +34,17 @@ impl Device for Sink {
         Ok(0)
     }
 
-    fn send(&self, _: Instant, _: &Datagram<'_>) -> io::Result<()> {
+    fn send(&self, now: Instant, _: &Datagram<'_>) -> io::Result<()> {
+        self.called(now);
         if self.sent.load(Ordering::Relaxed) == self.room {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.sent.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn settled(&self, now: Instant, _: &Inbound<'_>, _: &Received) {
+        self.called(now);
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -46,7 +60,7 @@ fn shard(room: usize) -> (Shard, Sink) {
     let address = Prefix::new(IpAddr::V4(Ipv4Addr::new(10, 7, 0, 1)).into(), 24);
     let config = Config { addresses: vec![address], ..Config::default() };
     let fd = Arc::new(eventfd(0, EventfdFlags::empty()).unwrap());
-    let sink = Sink { sent: Arc::default(), room, fd };
+    let sink = Sink { sent: Arc::default(), room, fd, last: Arc::new(Mutex::new(Instant::ZERO)) };
     (Shard::new(Stack::new(config, [1; 32]), Box::new(sink.clone())).unwrap(), sink)
 }
 
@@ -89,8 +103,29 @@ fn a_reader_at_the_door_takes_over_after_one_burst() {
     send(&shard, BURST + 10);
     assert_eq!(sink.sent.load(Ordering::Relaxed), BURST);
     let none = Frames::new(1, 1500);
-    assert!(matches!(shard.arrived(&none, shard.clock.now()), Next::Sleep(_)));
+    assert!(matches!(shard.arrived(&none), Next::Sleep(_)));
     assert_eq!(sink.sent.load(Ordering::Relaxed), BURST + 10);
+}
+
+#[test]
+fn time_does_not_go_back_for_a_reader_that_had_to_wait() {
+    let (shard, sink) = shard(usize::MAX);
+    let mut frames = Frames::new(1, 1500);
+    frames.fill(|_| io::Result::Ok(Some(1))).unwrap();
+    thread::scope(|scope| {
+        let mut held = shard.lock();
+        scope.spawn(|| shard.arrived(&frames));
+        while !shard.reader_waits.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+        let now = shard.clock.now();
+        let id = held.stack.udp_socket(Family::V4);
+        held.stack.try_send_to(id, b"x", Some(peer()), now).unwrap();
+        shard.finish(held, now);
+    });
+    // The sink has looked at the times; it was called by both.
+    assert_eq!(sink.sent.load(Ordering::Relaxed), 1);
+    assert!(*sink.last.lock().unwrap() > Instant::ZERO);
 }
 
 #[test]
@@ -99,9 +134,9 @@ fn a_readers_hold_is_bounded_too() {
     shard.reader_waits.store(true, Ordering::Relaxed);
     send(&shard, 2 * BURST + 1);
     let none = Frames::new(1, 1500);
-    assert_eq!(shard.arrived(&none, shard.clock.now()), Next::More);
+    assert_eq!(shard.arrived(&none), Next::More);
     assert_eq!(sink.sent.load(Ordering::Relaxed), 2 * BURST);
-    assert!(matches!(shard.arrived(&none, shard.clock.now()), Next::Sleep(_)));
+    assert!(matches!(shard.arrived(&none), Next::Sleep(_)));
 }
 
 #[test]
@@ -138,7 +173,7 @@ fn after_a_failure_calls_give_it_and_nothing_is_sent() {
     shard.fail(Failure::Stopped);
     let error = shard.call(|stack, _| Ok(stack.udp_socket(Family::V4))).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(19), "the first cause is the one that counts");
-    assert_eq!(shard.arrived(&Frames::new(1, 1500), shard.clock.now()), Next::End);
+    assert_eq!(shard.arrived(&Frames::new(1, 1500)), Next::End);
     assert_eq!(sink.sent.load(Ordering::Relaxed), 0);
 }
 
