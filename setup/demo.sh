@@ -32,8 +32,10 @@ case "$check ${flags[*]-} " in true*" --log"*) ;; true*) flags+=(--log warn) ;; 
 need curl ip
 build
 
-if [ "$(id -u)" -ne 0 ] && ! ip link show dev "$device" >/dev/null 2>&1; then
-    # No device that was left for us: another user has to make one.
+may_make_devices() {
+    [ "$(id -u)" -eq 0 ] || { have getcap && getcap "$TUNSTACK" | grep -q cap_net_admin; }
+}
+if ! may_make_devices && ! ip link show dev "$device" >/dev/null 2>&1; then
     sudo_works || die "a TUN device needs root: type: sudo setup/demo.sh (or once: sudo setup/tun.sh up --user $USER)"
     exec sudo -- "$TOP/setup/demo.sh" "$@"
 fi

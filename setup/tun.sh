@@ -19,7 +19,7 @@ case $command in
 -h | --help) help ;;
 show)
     need ip
-    ip tuntap show
+    ip -brief address show type tun
     ;;
 up | down)
     build
