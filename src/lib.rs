@@ -1,4 +1,46 @@
-//! A user-space TCP/IP stack over a Linux TUN device.
+//! A user-space TCP/IP stack over a Linux TUN device, with sockets in the words of `std::net`.
+//!
+//! A program that uses it has a TCP of its own, with an address of its own. To the kernel at the other end of the
+//! device it is another host. This is an echo server, the whole of it:
+//!
+//! ```no_run
+#![cfg_attr(feature = "tun-tap", doc = include_str!("../examples/hello.rs"))]
+//! ```
+//!
+//! # The house
+//!
+//! ```text
+//!             bytes in                                                       bytes out
+//!                │                                                               ▲
+//!   core         ▼                                                               │
+//!   no_std     wire::parse ─► ip ─► table ─► tcp::input ─► Tcb ─► tcp::output ─► wire::emit
+//!   no unsafe    │                             │ │                    ▲
+//!                └──► icmp, udp                │ └─ events ──┐        │ now, from the caller
+//!                                              ▼             ▼        │
+//!                                           buffers       readiness  timers
+//!   ─────────────────────────────────────────────────────────────────────────────────────────
+//!   around it    sim    (virtual clock, impaired links)      ── both run the same five calls ──
+//!                engine (a lock, a thread, a clock, a TUN)         receive · handle_timeout ·
+//!                                                                  poll_transmit · poll_timeout · poll_event
+//!   sockets      net    (TcpStream, TcpListener, TcpSocket, UdpSocket)
+//! ```
+//!
+//! | Module | What it is |
+//! |---|---|
+//! | [`core`] | the protocols as values: bytes and the time in; bytes, readiness and a deadline out |
+//! | [`pcapng`](mod@pcapng) | captures with a comment on each packet (feature `capture`) |
+//! | [`sim`] | hosts on impaired links in virtual time: a seed gives the same run each time |
+//! | [`device`] | what packets come from and go to: TUN, a pipe; around one: impairment, a capture |
+//! | [`engine`] | the stack driven by the real clock and a device, shared by threads and tasks |
+//! | [`net`] | sockets: the names, the blocking and the errors of `std::net`; the `poll_…` calls for tasks |
+//!
+//! They stand in reading order: each uses only those above it. Start with [`Engine::builder`](engine::Engine::builder)
+//! to use a stack, with [`sim::world`] to try one under bad conditions, with [`core::stack`] to drive one yourself.
+//!
+//! # Features
+//!
+//! `tun-tap` and `capture` are on unless switched off; `cli` is for the program `tunstack`. Without any of them
+//! there is the core, the simulator, the pipe and the sockets.
 
 pub use tunstack_core as core;
 
@@ -12,3 +54,15 @@ pub mod device;
 pub mod engine;
 
 pub mod net;
+
+/// What most programs want: `use tunstack::prelude::*;`.
+///
+/// It has the socket types under the names of `std::net`; a program that uses both names one of them in full.
+pub mod prelude {
+    pub use crate::core::config::Config;
+    pub use crate::device::Device;
+    #[cfg(feature = "tun-tap")]
+    pub use crate::device::setup::{TunConfig, bring_up};
+    pub use crate::engine::Engine;
+    pub use crate::net::{Shutdown, TcpListener, TcpSocket, TcpStream, UdpSocket};
+}

@@ -25,16 +25,8 @@ const FACADE: [(&str, &[&str]); 5] = [
 ];
 
 /// Uses of what stands further down, and why they stay.
-const UPWARD: [(&str, &str); 2] = [
-    (
-        "tcp::tcb uses tcp::output::ack",
-        "the record of owed acknowledgments lies in the one of the connection",
-    ),
-    (
-        "args uses ",
-        "the command line is made of its commands' own arguments, which hold what all have in common",
-    ),
-];
+const UPWARD: [(&str, &str); 1] =
+    [("tcp::tcb uses tcp::output::ack", "the record of owed acknowledgments is a part of the connection's")];
 
 /// What the core must not name even though its tests may: it knows no clock and no operating system.
 const NOT_IN_CORE: [&[&str]; 5] = [
@@ -212,7 +204,12 @@ fn the_source_is_really_read() {
     assert!(core.uses().len() > 200, "{} uses", core.uses().len());
     let facade = Crate::read(&files, "src/lib.rs");
     assert!(facade.modules.len() > 20, "{} modules", facade.modules.len());
-    assert!(facade.uses().iter().any(|u| u.from[0] == "net" && u.to[0] == "engine"));
+    assert!(
+        facade
+            .uses()
+            .iter()
+            .any(|u| u.from.starts_with(&["net".into()]) && u.to.starts_with(&["engine".into()]))
+    );
 }
 
 #[test]
