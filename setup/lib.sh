@@ -40,6 +40,7 @@ packages_of() {
     ip) echo iproute2 ;;
     nc) echo netcat-openbsd ;;
     ping) echo iputils-ping ;;
+    dot) echo graphviz ;;
     setcap | capsh) echo libcap2-bin ;;
     unshare | setpriv) echo util-linux ;;
     *) echo "$1" ;;
