@@ -1,0 +1,72 @@
+//! What a run writes down, judged by tshark.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+
+use crate::ends::Pattern;
+use crate::host::{ADDRESSES, LONG, ip};
+use crate::program::{Scratch, Tunstack, child, has, run};
+use crate::tshark;
+
+/// The small services, refusals, pings and fragments; each packet of it is whole and explained.
+pub(crate) fn judged_by_tshark() {
+    if !tshark::installed() || !has("ping") {
+        return;
+    }
+    let dir = Scratch::new();
+    let file = dir.path("run.pcapng");
+    let program = Tunstack::start(&["echo".as_ref(), "--pcap".as_ref(), file.as_os_str()]);
+    for (host, stack) in ADDRESSES {
+        services(host, stack);
+        for size in ["56", "8000"] {
+            let said = run(child("ping").args(["-c", "5", "-i", "0.002", "-W", "30", "-s", size, stack]));
+            assert!(said.contains("5 received, 0% packet loss"), "{said}");
+        }
+    }
+    program.end();
+
+    // Each packet is well-formed, has the right checksums and says why it left or what became of it.
+    let summary = tshark::judge(&file).unwrap();
+    assert!(summary.packets > 1000, "{summary:?}");
+    for protocol in ["ip", "ipv6", "tcp", "udp", "icmp", "icmpv6", "data"] {
+        assert!(summary.protocols.contains_key(protocol), "{protocol}: {summary:?}");
+    }
+    // Nor is one missing: what was acknowledged is in the file.
+    let missing = "tcp.analysis.lost_segment || tcp.analysis.ack_lost_segment";
+    assert!(tshark::shown_by(&file, missing).unwrap().is_empty());
+}
+
+/// The services of `tunstack echo` over the kernel's sockets.
+fn services(host: &str, stack: &str) {
+    let to = |port| SocketAddr::new(ip(stack), port);
+    let mut echo = TcpStream::connect_timeout(&to(5003), LONG).unwrap();
+    echo.set_read_timeout(Some(LONG)).unwrap();
+    let data = Pattern(8).take(1_000_000);
+    std::thread::scope(|scope| {
+        let mut back = echo.try_clone().unwrap();
+        let wanted = &data;
+        scope.spawn(move || {
+            let mut got = Vec::new();
+            back.read_to_end(&mut got).unwrap();
+            assert!(got == *wanted, "{} octets came back", got.len());
+        });
+        echo.write_all(&data).unwrap();
+        echo.shutdown(Shutdown::Write).unwrap();
+    });
+
+    let udp = UdpSocket::bind((host, 0)).unwrap();
+    udp.set_read_timeout(Some(LONG)).unwrap();
+    udp.connect(to(5003)).unwrap();
+    for size in [0, 1, 1000, 30_000] {
+        udp.send(&data[..size]).unwrap();
+        let mut buf = vec![0; 65_536];
+        assert_eq!(udp.recv(&mut buf).unwrap(), size);
+        assert!(buf[..size] == data[..size]);
+    }
+
+    let refused = TcpStream::connect_timeout(&to(9), LONG).unwrap_err();
+    udp.connect(to(9)).unwrap();
+    udp.send(b"anybody?").unwrap();
+    let unreachable = udp.recv(&mut [0]).unwrap_err();
+    assert_eq!([refused.kind(), unreachable.kind()], [ErrorKind::ConnectionRefused; 2]);
+}
