@@ -18,6 +18,8 @@ mod upload;
 
 mod listing;
 
+mod ranges;
+
 mod serve;
 
 mod demo;

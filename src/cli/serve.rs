@@ -21,7 +21,7 @@ use super::http::{self, Body, Site, answer, full, plain};
 use super::output::{Failure, Output};
 use super::run::{Service, Session, run};
 use super::tree::{Entry, Tree, leaves, path_of};
-use super::{listing, upload};
+use super::{listing, ranges, upload};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,7 +105,7 @@ impl Files {
         response
     }
 
-    async fn get(&self, path: PathBuf, request: Request<Incoming>, url: &str) -> Response<Body> {
+    async fn get(&self, path: PathBuf, mut request: Request<Incoming>, url: &str) -> Response<Body> {
         let found = {
             let (tree, path) = (Arc::clone(&self.tree), path.clone());
             let index = url.ends_with('/');
@@ -130,8 +130,11 @@ impl Files {
         if !entry.metadata.is_file() {
             return plain(StatusCode::FORBIDDEN, "That is no plain file.");
         }
+        ranges::prepare(&mut request, entry.metadata.len());
         // Held until the file is open: its path is the descriptor's.
-        let served = ServeFile::new_with_mime(entry.path(), &mime_of(&path)).try_call(request).await;
+        let mut file =
+            ServeFile::new_with_mime(entry.path(), &mime_of(&path)).ignore_multi_range_requests(true);
+        let served = file.try_call(request).await;
         drop(entry);
         match served {
             Ok(response) => response.map(|body| body.boxed_unsync()),

@@ -106,6 +106,19 @@ pub(crate) fn serve_gives_files_whole_and_in_parts() {
     }
     let beyond = tool(&format!("curl -sS -w %{{http_code}} -r 5000000- -o /dev/null {url}/big%20file.bin"));
     assert_eq!(beyond, "416");
+    // Asked for in a way that has to be ignored, or for more than there is.
+    for (asked, status) in [
+        ("-I -r 0-9", "200"),
+        ("-H Range:lines=1-2", "200"),
+        ("-r 0-9 -H If-Range:x", "200"),
+        ("-r 0-1,4-5", "200"),
+        ("-r -99999999", "206"),
+    ] {
+        let size = if asked.starts_with("-I") { "0" } else { "5000000" };
+        let form = "%{http_code}/%{size_download}";
+        let got = tool(&format!("curl -sS -w {form} -o /dev/null {asked} {url}/big%20file.bin"));
+        assert_eq!(got, format!("{status}/{size}"), "{asked}");
+    }
     let listing = tool(&format!("curl -sS --fail {url}/"));
     assert!(listing.contains("href=\"big%20file.bin\"") && listing.contains("page.html"), "{listing}");
     dir.write("index.html", b"the index");
