@@ -79,6 +79,9 @@ fn not_root(e: DeviceError, command: &str) -> Failure {
         DeviceError::NoRight { what } => {
             Failure::Failed(format!("no right to {what}: run as root: sudo tunstack {command}"))
         }
+        DeviceError::ClosedDriver => {
+            Failure::Failed(format!("no right to open /dev/net/tun: run as root: sudo tunstack {command}"))
+        }
         DeviceError::NotOwner { .. } | DeviceError::Unready { .. } => {
             Failure::Failed(format!("{e}: sudo tunstack {command}"))
         }

@@ -11,6 +11,8 @@ use tunstack_core::addr::Prefix;
 pub enum DeviceError {
     /// The host has no TUN driver, or hides it.
     NoDriver,
+    /// The rights of `/dev/net/tun` keep this user out; a device made beforehand does not help then.
+    ClosedDriver,
     /// The process may not do this.
     NoRight {
         /// What it may not do.
@@ -109,7 +111,7 @@ impl DeviceError {
     pub fn kind(&self) -> io::ErrorKind {
         match self {
             Self::NoDriver | Self::Missing { .. } => io::ErrorKind::NotFound,
-            Self::NoRight { .. } | Self::NotOwner { .. } | Self::Unready { .. } => {
+            Self::ClosedDriver | Self::NoRight { .. } | Self::NotOwner { .. } | Self::Unready { .. } => {
                 io::ErrorKind::PermissionDenied
             }
             Self::Busy { .. } => io::ErrorKind::ResourceBusy,
@@ -129,6 +131,9 @@ impl fmt::Display for DeviceError {
             Self::NoDriver => f.write_str(
                 "no /dev/net/tun: load the driver with `modprobe tun`, or hand it to the container with \
                  `--device /dev/net/tun`",
+            ),
+            Self::ClosedDriver => f.write_str(
+                "no right to open /dev/net/tun: run as root, or let root open it to all: chmod 666 /dev/net/tun",
             ),
             Self::NoRight { what } => write!(
                 f,
@@ -199,6 +204,7 @@ mod tests {
         let prefix = Prefix::new(std::net::Ipv4Addr::new(10, 7, 0, 2).into(), 24);
         let all = [
             (DeviceError::NoDriver, "modprobe tun"),
+            (DeviceError::ClosedDriver, "chmod 666 /dev/net/tun"),
             (DeviceError::NoRight { what: "make tun7".into() }, "tunstack up --user NAME"),
             (DeviceError::NotOwner { name: name(), owner: Some(1000) }, "user 1000"),
             (DeviceError::NotOwner { name: name(), owner: None }, "as root"),

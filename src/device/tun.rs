@@ -205,7 +205,7 @@ fn explain(name: &str, there: Option<&Link>, e: io::Error) -> DeviceError {
     match e.raw_os_error().map(Errno::from_raw_os_error) {
         // No file, or a file with no driver behind it.
         Some(Errno::NOENT | Errno::NXIO | Errno::NODEV) => DeviceError::NoDriver,
-        Some(Errno::ACCESS) => DeviceError::NoRight { what: "open /dev/net/tun".to_owned() },
+        Some(Errno::ACCESS) => DeviceError::ClosedDriver,
         Some(Errno::PERM) => match there {
             Some(link) => {
                 DeviceError::NotOwner { name: name.to_owned(), owner: link.tun.and_then(|t| t.owner) }
