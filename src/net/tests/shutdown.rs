@@ -1,4 +1,5 @@
 use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -152,5 +153,67 @@ fn a_panic_inside_is_an_error_to_the_others() {
         assert_eq!(udp.recv_from(&mut [0]).unwrap_err().kind(), ErrorKind::Other);
         assert_eq!(udp.local_addr().unwrap_err().kind(), ErrorKind::Other);
         assert_eq!(pair.left.shutdown(Duration::ZERO).unwrap_err().kind(), ErrorKind::Other);
+    });
+}
+
+/// Connections that are half-way to their end, or to their beginning, are no obstacle to the end of the engine.
+#[test]
+fn it_ends_from_every_state() {
+    limited(|| {
+        let pair = pair();
+        let (half_closed, _a) = pair.connected();
+        half_closed.shutdown(Shutdown::Write).unwrap();
+        let (told, peer) = pair.connected();
+        peer.shutdown(Shutdown::Write).unwrap();
+        assert_eq!((&told).read(&mut [0]).unwrap(), 0);
+        let (both, _b) = pair.connected();
+        both.shutdown(Shutdown::Both).unwrap();
+        let (reset, other) = pair.connected();
+        other.abort().unwrap();
+        assert!((&reset).read(&mut [0]).is_err());
+        let connecting = TcpStream::start_connect(&pair.left, &addr("10.7.0.77:80")).unwrap();
+        assert_eq!(pair.left.shutdown(SHORT).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!((&connecting).read(&mut [0]).is_err());
+        assert_eq!(pair.left.shutdown(SHORT).ok(), Some(()), "again");
+    });
+}
+
+/// One read by each of many threads on one socket, and each gets its octet; then the end of the data comes to all.
+#[test]
+fn all_who_read_one_socket_are_served() {
+    limited(|| {
+        let pair = pair();
+        let (client, server) = pair.connected();
+        thread::scope(|scope| {
+            for round in 0..50 {
+                let readers: Vec<_> =
+                    (0..4).map(|_| scope.spawn(|| (&client).read(&mut [0]).unwrap())).collect();
+                let end = round == 49;
+                match end {
+                    false => (&server).write_all(b"four").unwrap(),
+                    true => server.shutdown(Shutdown::Write).unwrap(),
+                }
+                for reader in readers {
+                    assert_eq!(reader.join().unwrap(), usize::from(!end));
+                }
+            }
+        });
+    });
+}
+
+/// Shutting down wakes the thread that sleeps in a read or a write of the same socket.
+#[test]
+fn a_shutdown_ends_the_waits_of_others() {
+    limited(|| {
+        let pair = pair();
+        let (client, _server) = pair.connected();
+        thread::scope(|scope| {
+            let reading = scope.spawn(|| (&client).read(&mut [0]).unwrap());
+            let writing = scope.spawn(|| (&client).write_all(&vec![0; 64 << 20]).unwrap_err());
+            thread::sleep(SHORT);
+            client.shutdown(Shutdown::Both).unwrap();
+            assert_eq!(reading.join().unwrap(), 0);
+            assert_eq!(writing.join().unwrap().kind(), ErrorKind::BrokenPipe);
+        });
     });
 }
