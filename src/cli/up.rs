@@ -1,6 +1,7 @@
 //! `tunstack up` and `tunstack down`: a device that stays.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use clap::Args as ClapArgs;
 use serde_json::json;
@@ -41,6 +42,11 @@ pub(crate) fn up(common: &Common, args: UpArgs) -> Result<(), Failure> {
     };
     let config = tun_config(common);
     let device = persist(&config, uid).map_err(|e| not_root(e, "up"))?;
+    // A right that only root has now would be found missing by the first run without root.
+    let mode = fs::metadata("/dev/net/tun").map_or(0o666, |m| m.permissions().mode());
+    if uid != 0 && mode & 0o006 != 0o006 {
+        tracing::warn!("only root may open /dev/net/tun: type: sudo chmod 666 /dev/net/tun");
+    }
     Output::stdout(common.json).say(
         || format!("{device} is up and belongs to {user} until `tunstack down --dev {device}`"),
         || json!({ "event": "up", "device": device, "user": user, "uid": uid, "mtu": config.mtu }),

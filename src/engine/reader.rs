@@ -17,7 +17,8 @@ pub(crate) fn run(shard: &Arc<Shard>) {
     shard.enter_reader();
     let _retire = Retire(shard);
     if let Err(error) = read(shard) {
-        tracing::error!(%error, "the device failed");
+        // Every call tells of it from now on, so this is for who looks closer.
+        tracing::debug!(%error, "the device failed");
         shard.fail(Failure::device(&error));
     }
 }
