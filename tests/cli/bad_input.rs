@@ -136,7 +136,7 @@ pub(crate) fn a_full_disk_is_told_at_the_end() {
 }
 
 pub(crate) fn a_device_that_vanishes_is_told() {
-    let program = Program::start("echo --log off");
+    let program = Program::start("echo");
     tunstack::device::netlink::delete_link("tun0").unwrap();
     let ended = program.ended();
     assert_eq!(ended.code, Some(1));
