@@ -87,5 +87,7 @@ fn main() -> ExitCode {
         ("netcat_against_echo", netcat::echo),
         #[cfg(feature = "cli")]
         ("a_capture_of_a_run", capture::judged_by_tshark),
+        #[cfg(feature = "cli")]
+        ("only_the_kernel_may_write_ffff", capture::only_the_kernel_may_write_ffff),
     ])
 }

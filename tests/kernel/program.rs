@@ -83,7 +83,7 @@ pub(crate) fn code(child: &mut Child) -> Option<i32> {
     status.unwrap().code()
 }
 
-/// A directory of this test's own, gone when it ends.
+/// A directory of this test's own. It goes when the test ends well, and stays to be looked at when it fails.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
@@ -100,6 +100,8 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
     }
 }
