@@ -30,8 +30,7 @@ Examples:
 
 When it ends: once standard input and the peer have both ended. Without -N the end of standard
 input is not told to the peer, as in OpenBSD's netcat. With -l the end of what the peer sends is
-enough, but what standard input still has at hand is sent before; with -l and -N both ends are
-waited for.";
+enough, with or without -N, but what standard input still has at hand is sent before.";
 
 /// With -l, how long the next piece of standard input may take when the peer has ended.
 const AT_HAND: Duration = Duration::from_millis(250);
@@ -282,7 +281,7 @@ async fn relay(session: &Session, mut peer: Peer, args: &NcArgs) -> Result<(), F
         if !ends.input && to_peer.is_empty() && !ends.peer && to_output.is_empty() {
             break Ok(());
         }
-        let at_hand = args.listen && !args.half_close && !ends.peer;
+        let at_hand = args.listen && !ends.peer;
         let alarm = match (at_hand, args.timeout) {
             (true, _) => Some(active + AT_HAND),
             // While it listens it waits for ever, and so it does after that, as netcat does.

@@ -248,7 +248,7 @@ mod tests {
         let owned = link(netlink::TunLink { owner: Some(1000), ..Default::default() });
         let error = |errno: Errno, there| explain("tun7", there, errno.into());
         assert!(matches!(error(Errno::NOENT, None), DeviceError::NoDriver));
-        assert!(matches!(error(Errno::ACCESS, None), DeviceError::NoRight { .. }));
+        assert!(matches!(error(Errno::ACCESS, None), DeviceError::ClosedDriver));
         assert!(matches!(error(Errno::PERM, None), DeviceError::NoRight { .. }));
         let other = error(Errno::PERM, Some(&owned));
         assert!(matches!(other, DeviceError::NotOwner { owner: Some(1000), .. }), "{other}");
