@@ -25,6 +25,8 @@ mod builder;
 
 mod shutdown;
 
+pub(crate) mod socket;
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;

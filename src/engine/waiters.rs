@@ -1,5 +1,5 @@
-//! Who waits for what. [`Waker`] is the only wake-up there is: a blocked thread, a task and a poller are
-//! each one of them.
+//! Who waits for what. A blocked thread and a task are a [`Waker`]; who must see *every* change, as a poller
+//! with many sockets and a descriptor that shows a socket's readiness to the kernel do, is an [`Observer`].
 //!
 //! The stack says *which* sockets changed; this table says *who* cares. It lives under the stack's lock, so
 //! "it would block" and "wake me" are one step and no wake-up can fall between them. Whoever waits is woken
@@ -36,26 +36,70 @@ impl Interest {
     }
 }
 
+/// Sees every change of one socket from when it is entered until it is taken back.
+///
+/// It is told under the engine's lock, so what it was told last is how the socket stands: it must be quick, never
+/// wait, and never call into the engine.
+pub(crate) trait Observer: Send + Sync {
+    /// How the socket stands now. Told again without a difference when something arrived for a socket that was
+    /// ready before: an edge.
+    fn changed(&self, readiness: Readiness);
+}
+
 /// Names one waiter, to take it back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Key(u64);
 
-#[derive(Debug)]
+/// What is done for who waits.
+enum Wait {
+    /// Woken once, when it fits.
+    Once(Interest, Waker),
+    /// Told of every change.
+    Always(Arc<dyn Observer>),
+}
+
 struct Entry {
     /// `None`: a task, which is told apart by its waker and is never taken back.
     key: Option<Key>,
-    interest: Interest,
-    waker: Waker,
+    wait: Wait,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Slot {
     generation: u32,
     entries: Vec<Entry>,
 }
 
+impl Slot {
+    /// Everybody looks again; observers stay.
+    fn wake_all(&mut self, readiness: Readiness, woken: &mut Vec<Waker>) {
+        self.tell(readiness, true, woken);
+    }
+
+    fn tell(&mut self, readiness: Readiness, all: bool, woken: &mut Vec<Waker>) {
+        let fits = |e: &mut Entry| match &e.wait {
+            Wait::Once(interest, _) => all || readiness.intersects(interest.mask()),
+            Wait::Always(observer) => {
+                observer.changed(readiness);
+                false
+            }
+        };
+        woken.extend(self.entries.extract_if(.., fits).filter_map(|e| match e.wait {
+            Wait::Once(_, waker) => Some(waker),
+            Wait::Always(_) => None,
+        }));
+    }
+}
+
+/// How a socket stands that is no more: every call on it ends at once.
+const GONE: Readiness = Readiness::READABLE
+    .union(Readiness::WRITABLE)
+    .union(Readiness::READ_CLOSED)
+    .union(Readiness::HANG_UP)
+    .union(Readiness::ERROR);
+
 /// The waiters of a stack.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Waiters {
     slots: Vec<Slot>,
     /// Woken whenever anything happens: they wait for what no readiness bit tells, such as the last
@@ -76,17 +120,25 @@ impl Waiters {
     /// under the same key (or, without one, as the same task) it takes the older one's place.
     pub(crate) fn register(&mut self, id: SocketId, interest: Interest, key: Option<Key>, waker: &Waker) {
         let slot = self.slot_mut(id);
-        let same = |e: &&mut Entry| match key {
-            Some(_) => e.key == key,
-            None => e.key.is_none() && e.interest == interest && e.waker.will_wake(waker),
+        let same = |e: &&mut Entry| match (&e.wait, key) {
+            (Wait::Once(..), Some(_)) => e.key == key,
+            (Wait::Once(i, w), None) => e.key.is_none() && *i == interest && w.will_wake(waker),
+            (Wait::Always(_), _) => false,
         };
         match slot.entries.iter_mut().find(same) {
-            Some(entry) => {
-                entry.interest = interest;
-                entry.waker.clone_from(waker);
+            Some(Entry { wait: Wait::Once(i, w), .. }) => {
+                *i = interest;
+                w.clone_from(waker);
             }
-            None => slot.entries.push(Entry { key, interest, waker: waker.clone() }),
+            _ => slot.entries.push(Entry { key, wait: Wait::Once(interest, waker.clone()) }),
         }
+    }
+
+    /// From now on `observer` is told of every change of the socket. What stands when it is entered it has to
+    /// learn from the stack, in the same hold of the lock.
+    pub(crate) fn observe(&mut self, id: SocketId, key: Key, observer: Arc<dyn Observer>) {
+        let entry = Entry { key: Some(key), wait: Wait::Always(observer) };
+        self.slot_mut(id).entries.push(entry);
     }
 
     /// Takes a waiter back.
@@ -116,9 +168,11 @@ impl Waiters {
         let Some(slot) = self.slots.get_mut(event.id.index() as usize) else { return };
         // Whoever waits for another use of the slot waits for a socket that is gone, or hears of one that
         // is: a needless look costs little, a missed one hangs.
-        let stale = slot.generation != event.id.generation();
-        let fits = |e: &mut Entry| stale || event.readiness.intersects(e.interest.mask());
-        self.woken.extend(slot.entries.extract_if(.., fits).map(|e| e.waker));
+        if slot.generation == event.id.generation() {
+            slot.tell(event.readiness, false, &mut self.woken);
+        } else {
+            slot.wake_all(GONE, &mut self.woken);
+        }
     }
 
     /// Something happened.
@@ -128,13 +182,16 @@ impl Waiters {
 
     /// The socket is gone: all who wait for it look again and find that.
     pub(crate) fn forget(&mut self, id: SocketId) {
-        self.notify(Event { id, readiness: Readiness::all() });
+        self.notify(Event { id, readiness: GONE });
+        if let Some(slot) = self.slots.get_mut(id.index() as usize) {
+            slot.entries.clear();
+        }
     }
 
     /// Everybody looks again.
     pub(crate) fn notify_all(&mut self) {
         for slot in &mut self.slots {
-            self.woken.extend(slot.entries.drain(..).map(|e| e.waker));
+            slot.wake_all(GONE, &mut self.woken);
         }
         self.notify_anything();
     }
@@ -152,7 +209,8 @@ impl Waiters {
         let slot = &mut self.slots[index];
         if slot.generation != id.generation() {
             slot.generation = id.generation();
-            self.woken.extend(slot.entries.drain(..).map(|e| e.waker));
+            slot.wake_all(GONE, &mut self.woken);
+            slot.entries.clear();
         }
         slot
     }

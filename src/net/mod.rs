@@ -23,8 +23,6 @@
 
 mod addr;
 
-mod socket;
-
 mod tcp_stream;
 
 mod stream_io;

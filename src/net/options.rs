@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tunstack_core::sockopt::SocketOptions;
 
-use super::socket::invalid;
+use crate::engine::socket::invalid;
 
 /// Parameters of keep-alive probes (RFC 9293 §3.8.4). What is not set stays as it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tunstack_core::addr::{Address, Endpoint, Family};
 use tunstack_core::stack::socket::ReceivedDatagram;
 
-use super::socket::Socket;
+use crate::engine::socket::Socket;
 use crate::engine::{Engine, Interest};
 
 /// Octets before an echo message's data (RFC 792, RFC 4443 §4.1): type, code, checksum, identifier,

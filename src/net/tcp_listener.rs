@@ -12,7 +12,7 @@ use tunstack_core::stack::{SocketId, Stack};
 
 use super::TcpStream;
 use super::addr::{each, family};
-use super::socket::Socket;
+use crate::engine::socket::Socket;
 use crate::engine::{Engine, Interest};
 
 /// Listens for TCP connections, as `std::net::TcpListener` does. Any number of threads and tasks may

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tunstack_core::addr::Family;
 
-use super::socket::{Socket, invalid};
 use super::{TcpListener, TcpStream};
 use crate::engine::Engine;
+use crate::engine::socket::{Socket, invalid};
 
 /// A TCP socket before it becomes a [`TcpStream`] or a [`TcpListener`], with tokio's names. Connecting and
 /// listening consume it. A listener's options are those its connections begin with.

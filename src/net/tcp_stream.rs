@@ -14,7 +14,7 @@ use tunstack_core::tcp::info::TcpInfo;
 use tunstack_core::tcp::state::State;
 
 use super::addr::{each, family};
-use super::socket::{Socket, invalid};
+use crate::engine::socket::{Socket, invalid};
 use crate::engine::{Engine, Interest};
 
 /// A TCP connection, as `std::net::TcpStream` is one.

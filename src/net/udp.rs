@@ -14,7 +14,7 @@ use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::time::Instant;
 
 use super::addr::{each, family, first};
-use super::socket::Socket;
+use crate::engine::socket::Socket;
 use crate::engine::{Engine, Interest};
 
 /// A UDP socket, as `std::net::UdpSocket` is one. It is closed with the last of its clones.

@@ -15,13 +15,17 @@ const LONGER: [(&str, &str); 0] = [];
 
 /// The facade's modules, and which of the others each may use: the picture's direction, downward. The
 /// program (`src/cli`) is a crate of its own that sees what any program sees.
-const FACADE: [(&str, &[&str]); 5] = [
+const FACADE: [(&str, &[&str]); 9] = [
     ("pcapng", &[]),
     ("sim", &["pcapng"]),
     // `sim` for its link alone, which `device::impair` puts around a real device.
     ("device", &["pcapng", "sim"]),
     ("engine", &["device"]),
     ("net", &["engine"]),
+    ("bsd", &["engine"]),
+    ("ring", &["bsd", "engine"]),
+    ("poll", &["engine", "net"]),
+    ("aio", &["engine", "net"]),
 ];
 
 /// Uses of what stands further down, and why they stay.

@@ -14,13 +14,13 @@ use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::tcp::state::State;
 use tunstack_core::time::Instant;
 
-use crate::engine::wait::{poll_op, wait_for, wait_until};
-use crate::engine::{Engine, Interest};
+use super::wait::{poll_op, wait_for, wait_until};
+use super::{Engine, Interest};
 
 /// A socket of the stack and what belongs to it on this side: whether and how long calls wait. Clones of
 /// a std-like socket share one of these, as descriptors made by `dup` share one open file; the stack's
 /// socket is closed with the last of them.
-pub(super) struct Socket {
+pub(crate) struct Socket {
     engine: Engine,
     id: SocketId,
     nonblocking: AtomicBool,
@@ -31,13 +31,13 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Opens a socket of the stack.
-    pub(super) fn open(engine: &Engine, make: impl FnOnce(&mut Stack) -> SocketId) -> io::Result<Self> {
+    pub(crate) fn open(engine: &Engine, make: impl FnOnce(&mut Stack) -> SocketId) -> io::Result<Self> {
         let id = engine.shard().open(|stack, _| Ok(make(stack)))?;
         Ok(Self::adopt(engine, id))
     }
 
     /// Takes charge of a socket that the stack made, an accepted one.
-    pub(super) fn adopt(engine: &Engine, id: SocketId) -> Self {
+    pub(crate) fn adopt(engine: &Engine, id: SocketId) -> Self {
         Self {
             engine: engine.clone(),
             id,
@@ -47,16 +47,16 @@ impl Socket {
         }
     }
 
-    pub(super) fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    pub(super) fn id(&self) -> SocketId {
+    pub(crate) fn id(&self) -> SocketId {
         self.id
     }
 
     /// A call that never waits.
-    pub(super) fn call<T>(
+    pub(crate) fn call<T>(
         &self,
         op: impl FnOnce(&mut Stack, SocketId, Instant) -> Result<T, Error>,
     ) -> io::Result<T> {
@@ -64,12 +64,12 @@ impl Socket {
     }
 
     /// A call that changes nothing.
-    pub(super) fn query<T>(&self, ask: impl FnOnce(&Stack, SocketId) -> Result<T, Error>) -> io::Result<T> {
+    pub(crate) fn query<T>(&self, ask: impl FnOnce(&Stack, SocketId) -> Result<T, Error>) -> io::Result<T> {
         self.engine.shard().query(|stack| ask(stack, self.id))
     }
 
     /// A call that waits until it can be done, as long as the socket's mode and timeout say.
-    pub(super) fn wait<T>(
+    pub(crate) fn wait<T>(
         &self,
         interest: Interest,
         mut op: impl FnMut(&mut Stack, SocketId, Instant) -> Result<T, Error>,
@@ -85,7 +85,7 @@ impl Socket {
     }
 
     /// A call that waits until it can be done, or as long as `timeout` says.
-    pub(super) fn wait_for<T>(
+    pub(crate) fn wait_for<T>(
         &self,
         interest: Interest,
         timeout: Option<Duration>,
@@ -97,7 +97,7 @@ impl Socket {
     }
 
     /// A call of a task.
-    pub(super) fn poll<T>(
+    pub(crate) fn poll<T>(
         &self,
         interest: Interest,
         cx: &mut Context<'_>,
@@ -107,22 +107,22 @@ impl Socket {
     }
 
     /// Waits, as a task, until the socket is ready, without doing anything with it.
-    pub(super) fn poll_ready(&self, interest: Interest, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_ready(&self, interest: Interest, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll(interest, cx, |stack, id, _| {
             let ready = stack.readiness(id).intersects(interest.mask());
             if ready { Ok(()) } else { Err(Error::WouldBlock) }
         })
     }
 
-    pub(super) fn readiness(&self) -> io::Result<Readiness> {
+    pub(crate) fn readiness(&self) -> io::Result<Readiness> {
         self.query(|stack, id| Ok(stack.readiness(id)))
     }
 
-    pub(super) fn options(&self) -> io::Result<SocketOptions> {
+    pub(crate) fn options(&self) -> io::Result<SocketOptions> {
         self.query(Stack::options)
     }
 
-    pub(super) fn change_options(&self, change: impl FnOnce(&mut SocketOptions)) -> io::Result<()> {
+    pub(crate) fn change_options(&self, change: impl FnOnce(&mut SocketOptions)) -> io::Result<()> {
         self.call(|stack, id, now| {
             let mut options = stack.options(id)?;
             change(&mut options);
@@ -131,49 +131,49 @@ impl Socket {
     }
 
     /// TTL or hop limit: what was set, or the stack's default.
-    pub(super) fn ttl(&self) -> io::Result<u32> {
+    pub(crate) fn ttl(&self) -> io::Result<u32> {
         self.query(|stack, id| {
             let own = stack.options(id)?.hop_limit;
             Ok(u32::from(if own == 0 { stack.config().hop_limit } else { own }))
         })
     }
 
-    pub(super) fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+    pub(crate) fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         match u8::try_from(ttl) {
             Ok(ttl @ 1..) => self.change_options(|o| o.hop_limit = ttl),
             _ => Err(invalid("a TTL is from 1 to 255")),
         }
     }
 
-    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.query(|stack, id| Ok(stack.local_endpoint(id)?.socket_addr()))
     }
 
-    pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.query(|stack, id| Ok(stack.remote_endpoint(id)?.socket_addr()))
     }
 
-    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.call(|stack, id, _| Ok(stack.take_error(id).map(crate::engine::io_error)))
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.call(|stack, id, _| Ok(stack.take_error(id).map(super::io_error)))
     }
 
-    pub(super) fn set_nonblocking(&self, nonblocking: bool) {
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
         self.nonblocking.store(nonblocking, Ordering::Relaxed);
     }
 
-    pub(super) fn read_timeout(&self) -> Option<Duration> {
+    pub(crate) fn read_timeout(&self) -> Option<Duration> {
         timeout_of(&self.read_timeout)
     }
 
-    pub(super) fn write_timeout(&self) -> Option<Duration> {
+    pub(crate) fn write_timeout(&self) -> Option<Duration> {
         timeout_of(&self.write_timeout)
     }
 
-    pub(super) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         set_timeout(&self.read_timeout, timeout)
     }
 
-    pub(super) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         set_timeout(&self.write_timeout, timeout)
     }
 
@@ -222,7 +222,7 @@ impl fmt::Debug for Socket {
     }
 }
 
-pub(super) fn invalid(why: &'static str) -> io::Error {
+pub(crate) fn invalid(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
