@@ -33,6 +33,7 @@
 //! | [`device`] | what packets come from and go to: TUN, a pipe; around one: impairment, a capture |
 //! | [`engine`] | the stack driven by the real clock and a device, shared by threads and tasks |
 //! | [`net`] | sockets: the names, the blocking and the errors of `std::net`; the `poll_…` calls for tasks |
+//! | [`bsd`] | the system calls: descriptors, flags, errno, as Linux has them |
 //!
 //! They stand in reading order: each uses only those above it. Start with [`Engine::builder`](engine::Engine::builder)
 //! to use a stack, with [`sim::world`] to try one under bad conditions, with [`core::stack`] to drive one yourself.
@@ -54,6 +55,8 @@ pub mod device;
 pub mod engine;
 
 pub mod net;
+
+pub mod bsd;
 
 /// What most programs want: `use tunstack::prelude::*;`.
 ///

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::thread;
@@ -15,6 +16,7 @@ use tunstack_core::tcp::state::State;
 use tunstack_core::time::Instant;
 
 use super::wait::{poll_op, wait_for, wait_until};
+use super::waiters::Observer;
 use super::{Engine, Interest};
 
 /// A socket of the stack and what belongs to it on this side: whether and how long calls wait. Clones of
@@ -112,6 +114,16 @@ impl Socket {
             let ready = stack.readiness(id).intersects(interest.mask());
             if ready { Ok(()) } else { Err(Error::WouldBlock) }
         })
+    }
+
+    /// From now on, until the socket is closed, `observer` is told how it stands: at once, and at every change.
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>) -> io::Result<()> {
+        let mut held = self.engine.shard().lock_working()?;
+        let key = held.waiters.key();
+        observer.changed(held.stack.readiness(self.id));
+        held.waiters.observe(self.id, key, observer);
+        held.release();
+        Ok(())
     }
 
     pub(crate) fn readiness(&self) -> io::Result<Readiness> {

@@ -1,0 +1,280 @@
+//! From `socket` to `close`: the calls that make, name, connect and end sockets.
+
+use std::net::SocketAddr;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::Arc;
+
+use rustix::io::{DupFlags, Errno};
+use tunstack_core::addr::{Endpoint, Family};
+use tunstack_core::error::Error;
+use tunstack_core::sockopt::Shutdown;
+use tunstack_core::stack::{Readiness, SocketId, Stack};
+use tunstack_core::tcp::state::State;
+
+use super::abi::{
+    AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, MsgFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
+    SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
+};
+use super::file::{File, Kind, errno};
+use super::shadow::Shadow;
+use super::{Result, Sockets};
+use crate::engine::Interest;
+
+impl Sockets {
+    /// `socket(2)`: a socket of a domain (`AF_INET`, `AF_INET6`), a type (`SOCK_STREAM`, `SOCK_DGRAM`, with
+    /// `SOCK_NONBLOCK` and `SOCK_CLOEXEC`) and a protocol (0, `IPPROTO_TCP`, `IPPROTO_UDP`). Gives the lowest number that is free.
+    ///
+    /// # Errors
+    /// `EAFNOSUPPORT`, `EINVAL` (unknown type flags), `ESOCKTNOSUPPORT`, `EPROTONOSUPPORT`, `EMFILE`, `ENFILE`, `ENOBUFS`.
+    pub fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd> {
+        let flags = kind & !0xf;
+        if flags & !(SOCK_NONBLOCK | SOCK_CLOEXEC) != 0 {
+            return Err(Errno::INVAL);
+        }
+        let family = match domain {
+            AF_INET => Family::V4,
+            AF_INET6 => Family::V6,
+            _ => return Err(Errno::AFNOSUPPORT),
+        };
+        let kind = match (kind & 0xf, protocol) {
+            (SOCK_STREAM, 0 | IPPROTO_TCP) => Kind::Stream,
+            (SOCK_DGRAM, 0 | IPPROTO_UDP) => Kind::Datagram,
+            (SOCK_STREAM | SOCK_DGRAM, _) => return Err(Errno::PROTONOSUPPORT),
+            _ => return Err(Errno::SOCKTNOSUPPORT),
+        };
+        let cloexec = flags & SOCK_CLOEXEC != 0;
+        let (fd, shadow) = match kind {
+            Kind::Stream => Shadow::fresh(cloexec)?,
+            Kind::Datagram => Shadow::datagram(cloexec)?,
+        };
+        let open = |stack: &mut Stack| match kind {
+            Kind::Stream => stack.tcp_socket(family),
+            Kind::Datagram => stack.udp_socket(family),
+        };
+        let id = self.engine().shard().open(|stack, _| Ok(open(stack))).map_err(errno)?;
+        self.enter(fd, id, family, kind, shadow, flags & SOCK_NONBLOCK != 0)
+    }
+
+    fn enter(
+        &self,
+        fd: OwnedFd,
+        id: SocketId,
+        family: Family,
+        kind: Kind,
+        shadow: Shadow,
+        nonblocking: bool,
+    ) -> Result<RawFd> {
+        let file = File::new(self.engine(), id, family, kind, shadow, nonblocking)?;
+        Ok(self.insert(fd, file))
+    }
+
+    /// `bind(2)`. Port 0 chooses one.
+    ///
+    /// # Errors
+    /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EAFNOSUPPORT`, `EINVAL` (bound already), `EBADF`, `ENOTSOCK`.
+    pub fn bind(&self, fd: RawFd, address: &SocketAddr) -> Result<()> {
+        self.file(fd)?.call(|stack, id, _| stack.bind(id, Endpoint::from(*address)))
+    }
+
+    /// `listen(2)`: `backlog` connections may wait to be accepted, and one more as on Linux; less than 0 is as
+    /// much as the stack allows.
+    ///
+    /// # Errors
+    /// `EADDRINUSE`, `EINVAL` (connected), `EOPNOTSUPP` (not TCP), `EBADF`, `ENOTSOCK`.
+    pub fn listen(&self, fd: RawFd, backlog: i32) -> Result<()> {
+        let file = self.file(fd)?;
+        let backlog = u32::try_from(backlog).unwrap_or(u32::MAX);
+        let mut shown = Ok(());
+        file.call(|stack, id, _| {
+            stack.listen(id, backlog)?;
+            shown = file.shadow.engage();
+            Ok(())
+        })?;
+        shown
+    }
+
+    /// `accept(2)`: the connection that has waited longest, and its peer.
+    ///
+    /// # Errors
+    /// `EAGAIN`, `EINVAL` (does not listen), `EOPNOTSUPP` (not TCP), `EMFILE`, `EBADF`, `ENOTSOCK`.
+    pub fn accept(&self, fd: RawFd) -> Result<(RawFd, SocketAddr)> {
+        self.accept4(fd, 0)
+    }
+
+    /// `accept4(2)`, with `SOCK_NONBLOCK` and `SOCK_CLOEXEC` for the connection.
+    ///
+    /// # Errors
+    /// Those of [`accept`](Self::accept); `EINVAL` for other flags.
+    pub fn accept4(&self, fd: RawFd, flags: i32) -> Result<(RawFd, SocketAddr)> {
+        if flags & !(SOCK_NONBLOCK | SOCK_CLOEXEC) != 0 {
+            return Err(Errno::INVAL);
+        }
+        let file = self.file(fd)?;
+        if file.kind != Kind::Stream {
+            return Err(Errno::OPNOTSUPP);
+        }
+        // Nothing is made for a look that finds nobody.
+        if file.nonblocking() && file.query(|stack, id| Ok(nobody_waits(stack, id)))? {
+            return Err(Errno::AGAIN);
+        }
+        // The number before the connection: where none is left, the connection stays in the queue.
+        let (number, shadow) = Shadow::connected(flags & SOCK_CLOEXEC != 0)?;
+        let (id, peer) = file.wait(Interest::Readable, MsgFlags::empty(), |stack, id, _| {
+            let connection = stack.try_accept(id)?;
+            let peer = stack.remote_endpoint(connection).unwrap_or(Endpoint::UNSPECIFIED);
+            Ok((connection, peer))
+        })?;
+        let nonblocking = flags & SOCK_NONBLOCK != 0;
+        let accepted = self.enter(number, id, file.family, Kind::Stream, shadow, nonblocking)?;
+        Ok((accepted, self.shown(&file, peer)))
+    }
+
+    /// `connect(2)`. TCP: waits until the connection stands, unless the descriptor does not block (`EINPROGRESS`); UDP:
+    /// sets the peer.
+    ///
+    /// # Errors
+    /// `EINPROGRESS`, `EALREADY`, `EISCONN`, `ECONNREFUSED`, `ETIMEDOUT`, `EHOSTUNREACH`, `ENETUNREACH`,
+    /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EAFNOSUPPORT`, `EINVAL`, `EBADF`, `ENOTSOCK`.
+    pub fn connect(&self, fd: RawFd, address: &SocketAddr) -> Result<()> {
+        let file = self.file(fd)?;
+        let remote = Endpoint::from(*address);
+        if file.kind == Kind::Datagram {
+            return file.call(|stack, id, now| stack.connect(id, remote, now));
+        }
+        let mut shown = Ok(());
+        let begun = file.call(|stack, id, now| {
+            let result = stack.connect(id, remote, now);
+            if result == Err(Error::InProgress) {
+                shown = self.engage_anew(&file);
+            }
+            result
+        });
+        shown?;
+        self.keep_fresh(&file)?;
+        match begun {
+            Err(Errno::INPROGRESS | Errno::ALREADY) if !file.nonblocking() => {
+                let timeout = file.timeout(Interest::Writable);
+                let ended = file.socket.wait_for(Interest::Writable, timeout, |stack, id, now| {
+                    if stack.readiness(id).intersects(Interest::Writable.mask()) {
+                        // The call that asks how it ended.
+                        match stack.connect(id, remote, now) {
+                            Err(Error::IsConnected) => Ok(()),
+                            other => other,
+                        }
+                    } else {
+                        Err(Error::WouldBlock)
+                    }
+                });
+                self.keep_fresh(&file)?;
+                match ended.map_err(errno) {
+                    // SO_SNDTIMEO is over, and the attempt goes on.
+                    Err(Errno::AGAIN) => Err(Errno::INPROGRESS),
+                    other => other,
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// A socket connects whose descriptor may show an older connection's end.
+    fn engage_anew(&self, file: &Arc<File>) -> Result<()> {
+        if !file.shadow.is_fresh() {
+            self.renew(file)?;
+        }
+        file.shadow.engage()
+    }
+
+    /// Where the stack's socket is fresh again and its descriptor is not, gives it one that is.
+    pub(super) fn keep_fresh(&self, file: &Arc<File>) -> Result<()> {
+        if file.kind == Kind::Datagram || file.shadow.is_fresh() {
+            return Ok(());
+        }
+        file.call(|stack, id, _| {
+            let fresh = Readiness::WRITABLE | Readiness::HANG_UP;
+            let renewed = stack.state(id) == Some(State::Closed) && stack.readiness(id) == fresh;
+            Ok(if renewed { self.renew(file) } else { Ok(()) })
+        })?
+    }
+
+    fn renew(&self, file: &Arc<File>) -> Result<()> {
+        let fd = file.shadow.renew()?;
+        self.each_number(file, |number| {
+            let flags = rustix::io::fcntl_getfd(&*number)?;
+            let cloexec = flags.contains(rustix::io::FdFlags::CLOEXEC);
+            rustix::io::dup3(&fd, number, if cloexec { DupFlags::CLOEXEC } else { DupFlags::empty() })
+        })
+    }
+
+    /// `getsockname(2)`.
+    ///
+    /// # Errors
+    /// `EBADF`, `ENOTSOCK`.
+    pub fn getsockname(&self, fd: RawFd) -> Result<SocketAddr> {
+        let file = self.file(fd)?;
+        let local = file.query(Stack::local_endpoint)?;
+        Ok(self.shown(&file, local))
+    }
+
+    /// `getpeername(2)`.
+    ///
+    /// # Errors
+    /// `ENOTCONN`, `EBADF`, `ENOTSOCK`.
+    pub fn getpeername(&self, fd: RawFd) -> Result<SocketAddr> {
+        let file = self.file(fd)?;
+        let remote = file.query(Stack::remote_endpoint)?;
+        Ok(self.shown(&file, remote))
+    }
+
+    /// An endpoint in the family of the socket: an IPv6 socket sees IPv4 as mapped addresses.
+    pub(super) fn shown(&self, file: &File, endpoint: Endpoint) -> SocketAddr {
+        let address = endpoint.socket_addr();
+        match (file.family, address) {
+            (Family::V6, SocketAddr::V4(v4)) if v4.ip().is_unspecified() => {
+                SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), v4.port())
+            }
+            (Family::V6, SocketAddr::V4(v4)) => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+            _ => address,
+        }
+    }
+
+    /// `shutdown(2)`: `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR`.
+    ///
+    /// # Errors
+    /// `ENOTCONN`, `EINVAL`, `EBADF`, `ENOTSOCK`.
+    pub fn shutdown(&self, fd: RawFd, how: i32) -> Result<()> {
+        let how = match how {
+            SHUT_RD => Shutdown::Read,
+            SHUT_WR => Shutdown::Write,
+            SHUT_RDWR => Shutdown::Both,
+            _ => return Err(Errno::INVAL),
+        };
+        let file = self.file(fd)?;
+        let result = file.call(|stack, id, now| stack.shutdown(id, how, now));
+        self.keep_fresh(&file)?;
+        result
+    }
+
+    /// `close(2)`. With the last number of a socket it is closed: a TCP connection still delivers what was written, in
+    /// the background or, with `SO_LINGER`, while this call waits; with data unread it is reset.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn close(&self, fd: RawFd) -> Result<()> {
+        // The file may linger: not under the table's lock.
+        let file = self.remove(fd)?;
+        drop(file);
+        Ok(())
+    }
+
+    /// `dup(2)`: another number for the same open socket, the lowest that is free.
+    ///
+    /// # Errors
+    /// `EBADF`, `ENOTSOCK`, `EMFILE`.
+    pub fn dup(&self, fd: RawFd) -> Result<RawFd> {
+        self.duplicate(fd, 0, false)
+    }
+}
+
+fn nobody_waits(stack: &Stack, id: SocketId) -> bool {
+    stack.state(id) == Some(State::Listen) && stack.readiness(id).is_empty()
+}

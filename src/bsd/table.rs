@@ -1,0 +1,126 @@
+//! The table of descriptors: from a number to the open socket.
+
+use std::fmt;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use rustix::io::Errno;
+
+use super::Result;
+use super::file::File;
+use super::sys;
+use crate::engine::Engine;
+
+/// One number.
+#[derive(Debug)]
+struct Entry {
+    fd: OwnedFd,
+    file: Arc<File>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    engine: Engine,
+    entries: RwLock<Vec<Option<Entry>>>,
+}
+
+/// The system calls, over an engine. Cheap to clone; clones share the table, as threads of a process do.
+///
+/// With the last clone the sockets are closed, in order, as they are when a process ends.
+#[derive(Clone)]
+pub struct Sockets {
+    inner: Arc<Inner>,
+}
+
+impl Sockets {
+    /// The calls over this engine, with no descriptor open.
+    pub fn new(engine: &Engine) -> Self {
+        Self { inner: Arc::new(Inner { engine: engine.clone(), entries: RwLock::default() }) }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    fn entries(&self) -> RwLockReadGuard<'_, Vec<Option<Entry>>> {
+        self.inner.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entries_mut(&self) -> RwLockWriteGuard<'_, Vec<Option<Entry>>> {
+        self.inner.entries.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The open socket of a number.
+    pub(crate) fn file(&self, fd: RawFd) -> Result<Arc<File>> {
+        let entries = self.entries();
+        match usize::try_from(fd).ok().and_then(|n| entries.get(n)) {
+            Some(Some(entry)) => Ok(Arc::clone(&entry.file)),
+            _ if sys::is_open(fd) => Err(Errno::NOTSOCK),
+            _ => Err(Errno::BADF),
+        }
+    }
+
+    /// Gives an open socket the number of `fd`.
+    pub(super) fn insert(&self, fd: OwnedFd, file: Arc<File>) -> RawFd {
+        let raw = fd.as_raw_fd();
+        let index = usize::try_from(raw).unwrap_or_default();
+        let mut entries = self.entries_mut();
+        if entries.len() <= index {
+            entries.resize_with(index + 1, || None);
+        }
+        let stale = entries[index].replace(Entry { fd, file });
+        drop(entries);
+        if let Some(stale) = stale {
+            // The kernel has given the number anew, so it was closed behind our back: it is not ours to close.
+            let _: RawFd = stale.fd.into_raw_fd();
+        }
+        raw
+    }
+
+    /// Takes a number out of the table and closes it.
+    pub(super) fn remove(&self, fd: RawFd) -> Result<Arc<File>> {
+        let mut entries = self.entries_mut();
+        let entry = usize::try_from(fd).ok().and_then(|n| entries.get_mut(n)).and_then(Option::take);
+        // Closed under the lock: nobody may get the number before it is out of the table.
+        entry.map(|entry| entry.file).ok_or(Errno::BADF)
+    }
+
+    /// Another number for the same open socket.
+    pub(super) fn duplicate(&self, fd: RawFd, least: RawFd, cloexec: bool) -> Result<RawFd> {
+        let file = self.file(fd)?;
+        let copy = {
+            let entries = self.entries();
+            let entry = usize::try_from(fd).ok().and_then(|n| entries.get(n)).and_then(Option::as_ref);
+            let fd = &entry.ok_or(Errno::BADF)?.fd;
+            if cloexec {
+                rustix::io::fcntl_dupfd_cloexec(fd, least)?
+            } else {
+                let copy = rustix::io::fcntl_dupfd_cloexec(fd, least)?;
+                rustix::io::fcntl_setfd(&copy, rustix::io::FdFlags::empty())?;
+                copy
+            }
+        };
+        Ok(self.insert(copy, file))
+    }
+
+    /// Lets `change` look at or replace the descriptors of every number of an open socket.
+    pub(super) fn each_number(
+        &self,
+        file: &Arc<File>,
+        mut change: impl FnMut(&mut OwnedFd) -> Result<()>,
+    ) -> Result<()> {
+        let mut entries = self.entries_mut();
+        for entry in entries.iter_mut().flatten().filter(|entry| Arc::ptr_eq(&entry.file, file)) {
+            change(&mut entry.fd)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Sockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open = self.entries().iter().flatten().count();
+        f.debug_struct("Sockets").field("open", &open).finish_non_exhaustive()
+    }
+}
