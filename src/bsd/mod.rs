@@ -38,8 +38,16 @@ mod table;
 
 mod open;
 
+pub(crate) mod transfer;
+
+mod message;
+
+pub use message::ReceivedMessage;
 pub use rustix::io::Errno;
 pub use table::Sockets;
+
+#[cfg(test)]
+mod tests;
 
 /// What a call gives, or Linux's number for why not.
 pub type Result<T> = core::result::Result<T, Errno>;

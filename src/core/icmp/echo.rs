@@ -200,7 +200,7 @@ impl PingSocket {
         self.inbox.has_error()
     }
 
-    /// Whether reading gives something other than [`Error::WouldBlock`].
+    /// Whether reading gives a message or the end.
     pub fn is_readable(&self) -> bool {
         self.inbox.is_readable()
     }

@@ -165,9 +165,10 @@ impl Inbox {
         self.error.is_some()
     }
 
-    /// Whether reading gives something other than [`Error::WouldBlock`].
+    /// Whether reading gives a datagram or the end. A pending error is no data: `poll` of Linux says `POLLERR`
+    /// alone.
     pub fn is_readable(&self) -> bool {
-        !self.queue.is_empty() || self.read_closed || self.error.is_some()
+        !self.queue.is_empty() || self.read_closed
     }
 
     /// Whether it was shut down for reading.

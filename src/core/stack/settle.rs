@@ -166,7 +166,10 @@ pub(super) fn readiness(kind: &Kind) -> Readiness {
         Kind::Listener(listener) if listener.has_waiting() => Readiness::READABLE,
         Kind::Connection(tcb) => stream_readiness(tcb),
         Kind::Udp(socket) => {
-            datagram_readiness(socket.is_readable(), socket.is_read_closed(), socket.has_error())
+            let mut readiness =
+                datagram_readiness(socket.is_readable(), socket.is_read_closed(), socket.has_error());
+            readiness.set(Readiness::HANG_UP, socket.is_read_closed() && socket.is_write_closed());
+            readiness
         }
         Kind::Ping(socket) => datagram_readiness(socket.is_readable(), false, socket.has_error()),
         Kind::Listener(_) | Kind::Request(_) | Kind::TimeWait(_) => Readiness::empty(),

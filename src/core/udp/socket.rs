@@ -154,7 +154,7 @@ impl UdpSocket {
         self.inbox.has_error()
     }
 
-    /// Whether reading gives something other than [`Error::WouldBlock`].
+    /// Whether reading gives a datagram or the end.
     pub fn is_readable(&self) -> bool {
         self.inbox.is_readable()
     }
@@ -292,7 +292,7 @@ mod tests {
         s.set_remote(Some(end("10.7.0.1", 4000)));
         assert!(!s.report(Error::HostUnreachable, false));
         assert!(s.report(Error::Refused, true));
-        assert!(s.is_readable() && s.has_error());
+        assert!(!s.is_readable() && s.has_error());
         s.deliver(end("10.7.0.1", 4000), end("10.7.0.2", 53), b"x").unwrap();
         assert_eq!(s.try_receive(&mut [0; 4], true), Err(Error::Refused));
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));

@@ -1,0 +1,185 @@
+//! The calls that send and receive: `read`, `write`, `send`, `recv` and their many forms.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+
+use rustix::io::Errno;
+use tunstack_core::addr::Endpoint;
+
+use super::abi::MsgFlags;
+use super::file::{File, Kind};
+use super::transfer::{Received, receive, transmit};
+use super::{Result, Sockets};
+use crate::engine::Interest;
+
+/// Parts that one call takes at the most (`UIO_MAXIOV`).
+const MOST_PARTS: usize = 1024;
+
+/// What `recvmsg` gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ReceivedMessage {
+    /// Octets received; with `MSG_TRUNC` among the flags of the call, the true length of the datagram.
+    pub len: usize,
+    /// The sender of a datagram; TCP gives none.
+    pub name: Option<SocketAddr>,
+    /// `MSG_TRUNC` where a datagram did not fit and its rest is lost.
+    pub flags: MsgFlags,
+}
+
+impl Sockets {
+    fn receive(&self, file: &File, parts: &mut [IoSliceMut<'_>], flags: MsgFlags) -> Result<Received> {
+        let mut done = 0;
+        let received = file.wait(Interest::Readable, flags, |stack, id, _| {
+            receive(stack, id, file.kind, parts, flags, &mut done)
+        });
+        match received {
+            // The wait for more is over; what has come is had.
+            Err(_) if done > 0 => Ok(Received::stream(done)),
+            other => other,
+        }
+    }
+
+    fn transmit(
+        &self,
+        file: &File,
+        parts: &[IoSlice<'_>],
+        to: Option<&SocketAddr>,
+        flags: MsgFlags,
+    ) -> Result<usize> {
+        let mut done = 0;
+        let to = to.map(|to| Endpoint::from(*to));
+        let sent = file.wait(Interest::Writable, flags, |stack, id, now| {
+            transmit(stack, id, file.kind, parts, to, flags, &mut done, now)
+        });
+        match sent {
+            Err(_) if done > 0 => Ok(done),
+            other => other,
+        }
+    }
+
+    /// `send(2)`. A TCP socket that blocks sends all of it.
+    ///
+    /// # Errors
+    /// `EAGAIN`, `EPIPE` (never a signal), `ECONNRESET`, `EDESTADDRREQ`, `EMSGSIZE`, `EOPNOTSUPP`, `EBADF`, `ENOTSOCK`, and what
+    /// ended the connection, once.
+    pub fn send(&self, fd: RawFd, data: &[u8], flags: MsgFlags) -> Result<usize> {
+        self.sendto(fd, data, flags, None)
+    }
+
+    /// `sendto(2)`. A connected TCP socket takes no notice of the address, as in Linux.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send); `EINVAL` for port 0, `EAFNOSUPPORT`, `EACCES` (broadcast), `ENETUNREACH`.
+    pub fn sendto(&self, fd: RawFd, data: &[u8], flags: MsgFlags, to: Option<&SocketAddr>) -> Result<usize> {
+        let file = self.file(fd)?;
+        self.transmit(&file, &[IoSlice::new(data)], to, flags)
+    }
+
+    /// `sendmsg(2)`: from several buffers, as one datagram where it is one.
+    ///
+    /// # Errors
+    /// Those of [`sendto`](Self::sendto); `EMSGSIZE` for more than 1024 buffers.
+    pub fn sendmsg(
+        &self,
+        fd: RawFd,
+        to: Option<&SocketAddr>,
+        data: &[IoSlice<'_>],
+        flags: MsgFlags,
+    ) -> Result<usize> {
+        let file = self.file(fd)?;
+        if data.len() > MOST_PARTS {
+            return Err(Errno::MSGSIZE);
+        }
+        self.transmit(&file, data, to, flags)
+    }
+
+    /// `recv(2)`. 0 is the end of the data (or an empty datagram).
+    ///
+    /// # Errors
+    /// `EAGAIN`, `ENOTCONN`, `ECONNRESET`, `ECONNREFUSED`, `EINVAL` (`MSG_OOB` without urgent data), `EBADF`, `ENOTSOCK`, and what ended the
+    /// connection, once.
+    pub fn recv(&self, fd: RawFd, buf: &mut [u8], flags: MsgFlags) -> Result<usize> {
+        self.recvfrom(fd, buf, flags).map(|(len, _)| len)
+    }
+
+    /// `recvfrom(2)`: and who sent it, where that is a datagram.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Self::recv).
+    pub fn recvfrom(
+        &self,
+        fd: RawFd,
+        buf: &mut [u8],
+        flags: MsgFlags,
+    ) -> Result<(usize, Option<SocketAddr>)> {
+        let message = self.recvmsg(fd, &mut [IoSliceMut::new(buf)], flags)?;
+        Ok((message.len, message.name))
+    }
+
+    /// `recvmsg(2)`: into several buffers.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Self::recv); `EMSGSIZE` for more than 1024 buffers.
+    pub fn recvmsg(
+        &self,
+        fd: RawFd,
+        data: &mut [IoSliceMut<'_>],
+        flags: MsgFlags,
+    ) -> Result<ReceivedMessage> {
+        let file = self.file(fd)?;
+        if data.len() > MOST_PARTS {
+            return Err(Errno::MSGSIZE);
+        }
+        let received = self.receive(&file, data, flags)?;
+        let name = received.from.map(|from| self.shown(&file, from));
+        Ok(ReceivedMessage { len: received.len, name, flags: received.flags })
+    }
+
+    /// `read(2)`. Reading nothing at all from a socket gives 0 in any state.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Self::recv).
+    pub fn read(&self, fd: RawFd, buf: &mut [u8]) -> Result<usize> {
+        self.readv(fd, &mut [IoSliceMut::new(buf)])
+    }
+
+    /// `readv(2)`.
+    ///
+    /// # Errors
+    /// Those of [`recv`](Self::recv); `EINVAL` for more than 1024 buffers.
+    pub fn readv(&self, fd: RawFd, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        let file = self.file(fd)?;
+        if bufs.len() > MOST_PARTS {
+            return Err(Errno::INVAL);
+        }
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Ok(0);
+        }
+        Ok(self.receive(&file, bufs, MsgFlags::empty())?.len)
+    }
+
+    /// `write(2)`.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send).
+    pub fn write(&self, fd: RawFd, data: &[u8]) -> Result<usize> {
+        self.writev(fd, &[IoSlice::new(data)])
+    }
+
+    /// `writev(2)`.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send); `EINVAL` for more than 1024 buffers.
+    pub fn writev(&self, fd: RawFd, bufs: &[IoSlice<'_>]) -> Result<usize> {
+        let file = self.file(fd)?;
+        if bufs.len() > MOST_PARTS {
+            return Err(Errno::INVAL);
+        }
+        if file.kind == Kind::Stream && bufs.is_empty() {
+            return Ok(0);
+        }
+        self.transmit(&file, bufs, None, MsgFlags::empty())
+    }
+}

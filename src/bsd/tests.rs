@@ -1,0 +1,140 @@
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tunstack_core::config::Config;
+
+use super::abi::{AF_INET, MsgFlags, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM};
+use super::{Errno, Sockets, sys};
+use crate::device::pipe::Pipe;
+use crate::engine::Engine;
+
+const NONE: MsgFlags = MsgFlags::empty();
+
+/// A stack that has nobody but itself to talk to.
+fn alone() -> (Sockets, Pipe) {
+    let (device, other) = Pipe::pair(1500).unwrap();
+    let engine = Engine::builder().device(device).config(Config::default()).start().unwrap();
+    (Sockets::new(&engine), other)
+}
+
+fn bits(fd: RawFd) -> String {
+    let all = PollFlags::IN | PollFlags::OUT | PollFlags::PRI | PollFlags::RDHUP;
+    let fd: BorrowedFd<'_> = sys::borrow(fd).unwrap();
+    let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), all)];
+    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap();
+    let names = [
+        (PollFlags::IN, "in"),
+        (PollFlags::PRI, "pri"),
+        (PollFlags::OUT, "out"),
+        (PollFlags::ERR, "err"),
+        (PollFlags::HUP, "hup"),
+        (PollFlags::RDHUP, "rdhup"),
+    ];
+    let shown: Vec<&str> =
+        names.iter().filter(|(bit, _)| fds[0].revents().contains(*bit)).map(|(_, name)| *name).collect();
+    shown.join("|")
+}
+
+#[test]
+fn a_connection_from_socket_to_close_as_poll_sees_it() {
+    let (sys, _other) = alone();
+    let address: SocketAddr = "127.0.0.1:7".parse().unwrap();
+    let listener = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    assert_eq!(bits(listener), "out|hup");
+    sys.bind(listener, &address).unwrap();
+    sys.listen(listener, 8).unwrap();
+    assert_eq!(bits(listener), "");
+
+    let client = sys.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0).unwrap();
+    assert_eq!(sys.connect(client, &address), Err(Errno::INPROGRESS));
+    assert_eq!((bits(listener).as_str(), bits(client).as_str()), ("in", "out"));
+    let (server, peer) = sys.accept(listener).unwrap();
+    assert_eq!(peer, sys.getsockname(client).unwrap());
+    assert_eq!((bits(listener).as_str(), bits(server).as_str()), ("", "out"));
+
+    assert_eq!(sys.send(client, b"hello", NONE), Ok(5));
+    assert_eq!(bits(server), "in|out");
+    let mut buf = [0; 8];
+    assert_eq!(sys.recv(server, &mut buf, MsgFlags::PEEK), Ok(5));
+    assert_eq!(sys.recv(server, &mut buf, NONE), Ok(5));
+    assert_eq!((&buf[..5], bits(server).as_str()), (&b"hello"[..], "out"));
+
+    while sys.send(client, &[0; 65536], MsgFlags::DONTWAIT).is_ok() {}
+    assert_eq!((bits(client).as_str(), bits(server).as_str()), ("", "in|out"));
+    let mut sink = vec![0; 1 << 20];
+    while sys.recv(server, &mut sink, MsgFlags::DONTWAIT).is_ok() {}
+    assert_eq!((bits(client).as_str(), bits(server).as_str()), ("out", "out"));
+
+    sys.shutdown(client, SHUT_WR).unwrap();
+    assert_eq!((bits(client).as_str(), bits(server).as_str()), ("out", "in|out|rdhup"));
+    sys.close(server).unwrap();
+    assert_eq!(bits(client), "in|out|hup|rdhup");
+    assert_eq!(sys.read(client, &mut buf), Ok(0));
+    sys.close(client).unwrap();
+    assert_eq!(sys.close(client), Err(Errno::BADF));
+    sys.close(listener).unwrap();
+}
+
+#[test]
+fn a_refused_attempt_is_seen_once_and_the_socket_is_fresh_again() {
+    let (sys, _other) = alone();
+    let client = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    for _ in 0..3 {
+        assert_eq!(sys.connect(client, &"127.0.0.1:9".parse().unwrap()), Err(Errno::CONNREFUSED));
+    }
+    sys.close(client).unwrap();
+}
+
+#[test]
+fn a_reset_is_an_error_and_a_hang_up() {
+    let (sys, _other) = alone();
+    let address: SocketAddr = "127.0.0.1:7".parse().unwrap();
+    let listener = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    sys.bind(listener, &address).unwrap();
+    sys.listen(listener, 8).unwrap();
+    let client = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    sys.connect(client, &address).unwrap();
+    let (server, _) = sys.accept(listener).unwrap();
+    sys.send(client, b"unread", NONE).unwrap();
+    sys.close(server).unwrap();
+    assert_eq!(bits(client), "in|out|err|hup|rdhup");
+    assert_eq!(sys.recv(client, &mut [0; 8], NONE), Err(Errno::CONNRESET));
+    assert_eq!(bits(client), "in|out|hup|rdhup");
+    assert_eq!(sys.recv(client, &mut [0; 8], NONE), Ok(0));
+    assert_eq!(sys.send(client, b"x", NONE), Err(Errno::PIPE));
+}
+
+#[test]
+fn a_datagram_socket_shows_an_error_and_goes_on() {
+    let (sys, _other) = alone();
+    let a = sys.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+    assert_eq!(bits(a), "out");
+    sys.connect(a, &"127.0.0.1:9".parse().unwrap()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(sys.send(a, b"anybody?", NONE), Ok(8));
+        assert_eq!(bits(a), "out|err");
+        assert_eq!(sys.recv(a, &mut [0; 8], NONE), Err(Errno::CONNREFUSED));
+        assert_eq!(bits(a), "out");
+    }
+    let b = sys.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+    sys.bind(b, &"127.0.0.1:9".parse().unwrap()).unwrap();
+    assert_eq!(sys.send(a, b"anybody?", NONE), Ok(8));
+    assert_eq!(bits(b), "in|out");
+    assert_eq!(sys.recv(b, &mut [0; 3], MsgFlags::TRUNC), Ok(8));
+    sys.shutdown(a, SHUT_RDWR).unwrap();
+    assert_eq!(bits(a), "in|out|hup|rdhup");
+}
+
+#[test]
+fn numbers_are_the_lowest_free_and_shared_by_dup() {
+    let (sys, _other) = alone();
+    let a = sys.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+    let b = sys.dup(a).unwrap();
+    sys.bind(a, &"127.0.0.1:5".parse().unwrap()).unwrap();
+    assert_eq!(sys.getsockname(b).unwrap(), "127.0.0.1:5".parse().unwrap());
+    sys.close(a).unwrap();
+    assert_eq!(sys.send(a, b"x", NONE), Err(Errno::BADF));
+    assert_eq!(sys.getsockname(b).unwrap(), "127.0.0.1:5".parse().unwrap());
+    assert_eq!(sys.recv(0, &mut [0; 1], NONE), Err(Errno::NOTSOCK), "standard input is none");
+}

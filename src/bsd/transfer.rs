@@ -1,0 +1,246 @@
+//! One look at a socket that sends or receives: what `send`, `recv` and their kin do in one hold of the lock.
+//!
+//! An attempt takes what it can and says so in `done`; [`Error::WouldBlock`] asks for another when the socket is
+//! ready again. So the same code serves calls that wait, calls that do not, and the completion ring.
+
+use std::io::{IoSlice, IoSliceMut};
+
+use tunstack_core::addr::Endpoint;
+use tunstack_core::error::Error;
+use tunstack_core::stack::{Readiness, SocketId, Stack};
+use tunstack_core::tcp::state::State;
+use tunstack_core::time::Instant;
+
+use super::abi::MsgFlags;
+use super::file::Kind;
+
+/// What a receive brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Received {
+    /// What the call gives: octets, or a datagram's true length with `MSG_TRUNC`.
+    pub(crate) len: usize,
+    /// The sender of a datagram.
+    pub(crate) from: Option<Endpoint>,
+    /// `MSG_TRUNC` where a datagram was cut.
+    pub(crate) flags: MsgFlags,
+}
+
+impl Received {
+    pub(crate) const fn stream(len: usize) -> Self {
+        Self { len, from: None, flags: MsgFlags::empty() }
+    }
+}
+
+/// The part in which the octet at `offset` lies, and where in it.
+fn locate(lengths: impl Iterator<Item = usize>, mut offset: usize) -> Option<(usize, usize)> {
+    for (index, len) in lengths.enumerate() {
+        if offset < len {
+            return Some((index, offset));
+        }
+        offset -= len;
+    }
+    None
+}
+
+/// Copies `from` to the parts.
+fn scatter(parts: &mut [IoSliceMut<'_>], mut from: &[u8]) {
+    for part in parts {
+        let (now, rest) = from.split_at(part.len().min(from.len()));
+        part[..now.len()].copy_from_slice(now);
+        from = rest;
+    }
+}
+
+/// Receives into `parts`; `done` octets have been received before.
+pub(crate) fn receive(
+    stack: &mut Stack,
+    id: SocketId,
+    kind: Kind,
+    parts: &mut [IoSliceMut<'_>],
+    flags: MsgFlags,
+    done: &mut usize,
+) -> Result<Received, Error> {
+    if flags.contains(MsgFlags::ERRQUEUE) {
+        // No error is ever queued; this never waits.
+        return Err(Error::WouldBlock);
+    }
+    match kind {
+        Kind::Datagram => receive_datagram(stack, id, parts, flags),
+        Kind::Stream if flags.contains(MsgFlags::PEEK) => peek(stack, id, parts, flags),
+        Kind::Stream => receive_stream(stack, id, parts, flags, done).map(Received::stream),
+    }
+}
+
+fn receive_stream(
+    stack: &mut Stack,
+    id: SocketId,
+    parts: &mut [IoSliceMut<'_>],
+    flags: MsgFlags,
+    done: &mut usize,
+) -> Result<usize, Error> {
+    let total: usize = parts.iter().map(|part| part.len()).sum();
+    if total == 0 {
+        return stack.try_read(id, &mut []);
+    }
+    while let Some((index, start)) = locate(parts.iter().map(|part| part.len()), *done) {
+        // What ended the connection is for the call that finds nothing else.
+        if *done > 0 && !has_octets(stack, id) {
+            break;
+        }
+        let n = if flags.contains(MsgFlags::TRUNC) {
+            stack.try_read_bytes(id, total - *done)?.len()
+        } else {
+            stack.try_read(id, &mut parts[index][start..])?
+        };
+        if n == 0 {
+            return Ok(*done);
+        }
+        *done += n;
+    }
+    let ended = stack.readiness(id).intersects(Readiness::READ_CLOSED | Readiness::ERROR);
+    let wants_more = flags.contains(MsgFlags::WAITALL) && *done < total;
+    if wants_more && !ended { Err(Error::WouldBlock) } else { Ok(*done) }
+}
+
+/// Whether octets wait to be read, whatever else does.
+fn has_octets(stack: &Stack, id: SocketId) -> bool {
+    let readiness = stack.readiness(id);
+    let may_be_the_end = readiness.intersects(Readiness::READ_CLOSED | Readiness::ERROR);
+    readiness.contains(Readiness::READABLE)
+        && (!may_be_the_end || stack.tcp_info(id).is_some_and(|info| info.receive_queue > 0))
+}
+
+fn peek(
+    stack: &mut Stack,
+    id: SocketId,
+    parts: &mut [IoSliceMut<'_>],
+    flags: MsgFlags,
+) -> Result<Received, Error> {
+    let total: usize = parts.iter().map(|part| part.len()).sum();
+    let n = match parts {
+        [part] => stack.try_peek(id, part)?,
+        parts => {
+            let here = stack.tcp_info(id).map_or(0, |info| info.receive_queue);
+            let mut octets = vec![0; total.min(here)];
+            let n = stack.try_peek(id, &mut octets)?;
+            scatter(parts, &octets[..n]);
+            n
+        }
+    };
+    let ended = stack.readiness(id).intersects(Readiness::READ_CLOSED | Readiness::ERROR);
+    if flags.contains(MsgFlags::WAITALL) && n < total && !ended {
+        return Err(Error::WouldBlock);
+    }
+    Ok(Received::stream(n))
+}
+
+fn receive_datagram(
+    stack: &mut Stack,
+    id: SocketId,
+    parts: &mut [IoSliceMut<'_>],
+    flags: MsgFlags,
+) -> Result<Received, Error> {
+    if flags.contains(MsgFlags::OOB) {
+        return Err(Error::NotSupported);
+    }
+    let look = flags.contains(MsgFlags::PEEK);
+    let datagram = match parts {
+        [part] => stack.try_receive_from(id, part, look)?,
+        parts => {
+            let total: usize = parts.iter().map(|part| part.len()).sum();
+            let mut octets = vec![0; total.min(usize::from(u16::MAX))];
+            let datagram = stack.try_receive_from(id, &mut octets, look)?;
+            scatter(parts, &octets[..datagram.copied]);
+            datagram
+        }
+    };
+    let cut = datagram.copied < datagram.len;
+    Ok(Received {
+        len: if flags.contains(MsgFlags::TRUNC) { datagram.len } else { datagram.copied },
+        from: Some(datagram.from).filter(|from| from.port != 0),
+        flags: if cut { MsgFlags::TRUNC } else { MsgFlags::empty() },
+    })
+}
+
+/// Sends what is in `parts`, all of it; `done` octets have been sent before.
+pub(crate) fn transmit(
+    stack: &mut Stack,
+    id: SocketId,
+    kind: Kind,
+    parts: &[IoSlice<'_>],
+    to: Option<Endpoint>,
+    flags: MsgFlags,
+    done: &mut usize,
+    now: Instant,
+) -> Result<usize, Error> {
+    if flags.contains(MsgFlags::FASTOPEN) {
+        return Err(Error::NotSupported);
+    }
+    match kind {
+        Kind::Stream => transmit_stream(stack, id, parts, flags, done, now),
+        Kind::Datagram => {
+            // A datagram in the making (UDP_CORK) is not kept.
+            if flags.intersects(MsgFlags::OOB | MsgFlags::MORE) {
+                return Err(Error::NotSupported);
+            }
+            match parts {
+                [part] => stack.try_send_to(id, part, to, now),
+                parts => stack.try_send_to(id, &parts.concat_octets(), to, now),
+            }
+        }
+    }
+}
+
+trait Concat {
+    fn concat_octets(&self) -> Vec<u8>;
+}
+
+impl Concat for [IoSlice<'_>] {
+    fn concat_octets(&self) -> Vec<u8> {
+        self.iter().flat_map(|part| part.iter().copied()).collect()
+    }
+}
+
+fn transmit_stream(
+    stack: &mut Stack,
+    id: SocketId,
+    parts: &[IoSlice<'_>],
+    flags: MsgFlags,
+    done: &mut usize,
+    now: Instant,
+) -> Result<usize, Error> {
+    let total: usize = parts.iter().map(|part| part.len()).sum();
+    if total == 0 {
+        return match stack.try_write(id, &[], now) {
+            Err(Error::WouldBlock) if stack.state(id).is_some_and(State::may_send) => Ok(0),
+            other => never_connected(stack, id, other),
+        };
+    }
+    while let Some((index, start)) = locate(parts.iter().map(|part| part.len()), *done) {
+        // The error is for the call that sends nothing.
+        if *done > 0 && stack.readiness(id).contains(Readiness::ERROR) {
+            return Ok(*done);
+        }
+        let part = &parts[index][start..];
+        let last = *done + part.len() == total;
+        let sent = if last && flags.contains(MsgFlags::OOB) {
+            stack.try_write_urgent(id, part, now)
+        } else {
+            stack.try_write(id, part, now)
+        };
+        match never_connected(stack, id, sent) {
+            Ok(n) => *done += n,
+            Err(Error::BrokenPipe) if *done > 0 => return Ok(*done),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(total)
+}
+
+/// Linux knows no "not connected" for sending: what has no connection has a broken pipe.
+fn never_connected(stack: &Stack, id: SocketId, result: Result<usize, Error>) -> Result<usize, Error> {
+    match result {
+        Err(Error::NotConnected) if stack.state(id).is_some() => Err(Error::BrokenPipe),
+        other => other,
+    }
+}
