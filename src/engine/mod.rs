@@ -19,6 +19,8 @@ pub(crate) mod shard;
 
 pub(crate) mod wait;
 
+mod signals;
+
 mod reader;
 
 mod builder;

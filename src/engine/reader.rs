@@ -14,6 +14,7 @@ use crate::device::Frames;
 
 /// Runs until the shard is stopped or its device fails.
 pub(crate) fn run(shard: &Arc<Shard>) {
+    super::signals::block();
     shard.enter_reader();
     let _retire = Retire(shard);
     if let Err(error) = read(shard) {

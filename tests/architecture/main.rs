@@ -51,6 +51,14 @@ const WRAPS: [(&str, &str); 6] = [
     ("src/core/ip/output.rs", "the Identification field"),
 ];
 
+/// Where `unsafe` stands, and for what.
+const UNSAFE: [(&str, &str); 4] = [
+    ("src/device/sys.rs", "ioctl on a TUN device"),
+    ("src/engine/signals.rs", "the mask of signals"),
+    ("src/bsd/sys.rs", "descriptors that a program names by number"),
+    ("src/capi/", "pointers from C"),
+];
+
 /// The clock is read in one place; the program measures what it prints.
 const CLOCKS: [&str; 2] = ["src/engine/clock.rs", "src/cli/"];
 
@@ -147,7 +155,7 @@ fn chance(files: &Files) -> Vec<String> {
 }
 
 fn unsafe_code(files: &Files) -> Vec<String> {
-    forbidden(files, &[&["unsafe"]], true, |file| file != "src/device/sys.rs")
+    forbidden(files, &[&["unsafe"]], true, |file| !UNSAFE.iter().any(|(place, _)| file.starts_with(place)))
 }
 
 /// A sequence number is a number only on the wire: whoever takes it out to compute with it, or computes
@@ -238,7 +246,7 @@ fn the_facade_is_built_downward() {
 
 #[test]
 fn every_file_belongs_to_a_crate() {
-    none(strays(&read(&["src"]), &["src/lib.rs", "src/core/lib.rs", "src/cli/main.rs"]));
+    none(strays(&read(&["src"]), &["src/lib.rs", "src/core/lib.rs", "src/cli/main.rs", "src/capi/lib.rs"]));
 }
 
 #[test]
@@ -257,7 +265,7 @@ fn a_simulation_leaves_nothing_to_chance() {
 }
 
 #[test]
-fn unsafe_code_is_in_one_file() {
+fn unsafe_code_is_in_few_files() {
     none(unsafe_code(&read(&["src", "tests", "benches", "examples"])));
 }
 
@@ -282,6 +290,10 @@ fn every_exception_is_needed() {
     let files = read(&["src"]);
     for (file, why) in LONGER {
         assert!(files.get(file).is_some_and(|text| text.lines().count() > LONGEST), "{file}: {why}");
+    }
+    for (place, why) in UNSAFE {
+        let found = files.iter().any(|(file, text)| file.starts_with(place) && text.contains("unsafe"));
+        assert!(found, "{place}: {why}");
     }
     let trees = ["src/lib.rs", "src/core/lib.rs", "src/cli/main.rs"];
     let upward: Vec<String> = trees.iter().flat_map(|root| Crate::read(&files, root).upward()).collect();
