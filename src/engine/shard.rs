@@ -301,9 +301,7 @@ impl Guard<'_> {
     pub(crate) fn release(mut self) {
         let woken = self.held.waiters.take_woken();
         drop(self);
-        for waker in woken {
-            waker.wake();
-        }
+        woken.wake();
     }
 }
 

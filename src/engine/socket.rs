@@ -15,8 +15,8 @@ use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::tcp::state::State;
 use tunstack_core::time::Instant;
 
-use super::wait::{poll_op, wait_for, wait_until};
-use super::waiters::Observer;
+use super::wait::{leave, poll_op, wait_for, wait_until};
+use super::waiters::{Observer, Place};
 use super::{Engine, Interest};
 
 /// A socket of the stack and what belongs to it on this side: whether and how long calls wait. Clones of
@@ -105,7 +105,24 @@ impl Socket {
         cx: &mut Context<'_>,
         mut op: impl FnMut(&mut Stack, SocketId, Instant) -> Result<T, Error>,
     ) -> Poll<io::Result<T>> {
-        poll_op(self.engine.shard(), self.id, interest, cx, |stack, now| op(stack, self.id, now))
+        let wanted = interest.mask();
+        poll_op(self.engine.shard(), self.id, wanted, None, cx, |stack, now| op(stack, self.id, now))
+    }
+
+    /// A call of a task that has a place to wait at: see [`poll_op`].
+    pub(crate) fn poll_at<T>(
+        &self,
+        place: &Place,
+        wanted: Readiness,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&mut Stack, SocketId, Instant) -> Result<T, Error>,
+    ) -> Poll<io::Result<T>> {
+        poll_op(self.engine.shard(), self.id, wanted, Some(place), cx, |stack, now| op(stack, self.id, now))
+    }
+
+    /// Who waits at the place waits no longer.
+    pub(crate) fn leave(&self, place: &Place) {
+        leave(self.engine.shard(), self.id, place);
     }
 
     /// Waits, as a task, until the socket is ready, without doing anything with it.

@@ -4,11 +4,11 @@ use std::io;
 use std::task::{Context, Poll, Waker};
 
 use tunstack_core::error::Error;
-use tunstack_core::stack::{SocketId, Stack};
+use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::time::Instant;
 
 use super::shard::{Held, Shard};
-use super::waiters::{Interest, Key, Parker};
+use super::waiters::{Interest, Parker, Place};
 
 /// Does `op` as soon as it does not give [`Error::WouldBlock`], waiting on this thread.
 ///
@@ -24,9 +24,9 @@ pub(crate) fn wait_until<T>(
 ) -> io::Result<T> {
     let parker = Parker::current();
     let waker = Waker::from(parker.clone());
-    let mut who = Who::Thread(None);
+    let place = Place::default();
     loop {
-        if let Poll::Ready(result) = attempt(shard, id, interest, &mut who, &waker, &mut op) {
+        if let Poll::Ready(result) = attempt(shard, id, interest.mask(), Some(&place), &waker, &mut op) {
             return result;
         }
         let blocked = if shard.on_reader() {
@@ -36,9 +36,7 @@ pub(crate) fn wait_until<T>(
         } else {
             io::ErrorKind::WouldBlock
         };
-        let mut held = shard.lock();
-        who.leave(&mut held, id);
-        held.release();
+        leave(shard, id, &place);
         return Err(match blocked {
             io::ErrorKind::WouldBlock => super::error::io_error(Error::WouldBlock),
             kind => kind.into(),
@@ -46,18 +44,32 @@ pub(crate) fn wait_until<T>(
     }
 }
 
-/// As [`wait_until`] for a task: pending when `op` would block, and the task is woken when to try again.
+/// As [`wait_until`] for a task: pending when `op` would block, and the task is woken when to try again, which is
+/// when the socket's readiness has a bit of `wanted`.
+///
+/// With a place the task is the only one there: who waited there before is forgotten, and [`leave`] takes it back.
+/// Without one any number may wait, each until the next change.
 ///
 /// # Errors
 /// Those of `op`; whatever ended the engine.
 pub(crate) fn poll_op<T>(
     shard: &Shard,
     id: SocketId,
-    interest: Interest,
+    wanted: Readiness,
+    place: Option<&Place>,
     cx: &mut Context<'_>,
     mut op: impl FnMut(&mut Stack, Instant) -> Result<T, Error>,
 ) -> Poll<io::Result<T>> {
-    attempt(shard, id, interest, &mut Who::Task, cx.waker(), &mut op)
+    attempt(shard, id, wanted, place, cx.waker(), &mut op)
+}
+
+/// Waits no longer. Costs nothing where nobody waits at the place, as after an operation that was done.
+pub(crate) fn leave(shard: &Shard, id: SocketId, place: &Place) {
+    if !place.is_free() {
+        let mut held = shard.lock();
+        held.waiters.leave(id, place);
+        held.release();
+    }
 }
 
 /// Waits until `done` says so or `deadline` comes, and says which. For what no readiness bit tells: `done`
@@ -87,37 +99,13 @@ pub(crate) fn wait_for(
     }
 }
 
-/// Who waits.
-enum Who {
-    /// A thread, which leaves the table when it stops waiting.
-    Thread(Option<Key>),
-    /// A task, which may be gone without a word: its waker stays until the next event.
-    Task,
-}
-
-impl Who {
-    fn enter(&mut self, held: &mut Held, id: SocketId, interest: Interest, waker: &Waker) {
-        let key = match self {
-            Self::Thread(key) => Some(*key.get_or_insert_with(|| held.waiters.key())),
-            Self::Task => None,
-        };
-        held.waiters.register(id, interest, key, waker);
-    }
-
-    fn leave(&self, held: &mut Held, id: SocketId) {
-        if let Self::Thread(Some(key)) = self {
-            held.waiters.deregister(id, *key);
-        }
-    }
-}
-
 /// One look at the socket: `op`, and where it would block, the waiter's entry in the table, in the same
 /// hold of the lock.
 fn attempt<T>(
     shard: &Shard,
     id: SocketId,
-    interest: Interest,
-    who: &mut Who,
+    wanted: Readiness,
+    place: Option<&Place>,
     waker: &Waker,
     op: &mut impl FnMut(&mut Stack, Instant) -> Result<T, Error>,
 ) -> Poll<io::Result<T>> {
@@ -128,11 +116,14 @@ fn attempt<T>(
     let now = shard.clock.now();
     let mut result = op(&mut held.stack, now);
     if matches!(result, Err(Error::WouldBlock)) {
-        who.enter(&mut held, id, interest, waker);
+        match place {
+            Some(place) => held.waiters.enter(id, wanted, place, waker),
+            None => held.waiters.register(id, wanted, None, waker),
+        }
         // Driving may make room (a queue that empties) that no event tells of, because the socket counted
         // as ready before: this operation wanted more room than that.
         shard.drive(&mut held, now);
-        if held.stack.readiness(id).intersects(interest.mask()) {
+        if held.stack.readiness(id).intersects(wanted) {
             result = op(&mut held.stack, now);
         }
     }
@@ -141,8 +132,10 @@ fn attempt<T>(
         Ok(value) => Poll::Ready(Ok(value)),
         Err(error) => Poll::Ready(Err(held.error(error))),
     };
-    if result.is_ready() {
-        who.leave(&mut held, id);
+    if result.is_ready()
+        && let Some(place) = place
+    {
+        held.waiters.leave(id, place);
     }
     shard.finish(held, now);
     result

@@ -4,10 +4,10 @@
 //! The stack says *which* sockets changed; this table says *who* cares. It lives under the stack's lock, so
 //! "it would block" and "wake me" are one step and no wake-up can fall between them. Whoever waits is woken
 //! by every change that fits, once, and looks again: wake-ups are hints, never grants, so nobody can take
-//! somebody else's.
+//! somebody else's. Whoever stops waiting takes its entry back by its [`Key`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
 
@@ -46,20 +46,52 @@ pub(crate) trait Observer: Send + Sync {
     fn changed(&self, readiness: Readiness);
 }
 
-/// Names one waiter, to take it back.
+/// Names one waiter or observer, to take it back. No two of a stack's are the same, and none is 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Key(u64);
 
+/// Where one waiter keeps its key from when it must wait until it need not any more. A thread has one for a call, a
+/// future for its life, a handle that tasks poll one for each direction. Whoever drops one has to
+/// [`leave`](Waiters::leave) before.
+#[derive(Debug, Default)]
+pub(crate) struct Place(AtomicU64);
+
+impl Place {
+    /// Whether it holds no key: then there is nothing to leave.
+    pub(crate) fn is_free(&self) -> bool {
+        self.key().is_none()
+    }
+
+    // Written only under the stack's lock. Who reads it without has the place to itself.
+    fn key(&self) -> Option<Key> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|&key| key != 0).map(Key)
+    }
+}
+
+/// How many tasks without a key may wait for one socket. Nothing takes back the entry of one that is dropped, so
+/// that on a socket where nothing happens they would pile up. Beyond this the oldest is woken: if it lives it comes
+/// back.
+const KEYLESS: usize = 1024;
+
 /// What is done for who waits.
 enum Wait {
-    /// Woken once, when it fits.
-    Once(Interest, Waker),
+    /// Woken once, by any of these bits.
+    Once(Readiness, Waker),
     /// Told of every change.
     Always(Arc<dyn Observer>),
 }
 
+impl Wait {
+    fn into_waker(self) -> Option<Waker> {
+        match self {
+            Self::Once(_, waker) => Some(waker),
+            Self::Always(_) => None,
+        }
+    }
+}
+
 struct Entry {
-    /// `None`: a task, which is told apart by its waker and is never taken back.
+    /// `None`: a task that is told apart by its waker and never taken back.
     key: Option<Key>,
     wait: Wait,
 }
@@ -71,23 +103,36 @@ struct Slot {
 }
 
 impl Slot {
-    /// Everybody looks again; observers stay.
-    fn wake_all(&mut self, readiness: Readiness, woken: &mut Vec<Waker>) {
-        self.tell(readiness, true, woken);
-    }
-
-    fn tell(&mut self, readiness: Readiness, all: bool, woken: &mut Vec<Waker>) {
+    /// Tells the observers, and wakes those whom it concerns.
+    fn tell(&mut self, readiness: Readiness, woken: &mut Vec<Waker>) {
         let fits = |e: &mut Entry| match &e.wait {
-            Wait::Once(interest, _) => all || readiness.intersects(interest.mask()),
+            Wait::Once(wanted, _) => readiness.intersects(*wanted),
             Wait::Always(observer) => {
                 observer.changed(readiness);
                 false
             }
         };
-        woken.extend(self.entries.extract_if(.., fits).filter_map(|e| match e.wait {
-            Wait::Once(_, waker) => Some(waker),
-            Wait::Always(_) => None,
-        }));
+        woken.extend(self.entries.extract_if(.., fits).filter_map(|e| e.wait.into_waker()));
+    }
+
+    /// Those who are here asked for a socket that is no more: all hear of it, and none stays.
+    fn retire(&mut self, woken: &mut Vec<Waker>) {
+        for entry in self.entries.drain(..) {
+            match entry.wait {
+                Wait::Once(_, waker) => woken.push(waker),
+                Wait::Always(observer) => observer.changed(GONE),
+            }
+        }
+    }
+
+    /// Makes room for one more task without a key.
+    fn bound_keyless(&mut self, woken: &mut Vec<Waker>) {
+        let mut keyless = self.entries.iter().enumerate().filter(|(_, e)| e.key.is_none()).map(|(i, _)| i);
+        if let Some(oldest) = keyless.next()
+            && keyless.count() + 1 >= KEYLESS
+        {
+            woken.extend(self.entries.remove(oldest).wait.into_waker());
+        }
     }
 }
 
@@ -106,61 +151,91 @@ pub(crate) struct Waiters {
     /// acknowledgment of a lingering close. There are few and not for long.
     anything: Vec<(Key, Waker)>,
     woken: Vec<Waker>,
+    /// Wakers that nobody will wake: the last to drop one may drop a task, and that runs code that is not ours.
+    gone: Vec<Waker>,
     last_key: u64,
 }
 
 impl Waiters {
-    /// A name for a waiter.
+    /// A name for a waiter or an observer.
     pub(crate) fn key(&mut self) -> Key {
         self.last_key += 1;
         Key(self.last_key)
     }
 
-    /// From now on `waker` is woken, once, when the socket becomes ready for `interest`. Registered again
-    /// under the same key (or, without one, as the same task) it takes the older one's place.
-    pub(crate) fn register(&mut self, id: SocketId, interest: Interest, key: Option<Key>, waker: &Waker) {
-        let slot = self.slot_mut(id);
+    /// From now on `waker` is woken, once, when the socket's readiness has any of the bits in `wanted`. Registered
+    /// again under the same key (or, without one, as the same task that wants the same) it takes the older one's
+    /// place.
+    pub(crate) fn register(&mut self, id: SocketId, wanted: Readiness, key: Option<Key>, waker: &Waker) {
+        let index = self.slot_for(id);
+        let slot = &mut self.slots[index];
         let same = |e: &&mut Entry| match (&e.wait, key) {
             (Wait::Once(..), Some(_)) => e.key == key,
-            (Wait::Once(i, w), None) => e.key.is_none() && *i == interest && w.will_wake(waker),
+            (Wait::Once(bits, w), None) => e.key.is_none() && *bits == wanted && w.will_wake(waker),
             (Wait::Always(_), _) => false,
         };
-        match slot.entries.iter_mut().find(same) {
-            Some(Entry { wait: Wait::Once(i, w), .. }) => {
-                *i = interest;
-                w.clone_from(waker);
+        if let Some(Entry { wait: Wait::Once(bits, w), .. }) = slot.entries.iter_mut().find(same) {
+            *bits = wanted;
+            if !w.will_wake(waker) {
+                self.gone.push(std::mem::replace(w, waker.clone()));
             }
-            _ => slot.entries.push(Entry { key, wait: Wait::Once(interest, waker.clone()) }),
+            return;
+        }
+        if key.is_none() {
+            slot.bound_keyless(&mut self.woken);
+        }
+        slot.entries.push(Entry { key, wait: Wait::Once(wanted, waker.clone()) });
+    }
+
+    /// From now on `observer` is told of every change of the socket, until it is taken back or the socket is gone,
+    /// which is the last it is told. What stands when it is entered it has to learn from the stack, in the same
+    /// hold of the lock.
+    pub(crate) fn observe(&mut self, id: SocketId, key: Key, observer: Arc<dyn Observer>) {
+        let index = self.slot_for(id);
+        self.slots[index].entries.push(Entry { key: Some(key), wait: Wait::Always(observer) });
+    }
+
+    /// Takes an observer back: when this returns it is told no more.
+    pub(crate) fn unobserve(&mut self, id: SocketId, key: Key) {
+        self.deregister(id, key);
+    }
+
+    /// As [`register`](Self::register) under the place's key.
+    pub(crate) fn enter(&mut self, id: SocketId, wanted: Readiness, place: &Place, waker: &Waker) {
+        let key = place.key().unwrap_or_else(|| self.key());
+        place.0.store(key.0, Ordering::Relaxed);
+        self.register(id, wanted, Some(key), waker);
+    }
+
+    /// Takes back who waits under the place's key, if anybody does.
+    pub(crate) fn leave(&mut self, id: SocketId, place: &Place) {
+        if let Some(key) = place.key() {
+            self.deregister(id, key);
+            place.0.store(0, Ordering::Relaxed);
         }
     }
 
-    /// From now on `observer` is told of every change of the socket. What stands when it is entered it has to
-    /// learn from the stack, in the same hold of the lock.
-    pub(crate) fn observe(&mut self, id: SocketId, key: Key, observer: Arc<dyn Observer>) {
-        let entry = Entry { key: Some(key), wait: Wait::Always(observer) };
-        self.slot_mut(id).entries.push(entry);
-    }
-
-    /// Takes a waiter back.
+    /// Takes a waiter back. One that was woken, or whose socket is gone, is not there any more, and that is fine.
     pub(crate) fn deregister(&mut self, id: SocketId, key: Key) {
         if let Some(slot) = self.slots.get_mut(id.index() as usize)
             && slot.generation == id.generation()
         {
-            slot.entries.retain(|e| e.key != Some(key));
+            let theirs = slot.entries.extract_if(.., |e| e.key == Some(key));
+            self.gone.extend(theirs.filter_map(|e| e.wait.into_waker()));
         }
     }
 
     /// From now on `waker` is woken, once, when anything at all happens.
     pub(crate) fn register_anything(&mut self, key: Key, waker: &Waker) {
         match self.anything.iter_mut().find(|(k, _)| *k == key) {
-            Some((_, w)) => w.clone_from(waker),
+            Some((_, w)) => self.gone.push(std::mem::replace(w, waker.clone())),
             None => self.anything.push((key, waker.clone())),
         }
     }
 
     /// Takes back a waiter for anything.
     pub(crate) fn deregister_anything(&mut self, key: Key) {
-        self.anything.retain(|(k, _)| *k != key);
+        self.gone.extend(self.anything.extract_if(.., |(k, _)| *k == key).map(|(_, w)| w));
     }
 
     /// A socket's readiness changed.
@@ -169,9 +244,9 @@ impl Waiters {
         // Whoever waits for another use of the slot waits for a socket that is gone, or hears of one that
         // is: a needless look costs little, a missed one hangs.
         if slot.generation == event.id.generation() {
-            slot.tell(event.readiness, false, &mut self.woken);
+            slot.tell(event.readiness, &mut self.woken);
         } else {
-            slot.wake_all(GONE, &mut self.woken);
+            slot.retire(&mut self.woken);
         }
     }
 
@@ -180,39 +255,61 @@ impl Waiters {
         self.woken.extend(self.anything.drain(..).map(|(_, w)| w));
     }
 
-    /// The socket is gone: all who wait for it look again and find that.
+    /// The socket is gone: all who wait for it look again and find that. Who waits for a later use of its slot is
+    /// not concerned.
     pub(crate) fn forget(&mut self, id: SocketId) {
-        self.notify(Event { id, readiness: GONE });
-        if let Some(slot) = self.slots.get_mut(id.index() as usize) {
-            slot.entries.clear();
+        if let Some(slot) = self.slots.get_mut(id.index() as usize)
+            && slot.generation == id.generation()
+        {
+            slot.retire(&mut self.woken);
         }
     }
 
-    /// Everybody looks again.
+    /// Every socket is gone: everybody looks again.
     pub(crate) fn notify_all(&mut self) {
         for slot in &mut self.slots {
-            slot.wake_all(GONE, &mut self.woken);
+            slot.retire(&mut self.woken);
         }
         self.notify_anything();
     }
 
-    /// Those to be woken, after the lock is gone: a waker runs code that is not ours.
-    pub(crate) fn take_woken(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.woken)
+    /// What is to be done after the lock is gone.
+    pub(crate) fn take_woken(&mut self) -> Woken {
+        Woken { woken: std::mem::take(&mut self.woken), _gone: std::mem::take(&mut self.gone) }
     }
 
-    fn slot_mut(&mut self, id: SocketId) -> &mut Slot {
+    /// How many wait for a socket or observe it.
+    #[cfg(test)]
+    pub(crate) fn count(&self, id: SocketId) -> usize {
+        let slot = self.slots.get(id.index() as usize).filter(|slot| slot.generation == id.generation());
+        slot.map_or(0, |slot| slot.entries.len())
+    }
+
+    fn slot_for(&mut self, id: SocketId) -> usize {
         let index = id.index() as usize;
         if self.slots.len() <= index {
             self.slots.resize_with(index + 1, Slot::default);
         }
         let slot = &mut self.slots[index];
         if slot.generation != id.generation() {
+            slot.retire(&mut self.woken);
             slot.generation = id.generation();
-            slot.wake_all(GONE, &mut self.woken);
-            slot.entries.clear();
         }
-        slot
+        index
+    }
+}
+
+/// Wakers to be woken, or only dropped, once the lock is gone: a waker runs code that is not ours.
+#[must_use]
+pub(crate) struct Woken {
+    woken: Vec<Waker>,
+    _gone: Vec<Waker>,
+}
+
+impl Woken {
+    /// Wakes them.
+    pub(crate) fn wake(self) {
+        self.woken.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -268,149 +365,4 @@ impl Wake for Parker {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-
-    use tunstack_core::addr::Family;
-    use tunstack_core::config::Config;
-    use tunstack_core::stack::Stack;
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn counter() -> (Arc<Count>, Waker) {
-        let count = Arc::new(Count::default());
-        (Arc::clone(&count), Waker::from(count))
-    }
-
-    fn wake(waiters: &mut Waiters) {
-        waiters.take_woken().into_iter().for_each(Waker::wake);
-    }
-
-    fn notify(waiters: &mut Waiters, id: SocketId, readiness: Readiness) {
-        waiters.notify(Event { id, readiness });
-        wake(waiters);
-    }
-
-    fn times(count: &Count) -> usize {
-        count.0.load(Ordering::Relaxed)
-    }
-
-    /// Two uses of one slot.
-    fn ids() -> (SocketId, SocketId) {
-        let mut stack = Stack::new(Config::default(), [0; 32]);
-        let first = stack.udp_socket(Family::V4);
-        stack.close(first, Instant::ZERO).unwrap();
-        let second = stack.udp_socket(Family::V4);
-        assert_eq!(first.index(), second.index());
-        assert_ne!(first.generation(), second.generation());
-        (first, second)
-    }
-
-    #[test]
-    fn each_is_woken_once_by_what_fits() {
-        let (id, _) = ids();
-        let mut waiters = Waiters::default();
-        let (reader, reads) = counter();
-        let (writer, writes) = counter();
-        waiters.register(id, Interest::Readable, None, &reads);
-        waiters.register(id, Interest::Writable, None, &writes);
-        notify(&mut waiters, id, Readiness::empty());
-        assert_eq!((times(&reader), times(&writer)), (0, 0));
-        notify(&mut waiters, id, Readiness::WRITABLE);
-        assert_eq!((times(&reader), times(&writer)), (0, 1));
-        notify(&mut waiters, id, Readiness::READABLE | Readiness::WRITABLE);
-        assert_eq!((times(&reader), times(&writer)), (1, 1));
-        for always in [Readiness::ERROR, Readiness::HANG_UP] {
-            waiters.register(id, Interest::Readable, None, &reads);
-            waiters.register(id, Interest::Writable, None, &writes);
-            notify(&mut waiters, id, always);
-        }
-        assert_eq!((times(&reader), times(&writer)), (3, 3));
-    }
-
-    #[test]
-    fn all_who_wait_are_woken_and_leaving_takes_nobody_along() {
-        let (id, _) = ids();
-        let mut waiters = Waiters::default();
-        let (count, waker) = counter();
-        // One waker under three names, as two threads of a pool and a task may be.
-        let (a, b) = (waiters.key(), waiters.key());
-        waiters.register(id, Interest::Readable, Some(a), &waker);
-        waiters.register(id, Interest::Readable, Some(b), &waker);
-        waiters.register(id, Interest::Readable, None, &waker);
-        waiters.deregister(id, a);
-        notify(&mut waiters, id, Readiness::READABLE);
-        assert_eq!(times(&count), 2);
-    }
-
-    #[test]
-    fn asking_again_is_not_waiting_twice() {
-        let (id, _) = ids();
-        let mut waiters = Waiters::default();
-        let (count, waker) = counter();
-        let key = waiters.key();
-        for _ in 0..100 {
-            waiters.register(id, Interest::Readable, None, &waker);
-            waiters.register(id, Interest::Writable, Some(key), &waker);
-        }
-        notify(&mut waiters, id, Readiness::all());
-        assert_eq!(times(&count), 2);
-    }
-
-    #[test]
-    fn a_slot_used_again_leaves_nobody_behind() {
-        let (old, new) = ids();
-        let mut waiters = Waiters::default();
-        let (stale, stale_waker) = counter();
-        let (fresh, fresh_waker) = counter();
-        let key = waiters.key();
-        waiters.register(old, Interest::Readable, Some(key), &stale_waker);
-        waiters.register(new, Interest::Readable, None, &fresh_waker);
-        wake(&mut waiters);
-        assert_eq!((times(&stale), times(&fresh)), (1, 0), "it looks again and finds its socket gone");
-        waiters.deregister(old, key);
-        notify(&mut waiters, new, Readiness::READABLE);
-        assert_eq!((times(&stale), times(&fresh)), (1, 1));
-
-        waiters.register(old, Interest::Readable, None, &stale_waker);
-        notify(&mut waiters, new, Readiness::empty());
-        assert_eq!(times(&stale), 2, "word of the new use ends the wait for the old");
-    }
-
-    #[test]
-    fn the_end_is_told_to_all() {
-        let (id, _) = ids();
-        let mut waiters = Waiters::default();
-        let (count, waker) = counter();
-        let key = waiters.key();
-        waiters.register(id, Interest::Writable, None, &waker);
-        waiters.register_anything(key, &waker);
-        waiters.notify_all();
-        wake(&mut waiters);
-        assert_eq!(times(&count), 2);
-        waiters.register_anything(key, &waker);
-        waiters.deregister_anything(key);
-        waiters.notify_all();
-        wake(&mut waiters);
-        assert_eq!(times(&count), 2);
-    }
-
-    #[test]
-    fn a_wake_up_before_the_wait_counts_and_an_unpark_does_not() {
-        let clock = Clock::start();
-        let parker = Parker::current();
-        Waker::from(Arc::clone(&parker)).wake();
-        assert!(parker.wait(&clock, None));
-        thread::current().unpark();
-        assert!(!parker.wait(&clock, Some(clock.now())));
-    }
-}
+mod tests;

@@ -1,0 +1,310 @@
+//! Who is woken, and who is not, in the table of waiters.
+
+use std::sync::atomic::AtomicUsize;
+
+use tunstack_core::addr::Family;
+use tunstack_core::config::Config;
+use tunstack_core::stack::Stack;
+
+use super::*;
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn counter() -> (Arc<Count>, Waker) {
+    let count = Arc::new(Count::default());
+    (Arc::clone(&count), Waker::from(count))
+}
+
+fn wake(waiters: &mut Waiters) {
+    waiters.take_woken().wake();
+}
+
+fn notify(waiters: &mut Waiters, id: SocketId, readiness: Readiness) {
+    waiters.notify(Event { id, readiness });
+    wake(waiters);
+}
+
+fn times(count: &Count) -> usize {
+    count.0.load(Ordering::Relaxed)
+}
+
+/// Two uses of one slot.
+fn ids() -> (SocketId, SocketId) {
+    let mut stack = Stack::new(Config::default(), [0; 32]);
+    let first = stack.udp_socket(Family::V4);
+    stack.close(first, Instant::ZERO).unwrap();
+    let second = stack.udp_socket(Family::V4);
+    assert_eq!(first.index(), second.index());
+    assert_ne!(first.generation(), second.generation());
+    (first, second)
+}
+
+#[test]
+fn each_is_woken_once_by_what_fits() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let (reader, reads) = counter();
+    let (writer, writes) = counter();
+    waiters.register(id, Interest::Readable.mask(), None, &reads);
+    waiters.register(id, Interest::Writable.mask(), None, &writes);
+    notify(&mut waiters, id, Readiness::empty());
+    assert_eq!((times(&reader), times(&writer)), (0, 0));
+    notify(&mut waiters, id, Readiness::WRITABLE);
+    assert_eq!((times(&reader), times(&writer)), (0, 1));
+    notify(&mut waiters, id, Readiness::READABLE | Readiness::WRITABLE);
+    assert_eq!((times(&reader), times(&writer)), (1, 1));
+    for always in [Readiness::ERROR, Readiness::HANG_UP] {
+        waiters.register(id, Interest::Readable.mask(), None, &reads);
+        waiters.register(id, Interest::Writable.mask(), None, &writes);
+        notify(&mut waiters, id, always);
+    }
+    assert_eq!((times(&reader), times(&writer)), (3, 3));
+}
+
+#[test]
+fn all_who_wait_are_woken_and_leaving_takes_nobody_along() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let (count, waker) = counter();
+    // One waker under three names, as two threads of a pool and a task may be.
+    let (a, b) = (waiters.key(), waiters.key());
+    waiters.register(id, Interest::Readable.mask(), Some(a), &waker);
+    waiters.register(id, Interest::Readable.mask(), Some(b), &waker);
+    waiters.register(id, Interest::Readable.mask(), None, &waker);
+    waiters.deregister(id, a);
+    notify(&mut waiters, id, Readiness::READABLE);
+    assert_eq!(times(&count), 2);
+}
+
+#[test]
+fn asking_again_is_not_waiting_twice() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let (count, waker) = counter();
+    let key = waiters.key();
+    for _ in 0..100 {
+        waiters.register(id, Interest::Readable.mask(), None, &waker);
+        waiters.register(id, Interest::Writable.mask(), Some(key), &waker);
+    }
+    notify(&mut waiters, id, Readiness::all());
+    assert_eq!(times(&count), 2);
+}
+
+#[test]
+fn a_slot_used_again_leaves_nobody_behind() {
+    let (old, new) = ids();
+    let mut waiters = Waiters::default();
+    let (stale, stale_waker) = counter();
+    let (fresh, fresh_waker) = counter();
+    let key = waiters.key();
+    waiters.register(old, Interest::Readable.mask(), Some(key), &stale_waker);
+    waiters.register(new, Interest::Readable.mask(), None, &fresh_waker);
+    wake(&mut waiters);
+    assert_eq!((times(&stale), times(&fresh)), (1, 0), "it looks again and finds its socket gone");
+    waiters.deregister(old, key);
+    notify(&mut waiters, new, Readiness::READABLE);
+    assert_eq!((times(&stale), times(&fresh)), (1, 1));
+
+    waiters.register(old, Interest::Readable.mask(), None, &stale_waker);
+    notify(&mut waiters, new, Readiness::empty());
+    assert_eq!(times(&stale), 2, "word of the new use ends the wait for the old");
+}
+
+#[test]
+fn the_end_is_told_to_all() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let (count, waker) = counter();
+    let key = waiters.key();
+    waiters.register(id, Interest::Writable.mask(), None, &waker);
+    waiters.register_anything(key, &waker);
+    waiters.notify_all();
+    wake(&mut waiters);
+    assert_eq!(times(&count), 2);
+    waiters.register_anything(key, &waker);
+    waiters.deregister_anything(key);
+    waiters.notify_all();
+    wake(&mut waiters);
+    assert_eq!(times(&count), 2);
+}
+
+#[test]
+fn a_wake_up_before_the_wait_counts_and_an_unpark_does_not() {
+    let clock = Clock::start();
+    let parker = Parker::current();
+    Waker::from(Arc::clone(&parker)).wake();
+    assert!(parker.wait(&clock, None));
+    thread::current().unpark();
+    assert!(!parker.wait(&clock, Some(clock.now())));
+}
+
+#[test]
+fn who_leaves_by_its_key_leaves_nothing_behind() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let (count, waker) = counter();
+    let readable = Interest::Readable.mask();
+    let (one, two) = (Place::default(), Place::default());
+    waiters.leave(id, &one);
+    for _ in 0..100 {
+        waiters.enter(id, readable, &one, &waker);
+        waiters.enter(id, readable, &two, &waker);
+    }
+    assert_eq!(waiters.count(id), 2);
+    assert!(!one.is_free());
+    waiters.leave(id, &one);
+    assert!(one.is_free());
+    assert_eq!(waiters.count(id), 1);
+    notify(&mut waiters, id, Readiness::READABLE);
+    assert_eq!((times(&count), waiters.count(id)), (1, 0), "the other was woken");
+    waiters.leave(id, &two);
+    waiters.enter(id, readable, &two, &waker);
+    assert_eq!(waiters.count(id), 1);
+}
+
+#[test]
+fn registered_again_the_newer_waker_is_woken() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let (older, old) = counter();
+    let (newer, new) = counter();
+    let place = Place::default();
+    waiters.enter(id, Interest::Readable.mask(), &place, &old);
+    waiters.enter(id, Interest::Writable.mask(), &place, &new);
+    notify(&mut waiters, id, Readiness::READABLE);
+    assert_eq!((times(&older), times(&newer)), (0, 0), "it wants something else now");
+    notify(&mut waiters, id, Readiness::WRITABLE);
+    assert_eq!((times(&older), times(&newer)), (0, 1));
+}
+
+#[test]
+fn tasks_without_a_key_do_not_pile_up() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let (kept, kept_waker) = counter();
+    let place = Place::default();
+    waiters.enter(id, Interest::Readable.mask(), &place, &kept_waker);
+    let tasks: Vec<_> = (0..KEYLESS + 10).map(|_| counter()).collect();
+    for (_, waker) in &tasks {
+        waiters.register(id, Interest::Readable.mask(), None, waker);
+    }
+    wake(&mut waiters);
+    assert_eq!(waiters.count(id), KEYLESS + 1);
+    let woken: Vec<_> = tasks.iter().map(|(count, _)| times(count)).collect();
+    assert!(woken[..10] == [1; 10] && woken[10..].iter().all(|&n| n == 0), "the oldest: {woken:?}");
+    assert_eq!(times(&kept), 0, "whoever has a key is not in the way");
+}
+
+/// What an executor does whose wakers own their task: the last one takes the task along, and what the task waits
+/// with takes the lock.
+#[test]
+fn a_waker_is_not_dropped_under_the_lock() {
+    struct Task(Arc<AtomicUsize>);
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Task {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let task = || Waker::from(Arc::new(Task(Arc::clone(&dropped))));
+    let (place, key) = (Place::default(), waiters.key());
+    for _ in 0..2 {
+        waiters.enter(id, Readiness::READABLE, &place, &task());
+        waiters.register_anything(key, &task());
+    }
+    waiters.leave(id, &place);
+    waiters.deregister_anything(key);
+    assert_eq!(dropped.load(Ordering::Relaxed), 0);
+    drop(waiters.take_woken());
+    assert_eq!(dropped.load(Ordering::Relaxed), 4);
+}
+
+/// Keeps what it was told.
+#[derive(Default)]
+struct Told(std::sync::Mutex<Vec<Readiness>>);
+
+impl Observer for Told {
+    fn changed(&self, readiness: Readiness) {
+        self.0.lock().unwrap().push(readiness);
+    }
+}
+
+impl Told {
+    fn take(&self) -> Vec<Readiness> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+#[test]
+fn an_observer_is_told_of_every_change_until_it_is_taken_back() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let (one, two) = (Arc::new(Told::default()), Arc::new(Told::default()));
+    let (first, second) = (waiters.key(), waiters.key());
+    waiters.observe(id, first, one.clone());
+    waiters.observe(id, second, two.clone());
+    let (count, waker) = counter();
+    waiters.register(id, Readiness::READABLE, None, &waker);
+    let changes = [Readiness::WRITABLE, Readiness::READABLE, Readiness::READABLE, Readiness::empty()];
+    for change in changes {
+        notify(&mut waiters, id, change);
+    }
+    assert_eq!(
+        (one.take(), two.take()),
+        (changes.to_vec(), changes.to_vec()),
+        "edges without a difference too"
+    );
+    assert_eq!(times(&count), 1);
+    waiters.unobserve(id, first);
+    notify(&mut waiters, id, Readiness::ERROR);
+    assert_eq!((one.take(), two.take()), (vec![], vec![Readiness::ERROR]));
+    assert_eq!((waiters.count(id), Arc::strong_count(&one)), (1, 1));
+}
+
+#[test]
+fn an_observer_is_told_that_its_socket_is_gone_and_no_more() {
+    let (old, new) = ids();
+    let mut waiters = Waiters::default();
+    let told = Arc::new(Told::default());
+    let observe = |waiters: &mut Waiters, id| {
+        let key = waiters.key();
+        waiters.observe(id, key, told.clone());
+        key
+    };
+    observe(&mut waiters, old);
+    waiters.forget(old);
+    assert_eq!(told.take(), [GONE]);
+
+    // Nobody said that the old one went; the slot's next use does.
+    observe(&mut waiters, old);
+    notify(&mut waiters, new, Readiness::READABLE);
+    notify(&mut waiters, new, Readiness::READABLE);
+    assert_eq!(told.take(), [GONE]);
+    let stale = observe(&mut waiters, old);
+    let fresh = Arc::new(Told::default());
+    let key = waiters.key();
+    waiters.observe(new, key, fresh.clone());
+    assert_eq!((told.take(), fresh.take()), (vec![GONE], vec![]));
+
+    // Late words about the old one do not reach the new one's.
+    waiters.forget(old);
+    waiters.unobserve(old, stale);
+    waiters.unobserve(old, key);
+    notify(&mut waiters, new, Readiness::READABLE);
+    assert_eq!((told.take(), fresh.take()), (vec![], vec![Readiness::READABLE]));
+
+    waiters.notify_all();
+    assert_eq!(fresh.take(), [GONE]);
+}
