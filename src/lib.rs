@@ -22,7 +22,7 @@
 //!   around it    sim    (virtual clock, impaired links)      ── both run the same five calls ──
 //!                engine (a lock, a thread, a clock, a TUN)         receive · handle_timeout ·
 //!                                                                  poll_transmit · poll_timeout · poll_event
-//!   sockets      net    (TcpStream, TcpListener, TcpSocket, UdpSocket)
+//!   sockets      net    (TcpStream, TcpListener, TcpSocket, UdpSocket) · aio (the same for tasks)
 //! ```
 //!
 //! | Module | What it is |
@@ -34,14 +34,16 @@
 //! | [`engine`] | the stack driven by the real clock and a device, shared by threads and tasks |
 //! | [`net`] | sockets: the names, the blocking and the errors of `std::net`; the `poll_…` calls for tasks |
 //! | [`bsd`] | the system calls: descriptors, flags, errno, as Linux has them |
+//! | [`aio`] | the same sockets for tasks, in tokio's words (feature `tokio`, or `futures` for futures-io) |
 //!
 //! They stand in reading order: each uses only those above it. Start with [`Engine::builder`](engine::Engine::builder)
 //! to use a stack, with [`sim::world`] to try one under bad conditions, with [`core::stack`] to drive one yourself.
 //!
 //! # Features
 //!
-//! `tun-tap` and `capture` are on unless switched off; `cli` is for the program `tunstack`. Without any of them
-//! there is the core, the simulator, the pipe and the sockets.
+//! `tun-tap` and `capture` are on unless switched off. `tokio` and `futures` are for the sockets of tasks, [`aio`], and
+//! `axum` for `axum::serve` over them; `cli` is for the program `tunstack`. Without any of them there is the core, the
+//! simulator, the pipe and the sockets of threads.
 
 pub use tunstack_core as core;
 
@@ -57,6 +59,9 @@ pub mod engine;
 pub mod net;
 
 pub mod bsd;
+
+#[cfg(any(feature = "tokio", feature = "futures"))]
+pub mod aio;
 
 /// What most programs want: `use tunstack::prelude::*;`.
 ///

@@ -38,18 +38,24 @@ mod udp;
 mod ping;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 pub use options::TcpKeepalive;
+#[cfg(any(feature = "tokio", feature = "futures"))]
+pub(crate) use options::tcp_options;
 pub use ping::{EchoReply, Ping};
 pub use std::net::Shutdown;
+#[cfg(any(feature = "tokio", feature = "futures"))]
+pub(crate) use stream_io::{read_all_of, write_all_of};
 pub use tcp_listener::{Incoming, TcpListener};
 pub use tcp_socket::TcpSocket;
 pub use tcp_stream::TcpStream;
+#[cfg(any(feature = "tokio", feature = "futures"))]
+pub(crate) use tcp_stream::connect_ended;
 pub use udp::UdpSocket;
 
 use crate::engine::Engine;

@@ -39,7 +39,7 @@ impl TcpKeepalive {
         Self { retries: Some(retries), ..self }
     }
 
-    fn validate(&self) -> io::Result<()> {
+    pub(crate) fn validate(&self) -> io::Result<()> {
         if [self.time, self.interval].contains(&Some(Duration::ZERO)) {
             return Err(invalid("keep-alive times must not be zero"));
         }
@@ -49,7 +49,7 @@ impl TcpKeepalive {
         Ok(())
     }
 
-    fn apply(&self, options: &mut SocketOptions) {
+    pub(crate) fn apply(&self, options: &mut SocketOptions) {
         options.keepalive_time = self.time.unwrap_or(options.keepalive_time);
         options.keepalive_interval = self.interval.unwrap_or(options.keepalive_interval);
         if let Some(retries) = self.retries.and_then(|n| u8::try_from(n).ok()) {
@@ -68,7 +68,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+            pub fn set_nodelay(&self, nodelay: bool) -> std::io::Result<()> {
                 self.socket.change_options(|o| o.nodelay = nodelay)
             }
 
@@ -76,7 +76,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn nodelay(&self) -> io::Result<bool> {
+            pub fn nodelay(&self) -> std::io::Result<bool> {
                 Ok(self.socket.options()?.nodelay)
             }
 
@@ -86,7 +86,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+            pub fn set_linger(&self, linger: Option<std::time::Duration>) -> std::io::Result<()> {
                 self.socket.change_options(|o| o.linger = linger)
             }
 
@@ -94,7 +94,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn linger(&self) -> io::Result<Option<Duration>> {
+            pub fn linger(&self) -> std::io::Result<Option<std::time::Duration>> {
                 Ok(self.socket.options()?.linger)
             }
 
@@ -102,7 +102,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
+            pub fn set_keepalive(&self, keepalive: bool) -> std::io::Result<()> {
                 self.socket.change_options(|o| o.keepalive = keepalive)
             }
 
@@ -110,7 +110,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn keepalive(&self) -> io::Result<bool> {
+            pub fn keepalive(&self) -> std::io::Result<bool> {
                 Ok(self.socket.options()?.keepalive)
             }
 
@@ -118,7 +118,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// `InvalidInput` for a time of zero or retries out of range.
-            pub fn set_tcp_keepalive(&self, keepalive: &TcpKeepalive) -> io::Result<()> {
+            pub fn set_tcp_keepalive(&self, keepalive: &$crate::net::TcpKeepalive) -> std::io::Result<()> {
                 keepalive.validate()?;
                 self.socket.change_options(|o| keepalive.apply(o))
             }
@@ -127,7 +127,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn set_tcp_cork(&self, cork: bool) -> io::Result<()> {
+            pub fn set_tcp_cork(&self, cork: bool) -> std::io::Result<()> {
                 self.socket.change_options(|o| o.cork = cork)
             }
 
@@ -136,7 +136,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn set_tcp_user_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+            pub fn set_tcp_user_timeout(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
                 self.socket.change_options(|o| o.user_timeout = timeout)
             }
 
@@ -144,7 +144,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn set_send_buffer_size(&self, size: u32) -> io::Result<()> {
+            pub fn set_send_buffer_size(&self, size: u32) -> std::io::Result<()> {
                 self.socket.change_options(|o| o.send_buffer = size.max(4608))
             }
 
@@ -152,7 +152,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn send_buffer_size(&self) -> io::Result<u32> {
+            pub fn send_buffer_size(&self) -> std::io::Result<u32> {
                 Ok(self.socket.options()?.send_buffer)
             }
 
@@ -162,7 +162,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn set_recv_buffer_size(&self, size: u32) -> io::Result<()> {
+            pub fn set_recv_buffer_size(&self, size: u32) -> std::io::Result<()> {
                 self.socket.change_options(|o| o.receive_buffer = size.max(2304))
             }
 
@@ -170,7 +170,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn recv_buffer_size(&self) -> io::Result<u32> {
+            pub fn recv_buffer_size(&self) -> std::io::Result<u32> {
                 Ok(self.socket.options()?.receive_buffer)
             }
 
@@ -178,7 +178,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// `InvalidInput` when out of range.
-            pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+            pub fn set_ttl(&self, ttl: u32) -> std::io::Result<()> {
                 self.socket.set_ttl(ttl)
             }
 
@@ -186,7 +186,7 @@ macro_rules! tcp_options {
             ///
             /// # Errors
             /// Those of a socket that is gone.
-            pub fn ttl(&self) -> io::Result<u32> {
+            pub fn ttl(&self) -> std::io::Result<u32> {
                 self.socket.ttl()
             }
         }
@@ -195,6 +195,9 @@ macro_rules! tcp_options {
 
 tcp_options!(super::TcpStream);
 tcp_options!(super::TcpSocket);
+
+#[cfg(any(feature = "tokio", feature = "futures"))]
+pub(crate) use tcp_options;
 
 #[cfg(test)]
 mod tests {

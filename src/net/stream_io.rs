@@ -118,7 +118,11 @@ impl TcpStream {
 
 /// Fills the buffers in order with what is there. Only the first may give an error: with octets in hand the
 /// error is left for the next call.
-fn read_all_of(stack: &mut Stack, id: SocketId, bufs: &mut [IoSliceMut<'_>]) -> Result<usize, Error> {
+pub(crate) fn read_all_of(
+    stack: &mut Stack,
+    id: SocketId,
+    bufs: &mut [IoSliceMut<'_>],
+) -> Result<usize, Error> {
     let mut total = 0;
     for buf in bufs.iter_mut().filter(|b| !b.is_empty()) {
         if total > 0 && !may_go_on(stack, id, Readiness::READABLE) {
@@ -134,7 +138,12 @@ fn read_all_of(stack: &mut Stack, id: SocketId, bufs: &mut [IoSliceMut<'_>]) -> 
 }
 
 /// Takes from the buffers in order as long as there is room. Only the first may give an error.
-fn write_all_of(stack: &mut Stack, id: SocketId, bufs: &[IoSlice<'_>], now: Instant) -> Result<usize, Error> {
+pub(crate) fn write_all_of(
+    stack: &mut Stack,
+    id: SocketId,
+    bufs: &[IoSlice<'_>],
+    now: Instant,
+) -> Result<usize, Error> {
     let mut total = 0;
     for buf in bufs.iter().filter(|b| !b.is_empty()) {
         if total > 0 && !may_go_on(stack, id, Readiness::WRITABLE) {

@@ -7,7 +7,6 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tunstack_core::error::Error;
 use tunstack_core::stack::{SocketId, Stack};
 
 use super::TcpStream;
@@ -52,7 +51,8 @@ impl TcpListener {
     /// `WouldBlock` when the listener is non-blocking and none waits; `ConnectionAborted` when the one that
     /// waited is gone; `ESHUTDOWN` once the engine is shut down.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.adopt(self.socket.wait(Interest::Readable, |stack, id, _| stack.try_accept(id))?)
+        let id = self.socket.wait(Interest::Readable, |stack, id, _| stack.try_accept(id))?;
+        TcpStream::accepted(self.engine(), id)
     }
 
     /// An accept that never waits, whatever the listener's mode.
@@ -60,14 +60,14 @@ impl TcpListener {
     /// # Errors
     /// `WouldBlock`, and those of [`accept`](Self::accept).
     pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.adopt(self.socket.call(|stack, id, _| stack.try_accept(id))?)
+        TcpStream::accepted(self.engine(), self.socket.call(|stack, id, _| stack.try_accept(id))?)
     }
 
     /// An accept by a task.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         self.socket
             .poll(Interest::Readable, cx, |stack, id, _| stack.try_accept(id))
-            .map(|accepted| self.adopt(accepted?))
+            .map(|id| TcpStream::accepted(self.engine(), id?))
     }
 
     /// Pending until there is something to accept. Nothing is taken, so somebody else may be quicker.
@@ -75,16 +75,16 @@ impl TcpListener {
         self.socket.poll_ready(Interest::Readable, cx)
     }
 
-    fn adopt(&self, id: SocketId) -> io::Result<(TcpStream, SocketAddr)> {
-        let stream = TcpStream::accepted(self.socket.engine(), id);
-        match stream.peer_addr() {
-            Ok(peer) => Ok((stream, peer)),
-            // It was reset while it waited: there is no peer any more.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                Err(crate::engine::io_error(Error::Aborted))
-            }
-            Err(error) => Err(error),
-        }
+    /// The socket, for another face.
+    #[cfg(any(feature = "tokio", feature = "futures"))]
+    pub(crate) fn into_socket(self) -> Arc<Socket> {
+        self.socket
+    }
+
+    /// A socket of another face.
+    #[cfg(any(feature = "tokio", feature = "futures"))]
+    pub(crate) fn from_socket(socket: Arc<Socket>) -> Self {
+        Self { socket }
     }
 
     /// The connections as they come, without end.

@@ -84,8 +84,32 @@ impl TcpStream {
         })
     }
 
-    pub(super) fn accepted(engine: &Engine, id: SocketId) -> Self {
-        Self { socket: Arc::new(Socket::adopt(engine, id)) }
+    /// Takes charge of what a listener gave, with the peer's address.
+    ///
+    /// # Errors
+    /// `ConnectionAborted` when it is gone.
+    pub(crate) fn accepted(engine: &Engine, id: SocketId) -> io::Result<(Self, SocketAddr)> {
+        let stream = Self { socket: Arc::new(Socket::adopt(engine, id)) };
+        match stream.peer_addr() {
+            Ok(peer) => Ok((stream, peer)),
+            // It was reset while it waited: there is no peer any more.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                Err(crate::engine::io_error(Error::Aborted))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The socket, for another face.
+    #[cfg(any(feature = "tokio", feature = "futures"))]
+    pub(crate) fn into_socket(self) -> Arc<Socket> {
+        self.socket
+    }
+
+    /// A socket of another face.
+    #[cfg(any(feature = "tokio", feature = "futures"))]
+    pub(crate) fn from_socket(socket: Arc<Socket>) -> Self {
+        Self { socket }
     }
 
     /// Pending until the connection attempt has ended; then how it did.
@@ -227,7 +251,7 @@ impl TcpStream {
 }
 
 /// How a connection attempt has ended, or `WouldBlock`.
-fn connect_ended(stack: &mut Stack, id: SocketId) -> Result<(), Error> {
+pub(crate) fn connect_ended(stack: &mut Stack, id: SocketId) -> Result<(), Error> {
     if let Some(error) = stack.take_error(id) {
         return Err(error);
     }

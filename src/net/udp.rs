@@ -174,6 +174,18 @@ impl UdpSocket {
         self.socket.readiness()
     }
 
+    /// The socket, for another face.
+    #[cfg(any(feature = "tokio", feature = "futures"))]
+    pub(crate) fn into_socket(self) -> Arc<Socket> {
+        self.socket
+    }
+
+    /// A socket of another face.
+    #[cfg(any(feature = "tokio", feature = "futures"))]
+    pub(crate) fn from_socket(socket: Arc<Socket>) -> Self {
+        Self { socket }
+    }
+
     /// The engine it belongs to.
     pub fn engine(&self) -> &Engine {
         self.socket.engine()

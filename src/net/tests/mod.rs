@@ -26,21 +26,21 @@ use crate::engine::clock::Clock;
 use crate::engine::waiters::Parker;
 
 /// What a call gives once its engine is shut down.
-const ESHUTDOWN: Option<i32> = Some(108);
+pub(crate) const ESHUTDOWN: Option<i32> = Some(108);
 
 /// For calls that must end but not by this.
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// For calls that must end by this.
-const SHORT: Duration = Duration::from_millis(20);
+pub(crate) const SHORT: Duration = Duration::from_millis(20);
 
 /// `left` is 10.7.0.1 and fd00::1, `right` is 10.7.0.2 and fd00::2.
-struct Pair {
-    left: Engine,
-    right: Engine,
+pub(crate) struct Pair {
+    pub(crate) left: Engine,
+    pub(crate) right: Engine,
 }
 
-fn pair() -> Pair {
+pub(crate) fn pair() -> Pair {
     let (a, b) = Pipe::pair(1500).unwrap();
     let engine = |device: Pipe, last: u8| {
         Engine::builder().device(device).config(host(last)).seed([last; 32]).start().unwrap()
@@ -55,7 +55,7 @@ fn host(last: u8) -> Config {
     Config { addresses, ..Config::default() }
 }
 
-fn addr(text: &str) -> SocketAddr {
+pub(crate) fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
@@ -75,7 +75,7 @@ impl Pair {
 }
 
 /// Runs a test on a thread of its own, so that it can fail instead of hang.
-fn limited(test: impl FnOnce() + Send + 'static) {
+pub(crate) fn limited(test: impl FnOnce() + Send + 'static) {
     let (done, wait) = channel();
     let thread = thread::spawn(move || {
         test();
@@ -89,7 +89,7 @@ fn limited(test: impl FnOnce() + Send + 'static) {
 }
 
 /// Runs a task on this thread.
-fn block_on<T>(task: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(task: impl Future<Output = T>) -> T {
     let mut task = pin!(task);
     let (parker, clock) = (Parker::current(), Clock::start());
     let waker = Waker::from(parker.clone());
@@ -114,6 +114,6 @@ async fn read_to_end(stream: &TcpStream) -> io::Result<Vec<u8>> {
 }
 
 /// Octets in which a swap, a loss or a repetition shows.
-fn pattern(len: usize) -> Vec<u8> {
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }

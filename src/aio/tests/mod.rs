@@ -1,0 +1,1 @@
+//! Two engines on a pipe, and tasks on them.
