@@ -6,8 +6,9 @@ use crate::time::Duration;
 /// Which direction to shut down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shutdown {
-    /// No more reading: what arrives from now on is acknowledged and thrown away. Reads give what had come
-    /// before, then end of file.
+    /// No more reading: reads give what had come before, then end of file. What arrives from now on is
+    /// acknowledged and thrown away, or kept to be read after all:
+    /// [`keep_after_shutdown`](SocketOptions::keep_after_shutdown).
     Read,
     /// No more writing: a FIN follows the data written.
     Write,
@@ -53,6 +54,14 @@ pub struct SocketOptions {
     pub v6_only: bool,
     /// UDP: may send to a broadcast address (`SO_BROADCAST`).
     pub broadcast: bool,
+    /// Urgent data is read in its place in the stream (`SO_OOBINLINE`; RFC 6093 §5 wants it so). Otherwise the
+    /// last urgent octet is left out of the stream, to be read apart.
+    pub oob_inline: bool,
+    /// A shutdown of reading ends no more than the waiting, as in Linux: what arrives later is kept and read, and
+    /// the window fills when nobody reads it.
+    pub keep_after_shutdown: bool,
+    /// TCP: a socket is readable from this many octets on (`SO_RCVLOWAT`); 0 counts as 1.
+    pub receive_low_water: u32,
 }
 
 impl SocketOptions {
@@ -76,6 +85,9 @@ impl SocketOptions {
             reuse_port: false,
             v6_only: false,
             broadcast: false,
+            oob_inline: true,
+            keep_after_shutdown: false,
+            receive_low_water: 1,
         }
     }
 

@@ -200,6 +200,11 @@ impl PingSocket {
         self.inbox.has_error()
     }
 
+    /// Octets of the next message to read, 0 without one.
+    pub fn next_len(&self) -> usize {
+        self.inbox.next_len()
+    }
+
     /// Whether reading gives a message or the end.
     pub fn is_readable(&self) -> bool {
         self.inbox.is_readable()

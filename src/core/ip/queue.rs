@@ -95,6 +95,11 @@ impl DatagramQueue {
         self.datagrams.is_empty()
     }
 
+    /// Octets of the oldest datagram, 0 without one.
+    pub fn next_len(&self) -> usize {
+        self.datagrams.front().map_or(0, |d| d.payload.len())
+    }
+
     /// Octets charged against the limit: payloads and overhead.
     pub const fn charged(&self) -> usize {
         self.charged
@@ -185,6 +190,11 @@ impl Inbox {
     pub const fn shutdown(&mut self, how: Shutdown) {
         self.read_closed |= matches!(how, Shutdown::Read | Shutdown::Both);
         self.write_closed |= matches!(how, Shutdown::Write | Shutdown::Both);
+    }
+
+    /// Octets of the next datagram, 0 without one.
+    pub fn next_len(&self) -> usize {
+        self.queue.next_len()
     }
 
     /// Octets that wait, charged with their overhead.

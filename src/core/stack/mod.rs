@@ -2,7 +2,7 @@
 //!
 //! `receive` brings packets in, `transmit` takes them out, `settle` keeps what depends on a socket (its place
 //! in the table, its timer, its readiness) true after every change. What a program may call stands in
-//! [`socket`] (all kinds), [`stream`] (TCP) and [`datagram`] (UDP and ping).
+//! [`socket`] (all kinds), [`stream`] and [`reading`] (TCP) and [`datagram`] (UDP and ping).
 
 pub mod slab;
 
@@ -77,6 +77,8 @@ mod transmit;
 pub mod socket;
 
 pub mod stream;
+
+pub mod reading;
 
 pub mod datagram;
 

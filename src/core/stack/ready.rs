@@ -16,7 +16,7 @@ bitflags::bitflags! {
         const HANG_UP = 1 << 3;
         /// An error waits to be taken.
         const ERROR = 1 << 4;
-        /// Urgent data lies ahead (RFC 6093).
+        /// An urgent octet is here that the program has neither taken nor read past.
         const URGENT = 1 << 5;
     }
 }

@@ -196,15 +196,25 @@ fn stream_readiness(tcb: &Tcb) -> Readiness {
     let write_closed = closed || tcb.is.contains(Is::FIN_QUEUED);
     readiness.set(Readiness::READ_CLOSED, read_closed);
     readiness.set(Readiness::HANG_UP, read_closed && write_closed);
-    readiness.set(Readiness::READABLE, read_closed || !tcb.receive_buffer.is_empty() || tcb.error.is_some());
+    readiness.set(Readiness::READABLE, read_closed || tcb.error.is_some() || enough_to_read(tcb));
     // Room for a third of the buffer, so that a writer is not woken for every octet acknowledged.
     let room = (tcb.options.send_buffer as usize).saturating_sub(tcb.send_buffer.len());
     readiness.set(
         Readiness::WRITABLE,
         write_closed || tcb.error.is_some() || room.saturating_mul(3) >= tcb.options.send_buffer as usize,
     );
-    readiness.set(Readiness::URGENT, tcb.is.contains(Is::URGENT));
+    readiness.set(Readiness::URGENT, tcb.is.contains(Is::URGENT_HERE));
     readiness
+}
+
+/// Whether as many octets wait as the program wants to be told of, or as many as there can be. An urgent octet that
+/// is not part of the stream does not count where it comes next, which is as exact as Linux is.
+fn enough_to_read(tcb: &Tcb) -> bool {
+    let unread = tcb.receive_buffer.len();
+    let beside = usize::from(!tcb.options.oob_inline && tcb.at_urgent_mark());
+    let target = (tcb.options.receive_low_water.max(1) as usize).saturating_add(beside);
+    let room = (tcb.options.receive_buffer as usize).saturating_sub(unread);
+    unread >= target || unread > beside && room <= usize::from(tcb.rcv.mss)
 }
 
 impl Stack {

@@ -13,7 +13,7 @@ use crate::sockopt::{Shutdown, SocketOptions};
 use crate::tcp::listener::Listener;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
-use crate::tcp::trace::{AckReason, RstReason};
+use crate::tcp::trace::RstReason;
 use crate::time::{Duration, Instant};
 
 impl Stack {
@@ -203,82 +203,12 @@ impl Stack {
         Endpoint::new(loopback, remote.port)
     }
 
-    fn stream_mut(&mut self, id: SocketId) -> Result<&mut Tcb, Error> {
+    pub(super) fn stream_mut(&mut self, id: SocketId) -> Result<&mut Tcb, Error> {
         match &mut self.held_mut(id)?.kind {
             Kind::Connection(tcb) => Ok(tcb),
             Kind::Idle(_) | Kind::Listener(_) => Err(Error::NotConnected),
             _ => Err(Error::NotSupported),
         }
-    }
-
-    /// Whether there is something to read: octets (`true`), the end (`false`), an error or nothing yet.
-    fn check_read(tcb: &mut Tcb) -> Result<bool, Error> {
-        if !tcb.receive_buffer.is_empty() {
-            return Ok(true);
-        }
-        // All the peer had to say has been read: what came after that is no matter of reading.
-        if tcb.is.contains(Is::PEER_CLOSED) {
-            return Ok(false);
-        }
-        if let Some(error) = tcb.error.take() {
-            return Err(error);
-        }
-        if tcb.state() == State::Closed || tcb.is.contains(Is::SHUT_READ) {
-            return Ok(false);
-        }
-        Err(Error::WouldBlock)
-    }
-
-    /// Takes received octets and says how many. `Ok(0)` with a buffer that is not empty is the end of file.
-    ///
-    /// # Errors
-    /// [`Error::WouldBlock`], [`Error::NotConnected`], [`Error::BadSocket`], and what ended the
-    /// connection, once: [`Error::Reset`], [`Error::Refused`], [`Error::TimedOut`], …
-    pub fn try_read(&mut self, id: SocketId, buf: &mut [u8]) -> Result<usize, Error> {
-        let tcb = self.stream_mut(id)?;
-        let result = Self::check_read(tcb);
-        let n = if let Ok(true) = result { tcb.receive_buffer.read(buf) } else { 0 };
-        self.has_read(id, n);
-        result.map(|_| n)
-    }
-
-    /// As [`try_read`](Self::try_read), without a copy; empty is the end of file.
-    ///
-    /// # Errors
-    /// Those of [`try_read`](Self::try_read).
-    pub fn try_read_bytes(&mut self, id: SocketId, max: usize) -> Result<Bytes, Error> {
-        let tcb = self.stream_mut(id)?;
-        let result = Self::check_read(tcb);
-        let bytes = if let Ok(true) = result { tcb.receive_buffer.read_bytes(max) } else { Bytes::new() };
-        self.has_read(id, bytes.len());
-        result.map(|_| bytes)
-    }
-
-    /// As [`try_read`](Self::try_read), but leaves the octets.
-    ///
-    /// # Errors
-    /// Those of [`try_read`](Self::try_read).
-    pub fn try_peek(&mut self, id: SocketId, buf: &mut [u8]) -> Result<usize, Error> {
-        let tcb = self.stream_mut(id)?;
-        let result = Self::check_read(tcb);
-        let n = if let Ok(true) = result { tcb.receive_buffer.peek(buf) } else { 0 };
-        self.publish(id.index(), false);
-        result.map(|_| n)
-    }
-
-    fn has_read(&mut self, id: SocketId, n: usize) {
-        let Ok(tcb) = self.stream_mut(id) else { return };
-        // The urgent mark is behind the reader when nothing before it is left to read.
-        let unread = tcb.receive_buffer.len() as u32;
-        if tcb.is.contains(Is::URGENT) && tcb.rcv.up.at_or_before(tcb.rcv.nxt.sub(unread)) {
-            tcb.is.remove(Is::URGENT);
-        }
-        // Only reading makes room, so only here can an update be due with nothing else to say.
-        if n > 0 && tcb.window_update_due() {
-            tcb.acks.now(AckReason::WindowUpdate);
-            self.queue_output(id.index());
-        }
-        self.publish(id.index(), false);
     }
 
     /// Whether a write can be taken, and how many octets of it at the most.

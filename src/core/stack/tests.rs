@@ -18,6 +18,7 @@ mod handshake;
 mod invariants;
 mod numbers;
 mod raw;
+mod urgent;
 mod windows;
 
 const DELAY: Duration = Duration::from_millis(10);

@@ -109,6 +109,10 @@ impl<'a> Segment<'a> {
             let cut = left.saturating_since(self.seq).min(self.text.len().min(0xffff) as u32);
             self.text = self.text.get(cut as usize..).unwrap_or_default();
             self.seq = self.seq.add(cut);
+            if cut > 0 && u32::from(self.urgent) <= cut {
+                // The urgent octet has been cut off, and a pointer of zero would name another.
+                self.flags.remove(Flags::URG);
+            }
             self.urgent = self.urgent.saturating_sub(cut as u16);
             if self.seq.before(left) {
                 // A FIN alone before the window.

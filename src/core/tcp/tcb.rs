@@ -74,6 +74,8 @@ pub struct Tcb {
     pub keepalives: u8,
     /// Window probes sent in a row.
     pub window_probes: u8,
+    /// The urgent octet, once it is here.
+    pub urgent_octet: u8,
     /// Properties that are either so or not.
     pub is: Is,
 }
@@ -98,12 +100,16 @@ bitflags::bitflags! {
         const SCALED = 1 << 6;
         /// The override timer ran out: what there is leaves, silly or not (§3.8.6.2.1).
         const OVERRIDE = 1 << 7;
-        /// RCV.UP points at urgent data that has not been read.
+        /// RCV.UP points behind urgent data that the reader has not passed.
         const URGENT = 1 << 8;
         /// The handshake took a retransmission of the SYN (RFC 6298 §5.7).
         const SYN_TIMED_OUT = 1 << 9;
         /// The peer's FIN has been taken, in order.
         const PEER_CLOSED = 1 << 10;
+        /// The urgent octet has come and has not been taken.
+        const URGENT_HERE = 1 << 11;
+        /// The urgent octet has been taken apart from the stream.
+        const URGENT_TAKEN = 1 << 12;
     }
 }
 
@@ -155,6 +161,7 @@ impl Tcb {
             soft_error: None,
             keepalives: 0,
             window_probes: 0,
+            urgent_octet: 0,
             is: Is::empty(),
         }
     }

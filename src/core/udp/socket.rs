@@ -169,6 +169,11 @@ impl UdpSocket {
         self.inbox.is_write_closed()
     }
 
+    /// Octets of the next datagram to read, 0 without one.
+    pub fn next_len(&self) -> usize {
+        self.inbox.next_len()
+    }
+
     /// Octets that wait to be read, charged with their overhead.
     pub const fn queued(&self) -> usize {
         self.inbox.charged()

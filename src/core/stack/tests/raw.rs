@@ -36,6 +36,8 @@ pub(super) struct Raw {
     /// The peer's SND.NXT and RCV.NXT.
     pub(super) seq: u32,
     pub(super) ack: u32,
+    /// The urgent pointer of what the peer sends.
+    pub(super) urgent: u16,
 }
 
 impl Raw {
@@ -50,6 +52,7 @@ impl Raw {
             window: 60_000,
             seq: 1000,
             ack: 0,
+            urgent: 0,
         }
     }
 
@@ -105,7 +108,7 @@ impl Raw {
             ack: Seq::new(ack),
             flags,
             window: self.window,
-            urgent: 0,
+            urgent: self.urgent,
         };
         let mut packet = Vec::new();
         tcp::emit(&ip, &header, options, core::iter::once(text), text.len(), 0, false, &mut packet);

@@ -87,10 +87,18 @@ impl ReceiveBuffer {
     }
 
     /// As [`read`](Self::read), but they stay.
-    pub fn peek(&self, mut buf: &mut [u8]) -> usize {
+    pub fn peek(&self, buf: &mut [u8]) -> usize {
+        self.peek_from(0, buf)
+    }
+
+    /// As [`peek`](Self::peek), from the octet at `skip` on.
+    pub fn peek_from(&self, mut skip: usize, mut buf: &mut [u8]) -> usize {
         let mut copied = 0;
         for chunk in &self.chunks {
             let data = chunk.as_slice();
+            let passed = skip.min(data.len());
+            skip -= passed;
+            let data = data.get(passed..).unwrap_or_default();
             let n = data.len().min(buf.len());
             let (Some(from), Some((to, rest))) = (data.get(..n), buf.split_at_mut_checked(n)) else { break };
             to.copy_from_slice(from);

@@ -41,7 +41,8 @@ impl Tcb {
     }
 
     fn take_in_order(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) {
-        let wanted = !self.is.contains(Is::SHUT_READ);
+        let owned = !self.is.contains(Is::ORPHAN);
+        let wanted = !self.is.contains(Is::SHUT_READ) || (owned && self.options.keep_after_shutdown);
         if wanted {
             self.receive_buffer.push(seg.text, seg.backing);
         }
@@ -53,6 +54,9 @@ impl Tcb {
             if wanted {
                 self.receive_buffer.push_bytes(text);
             }
+        }
+        if !wanted {
+            self.forget_passed_mark();
         }
         if had_gap {
             // RFC 5681 §4.2: the sender learns at once what filled the gap.
