@@ -40,8 +40,15 @@ const OUTSIDE: &str = "TUNSTACK_TEST_OUTSIDE";
 
 /// Runs the tests, each in a namespace of its own: to be called by `main` and for nothing else.
 pub(crate) fn main(tests: &[Test]) -> ExitCode {
+    let tests: Vec<_> = tests.iter().map(|&test| (test, &[][..])).collect();
+    main_with(&tests)
+}
+
+/// As [`main`], for tests each of which needs programs that not every host has. Without them it is ignored.
+pub(crate) fn main_with(tests: &[(Test, &[&str])]) -> ExitCode {
     if let Ok(outside) = env::var(OUTSIDE) {
-        return inside(tests, &outside);
+        let tests: Vec<_> = tests.iter().map(|&(test, _)| test).collect();
+        return inside(&tests, &outside);
     }
     let args = Arguments::from_args();
     let unshare = unshare();
@@ -50,12 +57,26 @@ pub(crate) fn main(tests: &[Test]) -> ExitCode {
     {
         eprintln!("skipped, for want of a network namespace: {why}");
     }
-    let trials = tests.iter().map(|&(name, _)| {
-        let unshare = unshare.clone();
-        let ignored = unshare.is_err();
-        Trial::test(name, move || run(unshare?, name)).with_ignored_flag(ignored)
+    let trials = tests.iter().map(|&((name, _), programs)| {
+        let missing = programs.iter().find(|program| !installed(program));
+        if let Some(program) = missing
+            && !args.list
+        {
+            eprintln!("skipped {name}: {program} is not installed");
+        }
+        let ready = match missing {
+            None => unshare.clone(),
+            Some(program) => Err(format!("{program} is not installed")),
+        };
+        let ignored = ready.is_err();
+        Trial::test(name, move || run(ready?, name)).with_ignored_flag(ignored)
     });
     libtest_mimic::run(&args, trials.collect()).exit_code()
+}
+
+fn installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
 /// Runs one test of this binary in a new namespace and gives its output if it fails.
