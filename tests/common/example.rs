@@ -39,11 +39,6 @@ impl Example {
         Self { child, out }
     }
 
-    /// Its process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Ctrl-C: it ends in order, with exit code 0. Gives what else it said.
     pub(crate) fn end(mut self) -> String {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();

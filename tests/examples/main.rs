@@ -2,10 +2,8 @@
 //! device. Each test runs in a network namespace of its own.
 
 #[path = "../common/namespace.rs"]
+#[allow(dead_code)] // whose `main` is for tests that need no programs
 mod namespace;
-
-#[path = "../common/example.rs"]
-mod example;
 
 #[path = "../kernel/host.rs"]
 #[allow(dead_code)] // its engine is for tests that drive one themselves
@@ -15,4 +13,24 @@ mod host;
 #[allow(dead_code)]
 mod program;
 
-fn main() {}
+#[path = "../common/example.rs"]
+mod example;
+
+mod flags;
+
+mod udp;
+
+mod dns;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    namespace::main_with(&[
+        (("flags_that_make_no_sense", flags::refused), &[]),
+        (("a_device_that_cannot_be_had", flags::no_device), &[]),
+        (("udp_echo_of_a_thousand_datagrams", udp::echo), &[]),
+        (("dns_asked_by_dig", dns::asked_by_dig), &["dig"]),
+        (("dns_with_large_answers", dns::large_answers), &["dig"]),
+        (("dns_asked_nonsense", dns::nonsense), &["dig"]),
+    ])
+}
