@@ -31,7 +31,9 @@ pub struct ReceivedMessage {
 impl Sockets {
     fn receive(&self, file: &File, parts: &mut [IoSliceMut<'_>], flags: MsgFlags) -> Result<Received> {
         let mut done = 0;
-        let received = file.wait(Interest::Readable, flags, |stack, id, _| {
+        let never_waits = flags.intersects(MsgFlags::OOB | MsgFlags::ERRQUEUE);
+        let wait = if never_waits { MsgFlags::DONTWAIT } else { flags };
+        let received = file.wait(Interest::Readable, wait, |stack, id, _| {
             receive(stack, id, file.kind, parts, flags, &mut done)
         });
         match received {

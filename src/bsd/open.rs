@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::io::{DupFlags, Errno};
 use tunstack_core::addr::{Endpoint, Family};
 use tunstack_core::error::Error;
-use tunstack_core::sockopt::Shutdown;
+use tunstack_core::sockopt::{Shutdown, SocketOptions};
 use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::tcp::state::State;
 
@@ -47,11 +47,18 @@ impl Sockets {
             Kind::Stream => Shadow::fresh(cloexec)?,
             Kind::Datagram => Shadow::datagram(cloexec)?,
         };
-        let open = |stack: &mut Stack| match kind {
-            Kind::Stream => stack.tcp_socket(family),
-            Kind::Datagram => stack.udp_socket(family),
+        let open = |stack: &mut Stack, now| {
+            let id = match kind {
+                Kind::Stream => stack.tcp_socket(family),
+                Kind::Datagram => stack.udp_socket(family),
+            };
+            // Where Linux and the stack's own taste differ.
+            let options =
+                SocketOptions { oob_inline: false, keep_after_shutdown: true, ..stack.options(id)? };
+            stack.set_options(id, options, now)?;
+            Ok(id)
         };
-        let id = self.engine().shard().open(|stack, _| Ok(open(stack))).map_err(errno)?;
+        let id = self.engine().shard().open(open).map_err(errno)?;
         self.enter(fd, id, family, kind, shadow, flags & SOCK_NONBLOCK != 0)
     }
 

@@ -66,6 +66,7 @@ pub(crate) fn receive(
     }
     match kind {
         Kind::Datagram => receive_datagram(stack, id, parts, flags),
+        Kind::Stream if flags.contains(MsgFlags::OOB) => receive_urgent(stack, id, parts, flags),
         Kind::Stream if flags.contains(MsgFlags::PEEK) => peek(stack, id, parts, flags),
         Kind::Stream => receive_stream(stack, id, parts, flags, done).map(Received::stream),
     }
@@ -104,10 +105,26 @@ fn receive_stream(
 
 /// Whether octets wait to be read, whatever else does.
 fn has_octets(stack: &Stack, id: SocketId) -> bool {
-    let readiness = stack.readiness(id);
-    let may_be_the_end = readiness.intersects(Readiness::READ_CLOSED | Readiness::ERROR);
-    readiness.contains(Readiness::READABLE)
-        && (!may_be_the_end || stack.tcp_info(id).is_some_and(|info| info.receive_queue > 0))
+    stack.unread(id).is_ok_and(|n| n > 0)
+}
+
+/// The one urgent octet. It says `MSG_TRUNC` where there is no room for it, as Linux does.
+fn receive_urgent(
+    stack: &mut Stack,
+    id: SocketId,
+    parts: &mut [IoSliceMut<'_>],
+    flags: MsgFlags,
+) -> Result<Received, Error> {
+    let Some(octet) = stack.try_read_urgent(id, flags.contains(MsgFlags::PEEK))? else {
+        return Ok(Received::stream(0));
+    };
+    match parts.iter_mut().find_map(|part| part.first_mut()) {
+        Some(place) => {
+            *place = octet;
+            Ok(Received { len: 1, from: None, flags: MsgFlags::OOB })
+        }
+        None => Ok(Received { len: 0, from: None, flags: MsgFlags::TRUNC }),
+    }
 }
 
 fn peek(
@@ -120,7 +137,7 @@ fn peek(
     let n = match parts {
         [part] => stack.try_peek(id, part)?,
         parts => {
-            let here = stack.tcp_info(id).map_or(0, |info| info.receive_queue);
+            let here = stack.unread(id)?;
             let mut octets = vec![0; total.min(here)];
             let n = stack.try_peek(id, &mut octets)?;
             scatter(parts, &octets[..n]);
