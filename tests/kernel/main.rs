@@ -32,6 +32,8 @@ mod router;
 
 mod again;
 
+mod backlog;
+
 mod many;
 
 #[cfg(feature = "cli")]
@@ -54,6 +56,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     namespace::main(&[
+        ("a_full_accept_queue_turns_clients_away", backlog::full_queue),
+        ("a_full_accept_queue_of_the_kernel_does_so_too", backlog::full_queue_of_the_kernel),
+        ("a_burst_of_clients_is_handed_out_whole", backlog::burst),
         ("bulk_both_ways_at_once", bulk::both_ways_at_once),
         ("bulk_of_small_writes", bulk::small_writes),
         ("half_close_with_data_still_to_come", close::half_close),
