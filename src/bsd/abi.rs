@@ -1,6 +1,7 @@
 //! The numbers of Linux's ABI, under their names.
 
 pub use libc::{AF_INET, AF_INET6, AF_UNSPEC};
+pub use libc::{EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD};
 pub use libc::{IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP, SOL_SOCKET};
 pub use libc::{SHUT_RD, SHUT_RDWR, SHUT_WR};
 pub use libc::{SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM};

@@ -29,7 +29,7 @@ pub(crate) enum Kind {
 pub(crate) struct File {
     pub(crate) family: Family,
     pub(crate) kind: Kind,
-    /// The stack's socket. It goes before the shadow does.
+    /// The stack's socket.
     pub(crate) socket: Socket,
     pub(super) shadow: Arc<Shadow>,
     nonblocking: AtomicBool,
@@ -106,5 +106,12 @@ impl File {
             Interest::Readable => self.socket.read_timeout(),
             Interest::Writable => self.socket.write_timeout(),
         }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // Before the close, which may linger: as on Linux, nobody watches a socket that is closed.
+        self.shadow.retire();
     }
 }

@@ -36,6 +36,8 @@ pub(crate) mod file;
 
 mod table;
 
+pub mod wait;
+
 mod open;
 
 pub(crate) mod transfer;
@@ -45,6 +47,7 @@ mod message;
 pub use message::ReceivedMessage;
 pub use rustix::io::Errno;
 pub use table::Sockets;
+pub use wait::{EpollEvent, EpollFlags, FD_SETSIZE, FdSet, PollFd, PollFlags};
 
 #[cfg(test)]
 mod tests;

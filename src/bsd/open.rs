@@ -1,14 +1,14 @@
 //! From `socket` to `close`: the calls that make, name, connect and end sockets.
 
 use std::net::SocketAddr;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use rustix::io::{DupFlags, Errno};
 use tunstack_core::addr::{Endpoint, Family};
 use tunstack_core::error::Error;
 use tunstack_core::sockopt::{Shutdown, SocketOptions};
-use tunstack_core::stack::{Readiness, SocketId, Stack};
+use tunstack_core::stack::{SocketId, Stack};
 use tunstack_core::tcp::state::State;
 
 use super::abi::{
@@ -16,7 +16,8 @@ use super::abi::{
     SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
 };
 use super::file::{File, Kind, errno};
-use super::shadow::Shadow;
+use super::shadow::{FRESH, Renewed, Shadow, Spare};
+use super::wait::registrations;
 use super::{Result, Sockets};
 use crate::engine::Interest;
 
@@ -91,13 +92,15 @@ impl Sockets {
     pub fn listen(&self, fd: RawFd, backlog: i32) -> Result<()> {
         let file = self.file(fd)?;
         let backlog = u32::try_from(backlog).unwrap_or(u32::MAX);
-        let mut shown = Ok(());
+        let spare = file.shadow.prepare()?;
+        let mut shown = Ok(None);
         file.call(|stack, id, _| {
             stack.listen(id, backlog)?;
-            shown = file.shadow.engage();
+            shown = self.engage(&file, spare);
             Ok(())
         })?;
-        shown
+        carry_over(shown?);
+        Ok(())
     }
 
     /// `accept(2)`: the connection that has waited longest, and its peer.
@@ -148,15 +151,16 @@ impl Sockets {
         if file.kind == Kind::Datagram {
             return file.call(|stack, id, now| stack.connect(id, remote, now));
         }
-        let mut shown = Ok(());
+        let spare = file.shadow.prepare()?;
+        let mut shown = Ok(None);
         let begun = file.call(|stack, id, now| {
             let result = stack.connect(id, remote, now);
             if result == Err(Error::InProgress) {
-                shown = self.engage_anew(&file);
+                shown = self.engage(&file, spare);
             }
             result
         });
-        shown?;
+        carry_over(shown?);
         self.keep_fresh(&file)?;
         match begun {
             Err(Errno::INPROGRESS | Errno::ALREADY) if !file.nonblocking() => {
@@ -183,12 +187,9 @@ impl Sockets {
         }
     }
 
-    /// A socket connects whose descriptor may show an older connection's end.
-    fn engage_anew(&self, file: &Arc<File>) -> Result<()> {
-        if !file.shadow.is_fresh() {
-            self.renew(file)?;
-        }
-        file.shadow.engage()
+    /// A socket connects or listens from now on, and so its descriptor shows.
+    fn engage(&self, file: &Arc<File>, spare: Spare) -> Result<Option<Old>> {
+        file.shadow.engage(spare)?.map(|renewed| self.renumber(file, renewed)).transpose()
     }
 
     /// Where the stack's socket is fresh again and its descriptor is not, gives it one that is.
@@ -196,20 +197,27 @@ impl Sockets {
         if file.kind == Kind::Datagram || file.shadow.is_fresh() {
             return Ok(());
         }
-        file.call(|stack, id, _| {
-            let fresh = Readiness::WRITABLE | Readiness::HANG_UP;
-            let renewed = stack.state(id) == Some(State::Closed) && stack.readiness(id) == fresh;
-            Ok(if renewed { self.renew(file) } else { Ok(()) })
-        })?
+        let old = file.call(|stack, id, _| {
+            let fresh = stack.state(id) == Some(State::Closed) && stack.readiness(id) == FRESH;
+            let renew = || file.shadow.renew().and_then(|renewed| self.renumber(file, renewed));
+            Ok(fresh.then(renew).transpose())
+        })?;
+        carry_over(old?);
+        Ok(())
     }
 
-    fn renew(&self, file: &Arc<File>) -> Result<()> {
-        let fd = file.shadow.renew()?;
+    /// Each number of a socket stands for another file from now on.
+    fn renumber(&self, file: &Arc<File>, renewed: Renewed) -> Result<Old> {
+        let mut numbers = Vec::new();
         self.each_number(file, |number| {
             let flags = rustix::io::fcntl_getfd(&*number)?;
             let cloexec = flags.contains(rustix::io::FdFlags::CLOEXEC);
-            rustix::io::dup3(&fd, number, if cloexec { DupFlags::CLOEXEC } else { DupFlags::empty() })
-        })
+            let flags = if cloexec { DupFlags::CLOEXEC } else { DupFlags::empty() };
+            rustix::io::dup3(&renewed.fd, number, flags)?;
+            numbers.push(number.as_raw_fd());
+            Ok(())
+        })?;
+        Ok(Old { renewed, numbers })
     }
 
     /// `getsockname(2)`.
@@ -279,6 +287,19 @@ impl Sockets {
     /// `EBADF`, `ENOTSOCK`, `EMFILE`.
     pub fn dup(&self, fd: RawFd) -> Result<RawFd> {
         self.duplicate(fd, 0, false)
+    }
+}
+
+/// What numbers stood for until a moment ago.
+struct Old {
+    renewed: Renewed,
+    numbers: Vec<RawFd>,
+}
+
+/// Whoever watches a renewed descriptor watches the new one. Not under the engine's lock: it takes time.
+fn carry_over(old: Option<Old>) {
+    if let Some(Old { renewed, numbers }) = old {
+        registrations::carry_over(&renewed.old, &numbers);
     }
 }
 

@@ -11,13 +11,16 @@
 //! | `POLLERR` | a stream's peer closed without reading what was sent, a datagram peer went elsewhere |
 //! | `POLLPRI` | an octet lies in its queue out of band |
 //!
+//! What cannot be shown: an octet out of band lies in the same queue, so `POLLPRI` comes with `POLLIN`. And an error of a
+//! stream is its end, as an error of TCP is.
+//!
 //! Whether the program waits by `select`, by `poll` or by `epoll` in any of its modes is the kernel's affair then. Each
 //! change is made under the engine's lock, so when a call returns the descriptor shows what it brought about.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::sockopt::{set_socket_send_buffer_size, socket_error, socket_peercred};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, accept_with,
@@ -28,8 +31,12 @@ use tunstack_core::stack::Readiness;
 
 use crate::engine::waiters::Observer;
 
-/// Octets that use up a send budget at the most; two do on the kernels of today.
-const FILL: usize = 64;
+/// Uses up a send budget: a socket is writable while four times what it has sent fits in it, and the least that the
+/// kernel allows is 4,608 octets.
+static FILL: [u8; 2048] = [0; 2048];
+
+/// How a fresh stream stands.
+pub(super) const FRESH: Readiness = Readiness::WRITABLE.union(Readiness::HANG_UP);
 
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
@@ -48,30 +55,41 @@ enum Form {
 
 #[derive(Debug)]
 struct Steer {
-    /// Our own descriptor of the program's end: its number may be closed behind our back.
+    /// Our own descriptor of the program's end: its number may be closed behind our back. It goes before the other
+    /// end does, or who watches would see that one go.
     own: OwnedFd,
     form: Form,
     /// What was shown last.
     shown: Readiness,
+    /// The send budget is used up.
     filled: bool,
 }
 
-/// The steering of one descriptor.
+/// The steering of one descriptor; `None` once the socket is closed.
 #[derive(Debug)]
-pub(super) struct Shadow(Mutex<Steer>);
+pub(super) struct Shadow(Mutex<Option<Steer>>);
 
-/// A descriptor with a high number, out of the way of those that the program counts.
-fn high(fd: OwnedFd) -> Result<OwnedFd, Errno> {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
-    let least = i32::try_from(limit / 3).unwrap_or(i32::MAX);
-    match rustix::io::fcntl_dupfd_cloexec(&fd, least) {
-        Err(Errno::MFILE | Errno::INVAL) => Ok(fd),
-        other => other,
-    }
+/// Descriptors for what comes next, made before the stack is asked: a process that has none left hears of it while
+/// nothing has happened yet.
+#[derive(Debug)]
+pub(super) enum Spare {
+    /// Nothing has to be made.
+    None,
+    /// A listener for a fresh stream to connect to, and a number kept for the other end.
+    Door { door: OwnedFd, room: OwnedFd },
+    /// A stream to take the place of one that has ended.
+    Pair { fd: OwnedFd, own: OwnedFd, peer: OwnedFd },
 }
 
-fn high_copy(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
-    high(rustix::io::fcntl_dupfd_cloexec(fd, 0)?)
+/// Another file takes the place of the one that the program's numbers stand for.
+#[derive(Debug)]
+pub(super) struct Renewed {
+    /// What the numbers stand for from now on.
+    pub(super) fd: OwnedFd,
+    /// What they stood for. While it is held, so are the registrations of those who watch it.
+    pub(super) old: OwnedFd,
+    /// Its other end, which goes after it.
+    _peer: Option<OwnedFd>,
 }
 
 impl Shadow {
@@ -79,7 +97,7 @@ impl Shadow {
     pub(super) fn fresh(cloexec: bool) -> Result<(OwnedFd, Self), Errno> {
         let fd = fresh(cloexec)?;
         let own = high_copy(&fd)?;
-        Ok((fd, Self::new(own, Form::Fresh, Readiness::WRITABLE | Readiness::HANG_UP)))
+        Ok((fd, Self::new(own, Form::Fresh, FRESH)))
     }
 
     /// For a TCP connection.
@@ -95,81 +113,140 @@ impl Shadow {
     }
 
     fn new(own: OwnedFd, form: Form, shown: Readiness) -> Self {
-        Self(Mutex::new(Steer { own, form, shown, filled: false }))
+        Self(Mutex::new(Some(Steer { own, form, shown, filled: false })))
     }
 
-    fn steer(&self) -> MutexGuard<'_, Steer> {
+    fn steer(&self) -> MutexGuard<'_, Option<Steer>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A fresh socket listens or connects from now on: no bit is set until it is told one. Registrations with
-    /// `epoll` stay, for it is the same descriptor.
-    pub(super) fn engage(&self) -> Result<(), Errno> {
-        let mut steer = self.steer();
-        if !matches!(steer.form, Form::Fresh) {
-            return Ok(());
-        }
-        let peer = high(connect_to_ourselves(&steer.own)?)?;
-        steer.form = Form::Stream(peer);
-        steer.shown = Readiness::WRITABLE;
-        steer.show(Readiness::empty())
+    /// Whether it shows a fresh socket.
+    pub(super) fn is_fresh(&self) -> bool {
+        matches!(&*self.steer(), Some(Steer { form: Form::Fresh, .. }))
     }
 
-    /// Whether it can be engaged: it shows a fresh socket.
-    pub(super) fn is_fresh(&self) -> bool {
-        matches!(self.steer().form, Form::Fresh)
+    /// What [`engage`](Self::engage) will need.
+    pub(super) fn prepare(&self) -> Result<Spare, Errno> {
+        match &*self.steer() {
+            Some(steer) => steer.prepare(),
+            None => Err(Errno::BADF),
+        }
+    }
+
+    /// A socket listens or connects from now on: no bit is set until it is told one. A fresh one keeps its descriptor,
+    /// and who watches it sees nothing but the bits go; one that has ended gets another.
+    pub(super) fn engage(&self, spare: Spare) -> Result<Option<Renewed>, Errno> {
+        let mut guard = self.steer();
+        let steer = guard.as_mut().ok_or(Errno::BADF)?;
+        let spare = match (&spare, steer.needs()) {
+            (Spare::None, Need::Nothing)
+            | (Spare::Door { .. }, Need::Door)
+            | (Spare::Pair { .. }, Need::Pair) => spare,
+            // Another call or the peer was quicker.
+            _ => steer.prepare()?,
+        };
+        match spare {
+            Spare::None => Ok(None),
+            Spare::Door { door, room } => {
+                let name = getsockname(&door)?;
+                connect(&steer.own, &name)?;
+                drop(room);
+                steer.form = Form::Stream(high(accept_ourselves(&door)?)?);
+                steer.shown = Readiness::WRITABLE;
+                steer.show(Readiness::empty())?;
+                Ok(None)
+            }
+            Spare::Pair { fd, own, peer } => {
+                let renewed = steer.replace(fd, own, Form::Stream(peer), Readiness::WRITABLE)?;
+                steer.show(Readiness::empty())?;
+                Ok(Some(renewed))
+            }
+        }
     }
 
     /// The socket is fresh again (its connection failed and is forgotten, or it listens no more), which no
-    /// connected AF_UNIX socket can be: gives the descriptor that takes the place of the old one.
-    pub(super) fn renew(&self) -> Result<OwnedFd, Errno> {
-        let mut steer = self.steer();
+    /// connected AF_UNIX socket can be: another takes its place.
+    pub(super) fn renew(&self) -> Result<Renewed, Errno> {
+        let mut guard = self.steer();
+        let steer = guard.as_mut().ok_or(Errno::BADF)?;
         let fd = fresh(true)?;
         let own = high_copy(&fd)?;
-        // Who waits for the old one is to look again.
-        shutdown(&steer.own, Shutdown::Both).or_else(not_connected)?;
-        *steer =
-            Steer { own, form: Form::Fresh, shown: Readiness::WRITABLE | Readiness::HANG_UP, filled: false };
-        Ok(fd)
+        steer.replace(fd, own, Form::Fresh, FRESH)
+    }
+
+    /// The socket is closed: nobody watches it any longer, even while its close lingers.
+    pub(super) fn retire(&self) {
+        let steer = self.steer().take();
+        drop(steer);
     }
 }
 
 impl Observer for Shadow {
     fn changed(&self, readiness: Readiness) {
-        if let Err(error) = self.steer().show(readiness) {
+        let mut guard = self.steer();
+        let Some(steer) = guard.as_mut() else { return };
+        if let Err(error) = steer.show(readiness) {
             // Out of kernel memory: the program sees an old state until the next change.
             tracing::warn!(%error, "a descriptor cannot be made to show its socket's readiness");
         }
     }
 }
 
+/// The least number for descriptors that the program does not count: out of the way of those that it does, and above
+/// those that `select` takes wherever the limit allows.
+fn least_high() -> i32 {
+    // A table of descriptors has room up to the highest: no higher than a large server needs.
+    const HIGHEST: u64 = 1 << 16;
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(HIGHEST);
+    i32::try_from((limit / 3).min(HIGHEST)).unwrap_or(0)
+}
+
+/// Moves a descriptor to a high number, if there is one.
+fn high(fd: OwnedFd) -> Result<OwnedFd, Errno> {
+    match fcntl_dupfd_cloexec(&fd, least_high()) {
+        Err(Errno::MFILE | Errno::INVAL) => Ok(fd),
+        other => other,
+    }
+}
+
+fn high_copy(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+    match fcntl_dupfd_cloexec(fd, least_high()) {
+        Err(Errno::MFILE | Errno::INVAL) => fcntl_dupfd_cloexec(fd, 0),
+        other => other,
+    }
+}
+
+fn flags(cloexec: bool) -> SocketFlags {
+    if cloexec { FLAGS } else { SocketFlags::NONBLOCK }
+}
+
 fn fresh(cloexec: bool) -> Result<OwnedFd, Errno> {
-    let flags = if cloexec { FLAGS } else { SocketFlags::NONBLOCK };
-    let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags(cloexec), None)?;
     set_socket_send_buffer_size(&fd, 1)?;
     Ok(fd)
 }
 
 /// The program's end, our descriptor of it, and the other end.
 fn pair(kind: SocketType, cloexec: bool) -> Result<(OwnedFd, OwnedFd, OwnedFd), Errno> {
-    let flags = if cloexec { FLAGS } else { SocketFlags::NONBLOCK };
-    let (fd, peer) = socketpair(AddressFamily::UNIX, kind, flags, None)?;
+    let (fd, peer) = socketpair(AddressFamily::UNIX, kind, flags(cloexec), None)?;
     let peer = high(peer)?;
     set_socket_send_buffer_size(&fd, 1)?;
     let own = high_copy(&fd)?;
     Ok((fd, own, peer))
 }
 
-/// Connects a stream to a socket that is made for the purpose, and gives the other end. The meeting point is an
-/// abstract name, where strangers may knock: they are sent away.
-fn connect_to_ourselves(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+/// A listener to connect a stream to. Its name is an abstract one, where strangers may knock.
+fn door() -> Result<OwnedFd, Errno> {
     let door = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
     bind(&door, &SocketAddrUnix::new_unnamed())?;
     listen(&door, 16)?;
-    let name = getsockname(&door)?;
-    connect(fd, &name)?;
+    high(door)
+}
+
+/// The other end of the stream that was connected to the door. Strangers are sent away.
+fn accept_ourselves(door: &OwnedFd) -> Result<OwnedFd, Errno> {
     loop {
-        let peer = accept_with(&door, FLAGS)?;
+        let peer = accept_with(door, FLAGS)?;
         // Nobody else in this process knows the name.
         if socket_peercred(&peer)?.pid == getpid() {
             return Ok(peer);
@@ -183,7 +260,7 @@ fn not_connected(error: Errno) -> Result<(), Errno> {
 
 /// Takes all that lies in a queue.
 fn drain(fd: &OwnedFd) -> Result<(), Errno> {
-    let mut octets = [0; FILL];
+    let mut octets = [0; FILL.len()];
     loop {
         match recv(fd, &mut octets, RecvFlags::DONTWAIT) {
             Ok((0, _)) | Err(Errno::AGAIN) => return Ok(()),
@@ -193,36 +270,119 @@ fn drain(fd: &OwnedFd) -> Result<(), Errno> {
     }
 }
 
-fn put(fd: &OwnedFd, flags: SendFlags) -> Result<(), Errno> {
+/// Takes one octet.
+fn take(fd: &OwnedFd, flags: RecvFlags) -> Result<(), Errno> {
     loop {
-        match send(fd, &[0], flags | SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        match recv(fd, &mut [0; 1], flags | RecvFlags::DONTWAIT) {
+            // There is none; or, of those out of band, none.
+            Ok(_) | Err(Errno::AGAIN | Errno::INVAL) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn put_octets(fd: &OwnedFd, octets: &[u8], flags: SendFlags) -> Result<(), Errno> {
+    loop {
+        match send(fd, octets, flags | SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Err(Errno::INTR) => {}
             other => return other.map(drop),
         }
     }
 }
 
+fn put(fd: &OwnedFd, flags: SendFlags) -> Result<(), Errno> {
+    put_octets(fd, &[0], flags)
+}
+
+/// Sees to it that something lies with the other end. Full or shut down, something lies there already.
+fn leave_something(own: &OwnedFd) -> Result<(), Errno> {
+    match put(own, SendFlags::empty()) {
+        Err(Errno::AGAIN | Errno::PIPE) => Ok(()),
+        other => other,
+    }
+}
+
+/// Out of band; a kernel without that (before Linux 5.15) shows it as what it also is, data.
+fn put_urgent(peer: &OwnedFd) -> Result<(), Errno> {
+    match put(peer, SendFlags::OOB) {
+        Err(Errno::OPNOTSUPP) => put(peer, SendFlags::empty()),
+        other => other,
+    }
+}
+
+/// What it takes to engage.
+enum Need {
+    Nothing,
+    Door,
+    Pair,
+}
+
 impl Steer {
+    fn needs(&self) -> Need {
+        match self.form {
+            // Shut down for reading it can be fresh, but not connect.
+            Form::Fresh if self.shown == FRESH => Need::Door,
+            Form::Fresh | Form::Ended => Need::Pair,
+            Form::Stream(_) if self.shown.contains(Readiness::HANG_UP) => Need::Pair,
+            Form::Stream(_) | Form::Datagram { .. } => Need::Nothing,
+        }
+    }
+
+    fn prepare(&self) -> Result<Spare, Errno> {
+        Ok(match self.needs() {
+            Need::Nothing => Spare::None,
+            Need::Door => {
+                let door = door()?;
+                let room = high_copy(&door)?;
+                Spare::Door { door, room }
+            }
+            Need::Pair => {
+                let (fd, own, peer) = pair(SocketType::STREAM, true)?;
+                Spare::Pair { fd, own, peer }
+            }
+        })
+    }
+
+    fn replace(&mut self, fd: OwnedFd, own: OwnedFd, form: Form, shown: Readiness) -> Result<Renewed, Errno> {
+        if let Form::Stream(peer) = &self.form
+            && !self.shown.contains(Readiness::HANG_UP)
+        {
+            // Who waits for the old one is to look again. With nothing unread, it is no error.
+            drain(peer)?;
+            shutdown(&self.own, Shutdown::Both).or_else(not_connected)?;
+        }
+        let old = std::mem::replace(self, Self { own, form, shown, filled: false });
+        let _peer = match old.form {
+            Form::Stream(peer) | Form::Datagram { peer, .. } => Some(peer),
+            Form::Fresh | Form::Ended => None,
+        };
+        Ok(Renewed { fd, old: old.own, _peer })
+    }
+
     /// Makes the descriptor show these bits; the same as before are an edge for who has nothing but edges.
     fn show(&mut self, bits: Readiness) -> Result<(), Errno> {
         let was = self.shown;
         self.shown = bits;
-        if bits.contains(Readiness::ERROR) != was.contains(Readiness::ERROR) {
-            if bits.contains(Readiness::ERROR) {
-                self.raise_error()?
-            } else {
-                socket_error(&self.own)?.ok();
-            }
+        let (failed, fails) = (was.contains(Readiness::ERROR), bits.contains(Readiness::ERROR));
+        if let Form::Fresh = self.form {
+            return self.show_closed(was, bits);
         }
-        match self.form {
-            Form::Fresh | Form::Ended => Ok(()),
-            Form::Stream(_) | Form::Datagram { .. } => {
-                self.show_writable(bits.contains(Readiness::WRITABLE))?;
-                self.show_urgent(was, bits)?;
-                self.show_readable(was, bits)?;
-                self.show_closed(was, bits)
-            }
+        if let Form::Stream(_) = self.form
+            && fails
+        {
+            self.raise_error()?;
         }
+        // A call on the descriptor of a datagram socket takes the error along: it is raised last, and once more if it
+        // stood, unless nothing but that can change any longer.
+        let again = matches!(self.form, Form::Datagram { .. }) && !was.contains(Readiness::HANG_UP);
+        if failed && (!fails || again) {
+            socket_error(&self.own)?.ok();
+        }
+        self.show_writable(bits.contains(Readiness::WRITABLE))?;
+        self.show_data(was, bits)?;
+        self.show_closed(was, bits)?;
+        if fails && (!failed || again) { self.raise_error() } else { Ok(()) }
     }
 
     fn peer(&self) -> Option<&OwnedFd> {
@@ -238,74 +398,77 @@ impl Steer {
             drain(peer)?;
             self.filled = false;
         } else if !writable && !self.filled {
-            for _ in 0..FILL {
-                match put(&self.own, SendFlags::empty()) {
-                    Ok(()) => {}
-                    Err(Errno::AGAIN | Errno::NOBUFS) => break,
-                    // Shut down for writing, a socket is writable for good.
-                    Err(Errno::PIPE) => return Ok(()),
-                    Err(error) => return Err(error),
-                }
+            match put_octets(&self.own, &FILL, SendFlags::empty()) {
+                Ok(()) | Err(Errno::AGAIN) => {}
+                // Shut down for writing, a socket is writable for good.
+                Err(Errno::PIPE) => return Ok(()),
+                Err(error) => return Err(error),
             }
             self.filled = true;
         }
         Ok(())
     }
 
-    fn show_readable(&mut self, was: Readiness, bits: Readiness) -> Result<(), Errno> {
-        let Some(peer) = self.peer() else { return Ok(()) };
-        // At the end of the data it is readable for good, and takes no more octets.
-        if was.contains(Readiness::READ_CLOSED) {
-            return Ok(());
-        }
-        match (was.contains(Readiness::READABLE), bits.contains(Readiness::READABLE)) {
-            (false, true) => put(peer, SendFlags::empty()),
-            (true, false) if !bits.contains(Readiness::URGENT) => drain(&self.own),
-            (true, true) => {
-                // An edge: one octet more, then one less, so that it is never seen unready.
-                put(peer, SendFlags::empty())?;
-                match recv(&self.own, &mut [0; 1], RecvFlags::DONTWAIT) {
-                    Ok(_) | Err(Errno::AGAIN) => Ok(()),
-                    Err(error) => Err(error),
-                }
+    fn show_data(&mut self, was: Readiness, bits: Readiness) -> Result<(), Errno> {
+        let urgent = (was.contains(Readiness::URGENT), bits.contains(Readiness::URGENT));
+        let Some(peer) = self.peer().filter(|_| !was.contains(Readiness::READ_CLOSED)) else {
+            // At the end of the data it is readable for good, and takes no more octets.
+            if urgent == (true, false) {
+                take(&self.own, RecvFlags::OOB)?;
+            } else if was == bits && bits.contains(Readiness::READABLE) {
+                // Data for a socket that does not want it: an edge.
+                shutdown(&self.own, Shutdown::Read).or_else(not_connected)?;
             }
-            _ => Ok(()),
+            return Ok(());
+        };
+        match (was.contains(Readiness::READABLE), bits.contains(Readiness::READABLE), urgent) {
+            (false, true, (false, false)) => put(peer, SendFlags::empty()),
+            (true, false, (false, false)) => drain(&self.own),
+            (true, true, (false, false)) => {
+                // An edge: one octet more, then one less, so that it is never seen unready.
+                self.put_readable(peer, false)?;
+                take(&self.own, RecvFlags::empty())
+            }
+            (_, _, (false, true)) => put_urgent(peer),
+            // To take from a queue takes what is out of band along: octets are only added.
+            (false, true, (true, true)) => self.put_readable(peer, true),
+            (_, _, (true, true)) if was == bits => self.put_readable(peer, true),
+            (_, true, (true, false)) => {
+                self.put_readable(peer, false)?;
+                take(&self.own, RecvFlags::OOB)
+            }
+            (_, false, (true, false)) => {
+                take(&self.own, RecvFlags::OOB)?;
+                drain(&self.own)
+            }
+            (_, false, _) => Ok(()),
+            (true, true, (true, true)) => Ok(()),
         }
     }
 
-    fn show_urgent(&mut self, was: Readiness, bits: Readiness) -> Result<(), Errno> {
-        let Some(peer) = self.peer() else { return Ok(()) };
-        match (was.contains(Readiness::URGENT), bits.contains(Readiness::URGENT)) {
-            (false, true) if !was.contains(Readiness::READ_CLOSED) => put(peer, SendFlags::OOB),
-            (true, false) => {
-                match recv(&self.own, &mut [0; 1], RecvFlags::OOB | RecvFlags::DONTWAIT) {
-                    Ok(_) | Err(Errno::INVAL | Errno::AGAIN) => {}
-                    Err(error) => return Err(error),
-                }
-                // What the mark kept in the queue; whether it is readable besides is shown next.
+    /// One octet more to read; in a full queue, where many were added, one instead of all.
+    fn put_readable(&self, peer: &OwnedFd, urgent: bool) -> Result<(), Errno> {
+        match put(peer, SendFlags::empty()) {
+            Err(Errno::AGAIN) => {
                 drain(&self.own)?;
-                if was.contains(Readiness::READABLE) && bits.contains(Readiness::READABLE) {
-                    return put(self.peer().unwrap_or(&self.own), SendFlags::empty());
-                }
-                Ok(())
+                put(peer, SendFlags::empty())?;
+                if urgent { put_urgent(peer) } else { Ok(()) }
             }
-            _ => Ok(()),
+            other => other,
         }
     }
 
     fn show_closed(&mut self, was: Readiness, bits: Readiness) -> Result<(), Errno> {
+        if let Form::Ended = self.form {
+            return Ok(());
+        }
         let new = bits - was;
         if new.contains(Readiness::READ_CLOSED) {
             shutdown(&self.own, Shutdown::Read).or_else(not_connected)?;
         }
         if new.contains(Readiness::HANG_UP) {
-            // An octet that stays with the peer lets an error be shown even later.
-            if !self.filled {
-                match put(&self.own, SendFlags::empty()) {
-                    Ok(()) | Err(Errno::AGAIN | Errno::PIPE) => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            // What stays with the other end lets an error be shown even later.
+            leave_something(&self.own)?;
             shutdown(&self.own, Shutdown::Write).or_else(not_connected)?;
         }
         Ok(())
@@ -316,11 +479,7 @@ impl Steer {
             Form::Fresh => self.form = Form::Fresh,
             Form::Ended => {}
             Form::Stream(peer) => {
-                match put(&self.own, SendFlags::empty()) {
-                    // Full or shut down: something lies there already.
-                    Ok(()) | Err(Errno::AGAIN | Errno::PIPE) => {}
-                    Err(error) => return Err(error),
-                }
+                leave_something(&self.own)?;
                 // With an octet unread it is an error and hang-up in one.
                 drop(peer);
             }
@@ -329,10 +488,7 @@ impl Steer {
                     bind(&self.own, &SocketAddrUnix::new_unnamed())?;
                 }
                 // A peer that goes elsewhere with datagrams unread leaves an error behind.
-                match put(&self.own, SendFlags::empty()) {
-                    Ok(()) | Err(Errno::AGAIN | Errno::PIPE) => {}
-                    Err(error) => return Err(error),
-                }
+                leave_something(&self.own)?;
                 connect_unspec(&peer)?;
                 connect(&peer, &getsockname(&self.own)?)?;
                 self.filled = false;
@@ -342,3 +498,6 @@ impl Steer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

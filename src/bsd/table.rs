@@ -11,11 +11,19 @@ use super::file::File;
 use super::sys;
 use crate::engine::Engine;
 
+/// What a number stands for.
+#[derive(Clone, Debug)]
+enum Open {
+    Socket(Arc<File>),
+    /// A descriptor of the kernel that we made, and that is closed here as our sockets are.
+    Kernel,
+}
+
 /// One number.
 #[derive(Debug)]
 struct Entry {
     fd: OwnedFd,
-    file: Arc<File>,
+    open: Open,
 }
 
 #[derive(Debug)]
@@ -55,7 +63,7 @@ impl Sockets {
     pub(crate) fn file(&self, fd: RawFd) -> Result<Arc<File>> {
         let entries = self.entries();
         match usize::try_from(fd).ok().and_then(|n| entries.get(n)) {
-            Some(Some(entry)) => Ok(Arc::clone(&entry.file)),
+            Some(Some(Entry { open: Open::Socket(file), .. })) => Ok(Arc::clone(file)),
             _ if sys::is_open(fd) => Err(Errno::NOTSOCK),
             _ => Err(Errno::BADF),
         }
@@ -63,13 +71,22 @@ impl Sockets {
 
     /// Gives an open socket the number of `fd`.
     pub(super) fn insert(&self, fd: OwnedFd, file: Arc<File>) -> RawFd {
+        self.enter_number(fd, Open::Socket(file))
+    }
+
+    /// Takes charge of a descriptor of the kernel that is none of a socket.
+    pub(super) fn insert_kernel(&self, fd: OwnedFd) -> RawFd {
+        self.enter_number(fd, Open::Kernel)
+    }
+
+    fn enter_number(&self, fd: OwnedFd, open: Open) -> RawFd {
         let raw = fd.as_raw_fd();
         let index = usize::try_from(raw).unwrap_or_default();
         let mut entries = self.entries_mut();
         if entries.len() <= index {
             entries.resize_with(index + 1, || None);
         }
-        let stale = entries[index].replace(Entry { fd, file });
+        let stale = entries[index].replace(Entry { fd, open });
         drop(entries);
         if let Some(stale) = stale {
             // The kernel has given the number anew, so it was closed behind our back: it is not ours to close.
@@ -78,30 +95,35 @@ impl Sockets {
         raw
     }
 
-    /// Takes a number out of the table and closes it.
-    pub(super) fn remove(&self, fd: RawFd) -> Result<Arc<File>> {
+    /// Takes a number out of the table and closes it. Gives the open socket that it was of.
+    pub(super) fn remove(&self, fd: RawFd) -> Result<Option<Arc<File>>> {
         let mut entries = self.entries_mut();
         let entry = usize::try_from(fd).ok().and_then(|n| entries.get_mut(n)).and_then(Option::take);
         // Closed under the lock: nobody may get the number before it is out of the table.
-        entry.map(|entry| entry.file).ok_or(Errno::BADF)
+        match entry.ok_or(Errno::BADF)?.open {
+            Open::Socket(file) => Ok(Some(file)),
+            Open::Kernel => Ok(None),
+        }
     }
 
     /// Another number for the same open socket.
     pub(super) fn duplicate(&self, fd: RawFd, least: RawFd, cloexec: bool) -> Result<RawFd> {
-        let file = self.file(fd)?;
-        let copy = {
+        let (copy, open) = {
             let entries = self.entries();
             let entry = usize::try_from(fd).ok().and_then(|n| entries.get(n)).and_then(Option::as_ref);
-            let fd = &entry.ok_or(Errno::BADF)?.fd;
-            if cloexec {
+            let Some(Entry { fd, open }) = entry else {
+                return Err(if sys::is_open(fd) { Errno::NOTSOCK } else { Errno::BADF });
+            };
+            let copy = if cloexec {
                 rustix::io::fcntl_dupfd_cloexec(fd, least)?
             } else {
                 let copy = rustix::io::fcntl_dupfd_cloexec(fd, least)?;
                 rustix::io::fcntl_setfd(&copy, rustix::io::FdFlags::empty())?;
                 copy
-            }
+            };
+            (copy, open.clone())
         };
-        Ok(self.insert(copy, file))
+        Ok(self.enter_number(copy, open))
     }
 
     /// Lets `change` look at or replace the descriptors of every number of an open socket.
@@ -111,8 +133,10 @@ impl Sockets {
         mut change: impl FnMut(&mut OwnedFd) -> Result<()>,
     ) -> Result<()> {
         let mut entries = self.entries_mut();
-        for entry in entries.iter_mut().flatten().filter(|entry| Arc::ptr_eq(&entry.file, file)) {
-            change(&mut entry.fd)?;
+        for entry in entries.iter_mut().flatten() {
+            if matches!(&entry.open, Open::Socket(other) if Arc::ptr_eq(other, file)) {
+                change(&mut entry.fd)?;
+            }
         }
         Ok(())
     }

@@ -1,0 +1,22 @@
+//! Waiting for many descriptors at once: `poll`, `select` and `epoll`, over our sockets and whatever else the
+//! kernel gives descriptors to (pipes, eventfds, timers, standard input).
+//!
+//! The descriptors are the kernel's and show how our sockets stand, so these are the kernel's own calls with all
+//! that belongs to them: level, edge, one-shot and exclusive registrations, `epoll` in `epoll`, signals that interrupt with `EINTR`.
+//!
+//! What differs from sockets of the kernel:
+//! - urgent data alone shows `POLLIN` beside `POLLPRI`;
+//! - urgent data that comes after `shutdown(SHUT_RD)` does not show;
+//! - the finer bits follow the coarser: `POLLRDNORM` is `POLLIN`, `POLLWRNORM` and `POLLWRBAND` are `POLLOUT`.
+
+pub(super) mod registrations;
+
+mod poll;
+
+mod select;
+
+mod epoll;
+
+pub use epoll::{EpollEvent, EpollFlags};
+pub use poll::{PollFd, PollFlags};
+pub use select::{FD_SETSIZE, FdSet};
