@@ -13,6 +13,7 @@ use tunstack_core::time::Instant;
 
 use super::Result;
 use super::abi::MsgFlags;
+use super::hints::Hints;
 use super::shadow::Shadow;
 use crate::engine::socket::Socket;
 use crate::engine::{Engine, Interest};
@@ -33,6 +34,8 @@ pub(crate) struct File {
     pub(crate) socket: Socket,
     pub(super) shadow: Arc<Shadow>,
     nonblocking: AtomicBool,
+    /// Options that are only remembered.
+    pub(super) hints: Hints,
 }
 
 /// An engine's error as the number for it.
@@ -56,7 +59,20 @@ impl File {
         let shadow = Arc::new(shadow);
         let socket = Socket::adopt(engine, id);
         socket.observe(Arc::<Shadow>::clone(&shadow)).map_err(errno)?;
-        Ok(Arc::new(Self { family, kind, socket, shadow, nonblocking: AtomicBool::new(nonblocking) }))
+        Ok(Arc::new(Self {
+            family,
+            kind,
+            socket,
+            shadow,
+            nonblocking: AtomicBool::new(nonblocking),
+            hints: Hints::default(),
+        }))
+    }
+
+    /// What a connection has from its listener beside the stack's options, which it has already.
+    pub(super) fn inherit(&self, listener: &Self) {
+        self.hints.inherit(&listener.hints);
+        self.socket.inherit_timeouts(&listener.socket);
     }
 
     /// `O_NONBLOCK`.

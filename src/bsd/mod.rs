@@ -30,6 +30,8 @@ pub mod abi;
 
 mod sys;
 
+mod hints;
+
 mod shadow;
 
 pub(crate) mod file;
@@ -39,6 +41,12 @@ mod table;
 pub mod wait;
 
 mod open;
+
+mod tcp_info;
+
+mod options;
+
+mod control;
 
 pub(crate) mod transfer;
 

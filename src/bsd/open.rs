@@ -136,6 +136,7 @@ impl Sockets {
         })?;
         let nonblocking = flags & SOCK_NONBLOCK != 0;
         let accepted = self.enter(number, id, file.family, Kind::Stream, shadow, nonblocking)?;
+        self.file(accepted)?.inherit(&file);
         Ok((accepted, self.shown(&file, peer)))
     }
 

@@ -1,10 +1,11 @@
 //! What has to do with numbers of descriptors rather than with descriptors: the face's only `unsafe`.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
-use rustix::io::Errno;
+use rustix::io::{DupFlags, Errno};
 
 use super::Result;
 
@@ -20,6 +21,19 @@ pub(super) fn borrow<'a>(fd: RawFd) -> Option<BorrowedFd<'a>> {
 /// Whether the number is an open descriptor of the process.
 pub(super) fn is_open(fd: RawFd) -> bool {
     borrow(fd).is_some_and(|fd| rustix::io::fcntl_getfd(fd).is_ok())
+}
+
+/// Gives a descriptor the number `to` as well; what has that number is closed.
+pub(super) fn duplicate_onto(fd: &OwnedFd, to: RawFd, cloexec: bool) -> Result<OwnedFd> {
+    if to < 0 {
+        return Err(Errno::BADF);
+    }
+    let flags = if cloexec { DupFlags::CLOEXEC } else { DupFlags::empty() };
+    // SAFETY: the number is not -1. It is the program's to give away, which it does by its call of `dup2`; here it is
+    // handed to the one system call that checks and replaces it, and on failure nothing has become of it.
+    let mut number = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(to) });
+    rustix::io::dup3(fd, &mut number, flags)?;
+    Ok(ManuallyDrop::into_inner(number))
 }
 
 /// What a call of the C library gave: a number, or -1 and `errno`.

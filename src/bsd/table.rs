@@ -81,17 +81,8 @@ impl Sockets {
 
     fn enter_number(&self, fd: OwnedFd, open: Open) -> RawFd {
         let raw = fd.as_raw_fd();
-        let index = usize::try_from(raw).unwrap_or_default();
-        let mut entries = self.entries_mut();
-        if entries.len() <= index {
-            entries.resize_with(index + 1, || None);
-        }
-        let stale = entries[index].replace(Entry { fd, open });
-        drop(entries);
-        if let Some(stale) = stale {
-            // The kernel has given the number anew, so it was closed behind our back: it is not ours to close.
-            let _: RawFd = stale.fd.into_raw_fd();
-        }
+        let stale = put(&mut self.entries_mut(), fd, open);
+        drop(stale);
         raw
     }
 
@@ -126,6 +117,28 @@ impl Sockets {
         Ok(self.enter_number(copy, open))
     }
 
+    /// The same for a number that is chosen; what had it is closed.
+    pub(super) fn duplicate_onto(&self, fd: RawFd, to: RawFd, cloexec: bool) -> Result<RawFd> {
+        let file = self.file(fd)?;
+        let stale = {
+            let mut entries = self.entries_mut();
+            let entry = usize::try_from(fd).ok().and_then(|n| entries.get(n)).and_then(Option::as_ref);
+            let copy = sys::duplicate_onto(&entry.ok_or(Errno::BADF)?.fd, to, cloexec)?;
+            put(&mut entries, copy, Open::Socket(file))
+        };
+        // A socket that ends with its number may linger: not under the table's lock.
+        drop(stale);
+        Ok(to)
+    }
+
+    /// Asks the kernel about a number of ours.
+    pub(super) fn with_descriptor<T>(&self, fd: RawFd, ask: impl FnOnce(&OwnedFd) -> Result<T>) -> Result<T> {
+        self.file(fd)?;
+        let entries = self.entries();
+        let entry = usize::try_from(fd).ok().and_then(|n| entries.get(n)).and_then(Option::as_ref);
+        ask(&entry.ok_or(Errno::BADF)?.fd)
+    }
+
     /// Lets `change` look at or replace the descriptors of every number of an open socket.
     pub(super) fn each_number(
         &self,
@@ -140,6 +153,18 @@ impl Sockets {
         }
         Ok(())
     }
+}
+
+/// Enters a number, and gives what had it before.
+fn put(entries: &mut Vec<Option<Entry>>, fd: OwnedFd, open: Open) -> Option<Open> {
+    let index = usize::try_from(fd.as_raw_fd()).unwrap_or_default();
+    if entries.len() <= index {
+        entries.resize_with(index + 1, || None);
+    }
+    let stale = entries[index].replace(Entry { fd, open })?;
+    // The kernel has given the number anew, so it was closed behind our back or by `dup2`: it is not ours to close.
+    let _: RawFd = stale.fd.into_raw_fd();
+    Some(stale.open)
 }
 
 impl fmt::Debug for Sockets {

@@ -16,6 +16,20 @@ pub enum Shutdown {
     Both,
 }
 
+/// What a datagram does that is larger than the path takes (`IP_MTU_DISCOVER`, `IPV6_MTU_DISCOVER`). TCP cuts its text
+/// to fit, and forbids routers to cut further, whatever is said here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PathMtuDiscovery {
+    /// It is cut here to what is known of the path, and by IPv4 routers where that was too much.
+    Dont,
+    /// As before; but what fits may not be cut on the way (DF), so that the path's MTU is learned.
+    Want,
+    /// It is refused ([`MessageTooLong`](crate::error::Error::MessageTooLong)); none is cut anywhere.
+    Do,
+    /// As `Do`, but what the device takes is sent, whatever is known of the path: to probe it (RFC 8899).
+    Probe,
+}
+
 /// What a program asked of a socket, copied to each connection a listener begets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SocketOptions {
@@ -23,6 +37,9 @@ pub struct SocketOptions {
     pub send_buffer: u32,
     /// Receive buffer, octets: the largest window offered (`SO_RCVBUF`).
     pub receive_buffer: u32,
+    /// Octets written and never sent at which a connection is no longer writable; 0: no limit but the buffer's
+    /// (`TCP_NOTSENT_LOWAT`).
+    pub unsent_low_water: u32,
     /// Time after which unacknowledged data ends the connection (`TCP_USER_TIMEOUT`); `None`: R2.
     pub user_timeout: Option<Duration>,
     /// What close does (`SO_LINGER`): `None` returns at once; zero resets; otherwise the time a blocking
@@ -44,6 +61,10 @@ pub struct SocketOptions {
     pub max_segment: u16,
     /// TTL or hop limit; 0: the stack's default (`IP_TTL`, `IPV6_UNICAST_HOPS`).
     pub hop_limit: u8,
+    /// The same for multicast (`IP_MULTICAST_TTL`, `IPV6_MULTICAST_HOPS`); with 0 nothing leaves the host.
+    pub multicast_hops: u8,
+    /// What becomes of datagrams that do not fit the path.
+    pub path_mtu_discovery: PathMtuDiscovery,
     /// DSCP in the upper six bits (`IP_TOS`, `IPV6_TCLASS`).
     pub traffic_class: u8,
     /// Bind although connections in TIME-WAIT hold the address (`SO_REUSEADDR`).
@@ -70,6 +91,7 @@ impl SocketOptions {
         Self {
             send_buffer: config.tcp.send_buffer,
             receive_buffer: config.tcp.receive_buffer,
+            unsent_low_water: 0,
             user_timeout: None,
             linger: None,
             keepalive_time: config.tcp.keepalive_time,
@@ -80,6 +102,8 @@ impl SocketOptions {
             cork: false,
             max_segment: 0,
             hop_limit: 0,
+            multicast_hops: 1,
+            path_mtu_discovery: PathMtuDiscovery::Want,
             traffic_class: 0,
             reuse_address: false,
             reuse_port: false,

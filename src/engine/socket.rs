@@ -206,6 +206,12 @@ impl Socket {
         set_timeout(&self.write_timeout, timeout)
     }
 
+    /// Takes over how long another socket's calls wait.
+    pub(crate) fn inherit_timeouts(&self, other: &Self) {
+        self.read_timeout.store(other.read_timeout.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.write_timeout.store(other.write_timeout.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// How long closing waits for the peer to have everything: not at all unless linger says so, and never
     /// where waiting is not wanted or would be in vain because unread data makes the close a reset.
     fn lingers(&self) -> Option<Duration> {

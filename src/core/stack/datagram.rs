@@ -8,7 +8,7 @@ use crate::addr::{Address, Endpoint};
 use crate::error::Error;
 use crate::ip::input::Delivery;
 use crate::ip::queue::ReceivedDatagram;
-use crate::sockopt::SocketOptions;
+use crate::sockopt::{PathMtuDiscovery, SocketOptions};
 use crate::time::Instant;
 use crate::udp;
 use crate::wire::ip::{Header, protocol};
@@ -161,7 +161,7 @@ impl Stack {
                 let from = Endpoint::new(address, local.port);
                 let payload = udp::build(from, to, data)?;
                 let header = datagram_header(from.address, to.address, protocol::UDP, &socket.options);
-                (header, payload)
+                (header, payload, socket.options.path_mtu_discovery)
             }
             Kind::Ping(socket) => {
                 let to = socket.destination(to.map(|e| e.address), &self.routes)?;
@@ -172,11 +172,12 @@ impl Stack {
                     local
                 };
                 let payload = socket.request(from, to, data)?;
-                (datagram_header(from, to, socket.protocol(), &socket.options), payload)
+                let header = datagram_header(from, to, socket.protocol(), &socket.options);
+                (header, payload, socket.options.path_mtu_discovery)
             }
             _ => return Err(Error::NotSupported),
         };
-        let (mut header, payload) = sent;
+        let (mut header, payload, discovery) = sent;
         let reason = match header.protocol {
             protocol::UDP => {
                 self.counters.udp_out_datagrams += 1;
@@ -188,9 +189,26 @@ impl Stack {
             }
         };
         if header.hop_limit == 0 {
+            if header.dst.is_multicast() {
+                // For this host alone, where nobody can have joined a group.
+                return Ok(data.len());
+            }
             header.hop_limit = self.config.hop_limit;
         }
-        if self.send_ip(header, &payload, reason, now) { Ok(data.len()) } else { Err(Error::MessageTooLong) }
+        let known = self.path_mtu.get(header.dst, now, self.config.mtu);
+        let fits = |mtu| header.emitted_len() + payload.len() <= usize::from(mtu);
+        let mtu = match discovery {
+            PathMtuDiscovery::Dont | PathMtuDiscovery::Want => known,
+            PathMtuDiscovery::Do if fits(known) => known,
+            PathMtuDiscovery::Probe if fits(self.config.mtu) => self.config.mtu,
+            PathMtuDiscovery::Do | PathMtuDiscovery::Probe => return Err(Error::MessageTooLong),
+        };
+        header.dont_fragment = !header.src.is_v4() || (fits(mtu) && discovery != PathMtuDiscovery::Dont);
+        if self.send_ip_within(header, &payload, mtu, reason) {
+            Ok(data.len())
+        } else {
+            Err(Error::MessageTooLong)
+        }
     }
 
     /// Takes a datagram; `peek` leaves it. What does not fit `buf` is lost.
@@ -314,7 +332,7 @@ fn datagram_header(src: Address, dst: Address, protocol: u8, options: &SocketOpt
         src,
         dst,
         protocol,
-        hop_limit: options.hop_limit,
+        hop_limit: if dst.is_multicast() { options.multicast_hops } else { options.hop_limit },
         traffic_class: options.traffic_class,
         flow_label: 0,
         dont_fragment: !src.is_v4(),

@@ -360,9 +360,21 @@ impl Stack {
         reason: OtherReason,
         now: Instant,
     ) -> bool {
+        let mtu = self.path_mtu.get(header.dst, now, self.config.mtu);
+        self.send_ip_within(header, payload, mtu, reason)
+    }
+
+    /// As [`send_ip`](Self::send_ip), on a path that takes `mtu` octets.
+    pub(super) fn send_ip_within(
+        &mut self,
+        header: Header,
+        payload: &[u8],
+        mtu: u16,
+        reason: OtherReason,
+    ) -> bool {
         /// Packets that may wait: a flood of pings must not become a flood of memory.
         const LIMIT: usize = 4096;
-        let mtu = usize::from(self.path_mtu.get(header.dst, now, self.config.mtu));
+        let mtu = usize::from(mtu);
         let id = self.ids.next(header.src, header.dst);
         if self.packets.len() >= LIMIT {
             self.counters.ip_out_discards += 1;

@@ -257,6 +257,27 @@ impl Stack {
         }
     }
 
+    /// How many connections wait to be accepted, and how many may; `None` for what does not listen.
+    pub fn backlog(&self, id: SocketId) -> Option<(usize, u32)> {
+        match &self.held(id).ok()?.kind {
+            Kind::Listener(listener) => Some((listener.waiting_len(), listener.backlog())),
+            _ => None,
+        }
+    }
+
+    /// The largest packet that the path to the peer is known to take, octets with the IP header (`IP_MTU`).
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`], [`Error::BadSocket`].
+    pub fn path_mtu(&mut self, id: SocketId, now: Instant) -> Result<u16, Error> {
+        let peer = match &self.held(id)?.kind {
+            Kind::Connection(tcb) if tcb.state() != State::Closed => tcb.quad.remote.address,
+            Kind::Udp(socket) => socket.remote().ok_or(Error::NotConnected)?.address,
+            _ => return Err(Error::NotConnected),
+        };
+        Ok(self.path_mtu.get(peer, now, self.config.mtu))
+    }
+
     /// Every socket that a program holds.
     pub fn sockets(&self) -> impl Iterator<Item = SocketId> + '_ {
         self.slab.iter().filter(|(_, socket)| socket.held).map(|(id, _)| id)

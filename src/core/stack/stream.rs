@@ -222,7 +222,7 @@ impl Stack {
         if tcb.is.contains(Is::FIN_QUEUED) || !tcb.state().may_send() {
             return Err(Error::BrokenPipe);
         }
-        match (tcb.options.send_buffer as usize).saturating_sub(tcb.send_buffer.len()) {
+        match tcb.send_room() {
             0 => Err(Error::WouldBlock),
             room => Ok(room),
         }
@@ -349,6 +349,18 @@ impl Stack {
                 self.remove(id.index());
             }
         }
+    }
+
+    /// Whether what a connection receives is acknowledged at once (`TCP_QUICKACK`). It does not last: after a number of
+    /// segments acknowledgments are delayed again.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`], [`Error::NotSupported`] (not TCP), [`Error::BadSocket`].
+    pub fn set_quick_acks(&mut self, id: SocketId, quick: bool, now: Instant) -> Result<(), Error> {
+        let segments = if quick { self.config.tcp.quick_acks.max(1) } else { 0 };
+        self.stream_mut(id)?.acks.set_quick(segments);
+        self.settle(id.index(), now, false);
+        Ok(())
     }
 
     /// Resets a TCP connection (ABORT, RFC 9293 §3.10.5). The handle stays, to read the error from and to

@@ -64,7 +64,11 @@ impl Stack {
             };
             if let Kind::Connection(tcb) = &mut socket.kind {
                 let outgoing = tcb.poll_transmit(&mut context!(self, now));
+                let watches_unsent = tcb.options.unsent_low_water > 0;
                 if let Some(outgoing) = outgoing {
+                    if watches_unsent {
+                        self.publish(index, false);
+                    }
                     // Each connection has its turn: one segment, then to the back of the queue.
                     self.output.rotate_left(1);
                     return Some(Next::Segment(index, outgoing));

@@ -6,6 +6,7 @@ use super::tcb::{Is, Tcb};
 use super::trace::Variables;
 use crate::addr::Quad;
 use crate::error::Error;
+use crate::time::{Duration, Instant};
 
 /// How a connection stands.
 #[derive(Clone, Debug)]
@@ -22,10 +23,26 @@ pub struct TcpInfo {
     pub recovery: Phase,
     /// Consecutive retransmission timeouts without progress.
     pub timeouts: u8,
+    /// How often the retransmission timeout has been doubled.
+    pub backoffs: u8,
+    /// Window probes and keep-alive probes sent in a row without an answer.
+    pub probes: u8,
+    /// RTTVAR, once there is a sample.
+    pub rttvar: Option<Duration>,
+    /// The shortest round trip, once there is a sample.
+    pub min_rtt: Option<Duration>,
     /// Largest text of a segment we send, octets.
     pub snd_mss: u32,
     /// Largest text of a segment the peer has sent, octets.
     pub rcv_mss: u32,
+    /// The MSS on our SYN, octets.
+    pub mss_offered: u32,
+    /// Data is acknowledged at once, as it is while a connection is young (`TCP_QUICKACK`).
+    pub quick_acks: bool,
+    /// When data was last sent.
+    pub last_sent: Instant,
+    /// When the peer was last heard.
+    pub last_heard: Instant,
     /// Timestamps are in use (RFC 7323).
     pub timestamps: bool,
     /// Selective acknowledgments are in use (RFC 2018).
@@ -34,6 +51,8 @@ pub struct TcpInfo {
     pub window_scales: Option<(u8, u8)>,
     /// Octets written and not acknowledged.
     pub send_queue: usize,
+    /// Of these, octets never sent, and one for a FIN that was not.
+    pub unsent: usize,
     /// Octets received and not read.
     pub receive_queue: usize,
     /// Octets received out of order.
@@ -54,8 +73,16 @@ impl Tcb {
             congestion: self.congestion.name(),
             recovery: self.recovery.phase(),
             timeouts: self.recovery.timeouts(),
+            backoffs: self.rtt.backoffs(),
+            probes: self.window_probes.max(self.keepalives),
+            rttvar: self.rtt.rttvar(),
+            min_rtt: self.rtt.min_rtt(),
             snd_mss: self.smss(),
             rcv_mss: u32::from(self.rcv.mss),
+            mss_offered: u32::from(self.mss_offered),
+            quick_acks: self.acks.is_quick(),
+            last_sent: self.sent,
+            last_heard: self.heard,
             timestamps: self.timestamps.enabled(),
             sack: self.is.contains(Is::SACK),
             window_scales: self
@@ -63,6 +90,7 @@ impl Tcb {
                 .contains(Is::SCALED)
                 .then(|| (self.rcv.scale.shift(), self.snd.scale.shift())),
             send_queue: self.send_buffer.len(),
+            unsent: self.unsent(),
             receive_queue: self.receive_buffer.len(),
             out_of_order: self.reassembly.len(),
             memory: self.send_buffer.memory() + self.receive_buffer.memory() + self.reassembly.memory(),

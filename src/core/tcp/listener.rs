@@ -52,6 +52,16 @@ impl<T> Listener<T> {
         self.requests >= config.max_syn_backlog.min(self.backlog.max(8).saturating_mul(2))
     }
 
+    /// How many connections may wait.
+    pub const fn backlog(&self) -> u32 {
+        self.backlog
+    }
+
+    /// How many do.
+    pub fn waiting_len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// How many requests there are.
     pub const fn requests(&self) -> u32 {
         self.requests

@@ -278,6 +278,25 @@ impl Tcb {
         self.snd.nxt.before(end) || (self.fin_due() && self.snd.nxt == end)
     }
 
+    /// Sequence numbers that have been handed over and never sent: octets, and one for a FIN.
+    pub fn unsent(&self) -> usize {
+        let text = self.data_end().saturating_since(self.snd.nxt);
+        text as usize + usize::from(self.fin_due() && !self.fin_outstanding())
+    }
+
+    /// Octets that can be written: what the buffer has room for, or what keeps unsent data small where that is
+    /// wanted; a full segment at the least then, or none.
+    pub fn send_room(&self) -> usize {
+        let room = (self.options.send_buffer as usize).saturating_sub(self.send_buffer.len());
+        match self.options.unsent_low_water as usize {
+            0 => room,
+            low => match low.saturating_sub(self.unsent()) {
+                0 => 0,
+                unsent => room.min(unsent.max(self.smss() as usize)),
+            },
+        }
+    }
+
     /// Octets in flight.
     pub fn in_flight(&self) -> u32 {
         self.recovery.in_flight(&self.snd)

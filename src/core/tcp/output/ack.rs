@@ -36,6 +36,19 @@ impl Acks {
         }
     }
 
+    /// Whether what comes is acknowledged at once.
+    pub const fn is_quick(&self) -> bool {
+        self.quick > 0
+    }
+
+    /// The next `quick` segments are acknowledged at once; what waits to be is too, unless `quick` is 0.
+    pub const fn set_quick(&mut self, quick: u8) {
+        self.quick = quick;
+        if quick > 0 && self.delayed {
+            self.now(AckReason::Quick);
+        }
+    }
+
     /// An acknowledgment is due at once. The first reason stands.
     pub const fn now(&mut self, reason: AckReason) {
         if self.due.is_none() {

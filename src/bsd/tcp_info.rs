@@ -1,0 +1,138 @@
+//! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (6.17) shows it.
+//!
+//! Not measured, and 0: `tcpi_sacked`, `lost`, `retrans`, `fackets`, `last_ack_sent` (0 on Linux too), `last_data_recv`, `rcv_ssthresh`,
+//! `rcv_rtt`, `rcv_space`, and from `total_retrans` on all counters of octets, segments and times, save `notsent_bytes`, `min_rtt`,
+//! `snd_wnd` and `rcv_wnd`. Rates are not limited: all ones.
+
+use std::time::Duration;
+
+use tunstack_core::stack::{SocketId, Stack};
+use tunstack_core::tcp::info::TcpInfo;
+use tunstack_core::tcp::recovery::Phase;
+use tunstack_core::tcp::state::State;
+use tunstack_core::time::Instant;
+
+/// The length of the structure.
+pub(super) const LEN: usize = 248;
+
+/// Linux's numbers of the states. Who holds a socket sees TIME-WAIT as closed, since there a record of its own waits.
+const fn state(state: State) -> u8 {
+    match state {
+        State::Established => 1,
+        State::SynSent => 2,
+        State::SynReceived => 3,
+        State::FinWait1 => 4,
+        State::FinWait2 => 5,
+        State::Closed | State::TimeWait => 7,
+        State::CloseWait => 8,
+        State::LastAck => 9,
+        State::Listen => 10,
+        State::Closing => 11,
+    }
+}
+
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// The fields in their order: each stands where its size puts it.
+struct Fields(Vec<u8>);
+
+impl Fields {
+    fn octets(&mut self, values: &[u8]) {
+        self.0.extend_from_slice(values);
+    }
+
+    fn words(&mut self, values: &[u32]) {
+        self.0.extend(values.iter().flat_map(|value| value.to_ne_bytes()));
+    }
+
+    fn longs(&mut self, values: &[u64]) {
+        self.0.extend(values.iter().flat_map(|value| value.to_ne_bytes()));
+    }
+}
+
+/// The structure, of any TCP socket.
+pub(super) fn octets(stack: &mut Stack, id: SocketId, now: Instant) -> Vec<u8> {
+    let pmtu = stack.path_mtu(id, now).map_or(0, u32::from);
+    let mut fields = Fields(Vec::with_capacity(LEN));
+    match stack.tcp_info(id) {
+        Some(info) => connection(&mut fields, &info, pmtu, micros(stack.config().tcp.delayed_ack), now),
+        None => unconnected(&mut fields, stack, id),
+    }
+    // What follows is not measured.
+    fields.0.resize(LEN, 0);
+    fields.0
+}
+
+/// What has been sent and not acknowledged, the slow start threshold and the congestion window, in segments.
+fn segments(info: &TcpInfo) -> [u32; 3] {
+    let mss = info.snd_mss.max(1);
+    let variables = &info.variables;
+    let threshold = if variables.ssthresh == u32::MAX { ENDLESS } else { variables.ssthresh / mss };
+    [variables.snd_nxt.since(variables.una).div_ceil(mss), threshold, (variables.cwnd / mss).max(1)]
+}
+
+/// `TCP_INFINITE_SSTHRESH`.
+const ENDLESS: u32 = 0x7fff_ffff;
+
+/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`.
+const OPTIONS: [u8; 3] = [1, 2, 4];
+
+fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Instant) {
+    let variables = &info.variables;
+    let congestion_state = match info.recovery {
+        Phase::Open if variables.dup_acks > 0 => 1,
+        Phase::Open => 0,
+        Phase::Recovery => 3,
+        Phase::Loss => 4,
+    };
+    let in_use = [info.timestamps, info.sack, info.window_scales.is_some()];
+    let options = OPTIONS.iter().zip(in_use).filter(|(_, used)| *used).map(|(bit, _)| bit).sum();
+    let (ours, peers) = info.window_scales.unwrap_or_default();
+    let since = |then| u32::try_from(now.saturating_since(then).as_millis()).unwrap_or(u32::MAX);
+    let [unacked, threshold, window] = segments(info);
+
+    fields.octets(&[state(info.state), congestion_state, info.timeouts, info.probes, info.backoffs, options]);
+    // What the peer's windows are scaled by, and what ours are.
+    fields.octets(&[if cfg!(target_endian = "little") { peers | ours << 4 } else { peers << 4 | ours }, 0]);
+    fields.words(&[micros(variables.rto), ato, info.snd_mss, info.rcv_mss]);
+    fields.words(&[unacked, 0, 0, 0, 0]);
+    fields.words(&[since(info.last_sent), 0, 0, since(info.last_heard)]);
+    let rtt = [variables.srtt, info.rttvar].map(|time| micros(time.unwrap_or_default()));
+    fields.words(&[pmtu, 0, rtt[0], rtt[1], threshold, window, info.mss_offered, REORDERING]);
+    fields.words(&[0; 3]);
+    fields.longs(&[u64::MAX, u64::MAX, 0, 0]);
+    fields.words(&[0, 0, count(info.unsent), info.min_rtt.map_or(u32::MAX, micros), 0, 0]);
+    fields.longs(&[0; 4]);
+    fields.words(&[0; 2]);
+    fields.longs(&[0; 2]);
+    fields.words(&[0, 0, 0, variables.snd_wnd, variables.rcv_wnd, 0]);
+}
+
+/// Duplicate ACKs that are a loss.
+const REORDERING: u32 = 3;
+
+/// A socket that listens shows its queue, one that does nothing what it would begin with.
+fn unconnected(fields: &mut Fields, stack: &Stack, id: SocketId) {
+    let config = &stack.config().tcp;
+    let number = state(stack.state(id).unwrap_or(State::Closed));
+    fields.octets(&[number, 0, 0, 0, 0, 0, 0, 0]);
+    match stack.backlog(id) {
+        Some((waiting, most)) => {
+            fields.words(&[0; 4]);
+            fields.words(&[count(waiting), most]);
+        }
+        None => {
+            fields.words(&[micros(config.initial_rto), 0, 536, 0]);
+            fields.words(&[0; 9]);
+            fields.words(&[0, 0, 0, 0, ENDLESS, config.initial_window, 0, REORDERING]);
+            fields.words(&[0; 3]);
+            fields.longs(&[u64::MAX, u64::MAX]);
+        }
+    }
+}
