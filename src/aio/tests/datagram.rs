@@ -1,0 +1,126 @@
+//! Datagrams between tasks.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use super::*;
+use crate::aio::{Interest, UdpSocket};
+use crate::net::tests::addr;
+
+async fn sockets(pair: &Pair) -> (UdpSocket, UdpSocket) {
+    let left = UdpSocket::bind_on(&pair.left, "10.7.0.1:0").await.unwrap();
+    let right = UdpSocket::bind_on(&pair.right, "10.7.0.2:0").await.unwrap();
+    (left, right)
+}
+
+#[test]
+fn a_datagram_and_its_answer() {
+    run(async |pair| {
+        let (left, right) = sockets(&pair).await;
+        let (here, there) = (left.local_addr().unwrap(), right.local_addr().unwrap());
+        let mut buf = [0; 16];
+        let (sent, got) = tokio::join!(left.send_to(b"ping", there), right.recv_from(&mut buf));
+        assert_eq!((sent.unwrap(), got.unwrap()), (4, (4, here)));
+        right.connect(here).await.unwrap();
+        assert_eq!(right.peer_addr().unwrap(), here);
+        right.writable().await.unwrap();
+        right.send(b"pong").await.unwrap();
+        assert_eq!(left.peek_from(&mut buf[..2]).await.unwrap(), (2, there));
+        assert_eq!(left.recv_from(&mut buf).await.unwrap(), (4, there));
+        assert_eq!(&buf[..4], b"pong");
+        assert_eq!(left.try_recv_from(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+
+        left.try_send_to(b"a", there).unwrap();
+        assert_eq!(right.peek(&mut buf).await.unwrap(), 1);
+        assert_eq!(right.recv(&mut buf).await.unwrap(), 1);
+        assert_eq!(left.recv(&mut buf).await.unwrap_err().kind(), ErrorKind::NotConnected);
+        let too_long = left.send_to(&[0; 65_536], there).await.unwrap_err();
+        assert_eq!(too_long.raw_os_error(), Some(90), "EMSGSIZE");
+    });
+}
+
+#[test]
+fn polling_and_readiness() {
+    run(async |pair| {
+        let (left, right) = sockets(&pair).await;
+        let there = right.local_addr().unwrap();
+        left.connect(there).await.unwrap();
+        right.connect(left.local_addr().unwrap()).await.unwrap();
+        let mut buf = [0; 16];
+        assert!(right.poll_recv_ready(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(right.try_recv(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+        let cx = &mut Context::from_waker(Waker::noop());
+        now(left.poll_send_ready(cx)).unwrap();
+        assert_eq!(now(left.poll_send(cx, b"one")).unwrap(), 3);
+        assert_eq!(now(left.poll_send_to(cx, b"three", there)).unwrap(), 5);
+        assert_eq!(left.try_send(b"two").unwrap(), 3);
+        assert!(right.ready(Interest::READABLE).await.unwrap().is_readable());
+        let first = right.async_io(Interest::READABLE, || right.try_peek_from(&mut buf)).await.unwrap();
+        assert_eq!(first.0, 3);
+        assert_eq!(now(right.poll_peek_from(cx, &mut buf)).unwrap().0, 3);
+        assert_eq!(now(right.poll_recv(cx, &mut buf)).unwrap(), 3);
+        assert_eq!(std::future::poll_fn(|cx| right.poll_recv_from(cx, &mut buf)).await.unwrap().0, 5);
+        let received = right.recv_datagram(&mut buf[..2]).await.unwrap();
+        assert_eq!((received.copied, received.len), (2, 3));
+        let none = right.try_io(Interest::READABLE, || right.try_recv(&mut [0]));
+        assert_eq!(none.unwrap_err().kind(), ErrorKind::WouldBlock);
+    });
+}
+
+#[test]
+fn an_error_that_icmp_tells_of_ends_the_wait() {
+    run(async |pair| {
+        let left = UdpSocket::bind_on(&pair.left, "10.7.0.1:0").await.unwrap();
+        left.connect(addr("10.7.0.2:9")).await.unwrap();
+        left.send(b"anybody?").await.unwrap();
+        let error = left.recv(&mut [0]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        poll_and_drop(left.recv(&mut [0]));
+    });
+}
+
+#[test]
+fn each_datagram_reaches_one_of_the_tasks_that_wait() {
+    const TASKS: u8 = 6;
+    run(async |pair| {
+        let (left, right) = sockets(&pair).await;
+        let there = right.local_addr().unwrap();
+        let right = Arc::new(right);
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| {
+                let right = Arc::clone(&right);
+                tokio::spawn(async move {
+                    let mut octet = [0];
+                    right.recv_from(&mut octet).await.unwrap();
+                    octet[0]
+                })
+            })
+            .collect();
+        for n in 0..TASKS {
+            left.send_to(&[n], there).await.unwrap();
+        }
+        let mut got = Vec::new();
+        for task in tasks {
+            got.push(task.await.unwrap());
+        }
+        got.sort_unstable();
+        assert_eq!(got, (0..TASKS).collect::<Vec<_>>());
+        assert_eq!(right.waiters(), 0);
+    });
+}
+
+#[test]
+fn options_and_the_way_back() {
+    run(async |pair| {
+        let (left, right) = sockets(&pair).await;
+        assert!(!left.broadcast().unwrap());
+        left.set_broadcast(true).unwrap();
+        left.set_ttl(3).unwrap();
+        assert!(left.take_error().unwrap().is_none());
+        let left = crate::net::UdpSocket::from(left);
+        assert_eq!((left.broadcast().unwrap(), left.ttl().unwrap()), (true, 3));
+        left.send_to(b"x", right.local_addr().unwrap()).unwrap();
+        let left = UdpSocket::from(left);
+        assert_eq!(right.recv_from(&mut [0]).await.unwrap(), (1, left.local_addr().unwrap()));
+    });
+}
