@@ -11,4 +11,8 @@ pub mod host;
 
 pub mod sockets;
 
+pub mod options;
+
 pub mod transfer;
+
+pub mod wait;

@@ -200,7 +200,7 @@ pub unsafe extern "C" fn tunstack_sendmsg(fd: c_int, message: *const msghdr, fla
         let (to, data) = unsafe {
             (
                 read_optional(message.msg_name.cast(), message.msg_namelen)?,
-                gather(parts(message.msg_iov, message.msg_iovlen as usize, Errno::MSGSIZE)?)?,
+                gather(parts(message.msg_iov, message.msg_iovlen, Errno::MSGSIZE)?)?,
             )
         };
         sockets()?.sendmsg(fd, to.as_ref(), &data, MsgFlags::from_bits_retain(flags))
@@ -218,8 +218,7 @@ pub unsafe extern "C" fn tunstack_recvmsg(fd: c_int, message: *mut msghdr, flags
         // SAFETY: null, or a message that is the caller's alone, as it promises.
         let message = unsafe { message.as_mut() }.ok_or(Errno::FAULT)?;
         // SAFETY: as the caller promises.
-        let mut data =
-            unsafe { spread(parts(message.msg_iov, message.msg_iovlen as usize, Errno::MSGSIZE)?) }?;
+        let mut data = unsafe { spread(parts(message.msg_iov, message.msg_iovlen, Errno::MSGSIZE)?) }?;
         let received = sockets()?.recvmsg(fd, &mut data, MsgFlags::from_bits_retain(flags))?;
         // SAFETY: as the caller promises.
         unsafe { write(received.name, message.msg_name.cast(), &raw mut message.msg_namelen) }?;

@@ -97,6 +97,35 @@ int tunstack_close(int fd);
 // `dup(2)`.
 int tunstack_dup(int fd);
 
+// `setsockopt(2)`.
+//
+// `value` points to `len` octets.
+int tunstack_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+
+// `getsockopt(2)`.
+//
+// `len` points to the number of octets that `value` has room for.
+int tunstack_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+
+// `fcntl(2)` with an argument of type int: `F_GETFL`, `F_SETFL`, `F_GETFD`, `F_SETFD`, `F_DUPFD`, `F_DUPFD_CLOEXEC`. Where
+// the command takes no argument it is 0.
+int tunstack_fcntl(int fd,
+                   int command,
+                   int argument);
+
+// `ioctl(2)` with a pointer to an int: `FIONREAD`, `FIONBIO`, `SIOCATMARK`, `SIOCOUTQ`, `SIOCOUTQNSD`.
+//
+// `value` is null or points to an int.
+int tunstack_ioctl(int fd,
+                   unsigned long request,
+                   int *value);
+
+// `dup2(2)`.
+int tunstack_dup2(int fd, int to);
+
+// `dup3(2)`, with `O_CLOEXEC`.
+int tunstack_dup3(int fd, int to, int flags);
+
 // `send(2)`. There is no `SIGPIPE`: `EPIPE` says all.
 //
 // `data` points to `len` octets.
@@ -157,6 +186,33 @@ ssize_t tunstack_sendmsg(int fd, const struct msghdr *message, int flags);
 //
 // `message` points to a message whose pointers are each null or point to as many octets as it says.
 ssize_t tunstack_recvmsg(int fd, struct msghdr *message, int flags);
+
+// `poll(2)`.
+//
+// `fds` points to `nfds` descriptors.
+int tunstack_poll(struct pollfd *fds, nfds_t nfds, int timeout);
+
+// `select(2)`. What is left of the time is written to `timeout`, as Linux does.
+//
+// Each set is null or a set, and `timeout` null or a time.
+int tunstack_select(int nfds, fd_set *read, fd_set *write, fd_set *except, struct timeval *timeout);
+
+// `epoll_create1(2)`. The descriptor is closed by `tunstack_close`.
+int tunstack_epoll_create1(int flags);
+
+// `epoll_ctl(2)`. A socket that is watched through this call, and not through the kernel's, stays watched also when it
+// is connected anew after a failure.
+//
+// `event` is null or an event.
+int tunstack_epoll_ctl(int epfd,
+                       int op,
+                       int fd,
+                       const struct epoll_event *event);
+
+// `epoll_wait(2)`.
+//
+// `events` has room for `most` events.
+int tunstack_epoll_wait(int epfd, struct epoll_event *events, int most, int timeout);
 
 #ifdef __cplusplus
 }  // extern "C"

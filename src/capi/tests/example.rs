@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     namespace::main(&[
         ("the_example_echoes_and_ends_in_order", echo),
         ("a_device_that_cannot_be_had_is_one_line", refused),
+        ("every_function_means_the_same_in_c", abi),
     ])
 }
 
@@ -25,16 +26,17 @@ fn libraries() -> PathBuf {
     found.into_iter().find(|dir| dir.join("libtunstack.so").exists()).expect("libtunstack.so is built")
 }
 
-/// Compiles the example with all warnings, as errors.
-fn compile() -> PathBuf {
+/// Compiles a program with all warnings, as errors.
+fn compile(source: &str) -> PathBuf {
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let program = env::temp_dir().join(format!("tunstack-echo-{}", std::process::id()));
+    let program =
+        env::temp_dir().join(format!("tunstack-{}-{}", source.replace('/', "-"), std::process::id()));
     let compiled = Command::new("cc")
         .args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I"])
         .arg(crate_dir.join("include"))
         .arg("-o")
         .arg(&program)
-        .arg(crate_dir.join("examples/echo.c"))
+        .arg(crate_dir.join(source))
         .arg("-L")
         .arg(libraries())
         .arg("-ltunstack")
@@ -68,7 +70,7 @@ fn start(program: &Path, device: &str) -> Running {
 }
 
 fn echo() {
-    let mut running = start(&compile(), "tun0");
+    let mut running = start(&compile("examples/echo.c"), "tun0");
     let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "echo: listens on port 7");
 
@@ -97,10 +99,17 @@ fn echo() {
 }
 
 fn refused() {
-    let mut running = start(&compile(), "a name that no device may have");
+    let mut running = start(&compile("examples/echo.c"), "a name that no device may have");
     assert_eq!(running.0.wait().unwrap().code(), Some(1));
     let mut said = String::new();
     running.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.starts_with("echo: ") && said.contains("a name that"), "{said}");
+}
+
+fn abi() {
+    let program = compile("tests/abi.c");
+    let ran = Command::new(&program).env("LD_LIBRARY_PATH", libraries()).output().unwrap();
+    fs::remove_file(program).unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }
