@@ -30,6 +30,37 @@ pub enum PathMtuDiscovery {
     Probe,
 }
 
+impl Shutdown {
+    /// Whether reading is closed.
+    pub const fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::Both)
+    }
+
+    /// Whether writing is closed.
+    pub const fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::Both)
+    }
+}
+
+bitflags::bitflags! {
+    /// With whom a socket shares its address and port: all that both sides allow.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+    pub struct Reuse: u8 {
+        /// With those that do not listen (`SO_REUSEADDR`).
+        const ADDRESS = 1 << 0;
+        /// With each that wants to share the load (`SO_REUSEPORT`).
+        const PORT = 1 << 1;
+    }
+}
+
+impl Reuse {
+    /// Whether both may stand at one address and port.
+    pub const fn shares(self, other: Self, other_listens: bool) -> bool {
+        let both = self.intersection(other);
+        both.contains(Self::PORT) || (both.contains(Self::ADDRESS) && !other_listens)
+    }
+}
+
 /// What a program asked of a socket, copied to each connection a listener begets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SocketOptions {
@@ -67,9 +98,11 @@ pub struct SocketOptions {
     pub path_mtu_discovery: PathMtuDiscovery,
     /// DSCP in the upper six bits (`IP_TOS`, `IPV6_TCLASS`).
     pub traffic_class: u8,
-    /// Bind although connections in TIME-WAIT hold the address (`SO_REUSEADDR`).
+    /// Bind although others hold the address that allow it too and do not listen: connections, TIME-WAIT
+    /// (`SO_REUSEADDR`).
     pub reuse_address: bool,
-    /// Bind although another socket of this kind holds the address (`SO_REUSEPORT`).
+    /// Bind although others hold the address that allow it too; what arrives is shared out among them
+    /// (`SO_REUSEPORT`).
     pub reuse_port: bool,
     /// An IPv6 socket that speaks IPv6 alone (`IPV6_V6ONLY`).
     pub v6_only: bool,
@@ -113,6 +146,12 @@ impl SocketOptions {
             keep_after_shutdown: false,
             receive_low_water: 1,
         }
+    }
+
+    /// With whom it shares its address and port.
+    pub const fn reuse(&self) -> Reuse {
+        let address = if self.reuse_address { Reuse::ADDRESS } else { Reuse::empty() };
+        if self.reuse_port { address.union(Reuse::PORT) } else { address }
     }
 
     /// The options of a fresh UDP or ping socket.

@@ -210,14 +210,9 @@ impl PingSocket {
         self.inbox.is_readable()
     }
 
-    /// Whether it was shut down for reading.
-    pub const fn is_read_closed(&self) -> bool {
-        self.inbox.is_read_closed()
-    }
-
-    /// Whether it was shut down for writing.
-    pub const fn is_write_closed(&self) -> bool {
-        self.inbox.is_write_closed()
+    /// Whether it was shut down for reading, and for writing.
+    pub const fn closed(&self) -> (bool, bool) {
+        (self.inbox.is_read_closed(), self.inbox.is_write_closed())
     }
 
     /// Octets that wait to be read, charged with their overhead.
@@ -225,13 +220,11 @@ impl PingSocket {
         self.inbox.charged()
     }
 
-    /// Shuts one direction or both. [`Error::NotConnected`] without a peer, as POSIX has it.
+    /// Shuts one direction or both. Without a peer that is [`Error::NotConnected`], but done nevertheless, as in
+    /// Linux.
     pub const fn shutdown(&mut self, how: Shutdown) -> Result<(), Error> {
-        if self.remote.is_none() {
-            return Err(Error::NotConnected);
-        }
         self.inbox.shutdown(how);
-        Ok(())
+        if self.remote.is_none() { Err(Error::NotConnected) } else { Ok(()) }
     }
 }
 
@@ -361,7 +354,9 @@ mod tests {
         assert_eq!(s.destination(Some(a("fd00::1")), &r), Err(Error::AddrFamily));
         assert_eq!(s.destination(Some(a("10.7.0.255")), &r), Err(Error::Access));
         assert_eq!(s.destination(Some(a("0.0.0.0")), &r), Err(Error::NetUnreachable));
-        assert_eq!(s.shutdown(Shutdown::Both), Err(Error::NotConnected));
+        let mut unconnected = s.clone();
+        assert_eq!(unconnected.shutdown(Shutdown::Both), Err(Error::NotConnected));
+        assert_eq!(unconnected.closed(), (true, true));
         assert!(!s.report(Error::HostUnreachable, true));
         s.set_remote(Some(a("10.7.0.1")));
         assert!(!s.report(Error::HostUnreachable, false));
@@ -373,6 +368,6 @@ mod tests {
         assert_eq!(s.take_error(), None);
         s.shutdown(Shutdown::Write).unwrap();
         assert_eq!(s.destination(None, &r), Err(Error::BrokenPipe));
-        assert!(s.is_write_closed() && !s.is_read_closed());
+        assert_eq!(s.closed(), (false, true));
     }
 }

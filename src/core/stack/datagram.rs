@@ -2,9 +2,9 @@
 
 use super::packet::OtherReason;
 use super::receive::Delivered;
-use super::socket::{any, overlap};
-use super::{Kind, Socket, SocketId, Stack};
-use crate::addr::{Address, Endpoint};
+use super::socket::overlap;
+use super::{Kind, Own, Socket, SocketId, Stack};
+use crate::addr::{Address, Endpoint, Quad};
 use crate::error::Error;
 use crate::ip::input::Delivery;
 use crate::ip::queue::ReceivedDatagram;
@@ -44,7 +44,10 @@ impl Stack {
             port if in_the_way(self, port) => return Err(Error::AddrInUse),
             port => port,
         };
-        if let Kind::Udp(socket) = &mut self.held_mut(id)?.kind {
+        let socket = self.held_mut(id)?;
+        socket.own.set(Own::PORT_CHOSEN, local.port != 0);
+        socket.own.set(Own::ADDRESS_CHOSEN, !local.address.is_unspecified());
+        if let Kind::Udp(socket) = &mut socket.kind {
             socket.set_local(Endpoint::new(local.address, port));
         }
         self.udp_bound.insert(port, id.index());
@@ -90,31 +93,56 @@ impl Stack {
     }
 
     pub(super) fn connect_udp(&mut self, id: SocketId, remote: Endpoint) -> Result<(), Error> {
+        if remote.address.is_unspecified() && remote.port == 0 {
+            return self.disconnect_udp(id);
+        }
+        // As in Linux the port is chosen first, and stays when what follows fails.
+        self.bind_if_needed(id)?;
         let Kind::Udp(socket) = &self.held(id)?.kind else { return Err(Error::Invalid) };
-        let (family, v6_only) = (socket.family(), socket.options.v6_only);
-        let unset = remote.address.is_unspecified() && remote.port == 0;
-        if !unset {
-            Self::check_family(family, v6_only, remote.address)?;
-            if !self.routes.reachable(remote.address) {
-                return Err(Error::NetUnreachable);
-            }
-            self.bind_if_needed(id)?;
+        let (local, options) = (socket.local(), socket.options);
+        let remote = self.name_ourselves(remote, local.address);
+        self.check_remote(socket.family(), &options, local.address, remote.address)?;
+        if self.routes.is_broadcast(remote.address) && !options.broadcast {
+            return Err(Error::Access);
+        }
+        if !self.routes.reachable(remote.address) {
+            return Err(Error::NetUnreachable);
         }
         let source = self.routes.source_for(remote.address);
         let socket = self.slab.get_mut(id).filter(|s| s.held).ok_or(Error::BadSocket)?;
         if let Kind::Udp(socket) = &mut socket.kind {
-            let before = socket.remote();
-            // An address that the last connect chose goes with it, as in Linux.
-            if let Some(old) = before
-                && self.routes.source_for(old.address) == Some(socket.local().address)
-            {
-                socket.set_local(Endpoint::new(any(family).address, socket.local().port));
-            }
-            socket.set_remote((!unset).then_some(remote));
-            if let (false, true, Some(source)) = (unset, socket.local().address.is_unspecified(), source) {
-                socket.set_local(Endpoint::new(source, socket.local().port));
+            socket.set_remote(Some(remote));
+            // It stays for a peer that comes after this one, as in Linux.
+            if let (true, Some(source)) = (local.address.is_unspecified(), source) {
+                socket.set_local(Endpoint::new(source, local.port));
             }
         }
+        self.publish(id.index(), false);
+        Ok(())
+    }
+
+    pub(super) fn disconnect_udp(&mut self, id: SocketId) -> Result<(), Error> {
+        let Socket { kind: Kind::Udp(socket), own, .. } = self.held_mut(id)? else {
+            return Err(Error::Invalid);
+        };
+        let (own, before) = (*own, socket.local());
+        let mut local = Self::kept(own, before);
+        if !own.contains(Own::PORT_CHOSEN) {
+            local.port = 0;
+        }
+        socket.set_remote(None);
+        socket.set_local(local);
+        if local.port == 0 {
+            self.udp_bound.remove(before.port, id.index());
+        }
+        self.publish(id.index(), false);
+        Ok(())
+    }
+
+    pub(super) fn disconnect_ping(&mut self, id: SocketId) -> Result<(), Error> {
+        let Kind::Ping(socket) = &mut self.held_mut(id)?.kind else { return Err(Error::Invalid) };
+        socket.set_remote(None);
+        self.publish(id.index(), false);
         Ok(())
     }
 
@@ -248,9 +276,18 @@ impl Stack {
             }
         }
         if delivery == Delivery::Unicast {
-            // The first of those that fit best.
             let best = matching.iter().map(|&(score, _)| score).max()?;
             matching.retain(|&mut (score, _)| score == best);
+            // Those that fit alike share the load by a hash of the quad, or the last to be bound has it, as in Linux.
+            let share = |&(_, index): &(u8, u32)| match self.slab.by_index(index).map(|s| &s.kind) {
+                Some(Kind::Udp(socket)) => socket.options.reuse_port,
+                _ => false,
+            };
+            let chosen = match matching.iter().all(share) {
+                true => self.table.share(&Quad { local: to, remote: from }, matching.len()),
+                false => matching.len() - 1,
+            };
+            matching.swap(0, chosen);
             matching.truncate(1);
         }
         let mut said = match (matching.is_empty(), delivery) {
@@ -289,7 +326,7 @@ impl Stack {
     }
 
     /// ICMP says that a datagram of ours came to grief. Says whether it can have been ours.
-    pub(super) fn report_udp(&mut self, quad: crate::addr::Quad, error: Error, hard: bool) -> bool {
+    pub(super) fn report_udp(&mut self, quad: Quad, error: Error, hard: bool) -> bool {
         let slots: smallvec::SmallVec<[u32; 4]> = self.udp_bound.at(quad.local.port).into();
         let mut ours = false;
         for index in slots {

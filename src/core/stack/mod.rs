@@ -2,7 +2,7 @@
 //!
 //! `receive` brings packets in, `transmit` takes them out, `settle` keeps what depends on a socket (its place
 //! in the table, its timer, its readiness) true after every change. What a program may call stands in
-//! [`socket`] (all kinds), [`stream`] and [`reading`] (TCP) and [`datagram`] (UDP and ping).
+//! [`socket`] (all kinds), [`stream`], [`connecting`] and [`reading`] (TCP) and [`datagram`] (UDP and ping).
 
 pub mod slab;
 
@@ -32,13 +32,14 @@ use rand::{Rng, SeedableRng};
 use crate::addr::{Address, Endpoint, Family, Quad};
 use crate::config::Config;
 use crate::counters::Counters;
+use crate::error::Error;
 use crate::icmp::echo::PingSocket;
 use crate::icmp::errors::RateLimit;
 use crate::ip::output::Ids;
 use crate::ip::pmtu::PathMtu;
 use crate::ip::reassembly::Reassembly;
 use crate::ip::route::Routes;
-use crate::sockopt::SocketOptions;
+use crate::sockopt::{Reuse, SocketOptions};
 use crate::tcp::context::ControlQueue;
 use crate::tcp::isn::Keys;
 use crate::tcp::listener::Listener;
@@ -47,7 +48,7 @@ use crate::tcp::tcb::Tcb;
 use crate::tcp::time_wait::TimeWait;
 use crate::time::Instant;
 use crate::udp::socket::UdpSocket;
-use bound::{PortCount, PortMap};
+use bound::{Holders, PortMap};
 use ports::Ephemeral;
 use slab::Slab;
 use table::Table;
@@ -76,7 +77,11 @@ mod transmit;
 
 pub mod socket;
 
+mod binding;
+
 pub mod stream;
+
+pub mod connecting;
 
 pub mod reading;
 
@@ -85,9 +90,55 @@ pub mod datagram;
 /// A TCP socket that is neither connected nor listening.
 #[derive(Debug)]
 struct Idle {
-    family: Family,
+    /// What it is bound to, or was.
     local: Endpoint,
     options: SocketOptions,
+    /// Why its connection ended, until the program has been told.
+    error: Option<Error>,
+    /// What has been shut down already; a connection to come is born so.
+    shut_read: bool,
+    shut_write: bool,
+}
+
+bitflags::bitflags! {
+    /// What is so of a socket whatever it is at the time: Linux's `sk_userlocks` and the states of its `struct socket`.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    struct Own: u8 {
+        /// Made for IPv6.
+        const V6 = 1 << 0;
+        /// It stands in the map of bound ports.
+        const BOUND = 1 << 1;
+        /// The program chose the port: it stays over failures and disconnects.
+        const PORT_CHOSEN = 1 << 2;
+        /// The program chose the address.
+        const ADDRESS_CHOSEN = 1 << 3;
+        /// `connect` was called and its outcome not asked for.
+        const CONNECTING = 1 << 4;
+        /// Connected, or was.
+        const CONNECTED = 1 << 5;
+        /// Shut down before the outcome of `connect` was asked for: good for nothing until it is disconnected.
+        const STUCK = 1 << 6;
+        /// The three of which at most one holds.
+        const PHASE = Self::CONNECTING.bits() | Self::CONNECTED.bits() | Self::STUCK.bits();
+    }
+}
+
+impl Own {
+    const fn family(self) -> Family {
+        if self.contains(Self::V6) { Family::V6 } else { Family::V4 }
+    }
+
+    const fn of(family: Family) -> Self {
+        match family {
+            Family::V4 => Self::empty(),
+            Family::V6 => Self::V6,
+        }
+    }
+
+    fn set_phase(&mut self, phase: Self) {
+        self.remove(Self::PHASE);
+        self.insert(phase);
+    }
 }
 
 /// What a slot of the slab holds. Boxed, so that a slot costs the same whatever is in it and a connection that
@@ -114,11 +165,22 @@ struct Socket {
     changed: bool,
     /// A program holds a handle to it.
     held: bool,
+    own: Own,
 }
 
 impl Socket {
-    const fn new(kind: Kind, held: bool) -> Self {
-        Self { kind, published: Readiness::empty(), queued: false, changed: false, held }
+    const fn new(kind: Kind, own: Own, held: bool) -> Self {
+        Self { kind, published: Readiness::empty(), queued: false, changed: false, held, own }
+    }
+
+    /// The end it holds by being a connection or what is left of one, and with whom it shares that. A request holds
+    /// none: it is its listener's.
+    fn holds(&self) -> Option<(Endpoint, Reuse)> {
+        match &self.kind {
+            Kind::Connection(tcb) => Some((tcb.quad.local, tcb.options.reuse())),
+            Kind::TimeWait(record) => Some((record.quad.local, record.reuse)),
+            _ => None,
+        }
     }
 
     /// The two ends, of those that stand in the connection table.
@@ -149,10 +211,10 @@ pub struct Stack {
     slab: Slab<Socket>,
     table: Table,
     wheel: Wheel,
-    /// TCP sockets by the port they are bound to: idle ones and listeners.
+    /// TCP sockets by the port they are bound to: idle ones and listeners, and connections that keep a chosen port.
     tcp_bound: PortMap,
-    /// How many connections and records in TIME-WAIT hold a local TCP port.
-    tcp_ports: PortCount,
+    /// The local ends of connections and of records in TIME-WAIT.
+    tcp_ports: Holders,
     udp_bound: PortMap,
     /// Ping sockets by their identifier.
     ping_bound: PortMap,
@@ -192,7 +254,7 @@ impl Stack {
             table: Table::new(keys.table_key()),
             wheel: Wheel::new(),
             tcp_bound: PortMap::default(),
-            tcp_ports: PortCount::default(),
+            tcp_ports: Holders::default(),
             udp_bound: PortMap::default(),
             ping_bound: PortMap::default(),
             ephemeral: Ephemeral::new(config.ephemeral_ports).starting_at(rng.next_u32()),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Kind, SocketId, Stack};
+use super::{Kind, Socket, SocketId, Stack};
 use crate::error::Error;
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Is, Tcb};
@@ -21,16 +21,34 @@ impl Stack {
         if let Some(error) = tcb.error.take() {
             return Err(error);
         }
-        if tcb.state() == State::Closed || tcb.is.contains(Is::SHUT_READ) {
+        if matches!(tcb.state(), State::Closed | State::TimeWait) || tcb.is.contains(Is::SHUT_READ) {
             return Ok(false);
         }
         Err(Error::WouldBlock)
     }
 
+    /// The connection to read from. Without one there may be an end of file: after a shutdown.
+    fn readable_mut(&mut self, id: SocketId) -> Result<&mut Tcb, Error> {
+        let result = self.stream_or(id, Error::NotConnected).map(|_| ());
+        if result.is_err() {
+            self.publish(id.index(), false);
+        }
+        result?;
+        self.stream_or(id, Error::NotConnected)
+    }
+
+    /// Whether a socket without a connection gives the end of file: its reading side has been shut down.
+    fn is_at_end(&self, id: SocketId) -> bool {
+        match self.held(id).map(|s| &s.kind) {
+            Ok(Kind::Idle(idle)) => idle.shut_read && idle.error.is_none(),
+            _ => false,
+        }
+    }
+
     /// The connection a read is for, with the reader behind an urgent octet that is not part of the stream, and
     /// how many octets one call may take.
     fn begin_read(&mut self, id: SocketId) -> Result<(&mut Tcb, usize), Error> {
-        let tcb = self.stream_mut(id)?;
+        let tcb = self.readable_mut(id)?;
         let (skip, most) = tcb.readable_run();
         if skip > 0 {
             tcb.receive_buffer.discard(skip);
@@ -47,6 +65,9 @@ impl Stack {
     /// [`Error::WouldBlock`], [`Error::NotConnected`], [`Error::BadSocket`], and what ended the
     /// connection, once: [`Error::Reset`], [`Error::Refused`], [`Error::TimedOut`], …
     pub fn try_read(&mut self, id: SocketId, buf: &mut [u8]) -> Result<usize, Error> {
+        if self.is_at_end(id) {
+            return Ok(0);
+        }
         let (tcb, most) = self.begin_read(id)?;
         let result = Self::check_read(tcb);
         let room = buf.len().min(most);
@@ -63,6 +84,9 @@ impl Stack {
     /// # Errors
     /// Those of [`try_read`](Self::try_read).
     pub fn try_read_bytes(&mut self, id: SocketId, max: usize) -> Result<Bytes, Error> {
+        if self.is_at_end(id) {
+            return Ok(Bytes::new());
+        }
         let (tcb, most) = self.begin_read(id)?;
         let result = Self::check_read(tcb);
         let bytes =
@@ -76,7 +100,10 @@ impl Stack {
     /// # Errors
     /// Those of [`try_read`](Self::try_read).
     pub fn try_peek(&mut self, id: SocketId, buf: &mut [u8]) -> Result<usize, Error> {
-        let tcb = self.stream_mut(id)?;
+        if self.is_at_end(id) {
+            return Ok(0);
+        }
+        let tcb = self.readable_mut(id)?;
         let (skip, most) = tcb.readable_run();
         let result = Self::check_read(tcb);
         let room = buf.len().min(most);
@@ -153,7 +180,7 @@ impl Stack {
     }
 
     fn has_read(&mut self, id: SocketId, n: usize) {
-        let Ok(tcb) = self.stream_mut(id) else { return };
+        let Ok(Socket { kind: Kind::Connection(tcb), .. }) = self.held_mut(id) else { return };
         tcb.forget_passed_mark();
         // Only reading makes room, so only here can an update be due with nothing else to say.
         if n > 0 && tcb.window_update_due() {

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{Kind, Readiness, Socket, Stack};
+use super::{Kind, Own, Readiness, Socket, Stack};
 use crate::tcp::context::Context;
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Is, Tcb};
@@ -61,7 +61,7 @@ impl Stack {
         }
         if let Some(record) = record {
             let deadline = now + self.config.tcp.msl.saturating_mul(2);
-            let id = self.slab.insert(Socket::new(Kind::TimeWait(record), false));
+            let id = self.slab.insert(Socket::new(Kind::TimeWait(record), Own::empty(), false));
             self.remember_quad(quad, id.index());
             self.wheel.arm(id.index(), deadline);
             self.time_waits += 1;
@@ -71,7 +71,7 @@ impl Stack {
     /// Enters a slot in the connection table.
     pub(super) fn remember_quad(&mut self, quad: crate::addr::Quad, index: u32) {
         self.table.insert(&quad, index, quad_of(&self.slab));
-        self.tcp_ports.add(quad.local.port);
+        self.hold_port(index);
     }
 
     /// Takes a slot out of the connection table, if it stands there.
@@ -81,7 +81,33 @@ impl Stack {
             return;
         }
         self.table.remove(&quad, quad_of(&self.slab));
-        self.tcp_ports.remove(quad.local.port);
+        if let Some((held, reuse)) = self.slab.by_index(index).and_then(Socket::holds) {
+            self.tcp_ports.remove(held, reuse);
+        }
+    }
+
+    /// Counts a slot that has entered the table, or has become a connection there, as a holder of its end.
+    pub(super) fn hold_port(&mut self, index: u32) {
+        if let Some((held, reuse)) = self.slab.by_index(index).and_then(Socket::holds) {
+            self.tcp_ports.add(held, reuse);
+        }
+    }
+
+    /// Changes the options of a connection, and what its end allows others with them.
+    pub(super) fn set_connection_options(
+        &mut self,
+        index: u32,
+        options: crate::sockopt::SocketOptions,
+        now: Instant,
+    ) {
+        let Some(socket) = self.slab.by_index(index) else { return };
+        let quad = socket.quad();
+        let in_table = quad.is_some_and(|quad| self.table.find(&quad, quad_of(&self.slab)) == Some(index));
+        if let (true, Some((held, before))) = (in_table, socket.holds()) {
+            self.tcp_ports.remove(held, before);
+            self.tcp_ports.add(held, options.reuse());
+        }
+        self.with_connection(index, now, |tcb, cx| tcb.set_options(options, cx));
     }
 
     /// Frees a slot and all that points to it.
@@ -162,24 +188,28 @@ pub(super) fn quad_of(slab: &super::Slab<Socket>) -> impl Fn(u32) -> crate::addr
 /// How a socket stands, as Linux's `poll` would say.
 pub(super) fn readiness(kind: &Kind) -> Readiness {
     match kind {
-        Kind::Idle(_) => Readiness::WRITABLE | Readiness::HANG_UP,
+        Kind::Idle(idle) => idle_readiness(idle),
         Kind::Listener(listener) if listener.has_waiting() => Readiness::READABLE,
         Kind::Connection(tcb) => stream_readiness(tcb),
-        Kind::Udp(socket) => {
-            let mut readiness =
-                datagram_readiness(socket.is_readable(), socket.is_read_closed(), socket.has_error());
-            readiness.set(Readiness::HANG_UP, socket.is_read_closed() && socket.is_write_closed());
-            readiness
-        }
-        Kind::Ping(socket) => datagram_readiness(socket.is_readable(), false, socket.has_error()),
+        Kind::Udp(socket) => datagram_readiness(socket.is_readable(), socket.closed(), socket.has_error()),
+        Kind::Ping(socket) => datagram_readiness(socket.is_readable(), socket.closed(), socket.has_error()),
         Kind::Listener(_) | Kind::Request(_) | Kind::TimeWait(_) => Readiness::empty(),
     }
 }
 
-fn datagram_readiness(readable: bool, read_closed: bool, error: bool) -> Readiness {
+fn idle_readiness(idle: &super::Idle) -> Readiness {
+    let mut readiness = Readiness::WRITABLE | Readiness::HANG_UP;
+    readiness.set(Readiness::READABLE | Readiness::READ_CLOSED, idle.shut_read);
+    readiness.set(Readiness::ERROR, idle.error.is_some());
+    readiness
+}
+
+/// `closed` is reading and writing.
+fn datagram_readiness(readable: bool, closed: (bool, bool), error: bool) -> Readiness {
     let mut readiness = Readiness::WRITABLE;
     readiness.set(Readiness::READABLE, readable);
-    readiness.set(Readiness::READ_CLOSED, read_closed);
+    readiness.set(Readiness::READ_CLOSED, closed.0);
+    readiness.set(Readiness::HANG_UP, closed.0 && closed.1);
     readiness.set(Readiness::ERROR, error);
     readiness
 }
@@ -188,14 +218,16 @@ fn stream_readiness(tcb: &Tcb) -> Readiness {
     let state = tcb.state();
     let mut readiness = Readiness::empty();
     readiness.set(Readiness::ERROR, tcb.error.is_some());
-    if matches!(state, State::SynSent | State::SynReceived) {
-        return readiness;
-    }
-    let closed = state == State::Closed;
+    let closed = matches!(state, State::Closed | State::TimeWait);
     let read_closed = closed || tcb.is.intersects(Is::PEER_CLOSED | Is::SHUT_READ);
-    let write_closed = closed || tcb.is.contains(Is::FIN_QUEUED);
+    let write_closed = closed || tcb.is.intersects(Is::FIN_QUEUED | Is::SHUT_WRITE);
     readiness.set(Readiness::READ_CLOSED, read_closed);
     readiness.set(Readiness::HANG_UP, read_closed && write_closed);
+    if matches!(state, State::SynSent | State::SynReceived) {
+        // Nothing but what was shut down before it began.
+        readiness.set(Readiness::READABLE, read_closed);
+        return readiness;
+    }
     readiness.set(Readiness::READABLE, read_closed || tcb.error.is_some() || enough_to_read(tcb));
     // Room for a third of the buffer, so that a writer is not woken for every octet acknowledged.
     let room = (tcb.options.send_buffer as usize).saturating_sub(tcb.send_buffer.len());

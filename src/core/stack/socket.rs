@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 
 use super::settle::readiness;
-use super::{Idle, Kind, Readiness, Socket, SocketId, Stack};
+use super::{Idle, Kind, Own, Readiness, Socket, SocketId, Stack};
 use crate::addr::{Address, Endpoint, Family};
 use crate::error::Error;
 use crate::icmp::echo::PingSocket;
@@ -20,21 +20,21 @@ impl Stack {
     /// A TCP socket, neither bound nor connected. An IPv6 one speaks IPv4 too unless `v6_only` is set.
     pub fn tcp_socket(&mut self, family: Family) -> SocketId {
         let options = SocketOptions::tcp(&self.config);
-        let idle = Idle { family, local: any(family), options };
-        self.slab.insert(Socket::new(Kind::Idle(Box::new(idle)), true))
+        let idle = Idle { local: any(family), options, error: None, shut_read: false, shut_write: false };
+        self.slab.insert(Socket::new(Kind::Idle(Box::new(idle)), Own::of(family), true))
     }
 
     /// A UDP socket.
     pub fn udp_socket(&mut self, family: Family) -> SocketId {
         let socket = UdpSocket::new(family, SocketOptions::udp(&self.config));
-        self.slab.insert(Socket::new(Kind::Udp(Box::new(socket)), true))
+        self.slab.insert(Socket::new(Kind::Udp(Box::new(socket)), Own::of(family), true))
     }
 
     /// A ping socket: what is sent are ICMP echo requests with the socket's identifier, what is received are the
     /// replies to them, each a message from its type octet on.
     pub fn ping_socket(&mut self, family: Family) -> SocketId {
         let socket = PingSocket::new(family, SocketOptions::udp(&self.config));
-        self.slab.insert(Socket::new(Kind::Ping(Box::new(socket)), true))
+        self.slab.insert(Socket::new(Kind::Ping(Box::new(socket)), Own::of(family), true))
     }
 
     /// The socket of a handle that a program holds.
@@ -54,7 +54,7 @@ impl Stack {
     /// [`Error::AddrFamily`], [`Error::Invalid`] (bound already, or in use), [`Error::BadSocket`].
     pub fn bind(&mut self, id: SocketId, local: Endpoint) -> Result<(), Error> {
         match &self.held(id)?.kind {
-            Kind::Idle(_) => self.bind_tcp(id, local),
+            Kind::Idle(_) | Kind::Connection(_) => self.bind_tcp(id, local),
             Kind::Udp(_) => self.bind_udp(id, local),
             Kind::Ping(_) => self.bind_ping(id, local),
             _ => Err(Error::Invalid),
@@ -81,13 +81,16 @@ impl Stack {
 
     /// TCP: begins a connection, which has ended well when the socket is writable and
     /// [`take_error`](Self::take_error) gives nothing. UDP and ping: sets the peer, and an unspecified one
-    /// unsets it.
+    /// with port 0 unsets it.
     ///
     /// # Errors
-    /// [`Error::InProgress`] for TCP when it has begun, which is how it goes well;
-    /// [`Error::Already`], [`Error::IsConnected`], [`Error::AddrInUse`] (the same connection exists),
-    /// [`Error::AddrNotAvailable`] (no port is free), [`Error::NetUnreachable`], [`Error::AddrFamily`],
-    /// [`Error::Invalid`], [`Error::BadSocket`].
+    /// [`Error::InProgress`] for TCP when it has begun, which is how it goes well; [`Error::Already`] while it is
+    /// under way. The first call after it succeeded gives `Ok`, those after that [`Error::IsConnected`]; the first
+    /// after it failed gives what it failed of ([`Error::Aborted`] where that has been told already), and the next
+    /// begins anew.
+    /// [`Error::AddrNotAvailable`] (the same connection exists, or no port is free), [`Error::NetUnreachable`],
+    /// [`Error::AddrFamily`], [`Error::Access`] (UDP to a broadcast address without leave), [`Error::Invalid`],
+    /// [`Error::BadSocket`].
     pub fn connect(&mut self, id: SocketId, remote: Endpoint, now: Instant) -> Result<(), Error> {
         match &self.held(id)?.kind {
             Kind::Idle(_) | Kind::Connection(_) => self.connect_tcp(id, remote, now),
@@ -98,17 +101,21 @@ impl Stack {
         }
     }
 
-    /// Closes one direction or both.
+    /// Closes one direction or both. On a listener, closing the reading side makes it a fresh socket; so does any
+    /// shutdown of an attempt to connect. Where there is no connection the call fails, and is remembered:
+    /// [`readiness`](Self::readiness) shows what has been shut down.
     ///
     /// # Errors
     /// [`Error::NotConnected`], [`Error::BadSocket`].
     pub fn shutdown(&mut self, id: SocketId, how: Shutdown, now: Instant) -> Result<(), Error> {
         let index = id.index();
         let result = match &mut self.held_mut(id)?.kind {
-            Kind::Connection(_) => return self.shutdown_tcp(id, how, now),
+            Kind::Idle(_) | Kind::Listener(_) | Kind::Connection(_) => {
+                return self.shutdown_tcp(id, how, now);
+            }
             Kind::Udp(socket) => socket.shutdown(how),
             Kind::Ping(socket) => socket.shutdown(how),
-            _ => Err(Error::NotConnected),
+            Kind::Request(_) | Kind::TimeWait(_) => return Err(Error::BadSocket),
         };
         self.publish(index, false);
         result
@@ -124,8 +131,8 @@ impl Stack {
         match &self.held(id)?.kind {
             Kind::Connection(_) => self.close_connection(index, now),
             Kind::Listener(_) => self.close_listener(index, now),
-            Kind::Idle(idle) => {
-                self.tcp_bound.remove(idle.local.port, index);
+            Kind::Idle(_) => {
+                self.unbind_tcp(index);
                 self.remove(index);
             }
             Kind::Udp(socket) => {
@@ -153,6 +160,7 @@ impl Stack {
     pub fn take_error(&mut self, id: SocketId) -> Option<Error> {
         let error = match &mut self.held_mut(id).ok()?.kind {
             Kind::Connection(tcb) => tcb.error.take(),
+            Kind::Idle(idle) => idle.error.take(),
             Kind::Udp(socket) => socket.take_error(),
             Kind::Ping(socket) => socket.take_error(),
             _ => None,
@@ -183,7 +191,7 @@ impl Stack {
     pub fn set_options(&mut self, id: SocketId, options: SocketOptions, now: Instant) -> Result<(), Error> {
         let slot = match &mut self.held_mut(id)?.kind {
             Kind::Connection(_) => {
-                self.with_connection(id.index(), now, |tcb, cx| tcb.set_options(options, cx));
+                self.set_connection_options(id.index(), options, now);
                 return Ok(());
             }
             Kind::Idle(idle) => &mut idle.options,
@@ -217,10 +225,12 @@ impl Stack {
     /// [`Error::NotConnected`], [`Error::BadSocket`].
     pub fn remote_endpoint(&self, id: SocketId) -> Result<Endpoint, Error> {
         match &self.held(id)?.kind {
-            Kind::Connection(tcb) if tcb.state() != State::Closed && tcb.state() != State::SynSent => {
-                Ok(tcb.quad.remote)
-            }
-            Kind::Udp(socket) => socket.remote().ok_or(Error::NotConnected),
+            Kind::Connection(tcb) => match tcb.state() {
+                // The peer's port 0 cannot be told from none, in Linux neither.
+                State::Closed | State::TimeWait | State::SynSent => Err(Error::NotConnected),
+                _ => Some(tcb.quad.remote).filter(|r| r.port != 0).ok_or(Error::NotConnected),
+            },
+            Kind::Udp(socket) => socket.remote().filter(|r| r.port != 0).ok_or(Error::NotConnected),
             Kind::Ping(socket) => socket.remote().map(|a| Endpoint::new(a, 0)).ok_or(Error::NotConnected),
             _ => Err(Error::NotConnected),
         }

@@ -37,6 +37,12 @@ impl Table {
         self.slots.find(hash(&self.hasher, quad), |&slot| quad_of(slot) == *quad).copied()
     }
 
+    /// Which of `count` that share a load a quad belongs to: always the same one, and none that a peer can choose.
+    pub fn share(&self, quad: &Quad, count: usize) -> usize {
+        // Other bits than those that choose the place in the table.
+        if count > 1 { (hash(&self.hasher, quad) >> 32) as usize % count } else { 0 }
+    }
+
     /// Adds a connection, whose quad must not be in the table. `quad_of` must know the slot already.
     pub fn insert(&mut self, quad: &Quad, index: u32, quad_of: impl Fn(u32) -> Quad) {
         debug_assert_eq!(self.find(quad, &quad_of), None, "a quad names one connection");

@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 
 use super::settle::quad_of;
-use super::{Kind, Socket, SocketId, Stack};
-use crate::addr::{Address, Endpoint, Quad};
+use super::{Kind, Own, Socket, SocketId, Stack};
+use crate::addr::{Address, Quad};
 use crate::seq::Seq;
 use crate::tcp::input::closed;
 use crate::tcp::request::{self, Request};
@@ -83,7 +83,7 @@ impl Stack {
                 }
                 time_wait::Outcome::Reuse { iss_after } => {
                     let quad = record.quad;
-                    let Some(listener) = self.listener_for(quad.local) else { return Verdict::OldSyn };
+                    let Some(listener) = self.listener_for(quad) else { return Verdict::OldSyn };
                     if let Some(verdict) = self.no_room_for_request(listener) {
                         return verdict;
                     }
@@ -97,30 +97,40 @@ impl Stack {
     }
 
     fn on_unknown(&mut self, quad: Quad, segment: Segment<'_>, now: Instant) -> (Verdict, Option<u32>) {
-        match self.listener_for(quad.local) {
+        match self.listener_for(quad) {
             Some(listener) => self.on_listen(listener, quad, segment, None, now),
             None => (closed::on_segment(quad, &segment, &mut context!(self, now)), None),
         }
     }
 
-    /// The listener for a local endpoint: one bound to the very address before one bound to any.
-    pub(super) fn listener_for(&self, local: Endpoint) -> Option<u32> {
-        let mut best = None;
-        for &index in self.tcp_bound.at(local.port) {
+    /// The listener for a connection: one bound to the very address before one bound to any of its family, and that
+    /// before one of both. Those that fit alike share what comes by a hash of the quad (`SO_REUSEPORT`).
+    pub(super) fn listener_for(&self, quad: Quad) -> Option<u32> {
+        let mut best: smallvec::SmallVec<[u32; 4]> = smallvec::SmallVec::new();
+        let mut highest = 0;
+        for &index in self.tcp_bound.at(quad.local.port) {
             let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index(index) else {
                 continue;
             };
-            let bound = listener.local.address;
-            if bound == local.address {
-                return Some(index);
+            let (bound, v4) = (listener.local.address, quad.local.address.is_v4());
+            let score = if bound == quad.local.address {
+                3
+            } else if bound == Address::UNSPECIFIED_V4 && v4 {
+                2
+            } else if bound == Address::UNSPECIFIED && !(listener.options.v6_only && v4) {
+                1
+            } else {
+                continue;
+            };
+            if score > highest {
+                highest = score;
+                best.clear();
             }
-            let any = bound == Address::UNSPECIFIED_V4 && local.address.is_v4()
-                || bound == Address::UNSPECIFIED && !(listener.options.v6_only && local.address.is_v4());
-            if any {
-                best = Some(index);
+            if score == highest {
+                best.push(index);
             }
         }
-        best
+        best.get(self.table.share(&quad, best.len())).copied()
     }
 
     /// §3.10.7.2: LISTEN.
@@ -158,7 +168,7 @@ impl Stack {
         let mut cx = context!(self, now);
         let request = Request::new(quad, listener, &options, path, iss_after, &segment, &mut cx);
         let wait = request.wait(&cx);
-        let id = self.slab.insert(Socket::new(Kind::Request(Box::new(request)), false));
+        let id = self.slab.insert(Socket::new(Kind::Request(Box::new(request)), Own::empty(), false));
         self.remember_quad(quad, id.index());
         self.wheel.arm(id.index(), now + wait);
         self.send_syn_ack(&request, Reason::SynAck, now);
@@ -256,6 +266,7 @@ impl Stack {
         if let Some(socket) = self.slab.by_index_mut(index) {
             socket.kind = Kind::Connection(tcb);
         }
+        self.hold_port(index);
         self.settle(index, now, true);
         self.publish(listener, true);
         verdict

@@ -12,8 +12,11 @@ use crate::tcp::state::State;
 use crate::time::Duration;
 use crate::wire::flags::Flags;
 
+mod binding;
 mod chaos;
 mod closing;
+mod connecting;
+mod disconnect;
 mod handshake;
 mod invariants;
 mod numbers;

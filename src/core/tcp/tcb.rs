@@ -110,6 +110,9 @@ bitflags::bitflags! {
         const URGENT_HERE = 1 << 11;
         /// The urgent octet has been taken apart from the stream.
         const URGENT_TAKEN = 1 << 12;
+        /// The program had shut down the sending side before there was a connection: it may not write, but no FIN is
+        /// due.
+        const SHUT_WRITE = 1 << 13;
     }
 }
 

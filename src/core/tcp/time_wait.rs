@@ -8,6 +8,7 @@ use super::state::State;
 use super::tcb::Tcb;
 use super::timestamps::Timestamps;
 use crate::addr::Quad;
+use crate::sockopt::Reuse;
 use crate::tcp::trace::{AckReason, Reason, Variables, Verdict};
 use crate::wire::flags::Flags;
 
@@ -24,6 +25,8 @@ pub struct TimeWait {
     timestamps: Timestamps,
     window: u16,
     answers: u8,
+    /// With whom it shares its end.
+    pub reuse: Reuse,
 }
 
 /// What a segment did to a record.
@@ -50,6 +53,7 @@ impl TimeWait {
             timestamps: tcb.timestamps,
             window: WindowScale::field(tcb.rcv.scale, tcb.rcv.wnd),
             answers: ANSWERS,
+            reuse: tcb.options.reuse(),
         };
         if tcb.acks.owed() {
             this.answer(AckReason::Fin, Some(tcb.variables()), cx);

@@ -51,11 +51,9 @@ impl UdpSocket {
     /// Connects the socket: datagrams go to `remote` by default and come from nobody else any more. `None`
     /// dissolves that. The caller sets our end to an address that reaches the peer.
     ///
-    /// What came before from others stays to be read, as in Linux; an error that waited is forgotten with
-    /// the peer it was about.
+    /// What came before from others stays to be read, and an error to be told, as in Linux.
     pub const fn set_remote(&mut self, remote: Option<Endpoint>) {
         self.remote = remote;
-        self.inbox.set_error(None);
     }
 
     /// Whether the socket can speak to and from this address at all: an IPv4 socket speaks IPv4, an IPv6 one
@@ -159,14 +157,9 @@ impl UdpSocket {
         self.inbox.is_readable()
     }
 
-    /// Whether it was shut down for reading.
-    pub const fn is_read_closed(&self) -> bool {
-        self.inbox.is_read_closed()
-    }
-
-    /// Whether it was shut down for writing.
-    pub const fn is_write_closed(&self) -> bool {
-        self.inbox.is_write_closed()
+    /// Whether it was shut down for reading, and for writing.
+    pub const fn closed(&self) -> (bool, bool) {
+        (self.inbox.is_read_closed(), self.inbox.is_write_closed())
     }
 
     /// Octets of the next datagram to read, 0 without one.
@@ -179,13 +172,11 @@ impl UdpSocket {
         self.inbox.charged()
     }
 
-    /// Shuts one direction or both. [`Error::NotConnected`] without a peer, as POSIX has it.
+    /// Shuts one direction or both. Without a peer that is [`Error::NotConnected`], but done nevertheless, as in
+    /// Linux.
     pub const fn shutdown(&mut self, how: Shutdown) -> Result<(), Error> {
-        if self.remote.is_none() {
-            return Err(Error::NotConnected);
-        }
         self.inbox.shutdown(how);
-        Ok(())
+        if self.remote.is_none() { Err(Error::NotConnected) } else { Ok(()) }
     }
 }
 
@@ -307,7 +298,7 @@ mod tests {
         assert_eq!(s.destination(None, &routes()), Ok(end("10.7.0.1", 4000)));
         s.report(Error::Refused, true);
         s.set_remote(None);
-        assert_eq!(s.take_error(), None);
+        assert_eq!(s.take_error(), Some(Error::Refused));
     }
 
     #[test]
@@ -327,13 +318,15 @@ mod tests {
     #[test]
     fn shutdown() {
         let mut s = socket(Family::V4, end("10.7.0.2", 53));
-        assert_eq!(s.shutdown(Shutdown::Both), Err(Error::NotConnected));
+        let mut unconnected = s.clone();
+        assert_eq!(unconnected.shutdown(Shutdown::Both), Err(Error::NotConnected));
+        assert_eq!(unconnected.closed(), (true, true));
         s.set_remote(Some(end("10.7.0.1", 4000)));
         s.deliver(end("10.7.0.1", 4000), end("10.7.0.2", 53), b"x").unwrap();
         s.shutdown(Shutdown::Read).unwrap();
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.from), Ok(Endpoint::UNSPECIFIED));
-        assert!(s.is_readable() && s.is_read_closed() && !s.is_write_closed());
+        assert!(s.is_readable() && s.closed() == (true, false));
         assert!(s.destination(None, &routes()).is_ok());
         s.shutdown(Shutdown::Write).unwrap();
         assert_eq!(s.destination(None, &routes()), Err(Error::BrokenPipe));

@@ -14,7 +14,9 @@ impl Stack {
                 && self.table.find(&quad, settle::quad_of(&self.slab)) == Some(id.index())
             {
                 in_table += 1;
-                *ports.entry(quad.local.port).or_insert(0u32) += 1;
+                if socket.holds().is_some() {
+                    *ports.entry(quad.local.port).or_insert(0u32) += 1;
+                }
             }
             match &socket.kind {
                 Kind::Connection(tcb) => {
@@ -33,6 +35,16 @@ impl Stack {
                 Kind::TimeWait(_) => time_waits += 1,
                 Kind::Listener(listener) => waiting.extend(listener.waiting().copied()),
                 Kind::Idle(_) | Kind::Udp(_) | Kind::Ping(_) => {}
+            }
+            let port = match &socket.kind {
+                Kind::Idle(idle) => Some(idle.local.port),
+                Kind::Listener(listener) => Some(listener.local.port),
+                Kind::Connection(tcb) => Some(tcb.quad.local.port),
+                _ => None,
+            };
+            if let Some(port) = port {
+                let bound = self.tcp_bound.at(port).contains(&id.index());
+                assert_eq!(bound, socket.own.contains(Own::BOUND), "{id:?} in the map of bound ports");
             }
             if socket.queued {
                 assert!(self.output.contains(&id.index()), "{id:?} says it is queued");
@@ -55,7 +67,7 @@ impl Stack {
         assert_eq!(self.time_waits, time_waits);
         assert_eq!(self.orphans, orphans);
         assert!(ports.keys().all(|&port| self.tcp_ports.is_used(port)));
-        assert_eq!(self.tcp_ports.total(), in_table as u32, "ports held without a socket");
+        assert_eq!(self.tcp_ports.total(), ports.values().sum::<u32>(), "ports held without a socket");
     }
 }
 

@@ -1,0 +1,157 @@
+//! TCP sockets and their local ends: bind, listen, and who is in whose way.
+
+use alloc::boxed::Box;
+
+use super::socket::overlap;
+use super::{Kind, Own, Socket, SocketId, Stack};
+use crate::addr::{Address, Endpoint};
+use crate::error::Error;
+use crate::sockopt::{Reuse, SocketOptions};
+use crate::tcp::listener::Listener;
+use crate::tcp::state::State;
+
+impl Stack {
+    pub(super) fn bind_tcp(&mut self, id: SocketId, local: Endpoint) -> Result<(), Error> {
+        let socket = self.held(id)?;
+        let options = match &socket.kind {
+            Kind::Idle(idle) => &idle.options,
+            // As in Linux, what is over may be bound anew, though it must be disconnected to be of use.
+            Kind::Connection(tcb) if matches!(tcb.state(), State::Closed | State::TimeWait) => &tcb.options,
+            _ => return Err(Error::Invalid),
+        };
+        let (own, options) = (socket.own, *options);
+        if own.contains(Own::BOUND) {
+            return Err(Error::Invalid);
+        }
+        Self::check_family(own.family(), options.v6_only, local.address)?;
+        if local.address.is_multicast() && !local.address.is_v4() {
+            return Err(Error::Invalid);
+        }
+        // Linux lets an IPv4 socket be bound to where nobody can connect to.
+        if !local.address.is_multicast() && !self.routes.is_broadcast(local.address) {
+            self.check_local(local.address)?;
+        }
+        let index = id.index();
+        let port = match local.port {
+            0 => {
+                let offset = self.keys.port_offset(local.address, Endpoint::UNSPECIFIED);
+                let mut ephemeral = self.ephemeral.clone();
+                let port = ephemeral.choose(offset, |port| {
+                    self.in_the_way(index, Endpoint::new(local.address, port), &options, |_, _| false)
+                });
+                self.ephemeral = ephemeral;
+                port.ok_or(Error::AddrInUse)?
+            }
+            port => {
+                self.check_tcp_port(index, local, &options)?;
+                port
+            }
+        };
+        let bound = Endpoint::new(local.address, port);
+        let socket = self.held_mut(id)?;
+        match &mut socket.kind {
+            Kind::Idle(idle) => idle.local = bound,
+            Kind::Connection(tcb) => tcb.quad.local = bound,
+            _ => return Err(Error::Invalid),
+        }
+        socket.own.insert(Own::BOUND);
+        socket.own.set(Own::PORT_CHOSEN, local.port != 0);
+        socket.own.set(Own::ADDRESS_CHOSEN, !local.address.is_unspecified());
+        self.tcp_bound.insert(port, index);
+        Ok(())
+    }
+
+    /// Whether another socket stands in the way of binding, or of listening, there.
+    fn check_tcp_port(&self, index: u32, local: Endpoint, options: &SocketOptions) -> Result<(), Error> {
+        let ours = options.reuse();
+        let shares = |theirs, listens| ours.shares(theirs, listens);
+        if self.in_the_way(index, local, options, shares) { Err(Error::AddrInUse) } else { Ok(()) }
+    }
+
+    /// Whether anyone holds an overlapping end and does not share it: those bound there, connections, and records in
+    /// TIME-WAIT. `shares` is asked of what another allows and whether it listens.
+    fn in_the_way(
+        &self,
+        index: u32,
+        local: Endpoint,
+        options: &SocketOptions,
+        shares: impl Fn(Reuse, bool) -> bool,
+    ) -> bool {
+        let ours = (local.address, options.v6_only);
+        let bound = self.tcp_bound.at(local.port).iter().filter(|&&i| i != index).any(|&other| {
+            let (address, theirs, listens) = match self.slab.by_index(other).map(|s| &s.kind) {
+                Some(Kind::Idle(idle)) => (idle.local.address, &idle.options, false),
+                Some(Kind::Listener(l)) => (l.local.address, &l.options, true),
+                // One that keeps its port though it is over. Those that stand are counted below.
+                Some(Kind::Connection(tcb)) => (tcb.quad.local.address, &tcb.options, false),
+                _ => return false,
+            };
+            overlap(ours, (address, theirs.v6_only)) && !shares(theirs.reuse(), listens)
+        });
+        bound
+            || self
+                .tcp_ports
+                .at(local.port)
+                .any(|(address, theirs)| overlap(ours, (address, false)) && !shares(theirs, false))
+    }
+
+    /// Makes a TCP socket a listener with room for `backlog` connections that wait to be accepted; called
+    /// again it changes the backlog. Not bound, it listens on an ephemeral port.
+    ///
+    /// # Errors
+    /// [`Error::AddrInUse`] (another listens there), [`Error::Invalid`] (connected),
+    /// [`Error::NotSupported`] (not TCP), [`Error::BadSocket`].
+    pub fn listen(&mut self, id: SocketId, backlog: u32) -> Result<(), Error> {
+        let config = &self.config.tcp;
+        let socket = self.slab.get_mut(id).filter(|s| s.held).ok_or(Error::BadSocket)?;
+        let local = match &mut socket.kind {
+            Kind::Listener(listener) => {
+                listener.set_backlog(backlog, config);
+                return Ok(());
+            }
+            Kind::Idle(idle) => idle.local,
+            Kind::Connection(_) => return Err(Error::Invalid),
+            _ => return Err(Error::NotSupported),
+        };
+        if !socket.own.contains(Own::BOUND) {
+            let chosen = socket.own;
+            self.bind_tcp(id, Endpoint::new(local.address, 0))?;
+            // It was not the program that chose.
+            let address = chosen & Own::ADDRESS_CHOSEN;
+            let own = &mut self.held_mut(id)?.own;
+            own.remove(Own::ADDRESS_CHOSEN);
+            own.insert(address);
+        }
+        let Socket { kind: Kind::Idle(idle), own, .. } = self.held(id)? else { return Err(Error::Invalid) };
+        let (local, family, options) = (idle.local, own.family(), idle.options);
+        self.check_tcp_port(id.index(), local, &options)?;
+        let listener = Listener::new(local, family, options, backlog, &self.config.tcp);
+        self.held_mut(id)?.kind = Kind::Listener(Box::new(listener));
+        self.publish(id.index(), false);
+        Ok(())
+    }
+
+    /// Takes a socket out of the map of bound ports, if it stands there.
+    pub(super) fn unbind_tcp(&mut self, index: u32) {
+        let Some(socket) = self.slab.by_index_mut(index) else { return };
+        if !socket.own.contains(Own::BOUND) {
+            return;
+        }
+        socket.own.remove(Own::BOUND | Own::PORT_CHOSEN);
+        let port = match &socket.kind {
+            Kind::Idle(idle) => idle.local.port,
+            Kind::Listener(listener) => listener.local.port,
+            Kind::Connection(tcb) => tcb.quad.local.port,
+            _ => return,
+        };
+        self.tcp_bound.remove(port, index);
+    }
+
+    /// The end a socket keeps when it is a connection no more: the address where the program chose it. The port is
+    /// shown on even where it is not held, as Linux does.
+    pub(super) fn kept(own: Own, local: Endpoint) -> Endpoint {
+        let any: Address = super::socket::any(own.family()).address;
+        let address = if own.contains(Own::ADDRESS_CHOSEN) { local.address } else { any };
+        Endpoint::new(address, local.port)
+    }
+}
