@@ -182,7 +182,7 @@ impl Shadow {
 }
 
 impl Observer for Shadow {
-    fn changed(&self, readiness: Readiness) {
+    fn changed(&self, readiness: Readiness, _: Readiness) {
         let mut guard = self.steer();
         let Some(steer) = guard.as_mut() else { return };
         if let Err(error) = steer.show(readiness) {

@@ -131,7 +131,7 @@ impl Engine {
         result
     }
 
-    pub(crate) fn shard(&self) -> &Shard {
+    pub(crate) fn shard(&self) -> &Arc<Shard> {
         &self.shared.shard
     }
 }

@@ -152,6 +152,8 @@ impl Shard {
     pub(crate) fn close(&self, id: SocketId) {
         let mut held = self.lock();
         if held.failure.is_some() {
+            held.waiters.forget(id);
+            held.release();
             return;
         }
         let now = self.clock.now();

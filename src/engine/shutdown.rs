@@ -28,7 +28,7 @@ pub(super) fn in_order(shard: &Shard, timeout: Duration) -> io::Result<()> {
         match held.stack.state(id) {
             Some(State::Listen) => {
                 held.stack.close(id, now).map_err(io_error)?;
-                held.waiters.forget(id);
+                held.waiters.gone(id);
             }
             Some(state) if unfinished(state) => match held.stack.shutdown(id, Shutdown::Write, now) {
                 Ok(()) => {}

@@ -141,7 +141,8 @@ impl Socket {
     pub(crate) fn observe(&self, observer: Arc<dyn Observer>) -> io::Result<()> {
         let mut held = self.engine.shard().lock_working()?;
         let key = held.waiters.key();
-        observer.changed(held.stack.readiness(self.id));
+        let readiness = held.stack.readiness(self.id);
+        observer.changed(readiness, readiness);
         held.waiters.observe(self.id, key, observer);
         held.release();
         Ok(())

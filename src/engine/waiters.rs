@@ -41,9 +41,9 @@ impl Interest {
 /// It is told under the engine's lock, so what it was told last is how the socket stands: it must be quick, never
 /// wait, and never call into the engine.
 pub(crate) trait Observer: Send + Sync {
-    /// How the socket stands now. Told again without a difference when something arrived for a socket that was
-    /// ready before: an edge.
-    fn changed(&self, readiness: Readiness);
+    /// How the socket stands now, and which of that is new: it arose, or something arrived for it though it stood
+    /// before.
+    fn changed(&self, readiness: Readiness, edges: Readiness);
 }
 
 /// Names one waiter or observer, to take it back. No two of a stack's are the same, and none is 0.
@@ -104,11 +104,11 @@ struct Slot {
 
 impl Slot {
     /// Tells the observers, and wakes those whom it concerns.
-    fn tell(&mut self, readiness: Readiness, woken: &mut Vec<Waker>) {
+    fn tell(&mut self, readiness: Readiness, edges: Readiness, woken: &mut Vec<Waker>) {
         let fits = |e: &mut Entry| match &e.wait {
             Wait::Once(wanted, _) => readiness.intersects(*wanted),
             Wait::Always(observer) => {
-                observer.changed(readiness);
+                observer.changed(readiness, edges);
                 false
             }
         };
@@ -120,7 +120,7 @@ impl Slot {
         for entry in self.entries.drain(..) {
             match entry.wait {
                 Wait::Once(_, waker) => woken.push(waker),
-                Wait::Always(observer) => observer.changed(GONE),
+                Wait::Always(observer) => observer.changed(GONE, GONE),
             }
         }
     }
@@ -187,8 +187,8 @@ impl Waiters {
         slot.entries.push(Entry { key, wait: Wait::Once(wanted, waker.clone()) });
     }
 
-    /// From now on `observer` is told of every change of the socket, until it is taken back or the socket is gone,
-    /// which is the last it is told. What stands when it is entered it has to learn from the stack, in the same
+    /// From now on `observer` is told of every change of the socket, until it is taken back or the socket is given
+    /// up, which is the last it is told. What stands when it is entered it has to learn from the stack, in the same
     /// hold of the lock.
     pub(crate) fn observe(&mut self, id: SocketId, key: Key, observer: Arc<dyn Observer>) {
         let index = self.slot_for(id);
@@ -244,7 +244,7 @@ impl Waiters {
         // Whoever waits for another use of the slot waits for a socket that is gone, or hears of one that
         // is: a needless look costs little, a missed one hangs.
         if slot.generation == event.id.generation() {
-            slot.tell(event.readiness, &mut self.woken);
+            slot.tell(event.readiness, event.edges, &mut self.woken);
         } else {
             slot.retire(&mut self.woken);
         }
@@ -255,8 +255,14 @@ impl Waiters {
         self.woken.extend(self.anything.drain(..).map(|(_, w)| w));
     }
 
-    /// The socket is gone: all who wait for it look again and find that. Who waits for a later use of its slot is
-    /// not concerned.
+    /// The socket is gone though its owner holds it still: all who wait for it look again and find that. Observers
+    /// stay until it is given up.
+    pub(crate) fn gone(&mut self, id: SocketId) {
+        self.notify(Event { id, readiness: GONE, edges: GONE });
+    }
+
+    /// The socket's owner gives it up: all who wait for it look again and find that. Who waits for a later use of its
+    /// slot is not concerned.
     pub(crate) fn forget(&mut self, id: SocketId) {
         if let Some(slot) = self.slots.get_mut(id.index() as usize)
             && slot.generation == id.generation()
@@ -265,10 +271,10 @@ impl Waiters {
         }
     }
 
-    /// Every socket is gone: everybody looks again.
+    /// Every socket is gone, as with [`gone`](Self::gone): everybody looks again.
     pub(crate) fn notify_all(&mut self) {
         for slot in &mut self.slots {
-            slot.retire(&mut self.woken);
+            slot.tell(GONE, GONE, &mut self.woken);
         }
         self.notify_anything();
     }

@@ -159,6 +159,8 @@ struct Socket {
     kind: Kind,
     /// What the program was last told.
     published: Readiness,
+    /// What has arisen or arrived since.
+    edges: Readiness,
     /// It stands in the queue of those that may have something to send.
     queued: bool,
     /// It stands in the queue of those whose readiness changed.
@@ -170,7 +172,8 @@ struct Socket {
 
 impl Socket {
     const fn new(kind: Kind, own: Own, held: bool) -> Self {
-        Self { kind, published: Readiness::empty(), queued: false, changed: false, held, own }
+        let none = Readiness::empty();
+        Self { kind, published: none, edges: none, queued: false, changed: false, held, own }
     }
 
     /// The end it holds by being a connection or what is left of one, and with whom it shares that. A request holds
@@ -290,7 +293,8 @@ impl Stack {
             let Some(id) = self.slab.id_of(index) else { continue };
             let Some(socket) = self.slab.by_index_mut(index) else { continue };
             if core::mem::take(&mut socket.changed) && socket.held {
-                return Some(Event { id, readiness: socket.published });
+                let edges = core::mem::take(&mut socket.edges);
+                return Some(Event { id, readiness: socket.published, edges });
             }
         }
         None

@@ -21,11 +21,20 @@ bitflags::bitflags! {
     }
 }
 
-/// A socket's readiness changed.
+impl Readiness {
+    /// What may be told again though it stands already, because more has arrived. Room to write never is:
+    /// it arises when it was gone.
+    pub(super) const ARRIVALS: Self = Self::READABLE.union(Self::READ_CLOSED).union(Self::ERROR);
+}
+
+/// A socket's readiness changed, or something arrived for one that was ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Event {
     /// Which socket.
     pub id: SocketId,
     /// How it stands now.
     pub readiness: Readiness,
+    /// What an edge-triggered poller tells: bits that were not set at some moment since the last event, or
+    /// for which something new arrived.
+    pub edges: Readiness,
 }

@@ -139,6 +139,12 @@ impl Stack {
         if readiness == socket.published && !edge {
             return;
         }
+        socket.edges |= readiness.difference(socket.published);
+        if edge {
+            socket.edges |= readiness & Readiness::ARRIVALS;
+        }
+        // What came and went again is no news.
+        socket.edges &= readiness;
         socket.published = readiness;
         if !core::mem::replace(&mut socket.changed, true) {
             self.changed.push_back(index);

@@ -27,7 +27,7 @@ fn wake(waiters: &mut Waiters) {
 }
 
 fn notify(waiters: &mut Waiters, id: SocketId, readiness: Readiness) {
-    waiters.notify(Event { id, readiness });
+    waiters.notify(Event { id, readiness, edges: readiness });
     wake(waiters);
 }
 
@@ -236,7 +236,7 @@ fn a_waker_is_not_dropped_under_the_lock() {
 struct Told(std::sync::Mutex<Vec<Readiness>>);
 
 impl Observer for Told {
-    fn changed(&self, readiness: Readiness) {
+    fn changed(&self, readiness: Readiness, _: Readiness) {
         self.0.lock().unwrap().push(readiness);
     }
 }
@@ -305,6 +305,11 @@ fn an_observer_is_told_that_its_socket_is_gone_and_no_more() {
     notify(&mut waiters, new, Readiness::READABLE);
     assert_eq!((told.take(), fresh.take()), (vec![], vec![Readiness::READABLE]));
 
+    // Its owner has it still, and gives it up later.
     waiters.notify_all();
-    assert_eq!(fresh.take(), [GONE]);
+    waiters.gone(new);
+    assert_eq!(fresh.take(), [GONE; 2]);
+    assert_eq!(waiters.count(new), 1);
+    waiters.forget(new);
+    assert_eq!((fresh.take(), waiters.count(new)), (vec![GONE], 0));
 }
