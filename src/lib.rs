@@ -33,6 +33,7 @@
 //! | [`device`] | what packets come from and go to: TUN, a pipe; around one: impairment, a capture |
 //! | [`engine`] | the stack driven by the real clock and a device, shared by threads and tasks |
 //! | [`net`] | sockets: the names, the blocking and the errors of `std::net`; the `poll_…` calls for tasks |
+//! | [`poll`] | one thread waits for many sockets and descriptors, in the words of mio |
 //! | [`bsd`] | the system calls: descriptors, flags, errno, as Linux has them |
 //! | [`aio`] | the same sockets for tasks, in tokio's words (feature `tokio`, or `futures` for futures-io) |
 //!
@@ -57,6 +58,8 @@ pub mod device;
 pub mod engine;
 
 pub mod net;
+
+pub mod poll;
 
 pub mod bsd;
 

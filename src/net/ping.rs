@@ -19,7 +19,7 @@ const HEADER: usize = 8;
 /// its own, so several can ping at once.
 #[derive(Debug)]
 pub struct Ping {
-    socket: Socket,
+    pub(crate) socket: Socket,
     family: Family,
 }
 

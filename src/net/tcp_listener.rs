@@ -19,7 +19,7 @@ use crate::engine::{Engine, Interest};
 /// accepted are reset.
 #[derive(Clone)]
 pub struct TcpListener {
-    pub(super) socket: Arc<Socket>,
+    pub(crate) socket: Arc<Socket>,
 }
 
 impl TcpListener {

@@ -25,7 +25,7 @@ use crate::engine::{Engine, Interest};
 /// peer learns of the loss (RFC 9293 §3.6.1).
 #[derive(Clone)]
 pub struct TcpStream {
-    pub(super) socket: Arc<Socket>,
+    pub(crate) socket: Arc<Socket>,
 }
 
 impl TcpStream {

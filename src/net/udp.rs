@@ -20,7 +20,7 @@ use crate::engine::{Engine, Interest};
 /// A UDP socket, as `std::net::UdpSocket` is one. It is closed with the last of its clones.
 #[derive(Clone)]
 pub struct UdpSocket {
-    socket: Arc<Socket>,
+    pub(crate) socket: Arc<Socket>,
 }
 
 impl UdpSocket {

@@ -1,0 +1,182 @@
+//! Many sockets and descriptors, one thread: readiness in the words of mio.
+//!
+//! A server's loop, whole; what it does with its clients is to be the program's:
+//!
+//! ```no_run
+//! use std::collections::HashMap;
+//! use std::io::{self, ErrorKind};
+//! use tunstack::engine::Engine;
+//! use tunstack::net::TcpStream;
+//! use tunstack::poll::{Events, Interest, Poll, Token};
+//!
+//! # fn talk(stream: &TcpStream) -> io::Result<bool> { Ok(stream.try_read(&mut [0; 99])? > 0) }
+//! fn serve(engine: &Engine) -> io::Result<()> {
+//!     let mut listener = engine.listen("10.7.0.2:7")?;
+//!     let mut poll = Poll::new()?;
+//!     let mut events = Events::with_capacity(256);
+//!     let mut clients = HashMap::new();
+//!     poll.registry().register(&mut listener, Token(0), Interest::READABLE)?;
+//!     loop {
+//!         poll.poll(&mut events, None)?;
+//!         for event in &events {
+//!             if event.token() != Token(0) {
+//!                 let Some(stream) = clients.get(&event.token()) else { continue };
+//!                 // Reads and writes with `try_…` until one gives WouldBlock; says whether to go on.
+//!                 if !talk(stream)? {
+//!                     clients.remove(&event.token());
+//!                 }
+//!                 continue;
+//!             }
+//!             loop {
+//!                 let (mut stream, _) = match listener.try_accept() {
+//!                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+//!                     accepted => accepted?,
+//!                 };
+//!                 let token = Token(1 + stream.id().index() as usize);
+//!                 poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+//!                 clients.insert(token, stream);
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # Edges
+//!
+//! An event is given when readiness arises or when something new arrives, and then never again for the same:
+//! whoever gets one goes on until `WouldBlock`, or remembers that there is more. An event says how the source
+//! stands when it is given, all of it that the interest includes. A source that is ready when it is registered
+//! or registered anew gives an event at once.
+//!
+//! An event may be late: a clone of the socket in another thread may have read what there was to read. A source
+//! that has been deregistered, and a socket whose last clone has been dropped, gives none.
+//!
+//! # What differs from mio
+//!
+//! * The sockets are those of [`net`](crate::net), which may wait: use their `try_…` calls or
+//!   `set_nonblocking(true)`, and [`TcpStream::start_connect`](crate::net::TcpStream::start_connect) to connect.
+//! * [`SourceFd`] borrows what owns the descriptor, where mio takes the number.
+//! * A poll may have more than one [`Waker`].
+//! * Our sockets are no descriptors, so a `Poll` is none that another poller could watch.
+
+mod interest;
+
+pub mod event;
+
+mod ready;
+
+mod registry;
+
+mod source;
+
+mod waker;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::time::Duration;
+
+use rustix::event::{Timespec, epoll};
+
+pub use event::Events;
+pub use interest::{Interest, Token};
+pub use registry::Registry;
+pub use source::SourceFd;
+pub use waker::Waker;
+
+use crate::engine::clock::Clock;
+use event::Event;
+
+/// The longest sleep in the kernel at a time; a longer wait is several. Its clock counts milliseconds in 31
+/// bits.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Waits for the events of sources that its [`Registry`] knows, of any number of engines and of the kernel.
+#[derive(Debug)]
+pub struct Poll {
+    registry: Registry,
+    clock: Clock,
+    /// Whose turn it is to be told first, so that neither starves where events have little room.
+    sockets_first: bool,
+}
+
+impl Poll {
+    /// A poll that watches nothing yet.
+    ///
+    /// # Errors
+    /// Those of `epoll_create1` and `eventfd`: no more descriptors.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { registry: Registry::new()?, clock: Clock::start(), sockets_first: false })
+    }
+
+    /// Where sources are registered.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Waits until there is something to tell or `timeout` is over (`None`: without limit), and fills `events`
+    /// with that; after a timeout they are empty. A timeout of zero looks and does not wait. Waits are rounded
+    /// up to milliseconds. What there is no room for is told by the next call.
+    ///
+    /// # Errors
+    /// `Interrupted` when a signal's handler ran meanwhile; `InvalidInput` when `events` has no capacity.
+    pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        if events.capacity() == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room for an event"));
+        }
+        let deadline = self.clock.deadline(timeout);
+        let mut left = timeout;
+        loop {
+            self.sockets_first = !self.sockets_first;
+            if self.sockets_first {
+                self.take_sockets(events);
+            }
+            self.take_kernel(events, left)?;
+            self.take_sockets(events);
+            left = deadline.map(|deadline| deadline.saturating_since(self.clock.now()));
+            if !events.is_empty() || left.is_some_and(|left| left.is_zero()) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_sockets(&self, events: &mut Events) {
+        let room = events.room();
+        self.registry.shared.watched.ready.take(&mut events.told, room);
+    }
+
+    /// What the kernel has to tell. Sleeps until there is something, unless there is already.
+    fn take_kernel(&self, events: &mut Events, left: Option<Duration>) -> io::Result<()> {
+        let watched = &self.registry.shared.watched;
+        if events.room() == 0 {
+            return Ok(());
+        }
+        let sleeps = events.told.is_empty() && left != Some(Duration::ZERO) && watched.ready.sleep();
+        let more = self.wait(events, if sleeps { left } else { Some(Duration::ZERO) });
+        if sleeps {
+            watched.ready.awake();
+        }
+        // The nudge may have taken the room of an event.
+        if more? && events.room() > 0 {
+            self.wait(events, Some(Duration::ZERO))?;
+        }
+        Ok(())
+    }
+
+    /// Says whether there may be more.
+    fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
+        let room = events.room();
+        let buffer = &mut events.kernel[..room];
+        let timeout = timeout.map(|t| t.min(DAY));
+        let timeout =
+            timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
+        let count = epoll::wait(&self.registry.shared.epoll, &mut *buffer, timeout.as_ref())?;
+        let nudge = self.registry.shared.watched.nudge_data();
+        let told = buffer.iter().take(count).filter(|event| { event.data } != nudge);
+        // A token was made of a usize.
+        events.told.extend(told.map(|event| Event::new(Token({ event.data }.u64() as usize), event.flags)));
+        Ok(count == room)
+    }
+}

@@ -1,0 +1,211 @@
+//! Which registrations have something to tell: the list between those who change sockets and the one who polls.
+//!
+//! A registration stands in the list once at the most, however often it changes before it is told: that bounds
+//! the list and makes an event of how things stand when it is taken, as the kernel's edge-triggered epoll does.
+//! First in, first out, so none starves.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tunstack_core::stack::Readiness;
+use tunstack_core::stack::slab::{Slab, SocketId};
+
+use super::event::Event;
+use super::interest::{Interest, Token};
+
+/// Names a registration; one that is gone is named by none.
+pub(super) type Handle = SocketId;
+
+#[derive(Debug)]
+struct Entry {
+    token: Token,
+    mask: Readiness,
+    /// How the source stood when it was last told of.
+    level: Readiness,
+    /// Its place in the list, while it stands there.
+    place: Option<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    entries: Slab<Entry>,
+    /// In order of arrival. A map, so that one who leaves is taken out without a search.
+    list: BTreeMap<u64, Handle>,
+    next_place: u64,
+    /// The poller found nothing, and sleeps or is about to.
+    asleep: bool,
+}
+
+impl State {
+    /// Puts an entry at the end of the list unless it stands there.
+    fn enlist(&mut self, handle: Handle) {
+        if let Some(entry) = self.entries.get_mut(handle)
+            && entry.place.is_none()
+        {
+            entry.place = Some(self.next_place);
+            self.list.insert(self.next_place, handle);
+            self.next_place += 1;
+        }
+    }
+
+    /// Whether the poller has to be woken. Once for each sleep: one wake-up is enough.
+    fn rouse(&mut self) -> bool {
+        !self.list.is_empty() && std::mem::take(&mut self.asleep)
+    }
+}
+
+/// The registrations of one poller. Whatever says that the poller has to be woken is to be followed by that.
+#[derive(Debug)]
+pub(super) struct Ready(Mutex<State>);
+
+impl Ready {
+    pub(super) const fn new() -> Self {
+        Self(Mutex::new(State {
+            entries: Slab::new(),
+            list: BTreeMap::new(),
+            next_place: 0,
+            asleep: false,
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here leaves it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A registration of something that is not ready.
+    pub(super) fn insert(&self, token: Token, interest: Interest) -> Handle {
+        let mask = interest.mask();
+        self.state().entries.insert(Entry { token, mask, level: Readiness::empty(), place: None })
+    }
+
+    /// The source stands at `level`, of which `edges` are new. Says whether the poller has to be woken.
+    #[must_use]
+    pub(super) fn changed(&self, handle: Handle, level: Readiness, edges: Readiness) -> bool {
+        let mut state = self.state();
+        let Some(entry) = state.entries.get_mut(handle) else { return false };
+        entry.level = level;
+        if !edges.intersects(entry.mask) {
+            return false;
+        }
+        state.enlist(handle);
+        state.rouse()
+    }
+
+    /// Another token and interest. What stands is told once more, as registering anew would. Says whether the
+    /// poller has to be woken.
+    #[must_use]
+    pub(super) fn modify(&self, handle: Handle, token: Token, interest: Interest) -> bool {
+        let mut state = self.state();
+        let Some(entry) = state.entries.get_mut(handle) else { return false };
+        entry.token = token;
+        entry.mask = interest.mask();
+        if entry.level.intersects(entry.mask) {
+            state.enlist(handle);
+        }
+        state.rouse()
+    }
+
+    /// Ends a registration, and what it had to tell.
+    pub(super) fn remove(&self, handle: Handle) {
+        let mut state = self.state();
+        if let Some(Entry { place: Some(place), .. }) = state.entries.remove(handle) {
+            state.list.remove(&place);
+        }
+    }
+
+    /// Takes what there is to tell, up to `room` events.
+    pub(super) fn take(&self, told: &mut Vec<Event>, room: usize) {
+        let mut state = self.state();
+        let end = told.len() + room;
+        while told.len() < end {
+            let Some((_, handle)) = state.list.pop_first() else { break };
+            let Some(entry) = state.entries.get_mut(handle) else { continue };
+            entry.place = None;
+            // It may have passed meanwhile: somebody has read what there was.
+            told.extend(Event::of_socket(entry.token, entry.level, entry.mask));
+        }
+    }
+
+    /// Whether the poller may sleep. If so, who comes next says that it has to be woken.
+    pub(super) fn sleep(&self) -> bool {
+        let mut state = self.state();
+        state.asleep = state.list.is_empty();
+        state.asleep
+    }
+
+    /// The poller is awake and will look for itself.
+    pub(super) fn awake(&self) {
+        self.state().asleep = false;
+    }
+
+    /// How many registrations there are, and how many have something to tell.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.entries.len(), state.list.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(ready: &Ready, room: usize) -> Vec<usize> {
+        let mut told = Vec::new();
+        ready.take(&mut told, room);
+        told.iter().map(|event| event.token().0).collect()
+    }
+
+    const R: Readiness = Readiness::READABLE;
+    const W: Readiness = Readiness::WRITABLE;
+
+    #[test]
+    fn the_list_holds_each_once_and_is_fair() {
+        let ready = Ready::new();
+        let handles: Vec<_> = (0..3).map(|n| ready.insert(Token(n), Interest::READABLE)).collect();
+        for _ in 0..5 {
+            for &handle in handles.iter().rev() {
+                assert!(!ready.changed(handle, R, R), "nobody sleeps");
+            }
+        }
+        assert_eq!(ready.len(), (3, 3));
+        assert_eq!(tokens(&ready, 1), [2]);
+        assert!(!ready.changed(handles[2], R, R));
+        assert_eq!(tokens(&ready, 1), [1]);
+        assert_eq!(tokens(&ready, 9), [0, 2], "whoever is told goes to the end");
+        assert_eq!(tokens(&ready, 9), []);
+    }
+
+    #[test]
+    fn only_edges_that_concern_it_put_it_there() {
+        let ready = Ready::new();
+        let handle = ready.insert(Token(7), Interest::WRITABLE);
+        assert!(!ready.changed(handle, R | W, R));
+        assert_eq!(tokens(&ready, 9), []);
+        assert!(!ready.modify(handle, Token(8), Interest::READABLE));
+        assert_eq!(tokens(&ready, 9), [8], "it has been readable all the time");
+        assert!(!ready.changed(handle, R, R));
+        assert!(!ready.changed(handle, W, Readiness::empty()));
+        assert_eq!(tokens(&ready, 9), [], "it has passed");
+        assert!(!ready.changed(handle, R, R));
+        ready.remove(handle);
+        assert_eq!(ready.len(), (0, 0));
+        assert!(!ready.changed(handle, R, R), "late word of what is gone");
+    }
+
+    #[test]
+    fn one_wake_up_a_sleep() {
+        let ready = Ready::new();
+        let handle = ready.insert(Token(0), Interest::READABLE);
+        assert!(ready.sleep());
+        assert!(!ready.changed(handle, W, W), "not what is waited for");
+        assert!(ready.changed(handle, R, R));
+        assert!(!ready.changed(handle, R, R), "it is being woken");
+        assert!(!ready.sleep(), "there is something to tell");
+        assert_eq!(tokens(&ready, 9), [0]);
+        assert!(ready.sleep());
+        ready.awake();
+        assert!(!ready.changed(handle, R, R));
+    }
+}
