@@ -33,6 +33,7 @@ impl Sockets {
                 Ok(if flags.contains(FdFlags::CLOEXEC) { FD_CLOEXEC } else { 0 })
             }
             F_SETFD => self.set_close_on_exec(fd, argument & FD_CLOEXEC != 0).map(|()| 0),
+            F_DUPFD | F_DUPFD_CLOEXEC if argument < 0 => Err(Errno::INVAL),
             F_DUPFD => self.duplicate(fd, argument, false),
             F_DUPFD_CLOEXEC => self.duplicate(fd, argument, true),
             _ => Err(Errno::INVAL),
@@ -103,3 +104,6 @@ fn queried(file: &File, request: libc::Ioctl) -> Result<i32> {
         _ => Err(Errno::NOTTY),
     }
 }
+
+#[cfg(test)]
+mod tests;

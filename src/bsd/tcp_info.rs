@@ -136,3 +136,6 @@ fn unconnected(fields: &mut Fields, stack: &Stack, id: SocketId) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
