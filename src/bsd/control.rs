@@ -16,16 +16,19 @@ use super::{Result, Sockets};
 impl Sockets {
     /// `fcntl(2)`: `F_GETFL` and `F_SETFL` (of the flags that can be changed `O_NONBLOCK` alone means something here; the
     /// others are passed over), `F_GETFD` and `F_SETFD` (`FD_CLOEXEC`, of the real descriptor), `F_DUPFD` and `F_DUPFD_CLOEXEC`
-    /// (the lowest free number from `argument` on). 0 where there is nothing else to give.
+    /// (the lowest free number from `argument` on). 0 where there is nothing else to give. What is about numbers and not about
+    /// sockets works on those of `epoll_create` too.
     ///
     /// # Errors
     /// `EINVAL` (no such command; for `F_DUPFD` a number that cannot be), `EMFILE`, `EBADF`, `ENOTSOCK`.
     pub fn fcntl(&self, fd: RawFd, command: i32, argument: i32) -> Result<i32> {
-        let file = self.file(fd)?;
         match command {
-            F_GETFL => Ok(if file.nonblocking() { O_RDWR | O_NONBLOCK } else { O_RDWR }),
+            F_GETFL => {
+                let nonblocking = self.file(fd)?.nonblocking();
+                Ok(if nonblocking { O_RDWR | O_NONBLOCK } else { O_RDWR })
+            }
             F_SETFL => {
-                file.set_nonblocking(argument & O_NONBLOCK != 0);
+                self.file(fd)?.set_nonblocking(argument & O_NONBLOCK != 0);
                 Ok(0)
             }
             F_GETFD => {
@@ -33,10 +36,10 @@ impl Sockets {
                 Ok(if flags.contains(FdFlags::CLOEXEC) { FD_CLOEXEC } else { 0 })
             }
             F_SETFD => self.set_close_on_exec(fd, argument & FD_CLOEXEC != 0).map(|()| 0),
-            F_DUPFD | F_DUPFD_CLOEXEC if argument < 0 => Err(Errno::INVAL),
+            F_DUPFD | F_DUPFD_CLOEXEC if argument < 0 => self.with_descriptor(fd, |_| Err(Errno::INVAL)),
             F_DUPFD => self.duplicate(fd, argument, false),
             F_DUPFD_CLOEXEC => self.duplicate(fd, argument, true),
-            _ => Err(Errno::INVAL),
+            _ => self.with_descriptor(fd, |_| Err(Errno::INVAL)),
         }
     }
 
@@ -51,7 +54,7 @@ impl Sockets {
     /// `EBADF` (also for a number that cannot be), `ENOTSOCK`.
     pub fn dup2(&self, fd: RawFd, to: RawFd) -> Result<RawFd> {
         if fd == to {
-            return self.file(fd).map(|_| fd);
+            return self.with_descriptor(fd, |_| Ok(fd));
         }
         self.duplicate_onto(fd, to, false)
     }

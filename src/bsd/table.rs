@@ -61,11 +61,9 @@ impl Sockets {
 
     /// The open socket of a number.
     pub(crate) fn file(&self, fd: RawFd) -> Result<Arc<File>> {
-        let entries = self.entries();
-        match usize::try_from(fd).ok().and_then(|n| entries.get(n)) {
-            Some(Some(Entry { open: Open::Socket(file), .. })) => Ok(Arc::clone(file)),
-            _ if sys::is_open(fd) => Err(Errno::NOTSOCK),
-            _ => Err(Errno::BADF),
+        match &entry(&self.entries(), fd)?.open {
+            Open::Socket(file) => Ok(Arc::clone(file)),
+            Open::Kernel => Err(Errno::NOTSOCK),
         }
     }
 
@@ -101,10 +99,7 @@ impl Sockets {
     pub(super) fn duplicate(&self, fd: RawFd, least: RawFd, cloexec: bool) -> Result<RawFd> {
         let (copy, open) = {
             let entries = self.entries();
-            let entry = usize::try_from(fd).ok().and_then(|n| entries.get(n)).and_then(Option::as_ref);
-            let Some(Entry { fd, open }) = entry else {
-                return Err(if sys::is_open(fd) { Errno::NOTSOCK } else { Errno::BADF });
-            };
+            let Entry { fd, open } = entry(&entries, fd)?;
             let copy = if cloexec {
                 rustix::io::fcntl_dupfd_cloexec(fd, least)?
             } else {
@@ -119,12 +114,11 @@ impl Sockets {
 
     /// The same for a number that is chosen; what had it is closed.
     pub(super) fn duplicate_onto(&self, fd: RawFd, to: RawFd, cloexec: bool) -> Result<RawFd> {
-        let file = self.file(fd)?;
         let stale = {
             let mut entries = self.entries_mut();
-            let entry = usize::try_from(fd).ok().and_then(|n| entries.get(n)).and_then(Option::as_ref);
-            let copy = sys::duplicate_onto(&entry.ok_or(Errno::BADF)?.fd, to, cloexec)?;
-            put(&mut entries, copy, Open::Socket(file))
+            let Entry { fd, open } = entry(&entries, fd)?;
+            let (copy, open) = (sys::duplicate_onto(fd, to, cloexec)?, open.clone());
+            put(&mut entries, copy, open)
         };
         // A socket that ends with its number may linger: not under the table's lock.
         drop(stale);
@@ -133,10 +127,7 @@ impl Sockets {
 
     /// Asks the kernel about a number of ours.
     pub(super) fn with_descriptor<T>(&self, fd: RawFd, ask: impl FnOnce(&OwnedFd) -> Result<T>) -> Result<T> {
-        self.file(fd)?;
-        let entries = self.entries();
-        let entry = usize::try_from(fd).ok().and_then(|n| entries.get(n)).and_then(Option::as_ref);
-        ask(&entry.ok_or(Errno::BADF)?.fd)
+        ask(&entry(&self.entries(), fd)?.fd)
     }
 
     /// Lets `change` look at or replace the descriptors of every number of an open socket.
@@ -152,6 +143,15 @@ impl Sockets {
             }
         }
         Ok(())
+    }
+}
+
+/// What we know of a number.
+fn entry(entries: &[Option<Entry>], fd: RawFd) -> Result<&Entry> {
+    match usize::try_from(fd).ok().and_then(|n| entries.get(n)) {
+        Some(Some(entry)) => Ok(entry),
+        _ if sys::is_open(fd) => Err(Errno::NOTSOCK),
+        _ => Err(Errno::BADF),
     }
 }
 
