@@ -20,6 +20,8 @@ mod flags;
 
 mod udp;
 
+mod tcp_echo;
+
 mod dns;
 
 use std::process::ExitCode;
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         (("flags_that_make_no_sense", flags::refused), &[]),
         (("a_device_that_cannot_be_had", flags::no_device), &[]),
         (("udp_echo_of_a_thousand_datagrams", udp::echo), &[]),
+        (("tokio_echoes_a_thousand_connections", tcp_echo::tokio), &[]),
         (("dns_asked_by_dig", dns::asked_by_dig), &["dig"]),
         (("dns_with_large_answers", dns::large_answers), &["dig"]),
         (("dns_asked_nonsense", dns::nonsense), &["dig"]),
