@@ -40,7 +40,7 @@ mod table;
 
 pub mod wait;
 
-mod open;
+pub(crate) mod open;
 
 mod tcp_info;
 

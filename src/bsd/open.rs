@@ -10,6 +10,7 @@ use tunstack_core::error::Error;
 use tunstack_core::sockopt::{Shutdown, SocketOptions};
 use tunstack_core::stack::{SocketId, Stack};
 use tunstack_core::tcp::state::State;
+use tunstack_core::time::Instant;
 
 use super::abi::{
     AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, MsgFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_CLOEXEC,
@@ -127,17 +128,22 @@ impl Sockets {
         if file.nonblocking() && file.query(|stack, id| Ok(nobody_waits(stack, id)))? {
             return Err(Errno::AGAIN);
         }
-        // The number before the connection: where none is left, the connection stays in the queue.
-        let (number, shadow) = Shadow::connected(flags & SOCK_CLOEXEC != 0)?;
-        let (id, peer) = file.wait(Interest::Readable, MsgFlags::empty(), |stack, id, _| {
-            let connection = stack.try_accept(id)?;
-            let peer = stack.remote_endpoint(connection).unwrap_or(Endpoint::UNSPECIFIED);
-            Ok((connection, peer))
-        })?;
-        let nonblocking = flags & SOCK_NONBLOCK != 0;
-        let accepted = self.enter(number, id, file.family, Kind::Stream, shadow, nonblocking)?;
-        self.file(accepted)?.inherit(&file);
-        Ok((accepted, self.shown(&file, peer)))
+        let seat = Seat::new(flags)?;
+        let found = file.wait(Interest::Readable, MsgFlags::empty(), |stack, id, _| take_first(stack, id))?;
+        self.seat(&file, seat, found)
+    }
+
+    /// Gives an accepted connection its number.
+    pub(crate) fn seat(
+        &self,
+        file: &File,
+        seat: Seat,
+        (id, peer): (SocketId, Endpoint),
+    ) -> Result<(RawFd, SocketAddr)> {
+        let accepted =
+            self.enter(seat.number, id, file.family, Kind::Stream, seat.shadow, seat.nonblocking)?;
+        self.file(accepted)?.inherit(file);
+        Ok((accepted, self.shown(file, peer)))
     }
 
     /// `connect(2)`. TCP: waits until the connection stands, unless the descriptor does not block (`EINPROGRESS`); UDP:
@@ -149,33 +155,11 @@ impl Sockets {
     pub fn connect(&self, fd: RawFd, address: &SocketAddr) -> Result<()> {
         let file = self.file(fd)?;
         let remote = Endpoint::from(*address);
-        if file.kind == Kind::Datagram {
-            return file.call(|stack, id, now| stack.connect(id, remote, now));
-        }
-        let spare = file.shadow.prepare()?;
-        let mut shown = Ok(None);
-        let begun = file.call(|stack, id, now| {
-            let result = stack.connect(id, remote, now);
-            if result == Err(Error::InProgress) {
-                shown = self.engage(&file, spare);
-            }
-            result
-        });
-        carry_over(shown?);
-        self.keep_fresh(&file)?;
-        match begun {
+        match self.begin_connect(&file, remote) {
             Err(Errno::INPROGRESS | Errno::ALREADY) if !file.nonblocking() => {
                 let timeout = file.timeout(Interest::Writable);
                 let ended = file.socket.wait_for(Interest::Writable, timeout, |stack, id, now| {
-                    if stack.readiness(id).intersects(Interest::Writable.mask()) {
-                        // The call that asks how it ended.
-                        match stack.connect(id, remote, now) {
-                            Err(Error::IsConnected) => Ok(()),
-                            other => other,
-                        }
-                    } else {
-                        Err(Error::WouldBlock)
-                    }
+                    end_of_connect(stack, id, remote, now)
                 });
                 self.keep_fresh(&file)?;
                 match ended.map_err(errno) {
@@ -188,13 +172,32 @@ impl Sockets {
         }
     }
 
+    /// What `connect` does without waiting: `EINPROGRESS` where there is something to wait for.
+    pub(crate) fn begin_connect(&self, file: &Arc<File>, remote: Endpoint) -> Result<()> {
+        if file.kind == Kind::Datagram {
+            return file.call(|stack, id, now| stack.connect(id, remote, now));
+        }
+        let spare = file.shadow.prepare()?;
+        let mut shown = Ok(None);
+        let begun = file.call(|stack, id, now| {
+            let result = stack.connect(id, remote, now);
+            if result == Err(Error::InProgress) {
+                shown = self.engage(file, spare);
+            }
+            result
+        });
+        carry_over(shown?);
+        self.keep_fresh(file)?;
+        begun
+    }
+
     /// A socket connects or listens from now on, and so its descriptor shows.
     fn engage(&self, file: &Arc<File>, spare: Spare) -> Result<Option<Old>> {
         file.shadow.engage(spare)?.map(|renewed| self.renumber(file, renewed)).transpose()
     }
 
     /// Where the stack's socket is fresh again and its descriptor is not, gives it one that is.
-    pub(super) fn keep_fresh(&self, file: &Arc<File>) -> Result<()> {
+    pub(crate) fn keep_fresh(&self, file: &Arc<File>) -> Result<()> {
         if file.kind == Kind::Datagram || file.shadow.is_fresh() {
             return Ok(());
         }
@@ -242,7 +245,7 @@ impl Sockets {
     }
 
     /// An endpoint in the family of the socket: an IPv6 socket sees IPv4 as mapped addresses.
-    pub(super) fn shown(&self, file: &File, endpoint: Endpoint) -> SocketAddr {
+    pub(crate) fn shown(&self, file: &File, endpoint: Endpoint) -> SocketAddr {
         let address = endpoint.socket_addr();
         match (file.family, address) {
             (Family::V6, SocketAddr::V4(v4)) if v4.ip().is_unspecified() => {
@@ -304,6 +307,48 @@ fn carry_over(old: Option<Old>) {
     }
 }
 
-fn nobody_waits(stack: &Stack, id: SocketId) -> bool {
+/// The number and the shadow of a connection that is to be accepted. Made before: where none is left, the connection
+/// stays in the queue.
+pub(crate) struct Seat {
+    number: OwnedFd,
+    shadow: Shadow,
+    nonblocking: bool,
+}
+
+impl Seat {
+    /// `SOCK_NONBLOCK` and `SOCK_CLOEXEC`.
+    pub(crate) fn new(flags: i32) -> Result<Self> {
+        let (number, shadow) = Shadow::connected(flags & SOCK_CLOEXEC != 0)?;
+        Ok(Self { number, shadow, nonblocking: flags & SOCK_NONBLOCK != 0 })
+    }
+}
+
+/// The connection that has waited longest, and its peer.
+pub(crate) fn take_first(
+    stack: &mut Stack,
+    id: SocketId,
+) -> core::result::Result<(SocketId, Endpoint), Error> {
+    let connection = stack.try_accept(id)?;
+    let peer = stack.remote_endpoint(connection).unwrap_or(Endpoint::UNSPECIFIED);
+    Ok((connection, peer))
+}
+
+/// How an attempt to connect ended, as the call tells that asks again.
+pub(crate) fn end_of_connect(
+    stack: &mut Stack,
+    id: SocketId,
+    remote: Endpoint,
+    now: Instant,
+) -> core::result::Result<(), Error> {
+    if !stack.readiness(id).intersects(Interest::Writable.mask()) {
+        return Err(Error::WouldBlock);
+    }
+    match stack.connect(id, remote, now) {
+        Err(Error::IsConnected) => Ok(()),
+        other => other,
+    }
+}
+
+pub(crate) fn nobody_waits(stack: &Stack, id: SocketId) -> bool {
     stack.state(id) == Some(State::Listen) && stack.readiness(id).is_empty()
 }

@@ -60,12 +60,7 @@ pub(super) struct Ready(Mutex<State>);
 
 impl Ready {
     pub(super) const fn new() -> Self {
-        Self(Mutex::new(State {
-            entries: Slab::new(),
-            list: BTreeMap::new(),
-            next_place: 0,
-            asleep: false,
-        }))
+        Self(Mutex::new(State { entries: Slab::new(), list: BTreeMap::new(), next_place: 0, asleep: false }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
