@@ -36,6 +36,7 @@
 //! | [`poll`] | one thread waits for many sockets and descriptors, in the words of mio |
 //! | [`bsd`] | the system calls: descriptors, flags, errno, as Linux has them |
 //! | [`aio`] | the same sockets for tasks, in tokio's words (feature `tokio`, or `futures` for futures-io) |
+//! | [`ring`] | submission and completion: what io_uring has, over `bsd` |
 //!
 //! They stand in reading order: each uses only those above it. Start with [`Engine::builder`](engine::Engine::builder)
 //! to use a stack, with [`sim::world`] to try one under bad conditions, with [`core::stack`] to drive one yourself.
@@ -65,6 +66,7 @@ pub mod bsd;
 
 #[cfg(any(feature = "tokio", feature = "futures"))]
 pub mod aio;
+pub mod ring;
 
 /// What most programs want: `use tunstack::prelude::*;`.
 ///

@@ -14,7 +14,7 @@ use super::{Result, Sockets};
 use crate::engine::Interest;
 
 /// Parts that one call takes at the most (`UIO_MAXIOV`).
-const MOST_PARTS: usize = 1024;
+pub(crate) const MOST_PARTS: usize = 1024;
 
 /// What `recvmsg` gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

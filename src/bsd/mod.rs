@@ -50,7 +50,7 @@ mod control;
 
 pub(crate) mod transfer;
 
-mod message;
+pub(crate) mod message;
 
 pub use message::ReceivedMessage;
 pub use rustix::io::Errno;

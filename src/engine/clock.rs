@@ -21,6 +21,11 @@ impl Clock {
         Instant::ZERO + self.epoch.elapsed()
     }
 
+    /// A time as the standard library has it; what was before the stack's epoch is that.
+    pub(crate) fn at(&self, when: std::time::Instant) -> Instant {
+        Instant::ZERO + when.saturating_duration_since(self.epoch)
+    }
+
     /// When `timeout` from now is over; `None` (never) stays `None`.
     pub(crate) fn deadline(&self, timeout: Option<Duration>) -> Option<Instant> {
         timeout.map(|t| self.now() + t)
