@@ -224,6 +224,18 @@ impl Sockets {
         Ok(Old { renewed, numbers })
     }
 
+    /// `connect(2)` to an address of the family `AF_UNSPEC`: ends the association. A TCP connection is reset, a listener
+    /// listens no more, and either may connect or listen again.
+    ///
+    /// # Errors
+    /// `EBADF`, `ENOTSOCK`.
+    pub fn disconnect(&self, fd: RawFd) -> Result<()> {
+        let file = self.file(fd)?;
+        let result = file.call(|stack, id, now| stack.disconnect(id, now));
+        self.keep_fresh(&file)?;
+        result
+    }
+
     /// `getsockname(2)`.
     ///
     /// # Errors

@@ -79,7 +79,7 @@ pub unsafe extern "C" fn tunstack_connect(fd: c_int, address: *const sockaddr, l
         // SAFETY: as the caller promises.
         match unsafe { read(address, len) }? {
             Name::Address(address) => sockets()?.connect(fd, &address),
-            Name::Nothing => Err(rust::bsd::Errno::AFNOSUPPORT),
+            Name::Nothing => sockets()?.disconnect(fd),
         }
     };
     done(connect())

@@ -50,10 +50,8 @@ pub(super) struct Bell {
 impl Bell {
     pub(super) fn new() -> Result<Arc<Self>> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let timer = timerfd_create(
-            TimerfdClockId::Monotonic,
-            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
-        )?;
+        let timer =
+            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         let both = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for fd in [&event, &timer] {
             epoll::add(&both, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;

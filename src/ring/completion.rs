@@ -137,13 +137,7 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            waiting: VecDeque::new(),
-            overflow: VecDeque::new(),
-            capacity,
-            posted: 0,
-            overflowed: 0,
-        }
+        Self { waiting: VecDeque::new(), overflow: VecDeque::new(), capacity, posted: 0, overflowed: 0 }
     }
 
     /// Takes a completion in, whatever there is of room.

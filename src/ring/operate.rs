@@ -152,7 +152,10 @@ impl Work {
         op: impl FnMut(&mut Stack, SocketId, Instant) -> Result<T, Error>,
     ) -> Poll<Result<T, Errno>> {
         let mut cx = Context::from_waker(&self.waker);
-        self.file.socket.poll_at(&self.place, wanted, &mut cx, op).map(|done: io::Result<T>| done.map_err(errno))
+        self.file
+            .socket
+            .poll_at(&self.place, wanted, &mut cx, op)
+            .map(|done: io::Result<T>| done.map_err(errno))
     }
 
     fn accept(&self, sockets: &Sockets, flags: i32, multishot: bool) -> Look {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use super::Ring;
 use super::completion::Completion;
 use super::entry::Entry;
-use super::Ring;
 
 /// The entry found the submission queue full, and is given back: submit, then push it again.
 #[derive(Debug)]

@@ -162,12 +162,11 @@ fn sizes_are_checked() {
     for entries in [0, 3, 65_536] {
         assert_eq!(Ring::new(&host.sys, entries).err(), Some(Errno::INVAL), "{entries}");
     }
-    let sized = |cq| Ring::builder().cq_entries(cq).build(&host.sys, 8).map(|mut r| r.completion().capacity());
-    assert_eq!([sized(7), sized(8), sized(9), sized(1 << 17)], [
-        Err(Errno::INVAL),
-        Ok(8),
-        Ok(16),
-        Err(Errno::INVAL)
-    ]);
+    let sized =
+        |cq| Ring::builder().cq_entries(cq).build(&host.sys, 8).map(|mut r| r.completion().capacity());
+    assert_eq!(
+        [sized(7), sized(8), sized(9), sized(1 << 17)],
+        [Err(Errno::INVAL), Ok(8), Ok(16), Err(Errno::INVAL)]
+    );
     assert!(PollEvents::all().contains(PollEvents::IN));
 }

@@ -34,7 +34,8 @@ fn accept_waits_for_a_connection() {
     assert_eq!(host.sys.recv(server, &mut [0; 1], NONE), Err(Errno::AGAIN), "SOCK_NONBLOCK");
     host.send(client, b"x");
     assert_eq!(host.sys.recv(server, &mut [0; 1], NONE), Ok(1));
-    let wrong = [opcode::accept(client, 0), opcode::accept(listener, 1), opcode::accept(host.udp("127.0.0.1:9"), 0)];
+    let wrong =
+        [opcode::accept(client, 0), opcode::accept(listener, 1), opcode::accept(host.udp("127.0.0.1:9"), 0)];
     let errors = [Errno::INVAL, Errno::INVAL, Errno::OPNOTSUPP].map(|e| (0, error(e), 0));
     assert_eq!(host.submit(wrong), errors);
 }
@@ -173,7 +174,10 @@ fn buffers_of_a_group_come_with_their_numbers() {
         host.send(a, b"hello");
         host.ring.wait(1, Some(LONG)).unwrap();
         let received = host.completions().remove(0);
-        assert_eq!((received.buffer_id(), received.more(), received.data()), (Some(40 + n), true, &b"hello"[..]));
+        assert_eq!(
+            (received.buffer_id(), received.more(), received.data()),
+            (Some(40 + n), true, &b"hello"[..])
+        );
         assert_eq!(received.into_buffer().len(), 64);
     }
     assert_eq!((host.seen(), host.ring.buffers(7)), (vec![], 0), "it waits as long as nothing comes");
@@ -227,7 +231,10 @@ fn poll_tells_once_or_each_time() {
     let (a, b) = host.pair();
     let (input, output) = (PollEvents::IN, PollEvents::OUT);
     assert_eq!(host.submit([opcode::poll_add(b, input | output)]), [(0, output.bits() as i32, 0)]);
-    assert_eq!(host.submit([opcode::poll_add(b, input).user_data(1), opcode::poll_add_multi(b, input).user_data(2)]), []);
+    assert_eq!(
+        host.submit([opcode::poll_add(b, input).user_data(1), opcode::poll_add_multi(b, input).user_data(2)]),
+        []
+    );
     host.send(a, b"x");
     let mut seen = host.wait(2);
     seen.sort_unstable();
@@ -251,7 +258,10 @@ fn shutdown_and_close() {
     assert_eq!(host.one(opcode::shutdown(a, 5)).to_result(), Err(Errno::INVAL));
     assert_eq!(host.submit([opcode::shutdown(a, SHUT_WR).user_data(2)]), [(2, 0, 0), (1, 0, NONEMPTY)]);
     // What is in flight keeps the socket; the number is free at once.
-    assert_eq!(host.submit([opcode::recv(a, vec![0; 8], NONE).user_data(3), opcode::close(a).user_data(4)]), [(4, 0, 0)]);
+    assert_eq!(
+        host.submit([opcode::recv(a, vec![0; 8], NONE).user_data(3), opcode::close(a).user_data(4)]),
+        [(4, 0, 0)]
+    );
     assert_eq!(host.sys.getsockname(a), Err(Errno::BADF));
     host.send(b, b"late");
     assert_eq!(host.wait(1), [(3, 4, 0)]);
