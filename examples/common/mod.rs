@@ -28,7 +28,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -37,10 +37,13 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 // It shares its handlers with tokio's `signal`, and hands a signal on as an octet in a socket, for which `select`
 // and its kin can wait.
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level::pipe};
+use tunstack::bsd::Sockets;
+use tunstack::bsd::abi::{AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOMAXCONN};
 use tunstack::core::addr::Prefix;
 use tunstack::prelude::*;
 
@@ -141,6 +144,21 @@ impl Host {
         self.engine.check()?;
         Ok(false)
     }
+}
+
+/// Lets the process have as many descriptors as it may: a socket of the system-call face takes three.
+pub(crate) fn many_descriptors() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
+}
+
+/// A listener that does not wait, in the words of system calls.
+pub(crate) fn listen(sys: &Sockets, address: &SocketAddr) -> tunstack::bsd::Result<RawFd> {
+    let domain = if address.is_ipv4() { AF_INET } else { AF_INET6 };
+    let listener = sys.socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)?;
+    sys.bind(listener, address)?;
+    sys.listen(listener, SOMAXCONN)?;
+    Ok(listener)
 }
 
 fn shut_down(engine: &Engine) -> Done {

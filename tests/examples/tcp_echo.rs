@@ -15,16 +15,41 @@ const THREADS: usize = 8;
 const EACH: usize = 125;
 
 pub(crate) fn tokio() {
-    echoes_a_thousand("echo_tokio");
+    echoes_a_thousand("echo_tokio", &[]);
+}
+
+pub(crate) fn threads() {
+    echoes_a_thousand("echo_threads", &[]);
+}
+
+pub(crate) fn select() {
+    echoes_a_thousand("echo_select", &[]);
+}
+
+pub(crate) fn poll() {
+    echoes_a_thousand("echo_poll", &[]);
+}
+
+pub(crate) fn epoll_level() {
+    echoes_a_thousand("echo_epoll", &[]);
+}
+
+pub(crate) fn epoll_edge() {
+    echoes_a_thousand("echo_epoll", &["--edge"]);
+}
+
+/// All but a few of them wait in the accept queue.
+pub(crate) fn pool() {
+    echoes_a_thousand("echo_pool", &["--threads", "16"]);
 }
 
 /// A thousand connections of the kernel's, half of them over IPv6, are open at once; each gets back what it sends, and
 /// the server ends in order while one that says nothing is still open.
-fn echoes_a_thousand(example: &str) {
+fn echoes_a_thousand(example: &str, flags: &[&str]) {
     ready();
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
-    let example = Example::start::<&str>(example, &[]);
+    let example = Example::start(example, flags);
     until_routed();
     let all_open = Barrier::new(THREADS);
     thread::scope(|scope| {
