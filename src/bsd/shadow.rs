@@ -11,8 +11,9 @@
 //! | `POLLERR` | a stream's peer closed without reading what was sent, a datagram peer went elsewhere |
 //! | `POLLPRI` | an octet lies in its queue out of band |
 //!
-//! What cannot be shown: an octet out of band lies in the same queue, so `POLLPRI` comes with `POLLIN`. And an error of a
-//! stream is its end, as an error of TCP is.
+//! What cannot be shown: an octet out of band lies in the same queue, so `POLLPRI` comes with `POLLIN`. (Whoever reads
+//! because of that finds nothing and passes the octet by, as on Linux, so it is not told without end.) And an error of
+//! a stream is its end, as an error of TCP is.
 //!
 //! Whether the program waits by `select`, by `poll` or by `epoll` in any of its modes is the kernel's affair then. Each
 //! change is made under the engine's lock, so when a call returns the descriptor shows what it brought about.

@@ -5,7 +5,7 @@
 //! that belongs to them: level, edge, one-shot and exclusive registrations, `epoll` in `epoll`, signals that interrupt with `EINTR`.
 //!
 //! What differs from sockets of the kernel:
-//! - urgent data alone shows `POLLIN` beside `POLLPRI`;
+//! - urgent data alone shows `POLLIN` beside `POLLPRI`; a read finds nothing then, and passes it by;
 //! - urgent data that comes after `shutdown(SHUT_RD)` does not show;
 //! - the finer bits follow the coarser: `POLLRDNORM` is `POLLIN`, `POLLWRNORM` and `POLLWRBAND` are `POLLOUT`.
 
@@ -16,6 +16,9 @@ mod poll;
 mod select;
 
 mod epoll;
+
+#[cfg(test)]
+mod tests;
 
 pub use epoll::{EpollEvent, EpollFlags};
 pub use poll::{PollFd, PollFlags};

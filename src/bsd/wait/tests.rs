@@ -1,0 +1,209 @@
+//! What the kernel says of a descriptor, what the stack says of its socket, and what Linux says of a socket in that
+//! state, through whole lives.
+
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+
+use tunstack_core::stack::Readiness;
+
+use crate::bsd::abi::{
+    AF_INET, MsgFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
+};
+use crate::bsd::{Errno, PollFd, PollFlags, Sockets};
+use crate::device::pipe::Pipe;
+use crate::engine::Engine;
+
+const NONE: MsgFlags = MsgFlags::empty();
+
+fn alone() -> (Sockets, Pipe) {
+    let (device, other) = Pipe::pair(1500).unwrap();
+    (Sockets::new(&Engine::builder().device(device).start().unwrap()), other)
+}
+
+/// The kernel says these bits, and the stack the same.
+#[track_caller]
+fn shows(sys: &Sockets, fd: RawFd, linux: &str) {
+    let all = PollFlags::IN | PollFlags::OUT | PollFlags::PRI | PollFlags::RDHUP;
+    let mut fds = [PollFd::new(fd, all)];
+    sys.poll(&mut fds, 0).unwrap();
+    let names = [
+        (PollFlags::IN, Readiness::READABLE, "in"),
+        (PollFlags::PRI, Readiness::URGENT, "pri"),
+        (PollFlags::OUT, Readiness::WRITABLE, "out"),
+        (PollFlags::ERR, Readiness::ERROR, "err"),
+        (PollFlags::HUP, Readiness::HANG_UP, "hup"),
+        (PollFlags::RDHUP, Readiness::READ_CLOSED, "rdhup"),
+    ];
+    let stack = sys.file(fd).unwrap().socket.readiness().unwrap();
+    let list = |has: &dyn Fn(PollFlags, Readiness) -> bool| {
+        let names = names.iter().filter(|(flag, bit, _)| has(*flag, *bit)).map(|(_, _, name)| *name);
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(list(&|flag, _| fds[0].revents.contains(flag)), linux, "the kernel");
+    assert_eq!(list(&|_, bit| stack.contains(bit)), linux, "the stack");
+}
+
+fn socket(sys: &Sockets) -> RawFd {
+    sys.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0).unwrap()
+}
+
+/// A listener, and both ends of a connection through it.
+fn connection(sys: &Sockets) -> (RawFd, RawFd, RawFd) {
+    let listener = socket(sys);
+    sys.bind(listener, &"127.0.0.1:0".parse().unwrap()).unwrap();
+    shows(sys, listener, "out hup");
+    sys.listen(listener, 8).unwrap();
+    shows(sys, listener, "");
+    let client = socket(sys);
+    shows(sys, client, "out hup");
+    let address = sys.getsockname(listener).unwrap();
+    assert_eq!(sys.connect(client, &address), Err(Errno::INPROGRESS));
+    shows(sys, client, "out");
+    shows(sys, listener, "in");
+    let (server, _) = sys.accept4(listener, SOCK_NONBLOCK).unwrap();
+    shows(sys, listener, "");
+    shows(sys, server, "out");
+    (listener, client, server)
+}
+
+#[test]
+fn a_connection_that_ends_in_order() {
+    let (sys, _other) = alone();
+    let (_, client, server) = connection(&sys);
+    sys.send(client, b"data", NONE).unwrap();
+    shows(&sys, server, "in out");
+    sys.recv(server, &mut [0; 2], NONE).unwrap();
+    shows(&sys, server, "in out");
+    sys.recv(server, &mut [0; 2], NONE).unwrap();
+    shows(&sys, server, "out");
+    // Half closed: the reader sees the end, the writer nothing.
+    sys.shutdown(client, SHUT_WR).unwrap();
+    shows(&sys, server, "in out rdhup");
+    shows(&sys, client, "out");
+    sys.send(server, b"answer", NONE).unwrap();
+    shows(&sys, client, "in out");
+    sys.shutdown(server, SHUT_WR).unwrap();
+    shows(&sys, server, "in out hup rdhup");
+    shows(&sys, client, "in out hup rdhup");
+    assert_eq!(sys.recv(client, &mut [0; 9], NONE), Ok(6));
+    shows(&sys, client, "in out hup rdhup");
+    assert_eq!(sys.recv(client, &mut [0; 9], NONE), Ok(0));
+    shows(&sys, client, "in out hup rdhup");
+}
+
+#[test]
+fn a_reader_that_closes_its_own_side() {
+    let (sys, _other) = alone();
+    let (_, client, server) = connection(&sys);
+    sys.shutdown(server, SHUT_RD).unwrap();
+    shows(&sys, server, "in out rdhup");
+    shows(&sys, client, "out");
+    sys.shutdown(server, SHUT_RDWR).unwrap();
+    shows(&sys, server, "in out hup rdhup");
+    shows(&sys, client, "in out rdhup");
+}
+
+#[test]
+fn a_full_buffer_and_room_again() {
+    let (sys, _other) = alone();
+    let (_, client, server) = connection(&sys);
+    let octets = vec![7; 1 << 16];
+    let mut sent = 0;
+    while let Ok(n) = sys.send(client, &octets, NONE) {
+        sent += n;
+    }
+    shows(&sys, client, "");
+    shows(&sys, server, "in out");
+    let mut buf = vec![0; 1 << 16];
+    while sent > 0 {
+        sys.poll(&mut [PollFd::new(server, PollFlags::IN)], -1).unwrap();
+        sent -= sys.recv(server, &mut buf, NONE).unwrap();
+    }
+    sys.poll(&mut [PollFd::new(client, PollFlags::OUT)], -1).unwrap();
+    shows(&sys, server, "out");
+}
+
+#[test]
+fn a_reset() {
+    let (sys, _other) = alone();
+    let (_, client, server) = connection(&sys);
+    sys.send(client, b"unread", NONE).unwrap();
+    sys.close(server).unwrap();
+    shows(&sys, client, "in out err hup rdhup");
+    assert_eq!(sys.recv(client, &mut [0; 9], NONE), Err(Errno::CONNRESET));
+    shows(&sys, client, "in out hup rdhup");
+    assert_eq!(sys.recv(client, &mut [0; 9], NONE), Ok(0));
+    assert_eq!(sys.send(client, b"x", NONE), Err(Errno::PIPE));
+    shows(&sys, client, "in out hup rdhup");
+}
+
+#[test]
+fn a_refused_attempt_and_a_new_life_on_the_same_number() {
+    let (sys, _other) = alone();
+    let client = socket(&sys);
+    let nobody: SocketAddr = "127.0.0.1:9".parse().unwrap();
+    assert_eq!(sys.connect(client, &nobody), Err(Errno::INPROGRESS));
+    shows(&sys, client, "in out err hup rdhup");
+    // The call that asks how it ended forgets the attempt, and the socket is as new.
+    assert_eq!(sys.connect(client, &nobody), Err(Errno::CONNREFUSED));
+    shows(&sys, client, "out hup");
+    assert_eq!(sys.connect(client, &nobody), Err(Errno::INPROGRESS));
+    shows(&sys, client, "in out err hup rdhup");
+    let (listener, _, _) = connection(&sys);
+    let address = sys.getsockname(listener).unwrap();
+    assert_eq!(sys.connect(client, &address), Err(Errno::CONNREFUSED));
+    assert_eq!(sys.connect(client, &address), Err(Errno::INPROGRESS));
+    shows(&sys, client, "out");
+    let (server, _) = sys.accept4(listener, SOCK_NONBLOCK).unwrap();
+    sys.send(server, b"x", NONE).unwrap();
+    shows(&sys, client, "in out");
+}
+
+#[test]
+fn urgent_data() {
+    let (sys, _other) = alone();
+    let (_, client, server) = connection(&sys);
+    sys.send(client, b"before!", MsgFlags::OOB).unwrap();
+    shows(&sys, server, "in pri out");
+    assert_eq!(sys.recv(server, &mut [0; 1], MsgFlags::OOB), Ok(1));
+    shows(&sys, server, "in out");
+    assert_eq!(sys.recv(server, &mut [0; 9], NONE), Ok(6));
+    shows(&sys, server, "out");
+    // Alone, it is shown as data too. A look for data finds none and passes it by, as on Linux.
+    sys.send(client, b"!", MsgFlags::OOB).unwrap();
+    let alone = |flags| {
+        let mut fds = [PollFd::new(server, PollFlags::IN | PollFlags::PRI)];
+        assert_eq!(sys.poll(&mut fds, 0), Ok(usize::from(!PollFlags::is_empty(&flags))));
+        assert_eq!(fds[0].revents, flags);
+    };
+    alone(PollFlags::IN | PollFlags::PRI);
+    assert_eq!(sys.recv(server, &mut [0; 9], NONE), Err(Errno::AGAIN));
+    alone(PollFlags::empty());
+    assert_eq!(sys.recv(server, &mut [0; 1], MsgFlags::OOB), Err(Errno::INVAL));
+    sys.send(client, b"data", NONE).unwrap();
+    shows(&sys, server, "in out");
+}
+
+#[test]
+fn a_datagram_socket() {
+    let (sys, _other) = alone();
+    let socket = || sys.socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0).unwrap();
+    let (a, b) = (socket(), socket());
+    shows(&sys, a, "out");
+    sys.bind(b, &"127.0.0.1:0".parse().unwrap()).unwrap();
+    let to_b = sys.getsockname(b).unwrap();
+    sys.connect(a, &to_b).unwrap();
+    sys.send(a, b"", NONE).unwrap();
+    shows(&sys, b, "in out");
+    sys.recv(b, &mut [0; 1], NONE).unwrap();
+    shows(&sys, b, "out");
+    sys.close(b).unwrap();
+    sys.send(a, b"x", NONE).unwrap();
+    shows(&sys, a, "out err");
+    assert_eq!(sys.send(a, b"x", NONE), Err(Errno::CONNREFUSED));
+    shows(&sys, a, "out");
+    sys.shutdown(a, SHUT_RD).unwrap();
+    shows(&sys, a, "in out rdhup");
+    sys.shutdown(a, SHUT_WR).unwrap();
+    shows(&sys, a, "in out hup rdhup");
+}
