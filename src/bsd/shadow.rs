@@ -154,12 +154,12 @@ impl Shadow {
                 drop(room);
                 steer.form = Form::Stream(high(accept_ourselves(&door)?)?);
                 steer.shown = Readiness::WRITABLE;
-                steer.show(Readiness::empty())?;
+                steer.show(Readiness::empty(), Readiness::empty())?;
                 Ok(None)
             }
             Spare::Pair { fd, own, peer } => {
                 let renewed = steer.replace(fd, own, Form::Stream(peer), Readiness::WRITABLE)?;
-                steer.show(Readiness::empty())?;
+                steer.show(Readiness::empty(), Readiness::empty())?;
                 Ok(Some(renewed))
             }
         }
@@ -183,10 +183,10 @@ impl Shadow {
 }
 
 impl Observer for Shadow {
-    fn changed(&self, readiness: Readiness, _: Readiness) {
+    fn changed(&self, readiness: Readiness, edges: Readiness) {
         let mut guard = self.steer();
         let Some(steer) = guard.as_mut() else { return };
-        if let Err(error) = steer.show(readiness) {
+        if let Err(error) = steer.show(readiness, edges) {
             // Out of kernel memory: the program sees an old state until the next change.
             tracing::warn!(%error, "a descriptor cannot be made to show its socket's readiness");
         }
@@ -361,8 +361,9 @@ impl Steer {
         Ok(Renewed { fd, old: old.own, _peer })
     }
 
-    /// Makes the descriptor show these bits; the same as before are an edge for who has nothing but edges.
-    fn show(&mut self, bits: Readiness) -> Result<(), Errno> {
+    /// Makes the descriptor show these bits. What is new about them is an edge, for who is told of nothing else, also where
+    /// it was shown before.
+    fn show(&mut self, bits: Readiness, edges: Readiness) -> Result<(), Errno> {
         let was = self.shown;
         self.shown = bits;
         let (failed, fails) = (was.contains(Readiness::ERROR), bits.contains(Readiness::ERROR));
@@ -375,13 +376,17 @@ impl Steer {
             self.raise_error()?;
         }
         // A call on the descriptor of a datagram socket takes the error along: it is raised last, and once more if it
-        // stood, unless nothing but that can change any longer.
-        let again = matches!(self.form, Form::Datagram { .. }) && !was.contains(Readiness::HANG_UP);
+        // stood. Shut down both ways, there are no more such calls, and nothing to raise one with.
+        let again = matches!(self.form, Form::Datagram { .. })
+            && !was.contains(Readiness::HANG_UP)
+            && (was.contains(Readiness::READABLE)
+                || bits.contains(Readiness::HANG_UP)
+                || edges.contains(Readiness::ERROR));
         if failed && (!fails || again) {
             socket_error(&self.own)?.ok();
         }
-        self.show_writable(bits.contains(Readiness::WRITABLE))?;
-        self.show_data(was, bits)?;
+        self.show_writable(was, bits, edges)?;
+        self.show_data(was, bits, edges)?;
         self.show_closed(was, bits)?;
         if fails && (!failed || again) { self.raise_error() } else { Ok(()) }
     }
@@ -393,7 +398,12 @@ impl Steer {
         }
     }
 
-    fn show_writable(&mut self, writable: bool) -> Result<(), Errno> {
+    fn show_writable(&mut self, was: Readiness, bits: Readiness, edges: Readiness) -> Result<(), Errno> {
+        let writable = bits.contains(Readiness::WRITABLE);
+        if (was & bits & edges).contains(Readiness::WRITABLE) {
+            // There was none for a moment. To set the budget wakes who waits for it.
+            return set_socket_send_buffer_size(&self.own, 1);
+        }
         let Some(peer) = self.peer() else { return Ok(()) };
         if writable && self.filled {
             drain(peer)?;
@@ -410,13 +420,16 @@ impl Steer {
         Ok(())
     }
 
-    fn show_data(&mut self, was: Readiness, bits: Readiness) -> Result<(), Errno> {
+    /// What is in the queue: an octet at least where the socket is readable, and one out of band where it is urgent.
+    fn show_data(&mut self, was: Readiness, bits: Readiness, edges: Readiness) -> Result<(), Errno> {
+        let news = edges.intersects(Readiness::READABLE | Readiness::URGENT);
         let urgent = (was.contains(Readiness::URGENT), bits.contains(Readiness::URGENT));
         let Some(peer) = self.peer().filter(|_| !was.contains(Readiness::READ_CLOSED)) else {
             // At the end of the data it is readable for good, and takes no more octets.
             if urgent == (true, false) {
                 take(&self.own, RecvFlags::OOB)?;
-            } else if was == bits && bits.contains(Readiness::READABLE) {
+            }
+            if news && was.contains(Readiness::READ_CLOSED) {
                 // Data for a socket that does not want it: an edge.
                 shutdown(&self.own, Shutdown::Read).or_else(not_connected)?;
             }
@@ -425,25 +438,30 @@ impl Steer {
         match (was.contains(Readiness::READABLE), bits.contains(Readiness::READABLE), urgent) {
             (false, true, (false, false)) => put(peer, SendFlags::empty()),
             (true, false, (false, false)) => drain(&self.own),
-            (true, true, (false, false)) => {
-                // An edge: one octet more, then one less, so that it is never seen unready.
+            (true, true, (false, false)) if news => {
+                // One octet more, then one less, so that it is never seen unready.
                 self.put_readable(peer, false)?;
                 take(&self.own, RecvFlags::empty())
+            }
+            (false, true, (false, true)) => {
+                put(peer, SendFlags::empty())?;
+                put_urgent(peer)
             }
             (_, _, (false, true)) => put_urgent(peer),
             // To take from a queue takes what is out of band along: octets are only added.
             (false, true, (true, true)) => self.put_readable(peer, true),
-            (_, _, (true, true)) if was == bits => self.put_readable(peer, true),
-            (_, true, (true, false)) => {
-                self.put_readable(peer, false)?;
+            (_, _, (true, true)) if news => self.put_readable(peer, true),
+            (readable, true, (true, false)) => {
+                if !readable || news {
+                    self.put_readable(peer, false)?;
+                }
                 take(&self.own, RecvFlags::OOB)
             }
             (_, false, (true, false)) => {
                 take(&self.own, RecvFlags::OOB)?;
                 drain(&self.own)
             }
-            (_, false, _) => Ok(()),
-            (true, true, (true, true)) => Ok(()),
+            (_, _, (true, true)) | (false, false, _) | (true, true, (false, false)) => Ok(()),
         }
     }
 

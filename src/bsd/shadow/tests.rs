@@ -36,6 +36,11 @@ fn meant(bits: Readiness) -> PollFlags {
     flags
 }
 
+/// The same as epoll says it.
+fn event(bits: Readiness) -> EventFlags {
+    EventFlags::from_bits_retain(meant(bits).bits().into())
+}
+
 /// A socket as the stack may report it: what was random is bent to what occurs.
 #[derive(Default)]
 struct Life {
@@ -100,46 +105,68 @@ fn renumbered(fd: &mut OwnedFd, renewed: Renewed) {
     rustix::io::dup3(&renewed.fd, fd, rustix::io::DupFlags::CLOEXEC).unwrap();
 }
 
+/// What is new: what was not shown, and some of what was.
+fn edges(was: Readiness, bits: Readiness, random: u8) -> Readiness {
+    let again = READABLE | WRITABLE | URGENT;
+    bits - was | bits & again & Readiness::from_bits_truncate(random)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
     #[test]
-    fn a_stream_shows_what_it_is_told(steps in prop::collection::vec(any::<u8>(), 1..60)) {
+    fn a_stream_shows_what_it_is_told(steps in prop::collection::vec(any::<(u8, u8)>(), 1..60)) {
         let (mut fd, shadow) = Shadow::fresh(true).unwrap();
         prop_assert_eq!(seen(&fd), PollFlags::OUT | PollFlags::HUP);
         let number = fd.as_raw_fd();
+        let mut watched = Edges::of(&fd, ALL);
         let mut life = Life::default();
-        for step in steps {
+        for (step, news) in steps {
             if shadow.is_fresh() || life.bits.contains(HANG_UP) && step % 4 == 0 {
                 if let Some(renewed) = shadow.engage(shadow.prepare().unwrap()).unwrap() {
                     renumbered(&mut fd, renewed);
+                    watched = Edges::of(&fd, ALL);
                 }
                 life = Life::default();
                 prop_assert_eq!(seen(&fd), PollFlags::empty(), "engaged");
             } else if step == 5 {
                 renumbered(&mut fd, shadow.renew().unwrap());
+                watched = Edges::of(&fd, ALL);
                 life = Life::default();
                 prop_assert_eq!(seen(&fd), PollFlags::OUT | PollFlags::HUP, "renewed");
                 continue;
             }
+            watched.next();
             let was = life.bits;
             let bits = life.stream(step);
-            shadow.changed(bits);
+            let edges = edges(was, bits, news);
+            shadow.changed(bits, edges);
             prop_assert_eq!(seen(&fd), meant(bits), "{:?} after {:?}", bits, was);
+            let told = if edges.is_empty() { NO_EDGE } else { event(bits) };
+            prop_assert_eq!(watched.next(), told, "{:?} after {:?}, {:?} new", bits, was, edges);
         }
         prop_assert_eq!(fd.as_raw_fd(), number);
     }
 
     #[test]
-    fn a_datagram_socket_shows_what_it_is_told(steps in prop::collection::vec(any::<u8>(), 1..60)) {
+    fn a_datagram_socket_shows_what_it_is_told(steps in prop::collection::vec(any::<(u8, u8)>(), 1..60)) {
         let (fd, shadow) = Shadow::datagram(true).unwrap();
         prop_assert_eq!(seen(&fd), PollFlags::OUT);
+        let watched = Edges::of(&fd, ALL);
         let mut life = Life::default();
-        for step in steps {
+        life.bits = WRITABLE;
+        for (step, news) in steps {
+            watched.next();
             let was = life.bits;
             let bits = life.datagram(step);
-            shadow.changed(bits);
+            let edges = edges(was, bits, news);
+            shadow.changed(bits, edges);
             prop_assert_eq!(seen(&fd), meant(bits), "{:?} after {:?}", bits, was);
+            // An error that stands is raised anew around a read.
+            if !(was & bits).contains(ERROR) {
+                let told = if edges.is_empty() { NO_EDGE } else { event(bits) };
+                prop_assert_eq!(watched.next(), told, "{:?} after {:?}, {:?} new", bits, was, edges);
+            }
         }
     }
 }
@@ -162,6 +189,7 @@ impl Edges {
     }
 }
 
+const ALL: EventFlags = BOTH.union(EventFlags::PRI);
 const BOTH: EventFlags = EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP);
 const NO_EDGE: EventFlags = EventFlags::empty();
 
@@ -172,9 +200,9 @@ fn a_fresh_socket_that_begins_to_connect_gives_no_edge() {
     assert_eq!(edges.next(), EventFlags::OUT | EventFlags::HUP);
     assert!(shadow.engage(shadow.prepare().unwrap()).unwrap().is_none(), "it stays the same file");
     assert_eq!(edges.next(), NO_EDGE);
-    shadow.changed(NOTHING);
+    shadow.changed(NOTHING, NOTHING);
     assert_eq!(edges.next(), NO_EDGE);
-    shadow.changed(WRITABLE);
+    shadow.changed(WRITABLE, WRITABLE);
     assert_eq!(edges.next(), EventFlags::OUT, "connected");
     assert_eq!(edges.next(), NO_EDGE);
 }
@@ -184,22 +212,22 @@ fn data_gives_an_edge_each_time_it_comes_and_not_else() {
     for (fd, shadow) in [Shadow::connected(true).unwrap(), Shadow::datagram(true).unwrap()] {
         let edges = Edges::of(&fd, EventFlags::IN);
         assert_eq!(edges.next(), NO_EDGE);
-        shadow.changed(READABLE | WRITABLE);
+        shadow.changed(READABLE | WRITABLE, READABLE);
         assert_eq!(edges.next(), EventFlags::IN);
         assert_eq!(edges.next(), NO_EDGE, "nothing new");
         // More came while some was there.
         for _ in 0..1000 {
-            shadow.changed(READABLE | WRITABLE);
+            shadow.changed(READABLE | WRITABLE, READABLE);
             assert_eq!(edges.next(), EventFlags::IN);
             assert_eq!(edges.next(), NO_EDGE);
         }
-        shadow.changed(WRITABLE);
+        shadow.changed(WRITABLE, NOTHING);
         assert_eq!(edges.next(), NO_EDGE, "drained");
-        shadow.changed(READABLE | WRITABLE);
+        shadow.changed(READABLE | WRITABLE, READABLE);
         assert_eq!(edges.next(), EventFlags::IN, "filled again");
-        shadow.changed(READABLE | WRITABLE | READ_CLOSED);
+        shadow.changed(READABLE | WRITABLE | READ_CLOSED, READABLE | READ_CLOSED);
         assert_eq!(edges.next(), EventFlags::IN);
-        shadow.changed(READABLE | WRITABLE | READ_CLOSED);
+        shadow.changed(READABLE | WRITABLE | READ_CLOSED, READABLE | READ_CLOSED);
         assert_eq!(edges.next(), EventFlags::IN, "data for a socket that is shut down for reading");
     }
 }
@@ -210,15 +238,17 @@ fn room_gives_an_edge_when_it_comes() {
     let edges = Edges::of(&fd, EventFlags::OUT);
     assert_eq!(edges.next(), EventFlags::OUT);
     for _ in 0..100 {
-        shadow.changed(NOTHING);
+        shadow.changed(NOTHING, NOTHING);
         assert_eq!(edges.next(), NO_EDGE);
-        shadow.changed(WRITABLE);
+        shadow.changed(WRITABLE, WRITABLE);
         assert_eq!(edges.next(), EventFlags::OUT);
         // Data is no news for a writer.
-        shadow.changed(READABLE | WRITABLE);
-        shadow.changed(READABLE | WRITABLE);
-        shadow.changed(WRITABLE);
+        shadow.changed(READABLE | WRITABLE, READABLE);
+        shadow.changed(READABLE | WRITABLE, READABLE);
+        shadow.changed(WRITABLE, NOTHING);
         assert_eq!(edges.next(), NO_EDGE);
+        shadow.changed(WRITABLE, WRITABLE);
+        assert_eq!(edges.next(), EventFlags::OUT, "there was no room for a moment");
     }
 }
 
@@ -229,16 +259,16 @@ fn urgent_data_gives_edges_while_more_comes() {
     let urgent = READABLE | WRITABLE | URGENT;
     // Far beyond what a queue holds.
     for _ in 0..2000 {
-        shadow.changed(urgent);
+        shadow.changed(urgent, READABLE | URGENT);
         assert_eq!(edges.next(), EventFlags::IN | EventFlags::PRI);
         assert_eq!(edges.next(), NO_EDGE);
     }
-    shadow.changed(READABLE | WRITABLE);
+    shadow.changed(READABLE | WRITABLE, READABLE);
     assert_eq!(seen(&fd), PollFlags::IN | PollFlags::OUT);
-    shadow.changed(WRITABLE);
+    shadow.changed(WRITABLE, NOTHING);
     assert_eq!(seen(&fd), PollFlags::OUT);
-    shadow.changed(URGENT);
-    shadow.changed(NOTHING);
+    shadow.changed(URGENT, URGENT);
+    shadow.changed(NOTHING, NOTHING);
     assert_eq!(seen(&fd), PollFlags::empty());
 }
 
@@ -248,16 +278,16 @@ fn the_ends_give_edges() {
     let edges = Edges::of(&fd, BOTH);
     assert_eq!(edges.next(), EventFlags::OUT);
     let half = WRITABLE | READABLE | READ_CLOSED;
-    shadow.changed(half);
+    shadow.changed(half, READABLE | READ_CLOSED);
     assert_eq!(edges.next(), EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP);
     assert_eq!(edges.next(), NO_EDGE);
-    shadow.changed(half | HANG_UP);
+    shadow.changed(half | HANG_UP, HANG_UP);
     assert_eq!(edges.next(), BOTH | EventFlags::HUP);
     assert_eq!(edges.next(), NO_EDGE);
-    shadow.changed(half | HANG_UP | ERROR);
+    shadow.changed(half | HANG_UP | ERROR, ERROR);
     assert_eq!(edges.next(), BOTH | EventFlags::HUP | EventFlags::ERR);
     assert_eq!(edges.next(), NO_EDGE);
-    shadow.changed(half | HANG_UP);
+    shadow.changed(half | HANG_UP, NOTHING);
     assert_eq!((edges.next(), seen(&fd)), (NO_EDGE, meant(half | HANG_UP)), "an error that was taken");
 }
 
@@ -266,16 +296,16 @@ fn each_error_of_a_datagram_socket_gives_an_edge() {
     let (fd, shadow) = Shadow::datagram(true).unwrap();
     let edges = Edges::of(&fd, EventFlags::IN);
     for _ in 0..10 {
-        shadow.changed(WRITABLE | ERROR);
+        shadow.changed(WRITABLE | ERROR, ERROR);
         assert_eq!(edges.next(), EventFlags::ERR);
-        shadow.changed(WRITABLE | ERROR);
+        shadow.changed(WRITABLE | ERROR, ERROR);
         assert_eq!(edges.next(), EventFlags::ERR, "another");
-        shadow.changed(WRITABLE | READABLE | ERROR);
+        shadow.changed(WRITABLE | READABLE | ERROR, READABLE);
         assert_eq!(edges.next(), EventFlags::IN | EventFlags::ERR);
-        shadow.changed(WRITABLE | ERROR);
+        shadow.changed(WRITABLE | ERROR, NOTHING);
         assert_eq!(seen(&fd), PollFlags::OUT | PollFlags::ERR, "the data was read, not the error");
         edges.next();
-        shadow.changed(WRITABLE);
+        shadow.changed(WRITABLE, NOTHING);
         assert_eq!((edges.next(), seen(&fd)), (NO_EDGE, PollFlags::OUT));
     }
 }
@@ -286,10 +316,10 @@ fn a_closed_socket_shows_nothing_more_and_nobody_watches_it() {
     let edges = Edges::of(&fd, BOTH);
     assert_eq!(edges.next(), EventFlags::OUT);
     drop(fd);
-    shadow.changed(READABLE);
+    shadow.changed(READABLE, READABLE);
     assert_ne!(edges.next(), NO_EDGE, "while it is ours it is the same file");
     shadow.retire();
-    shadow.changed(READABLE | WRITABLE | READ_CLOSED | HANG_UP | ERROR);
+    shadow.changed(Readiness::all(), Readiness::all());
     assert_eq!(edges.next(), NO_EDGE);
     assert_eq!(shadow.prepare().unwrap_err(), Errno::BADF);
 }

@@ -176,7 +176,14 @@ impl Stack {
         let socket = self.slab.get_mut(id).filter(|s| s.held).ok_or(Error::BadSocket)?;
         let sent = match &mut socket.kind {
             Kind::Udp(socket) => {
-                let to = socket.destination(to, &self.routes)?;
+                let to = match socket.destination(to, &self.routes) {
+                    Ok(to) => to,
+                    Err(error) => {
+                        // It may have been a pending one, which is taken now.
+                        self.publish(id.index(), false);
+                        return Err(error);
+                    }
+                };
                 let local = socket.local();
                 let address = if local.address.is_unspecified()
                     || local.address.is_multicast()
@@ -192,7 +199,14 @@ impl Stack {
                 (header, payload, socket.options.path_mtu_discovery)
             }
             Kind::Ping(socket) => {
-                let to = socket.destination(to.map(|e| e.address), &self.routes)?;
+                let to = match socket.destination(to.map(|e| e.address), &self.routes) {
+                    Ok(to) => to,
+                    Err(error) => {
+                        // It may have been a pending one, which is taken now.
+                        self.publish(id.index(), false);
+                        return Err(error);
+                    }
+                };
                 let local = socket.local().address;
                 let from = if local.is_unspecified() {
                     self.routes.source_for(to).ok_or(Error::NetUnreachable)?
