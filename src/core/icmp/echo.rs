@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::addr::{Address, Endpoint, Family};
 use crate::error::Error;
-use crate::ip::queue::{Full, Inbox, ReceivedDatagram};
+use crate::ip::queue::{Full, Inbox, Labels, ReceivedDatagram};
 use crate::ip::route::Routes;
 use crate::sockopt::{Shutdown, SocketOptions};
 use crate::wire::icmp::{HEADER_LEN, Message};
@@ -117,9 +117,14 @@ impl PingSocket {
 
     /// Takes a reply that [`matches`](Self::matches), the whole ICMP message. `Full`: it was dropped, for the
     /// caller to count.
-    pub fn push(&mut self, from: Address, to: Address, message: &[u8]) -> Result<(), Full> {
+    pub fn push(
+        &mut self,
+        (from, to): (Address, Address),
+        labels: Labels,
+        message: &[u8],
+    ) -> Result<(), Full> {
         let to = Endpoint::new(to, self.local.port);
-        self.inbox.push(Endpoint::new(from, 0), to, message, self.options.receive_buffer as usize)
+        self.inbox.push((Endpoint::new(from, 0), to), labels, message, self.options.receive_buffer as usize)
     }
 
     /// An ICMP error came about a request of this socket. Only a connected one hears of it, and only of a hard
@@ -327,7 +332,7 @@ mod tests {
         assert!(!socket(Family::V4, "0.0.0.0", 0).matches(0, them, us));
 
         assert_eq!(s.try_receive(&mut [0; 4], false), Err(Error::WouldBlock));
-        s.push(them, us, &[0, 0, 1, 2, 0, 7, 0, 1, 5]).unwrap();
+        s.push((them, us), Labels::default(), &[0, 0, 1, 2, 0, 7, 0, 1, 5]).unwrap();
         assert!(s.is_readable());
         let mut buf = [0; 32];
         let got = s.try_receive(&mut buf, false).unwrap();
@@ -340,9 +345,9 @@ mod tests {
         let mut s = socket(Family::V4, "0.0.0.0", 7);
         s.options.receive_buffer = 150;
         let (us, them) = (a("10.7.0.2"), a("10.7.0.1"));
-        assert_eq!(s.push(them, us, &[0; 8]), Ok(()));
-        assert_eq!(s.push(them, us, &[0; 8]), Ok(()));
-        assert_eq!(s.push(them, us, &[0; 8]), Err(Full));
+        assert_eq!(s.push((them, us), Labels::default(), &[0; 8]), Ok(()));
+        assert_eq!(s.push((them, us), Labels::default(), &[0; 8]), Ok(()));
+        assert_eq!(s.push((them, us), Labels::default(), &[0; 8]), Err(Full));
     }
 
     #[test]

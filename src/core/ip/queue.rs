@@ -6,6 +6,7 @@ use alloc::collections::VecDeque;
 use crate::addr::Endpoint;
 use crate::error::Error;
 use crate::sockopt::Shutdown;
+use crate::wire::ip::Header;
 
 /// A datagram taken from a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +19,24 @@ pub struct ReceivedDatagram {
     pub from: Endpoint,
     /// Which of our addresses it came to.
     pub to: Endpoint,
+    /// What its IP header said beside (`IP_RECVTTL`, `IP_RECVTOS` and their twins of IPv6).
+    pub labels: Labels,
+}
+
+/// What the IP header of a datagram said beside its addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Labels {
+    /// TTL or hop limit left on arrival.
+    pub hop_limit: u8,
+    /// Type of service or traffic class: DSCP in the upper six bits, ECN in the lower two.
+    pub traffic_class: u8,
+}
+
+impl Labels {
+    /// Those of a header.
+    pub const fn of(header: &Header) -> Self {
+        Self { hop_limit: header.hop_limit, traffic_class: header.traffic_class }
+    }
 }
 
 /// The queue has no room: the datagram is dropped, for the caller to count.
@@ -29,6 +48,7 @@ pub struct Full;
 struct Queued {
     from: Endpoint,
     to: Endpoint,
+    labels: Labels,
     payload: Box<[u8]>,
 }
 
@@ -54,26 +74,32 @@ impl DatagramQueue {
 
     /// Appends a copy, if the queue then holds at most `limit` octets. An empty queue takes any datagram, so
     /// that a small limit slows a socket down but does not silence it.
-    pub fn push(&mut self, from: Endpoint, to: Endpoint, payload: &[u8], limit: usize) -> Result<(), Full> {
+    pub fn push(
+        &mut self,
+        (from, to): (Endpoint, Endpoint),
+        labels: Labels,
+        payload: &[u8],
+        limit: usize,
+    ) -> Result<(), Full> {
         let charge = payload.len() + Self::OVERHEAD;
         if !self.datagrams.is_empty() && self.charged + charge > limit {
             return Err(Full);
         }
         self.charged += charge;
-        self.datagrams.push_back(Queued { from, to, payload: payload.into() });
+        self.datagrams.push_back(Queued { from, to, labels, payload: payload.into() });
         Ok(())
     }
 
     /// Copies the oldest into `buf` as far as it fits, and takes it off unless `peek`. An empty datagram is
     /// one too.
     pub fn receive(&mut self, buf: &mut [u8], peek: bool) -> Option<ReceivedDatagram> {
-        let Queued { from, to, payload } = self.datagrams.front()?;
+        let Queued { from, to, labels, payload } = self.datagrams.front()?;
         let len = payload.len();
         let copied = len.min(buf.len());
         if let (Some(to), Some(from)) = (buf.get_mut(..copied), payload.get(..copied)) {
             to.copy_from_slice(from);
         }
-        let received = ReceivedDatagram { copied, len, from: *from, to: *to };
+        let received = ReceivedDatagram { copied, len, from: *from, to: *to, labels: *labels };
         if !peek {
             self.charged -= len + Self::OVERHEAD;
             self.datagrams.pop_front();
@@ -122,8 +148,14 @@ impl Inbox {
     }
 
     /// Appends a copy, as [`DatagramQueue::push`] does.
-    pub fn push(&mut self, from: Endpoint, to: Endpoint, payload: &[u8], limit: usize) -> Result<(), Full> {
-        self.queue.push(from, to, payload, limit)
+    pub fn push(
+        &mut self,
+        ends: (Endpoint, Endpoint),
+        labels: Labels,
+        payload: &[u8],
+        limit: usize,
+    ) -> Result<(), Full> {
+        self.queue.push(ends, labels, payload, limit)
     }
 
     /// Copies the oldest datagram into `buf`, as much of it as fits; the rest is lost. `peek` leaves it.
@@ -138,9 +170,13 @@ impl Inbox {
         let nowhere = Endpoint::UNSPECIFIED;
         match self.queue.receive(buf, peek) {
             Some(received) => Ok(received),
-            None if self.read_closed => {
-                Ok(ReceivedDatagram { copied: 0, len: 0, from: nowhere, to: nowhere })
-            }
+            None if self.read_closed => Ok(ReceivedDatagram {
+                copied: 0,
+                len: 0,
+                from: nowhere,
+                to: nowhere,
+                labels: Labels::default(),
+            }),
             None => Err(Error::WouldBlock),
         }
     }
@@ -226,9 +262,10 @@ mod tests {
     #[test]
     fn truncates_and_says_so() {
         let mut queue = DatagramQueue::default();
-        queue.push(end(1), end(2), b"hello", 1000).unwrap();
+        queue.push((end(1), end(2)), Labels { hop_limit: 9, traffic_class: 8 }, b"hello", 1000).unwrap();
         let mut buf = [0; 3];
-        let whole = ReceivedDatagram { copied: 3, len: 5, from: end(1), to: end(2) };
+        let labels = Labels { hop_limit: 9, traffic_class: 8 };
+        let whole = ReceivedDatagram { copied: 3, len: 5, from: end(1), to: end(2), labels };
         assert_eq!(queue.receive(&mut buf, true), Some(whole));
         assert_eq!(queue.receive(&mut buf, false), Some(whole));
         assert_eq!(&buf, b"hel");
@@ -239,9 +276,9 @@ mod tests {
     #[test]
     fn empty_datagrams_count() {
         let mut queue = DatagramQueue::default();
-        queue.push(end(1), end(2), b"", 128).unwrap();
-        queue.push(end(1), end(2), b"", 128).unwrap();
-        assert_eq!(queue.push(end(1), end(2), b"", 128), Err(Full));
+        queue.push((end(1), end(2)), Labels::default(), b"", 128).unwrap();
+        queue.push((end(1), end(2)), Labels::default(), b"", 128).unwrap();
+        assert_eq!(queue.push((end(1), end(2)), Labels::default(), b"", 128), Err(Full));
         assert_eq!(queue.receive(&mut [0; 8], false).unwrap().len, 0);
         assert_eq!(queue.len(), 1);
     }
@@ -250,7 +287,7 @@ mod tests {
     fn a_burst_gives_its_places_back() {
         let mut queue = DatagramQueue::default();
         for _ in 0..1000 {
-            queue.push(end(1), end(2), b"x", usize::MAX).unwrap();
+            queue.push((end(1), end(2)), Labels::default(), b"x", usize::MAX).unwrap();
         }
         while queue.receive(&mut [], false).is_some() {}
         assert!(queue.datagrams.capacity() <= DatagramQueue::KEPT);
@@ -270,7 +307,7 @@ mod tests {
                         let room = model.is_empty()
                             || model.iter().map(|&(_, l)| l + 64).sum::<usize>() + len + 64 <= limit;
                         let payload = std::vec![0; len];
-                        prop_assert_eq!(queue.push(end(i as u16), end(0), &payload, limit).is_ok(), room);
+                        prop_assert_eq!(queue.push((end(i as u16), end(0)), Labels::default(), &payload, limit).is_ok(), room);
                         if room {
                             model.push_back((i as u16, len));
                         }

@@ -7,7 +7,7 @@ use super::{Kind, Own, Socket, SocketId, Stack};
 use crate::addr::{Address, Endpoint, Quad};
 use crate::error::Error;
 use crate::ip::input::Delivery;
-use crate::ip::queue::ReceivedDatagram;
+use crate::ip::queue::{Labels, ReceivedDatagram};
 use crate::sockopt::{PathMtuDiscovery, SocketOptions};
 use crate::time::Instant;
 use crate::udp;
@@ -278,6 +278,7 @@ impl Stack {
         &mut self,
         from: Endpoint,
         to: Endpoint,
+        labels: Labels,
         payload: &[u8],
         delivery: Delivery,
     ) -> Option<Delivered> {
@@ -313,7 +314,7 @@ impl Stack {
             let Some(Socket { kind: Kind::Udp(socket), .. }) = self.slab.by_index_mut(index) else {
                 continue;
             };
-            match socket.deliver(from, to, payload) {
+            match socket.deliver((from, to), labels, payload) {
                 Ok(()) => self.counters.udp_in_datagrams += 1,
                 Err(_) => {
                     self.counters.udp_rcvbuf_errors += 1;
@@ -331,7 +332,7 @@ impl Stack {
             if let Some(Socket { kind: Kind::Ping(socket), .. }) = self.slab.by_index_mut(index)
                 && socket.matches(identifier, header.src, header.dst)
             {
-                let delivered = socket.push(header.src, header.dst, message).is_ok();
+                let delivered = socket.push((header.src, header.dst), Labels::of(header), message).is_ok();
                 self.publish(index, true);
                 return delivered;
             }

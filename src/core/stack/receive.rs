@@ -9,6 +9,7 @@ use crate::icmp::errors::{self, ErrorKind, Hardness};
 use crate::icmp::{self, echo};
 use crate::ip::input::{self, Delivery, Refusal};
 use crate::ip::output;
+use crate::ip::queue::Labels;
 use crate::ip::reassembly::{self, Outcome};
 use crate::tcp::segment::Segment;
 use crate::time::Instant;
@@ -225,7 +226,7 @@ impl Stack {
         };
         let from = Endpoint::new(whole.header.src, header.src_port);
         let to = Endpoint::new(whole.header.dst, header.dst_port);
-        match self.deliver_udp(from, to, payload, whole.delivery) {
+        match self.deliver_udp(from, to, Labels::of(&whole.header), payload, whole.delivery) {
             Some(Delivered::Queued) if whole.reassembled => {
                 Received::Udp("whole with this fragment, delivered")
             }

@@ -14,7 +14,7 @@ use crate::tcp::state::State;
 use crate::time::Instant;
 use crate::udp::socket::UdpSocket;
 
-pub use crate::ip::queue::ReceivedDatagram;
+pub use crate::ip::queue::{Labels, ReceivedDatagram};
 
 impl Stack {
     /// A TCP socket, neither bound nor connected. An IPv6 one speaks IPv4 too unless `v6_only` is set.
@@ -255,14 +255,28 @@ impl Stack {
     }
 
     /// Sequence numbers (octets, and one for a FIN) handed over and not yet acknowledged: what a lingering close
-    /// waits for.
+    /// waits for (`SIOCOUTQ`).
     ///
     /// # Errors
-    /// [`Error::BadSocket`].
+    /// [`Error::Invalid`] (it listens), [`Error::BadSocket`].
     pub fn unacknowledged(&self, id: SocketId) -> Result<usize, Error> {
         match &self.held(id)?.kind {
             Kind::Connection(tcb) if tcb.state() == State::Closed => Ok(0),
             Kind::Connection(tcb) => Ok(tcb.send_buffer.len() + usize::from(tcb.fin_due())),
+            Kind::Listener(_) => Err(Error::Invalid),
+            _ => Ok(0),
+        }
+    }
+
+    /// Sequence numbers (octets, and one for a FIN) handed over and never sent (`SIOCOUTQNSD`).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] (it listens), [`Error::BadSocket`].
+    pub fn unsent(&self, id: SocketId) -> Result<usize, Error> {
+        match &self.held(id)?.kind {
+            Kind::Connection(tcb) if matches!(tcb.state(), State::Closed | State::TimeWait) => Ok(0),
+            Kind::Connection(tcb) => Ok(tcb.unsent()),
+            Kind::Listener(_) => Err(Error::Invalid),
             _ => Ok(0),
         }
     }

@@ -83,9 +83,25 @@ impl Stack {
     /// [`Error::WouldBlock`] (no room, or not connected yet), [`Error::BrokenPipe`] (our side is shut down, or the
     /// connection is gone, or there never was one), [`Error::BadSocket`], and what ended the connection, once.
     pub fn try_write(&mut self, id: SocketId, data: &[u8], now: Instant) -> Result<usize, Error> {
+        self.try_write_more(id, data, false, now)
+    }
+
+    /// As [`try_write`](Self::try_write). `more` says that more is to be written soon (`MSG_MORE`): what does not fill
+    /// a segment waits for it, at most 200 ms, as with the option `cork`.
+    ///
+    /// # Errors
+    /// Those of [`try_write`](Self::try_write).
+    pub fn try_write_more(
+        &mut self,
+        id: SocketId,
+        data: &[u8],
+        more: bool,
+        now: Instant,
+    ) -> Result<usize, Error> {
         let tcb = self.writable_mut(id)?;
         let result = Self::check_write(tcb).map(|room| {
             let data = data.get(..room).unwrap_or(data);
+            tcb.is.set(Is::MORE, more);
             tcb.send_buffer.write(data);
             data.len()
         });
@@ -102,6 +118,7 @@ impl Stack {
         let result = Self::check_write(tcb).map(|room| {
             let taken = data.split_to(room.min(data.len()));
             let n = taken.len();
+            tcb.is.remove(Is::MORE);
             tcb.send_buffer.write_bytes(taken);
             n
         });

@@ -262,6 +262,7 @@ impl Stack {
         l.push(id);
         let mut cx = context!(self, now);
         let mut tcb = Box::new(request.establish(options, &mut cx));
+        tcb.mss_offered = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
         let verdict = tcb.on_segment(segment, &mut cx);
         if let Some(socket) = self.slab.by_index_mut(index) {
             socket.kind = Kind::Connection(tcb);

@@ -12,10 +12,12 @@ use crate::tcp::state::State;
 use crate::time::Duration;
 use crate::wire::flags::Flags;
 
+mod backlog;
 mod binding;
 mod chaos;
 mod closing;
 mod connecting;
+mod datagrams;
 mod disconnect;
 mod handshake;
 mod invariants;
@@ -23,6 +25,7 @@ mod numbers;
 mod raw;
 mod urgent;
 mod windows;
+mod writing;
 
 const DELAY: Duration = Duration::from_millis(10);
 

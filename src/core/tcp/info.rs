@@ -2,6 +2,7 @@
 
 use super::recovery::Phase;
 use super::state::State;
+use super::tally::Tally;
 use super::tcb::{Is, Tcb};
 use super::trace::Variables;
 use crate::addr::Quad;
@@ -61,6 +62,12 @@ pub struct TcpInfo {
     pub memory: usize,
     /// The pending error.
     pub error: Option<Error>,
+    /// What it has counted.
+    pub tally: Tally,
+    /// Sequence numbers sent and not acknowledged, in segments of `snd_mss`, rounded up.
+    pub unacked_segments: u32,
+    /// The largest packet that we send the peer, octets with its IP header: what the path carries and the peer takes.
+    pub path_mtu: u32,
 }
 
 impl Tcb {
@@ -95,6 +102,9 @@ impl Tcb {
             out_of_order: self.reassembly.len(),
             memory: self.send_buffer.memory() + self.receive_buffer.memory() + self.reassembly.memory(),
             error: self.error,
+            tally: self.tally,
+            unacked_segments: self.snd.outstanding().div_ceil(self.smss()),
+            path_mtu: u32::from(self.snd.mss) + if self.quad.remote.address.is_v4() { 40 } else { 60 },
         }
     }
 }

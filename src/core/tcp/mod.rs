@@ -70,6 +70,8 @@ pub mod rtt;
 
 pub mod timers;
 
+pub mod tally;
+
 pub mod buffer;
 
 pub mod congestion;

@@ -13,6 +13,7 @@ use super::rtt::RttEstimator;
 use super::seq::{Seq, WindowScale};
 use super::snd::Send;
 use super::state::{Event, State};
+use super::tally::Tally;
 use super::timers::{Timer, TimerTable};
 use super::timestamps::Timestamps;
 use crate::addr::Quad;
@@ -78,6 +79,8 @@ pub struct Tcb {
     pub urgent_octet: u8,
     /// Properties that are either so or not.
     pub is: Is,
+    /// What it has counted.
+    pub tally: Tally,
 }
 
 bitflags::bitflags! {
@@ -113,6 +116,8 @@ bitflags::bitflags! {
         /// The program had shut down the sending side before there was a connection: it may not write, but no FIN is
         /// due.
         const SHUT_WRITE = 1 << 13;
+        /// The last write said that more is coming: what does not fill a segment waits for it.
+        const MORE = 1 << 14;
     }
 }
 
@@ -166,6 +171,7 @@ impl Tcb {
             window_probes: 0,
             urgent_octet: 0,
             is: Is::empty(),
+            tally: Tally::new(now),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::addr::{Address, Endpoint, Family};
 use crate::error::Error;
 use crate::ip::queue::Inbox;
-pub use crate::ip::queue::{Full, ReceivedDatagram};
+pub use crate::ip::queue::{Full, Labels, ReceivedDatagram};
 use crate::ip::route::Routes;
 use crate::sockopt::{Shutdown, SocketOptions};
 
@@ -90,9 +90,14 @@ impl UdpSocket {
         }
     }
 
-    /// Takes a datagram that [`matches`](Self::matches). `Full`: it was dropped, for the caller to count.
-    pub fn deliver(&mut self, from: Endpoint, to: Endpoint, payload: &[u8]) -> Result<(), Full> {
-        self.inbox.push(from, to, payload, self.options.receive_buffer as usize)
+    /// Takes a datagram that [`matches`](Self::matches), from the first of `ends` to the second. `Full`: it was dropped, for the caller to count.
+    pub fn deliver(
+        &mut self,
+        ends: (Endpoint, Endpoint),
+        labels: Labels,
+        payload: &[u8],
+    ) -> Result<(), Full> {
+        self.inbox.push(ends, labels, payload, self.options.receive_buffer as usize)
     }
 
     /// An ICMP error came about a datagram that this socket sent. Only a connected socket hears of it, and
@@ -258,14 +263,14 @@ mod tests {
         let mut s = socket(Family::V4, end("0.0.0.0", 53));
         s.options.receive_buffer = 200;
         let (to, from) = (end("10.7.0.2", 53), end("10.7.0.1", 4000));
-        assert_eq!(s.deliver(from, to, &[1; 36]), Ok(()));
-        assert_eq!(s.deliver(from, to, &[2; 36]), Ok(()));
-        assert_eq!(s.deliver(from, to, b""), Err(Full));
+        assert_eq!(s.deliver((from, to), Labels::default(), &[1; 36]), Ok(()));
+        assert_eq!(s.deliver((from, to), Labels::default(), &[2; 36]), Ok(()));
+        assert_eq!(s.deliver((from, to), Labels::default(), b""), Err(Full));
         assert_eq!(s.queued(), 200);
         let mut buf = [0; 64];
         let got = s.try_receive(&mut buf, false).unwrap();
         assert_eq!((got.copied, got.len, got.from, got.to, buf[0]), (36, 36, from, to, 1));
-        assert_eq!(s.deliver(from, to, b""), Ok(()));
+        assert_eq!(s.deliver((from, to), Labels::default(), b""), Ok(()));
     }
 
     #[test]
@@ -273,7 +278,7 @@ mod tests {
         let mut s = socket(Family::V4, end("0.0.0.0", 53));
         assert!(!s.is_readable());
         assert_eq!(s.try_receive(&mut [], false), Err(Error::WouldBlock));
-        s.deliver(end("10.7.0.1", 4000), end("10.7.0.2", 53), b"").unwrap();
+        s.deliver((end("10.7.0.1", 4000), end("10.7.0.2", 53)), Labels::default(), b"").unwrap();
         assert!(s.is_readable());
         assert_eq!(s.try_receive(&mut [0; 4], true).unwrap().len, 0);
         assert_eq!(s.try_receive(&mut [0; 4], false).unwrap().from, end("10.7.0.1", 4000));
@@ -289,7 +294,7 @@ mod tests {
         assert!(!s.report(Error::HostUnreachable, false));
         assert!(s.report(Error::Refused, true));
         assert!(!s.is_readable() && s.has_error());
-        s.deliver(end("10.7.0.1", 4000), end("10.7.0.2", 53), b"x").unwrap();
+        s.deliver((end("10.7.0.1", 4000), end("10.7.0.2", 53)), Labels::default(), b"x").unwrap();
         assert_eq!(s.try_receive(&mut [0; 4], true), Err(Error::Refused));
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));
 
@@ -322,7 +327,7 @@ mod tests {
         assert_eq!(unconnected.shutdown(Shutdown::Both), Err(Error::NotConnected));
         assert_eq!(unconnected.closed(), (true, true));
         s.set_remote(Some(end("10.7.0.1", 4000)));
-        s.deliver(end("10.7.0.1", 4000), end("10.7.0.2", 53), b"x").unwrap();
+        s.deliver((end("10.7.0.1", 4000), end("10.7.0.2", 53)), Labels::default(), b"x").unwrap();
         s.shutdown(Shutdown::Read).unwrap();
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.from), Ok(Endpoint::UNSPECIFIED));

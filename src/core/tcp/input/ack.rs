@@ -131,6 +131,7 @@ impl Tcb {
         let acked = ack.since(self.snd.una);
         let fin = self.fin_outstanding() && ack.after(self.data_end());
         self.send_buffer.advance((acked - u32::from(fin)) as usize);
+        self.tally.octets_acked += u64::from(acked - u32::from(fin));
         self.snd.una = ack;
         // Left behind, it would seem to lie ahead after 2³¹ octets.
         self.snd.up = self.snd.up.max(ack);

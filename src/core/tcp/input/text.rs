@@ -47,10 +47,12 @@ impl Tcb {
             self.receive_buffer.push(seg.text, seg.backing);
         }
         self.rcv.advance(seg.text.len() as u32);
+        self.tally.octets_received += seg.text.len() as u64;
         self.acks.advanced();
         let had_gap = !self.reassembly.is_empty();
         while let Some(text) = self.reassembly.take(self.rcv.nxt) {
             self.rcv.advance(text.len() as u32);
+            self.tally.octets_received += text.len() as u64;
             if wanted {
                 self.receive_buffer.push_bytes(text);
             }

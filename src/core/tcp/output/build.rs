@@ -133,6 +133,7 @@ impl Tcb {
         let end = plan.seq.add(plan.len + u32::from(plan.fin) + u32::from(syn));
         let again = plan.seq.before(self.snd.nxt) && end.after(plan.seq);
         self.count(plan, again, cx);
+        self.tally.sent(plan.len, again);
 
         if again {
             self.recovery.on_retransmit(end);

@@ -1,5 +1,5 @@
 //! When a segment that is not full may leave: Nagle's rule and the sender's side of silly window avoidance
-//! (RFC 9293 §3.7.4 and §3.8.6.2.1), and `TCP_CORK`.
+//! (RFC 9293 §3.7.4 and §3.8.6.2.1), `TCP_CORK` and `MSG_MORE`.
 
 use crate::tcp::tcb::{Is, Tcb};
 
@@ -25,7 +25,7 @@ impl Tcb {
         if c.fin && c.last {
             return true;
         }
-        if self.options.cork {
+        if self.options.cork || self.is.contains(Is::MORE) {
             return false;
         }
         let idle = self.snd.nxt == self.snd.una;
