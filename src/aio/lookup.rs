@@ -11,9 +11,9 @@ use std::thread;
 ///
 /// Numeric addresses ask nobody. A name is looked up by the *host's* resolver over the host's network, on a thread
 /// made for it. The trait is sealed.
-pub trait ToSocketAddrs: sealed::Lookup {}
+pub trait ToSocketAddrs: Lookup {}
 
-impl<T: sealed::Lookup + ?Sized> ToSocketAddrs for T {}
+impl<T: Lookup + ?Sized> ToSocketAddrs for T {}
 
 /// What is known without asking anybody, and what is not.
 pub enum Answer {
@@ -23,15 +23,11 @@ pub enum Answer {
     Ask(String),
 }
 
-mod sealed {
-    /// The trait's secret half.
-    pub trait Lookup {
-        /// What is known without asking anybody.
-        fn look(&self) -> super::Answer;
-    }
+/// The half of the trait that has no name outside.
+pub trait Lookup {
+    /// What is known without asking anybody.
+    fn look(&self) -> Answer;
 }
-
-use sealed::Lookup;
 
 /// The addresses that `addr` stands for.
 ///
@@ -149,7 +145,7 @@ mod tests {
         assert_eq!(known("10.7.0.2:80".look()), [v4]);
         assert_eq!(known(String::from("[::1]:80").look()), [v6]);
         assert_eq!(known(("::1", 80).look()), [v6]);
-        assert_eq!(known((&[v4, v6][..]).look()), [v4, v6]);
+        assert_eq!(known([v4, v6][..].look()), [v4, v6]);
         assert_eq!(known((Ipv4Addr::new(10, 7, 0, 2), 80).look()), [v4]);
     }
 
