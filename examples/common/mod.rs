@@ -75,10 +75,14 @@ impl HostArgs {
         let addr6 = (!self.no_ipv6).then_some(self.addr6);
         let tun =
             TunConfig { name: Some(self.dev.clone()), addr: Some(self.addr), addr6, ..TunConfig::default() };
-        let addresses: Vec<_> = tun.addr.into_iter().chain(tun.addr6).collect();
-        let config = Config { addresses: addresses.clone(), ..Config::default() };
+        let config = Config { addresses: self.addresses(), ..Config::default() };
         let engine = Engine::builder().device(bring_up(&tun)?).config(config).start()?;
-        Ok(Host { engine, ctrl_c, addresses })
+        Ok(Host { engine, ctrl_c, addresses: self.addresses() })
+    }
+
+    /// The stack's own addresses.
+    pub(crate) fn addresses(&self) -> Vec<Prefix> {
+        [self.addr].into_iter().chain((!self.no_ipv6).then_some(self.addr6)).collect()
     }
 }
 

@@ -13,11 +13,16 @@ mod host;
 #[allow(dead_code)]
 mod program;
 
+#[path = "../common/example.rs"]
+mod example;
+
 mod picture;
 
 mod chromium;
 
 mod demo;
+
+mod https;
 
 use std::process::ExitCode;
 
@@ -25,6 +30,7 @@ fn main() -> ExitCode {
     const CHROMIUM: &[&str] = &["chromium"];
     namespace::main_with(&[
         (("the_page_of_the_demo", demo::is_shown), CHROMIUM),
+        (("the_page_of_the_https_server", https::is_shown), CHROMIUM),
         (("what_is_not_the_page", demo::something_else_is_not_it), CHROMIUM),
     ])
 }

@@ -4,9 +4,9 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::io::{self, BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -14,12 +14,14 @@ use rustix::process::{Pid, Signal, kill_process};
 pub(crate) struct Example {
     child: Child,
     out: BufReader<ChildStdout>,
+    /// All that it says on standard error.
+    complaints: Option<JoinHandle<String>>,
 }
 
 /// A command that runs an example. The child does not outlive this process.
 pub(crate) fn command(name: &str) -> Command {
     // Cargo puts examples beside the folder of this test, and builds them with the tests.
-    let path: PathBuf = env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join(name);
+    let path = env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join(name);
     assert!(path.exists(), "{} is not built: cargo build --all-features --examples", path.display());
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).arg(path).stdin(Stdio::null());
@@ -29,23 +31,29 @@ pub(crate) fn command(name: &str) -> Command {
 impl Example {
     /// Starts it and waits until it says that it is serving.
     pub(crate) fn start<S: AsRef<OsStr>>(name: &str, args: &[S]) -> Self {
-        let mut child = command(name).args(args).stdout(Stdio::piped()).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut child =
+            command(name).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut err = child.stderr.take().unwrap();
+        let complaints = thread::spawn(move || io::read_to_string(&mut err).unwrap());
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut example = Self { child, out, complaints: Some(complaints) };
         let mut line = String::new();
         while !line.starts_with("serving ") {
             line.clear();
-            assert!(out.read_line(&mut line).unwrap() > 0, "{name} ended: {:?}", child.wait());
+            assert!(example.out.read_line(&mut line).unwrap() > 0, "{name} {line} has ended");
         }
-        Self { child, out }
+        example
     }
 
-    /// Ctrl-C: it ends in order, with exit code 0. Gives what else it said.
+    /// Ctrl-C: it ends in order, with exit code 0. Gives what it said on standard error.
     pub(crate) fn end(mut self) -> String {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
-        let said = std::io::read_to_string(&mut self.out).unwrap();
+        let said = io::read_to_string(&mut self.out).unwrap();
         let status = self.child.wait().unwrap();
-        assert!(status.success(), "{status}: {said}");
-        said
+        let complaints = self.complaints.take().unwrap().join().unwrap();
+        assert!(status.success(), "{status}: {said}{complaints}");
+        assert!(!complaints.contains("were reset"), "{complaints}");
+        complaints
     }
 }
 
@@ -54,5 +62,8 @@ impl Drop for Example {
         // It has ended already, unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(Ok(complaints)) = self.complaints.take().map(JoinHandle::join) {
+            eprint!("{complaints}");
+        }
     }
 }

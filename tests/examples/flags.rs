@@ -25,6 +25,12 @@ pub(crate) fn refused() {
         ("dns_server", &["--record", "www.test=192.0.2"], 2, "no IP address"),
         ("dns_server", &["--record", "www..test=192.0.2.1"], 2, "no domain name"),
         ("dns_server", &["--record", "www.example=192.0.2.1"], 1, "not in --zone test."),
+        ("https_server", &[], 2, "required"),
+        ("https_server", &["--cert-out", "/nowhere/cert.pem"], 1, "cannot write /nowhere/cert.pem: No such"),
+        ("resolve_and_fetch", &["--server", "10.7.0.1"], 2, "required"),
+        ("resolve_and_fetch", &["--server", "ns.test", "http://www.test/"], 2, "no IP address"),
+        ("resolve_and_fetch", &["--server", "10.7.0.1", "https://www.test/"], 2, "http://www.test/"),
+        ("resolve_and_fetch", &["--server", "10.7.0.1", "www.test"], 2, "http://www.test/"),
     ] {
         let (got, said) = fails(name, args);
         assert!(got == Some(code) && said.contains(says), "{name} {args:?}: {got:?}, {said}");

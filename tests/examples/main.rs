@@ -24,6 +24,10 @@ mod tcp_echo;
 
 mod dns;
 
+mod https;
+
+mod resolve;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -41,5 +45,9 @@ fn main() -> ExitCode {
         (("dns_asked_by_dig", dns::asked_by_dig), &["dig"]),
         (("dns_with_large_answers", dns::large_answers), &["dig"]),
         (("dns_asked_nonsense", dns::nonsense), &["dig"]),
+        (("https_with_megabytes_each_way", https::fetched_by_curl), &["curl"]),
+        (("https_with_a_certificate_that_is_verified", https::certificate_is_verified), &["curl"]),
+        (("resolve_by_our_dns_server_and_fetch", resolve::by_our_dns_server), &[]),
+        (("resolve_by_a_server_that_loses_and_lies", resolve::by_a_server_that_loses_and_lies), &[]),
     ])
 }
