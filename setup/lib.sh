@@ -37,6 +37,7 @@ packages_of() {
     case $1 in
     cc) echo gcc libc6-dev ;;
     curl) echo curl ca-certificates ;;
+    dig) echo bind9-dnsutils ;;
     ip) echo iproute2 ;;
     nc) echo netcat-openbsd ;;
     ping) echo iputils-ping ;;

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # setup/test.sh [--quick] [ARGUMENTS OF cargo test]
 #
-# Runs all tests: units, properties, simulated networks, and real TUN devices with the kernel, curl and tshark
-# at the other end, each of those in a network namespace of its own, so that the host's network is not touched.
+# Runs all tests: units, properties, simulated networks, and real TUN devices with the kernel, curl, dig, Chromium
+# and tshark at the other end, each of those in a network namespace of its own, so that the host's network is not
+# touched.
 # The tools for it are installed first, on Debian and its kin. Ends with the number of tests that passed, failed
 # and were skipped.
 #
@@ -24,7 +25,7 @@ for argument in "$@"; do
     esac
 done
 
-need cc curl ip nc ping tshark unshare setpriv wrk
+need cc chromium curl dig ip nc ping tshark unshare setpriv wrk
 need_cargo
 
 # What the tests with devices need. They find it out for themselves, and are skipped without it.
