@@ -82,7 +82,17 @@ impl Sockets {
     /// # Errors
     /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EAFNOSUPPORT`, `EINVAL` (bound already), `EBADF`, `ENOTSOCK`.
     pub fn bind(&self, fd: RawFd, address: &SocketAddr) -> Result<()> {
-        self.file(fd)?.call(|stack, id, _| stack.bind(id, Endpoint::from(*address)))
+        let file = self.file(fd)?;
+        let local = Endpoint::from(*address);
+        file.call(|stack, id, now| {
+            stack.bind(id, local)?;
+            // At an address of its own an IPv6 socket speaks that alone, and Linux says so when it is asked.
+            if !local.address.is_v4() && !local.address.is_unspecified() {
+                let options = SocketOptions { v6_only: true, ..stack.options(id)? };
+                stack.set_options(id, options, now)?;
+            }
+            Ok(())
+        })
     }
 
     /// `listen(2)`: `backlog` connections may wait to be accepted, and one more as on Linux; less than 0 is as

@@ -17,7 +17,7 @@ pub enum Shutdown {
 }
 
 /// What a datagram does that is larger than the path takes (`IP_MTU_DISCOVER`, `IPV6_MTU_DISCOVER`). TCP cuts its text
-/// to fit, and forbids routers to cut further, whatever is said here.
+/// to fit, and forbids routers to cut further, save with `Dont`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PathMtuDiscovery {
     /// It is cut here to what is known of the path, and by IPv4 routers where that was too much.
@@ -82,6 +82,12 @@ pub struct SocketOptions {
     pub keepalive_interval: Duration,
     /// Unanswered probes before the connection ends (`TCP_KEEPCNT`).
     pub keepalive_probes: u8,
+    /// How often our SYN is retransmitted (`TCP_SYNCNT`).
+    pub syn_retries: u8,
+    /// How long the connection stays in FIN-WAIT-2 when no program holds it (`TCP_LINGER2`).
+    pub fin_wait_2_timeout: Duration,
+    /// The largest window offered, whatever the receive buffer holds (`TCP_WINDOW_CLAMP`), octets.
+    pub window_clamp: u32,
     /// Send keep-alive probes (`SO_KEEPALIVE`).
     pub keepalive: bool,
     /// Send at once, without waiting for a full segment (`TCP_NODELAY`).
@@ -130,6 +136,9 @@ impl SocketOptions {
             keepalive_time: config.tcp.keepalive_time,
             keepalive_interval: config.tcp.keepalive_interval,
             keepalive_probes: config.tcp.keepalive_probes,
+            syn_retries: config.tcp.syn_retries,
+            fin_wait_2_timeout: config.tcp.fin_wait_2_timeout,
+            window_clamp: u32::MAX,
             keepalive: false,
             nodelay: false,
             cork: false,
@@ -152,6 +161,11 @@ impl SocketOptions {
     pub const fn reuse(&self) -> Reuse {
         let address = if self.reuse_address { Reuse::ADDRESS } else { Reuse::empty() };
         if self.reuse_port { address.union(Reuse::PORT) } else { address }
+    }
+
+    /// The largest window that an empty receive buffer offers, octets.
+    pub fn largest_window(&self) -> u32 {
+        self.receive_buffer.min(self.window_clamp)
     }
 
     /// The options of a fresh UDP or ping socket.

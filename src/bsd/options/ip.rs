@@ -17,21 +17,21 @@ pub(super) const ROWS: &[Row] = &[
     Row(IP_TTL, How::Int(hop_limit, set_hop_limit)),
     Row(IP_HDRINCL, How::Read(off)),
     Row(IP_OPTIONS, How::Octets(|_, _| Ok(Vec::new()), set_options)),
-    Row(IP_RECVOPTS, How::Stays(off, flag)),
-    Row(IP_RETOPTS, How::Stays(off, flag)),
-    Row(IP_PKTINFO, How::Stays(off, flag)),
+    Row(IP_RECVOPTS, How::OfDatagrams),
+    Row(IP_RETOPTS, How::OfDatagrams),
+    Row(IP_PKTINFO, How::OfDatagrams),
     Row(IP_MTU_DISCOVER, How::Int(discovery, set_discovery)),
     Row(IP_RECVERR, How::Stays(off, flag)),
-    Row(IP_RECVTTL, How::Stays(off, flag)),
-    Row(IP_RECVTOS, How::Stays(off, flag)),
+    Row(IP_RECVTTL, How::OfDatagrams),
+    Row(IP_RECVTOS, How::OfDatagrams),
     Row(IP_MTU, How::Read(path_mtu)),
     Row(IP_FREEBIND, How::Stays(off, flag)),
     Row(IP_PASSSEC, How::Stays(off, flag)),
     Row(IP_TRANSPARENT, How::Stays(off, flag)),
-    Row(IP_RECVORIGDSTADDR, How::Stays(off, flag)),
+    Row(IP_RECVORIGDSTADDR, How::OfDatagrams),
     Row(IP_MINTTL, How::Stays(off, within::<0, 255>)),
     Row(IP_NODEFRAG, How::Read(off)),
-    Row(IP_CHECKSUM, How::Stays(off, flag)),
+    Row(IP_CHECKSUM, How::OfDatagrams),
     Row(IP_BIND_ADDRESS_NO_PORT, How::Stays(off, flag)),
     Row(IP_RECVFRAGSIZE, How::Stays(off, flag)),
     Row(IP_RECVERR_RFC4884, How::Stays(off, within::<0, 1>)),
@@ -79,15 +79,14 @@ pub(super) fn discovery(file: &File) -> Result<i32> {
     })
 }
 
-/// TCP knows no other way than to forbid the cutting of its segments, and to believe what routers say of it.
+/// What routers say of the path is believed in any case.
 pub(super) fn set_discovery(file: &File, value: i32) -> Result<()> {
-    let stream = file.kind == Kind::Stream;
     let asked = match value {
         IP_PMTUDISC_WANT => PathMtuDiscovery::Want,
         IP_PMTUDISC_DO => PathMtuDiscovery::Do,
-        IP_PMTUDISC_DONT if !stream => PathMtuDiscovery::Dont,
-        IP_PMTUDISC_PROBE if !stream => PathMtuDiscovery::Probe,
-        IP_PMTUDISC_DONT..=IP_PMTUDISC_OMIT => return Err(Errno::NOPROTOOPT),
+        IP_PMTUDISC_DONT => PathMtuDiscovery::Dont,
+        IP_PMTUDISC_PROBE => PathMtuDiscovery::Probe,
+        IP_PMTUDISC_INTERFACE | IP_PMTUDISC_OMIT => return Err(Errno::NOPROTOOPT),
         _ => return Err(Errno::INVAL),
     };
     file.change_options(|options| options.path_mtu_discovery = asked)

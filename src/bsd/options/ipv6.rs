@@ -5,20 +5,20 @@ use tunstack_core::sockopt::PathMtuDiscovery;
 
 use super::super::Result;
 use super::super::abi::*;
-use super::super::file::{File, Kind};
+use super::super::file::File;
 use super::ip;
 use super::row::{How, Row, flag, off, within};
 
 pub(super) const ROWS: &[Row] = &[
-    Row(IPV6_2292PKTINFO, How::Stays(off, flag)),
-    Row(IPV6_2292HOPOPTS, How::Stays(off, flag)),
-    Row(IPV6_2292DSTOPTS, How::Stays(off, flag)),
-    Row(IPV6_2292RTHDR, How::Stays(off, flag)),
-    Row(IPV6_2292HOPLIMIT, How::Stays(off, flag)),
+    Row(IPV6_2292PKTINFO, How::OfDatagrams),
+    Row(IPV6_2292HOPOPTS, How::OfDatagrams),
+    Row(IPV6_2292DSTOPTS, How::OfDatagrams),
+    Row(IPV6_2292RTHDR, How::OfDatagrams),
+    Row(IPV6_2292HOPLIMIT, How::OfDatagrams),
     Row(IPV6_FLOWINFO, How::Stays(off, flag)),
     Row(IPV6_UNICAST_HOPS, How::Int(ip::hop_limit, ip::set_hop_limit)),
     Row(IPV6_MULTICAST_IF, How::Int(off, set_multicast_device)),
-    Row(IPV6_MULTICAST_HOPS, How::Int(ip::multicast_hops, set_multicast_hops)),
+    Row(IPV6_MULTICAST_HOPS, How::Int(ip::multicast_hops, ip::change_multicast_hops)),
     Row(IPV6_MULTICAST_LOOP, How::Stays(off, within::<0, 1>)),
     Row(IPV6_ROUTER_ALERT, How::Read(off)),
     Row(IPV6_MTU_DISCOVER, How::Int(ip::discovery, ip::set_discovery)),
@@ -28,36 +28,25 @@ pub(super) const ROWS: &[Row] = &[
     Row(IPV6_MULTICAST_ALL, How::Stays(|_| Ok(1), flag)),
     Row(IPV6_RECVERR_RFC4884, How::Stays(off, within::<0, 1>)),
     Row(IPV6_FLOWINFO_SEND, How::Stays(off, flag)),
-    Row(IPV6_RECVPKTINFO, How::Stays(off, flag)),
-    Row(IPV6_RECVHOPLIMIT, How::Stays(off, flag)),
-    Row(IPV6_RECVHOPOPTS, How::Stays(off, flag)),
-    Row(IPV6_RECVRTHDR, How::Stays(off, flag)),
-    Row(IPV6_RECVDSTOPTS, How::Stays(off, flag)),
+    Row(IPV6_RECVPKTINFO, How::OfDatagrams),
+    Row(IPV6_RECVHOPLIMIT, How::OfDatagrams),
+    Row(IPV6_RECVHOPOPTS, How::OfDatagrams),
+    Row(IPV6_RECVRTHDR, How::OfDatagrams),
+    Row(IPV6_RECVDSTOPTS, How::OfDatagrams),
     Row(IPV6_RECVPATHMTU, How::Stays(off, flag)),
     Row(IPV6_DONTFRAG, How::Int(dont_fragment, set_dont_fragment)),
-    Row(IPV6_RECVTCLASS, How::Stays(off, flag)),
+    Row(IPV6_RECVTCLASS, How::OfDatagrams),
     Row(IPV6_TCLASS, How::Int(ip::traffic_class, set_traffic_class)),
     Row(IPV6_MINHOPCOUNT, How::Stays(off, within::<0, 255>)),
-    Row(IPV6_RECVORIGDSTADDR, How::Stays(off, flag)),
+    Row(IPV6_RECVORIGDSTADDR, How::OfDatagrams),
     Row(IPV6_TRANSPARENT, How::Stays(off, flag)),
     Row(IPV6_RECVFRAGSIZE, How::Stays(off, flag)),
     Row(IPV6_FREEBIND, How::Stays(off, flag)),
 ];
 
 /// Of the one device nobody knows the number here.
-fn set_multicast_device(file: &File, value: i32) -> Result<()> {
-    match (file.kind, value) {
-        (Kind::Stream, _) => Err(Errno::NOPROTOOPT),
-        (Kind::Datagram, 0) => Ok(()),
-        (Kind::Datagram, _) => Err(Errno::NODEV),
-    }
-}
-
-fn set_multicast_hops(file: &File, value: i32) -> Result<()> {
-    match file.kind {
-        Kind::Stream => Err(Errno::NOPROTOOPT),
-        Kind::Datagram => ip::change_multicast_hops(file, value),
-    }
+fn set_multicast_device(_: &File, value: i32) -> Result<()> {
+    if value == 0 { Ok(()) } else { Err(Errno::NODEV) }
 }
 
 /// Datagrams are cut to what the path takes and not to less.

@@ -10,14 +10,14 @@
 //!
 //! # Refused
 //!
-//! - Control messages, as no call gives any yet: `SO_TIMESTAMP` and its kin, `SO_RXQ_OVFL`, `SO_RCVMARK`, `SO_WIFI_STATUS`; `IP_PKTINFO`,
-//!   `IP_RECVTTL`, `IP_RECVTOS`, `IP_RECVOPTS`, `IP_RECVERR` and the others of their name, on both families; `TCP_INQ`, `UDP_GRO`.
+//! - Control messages of datagrams, as no call gives any yet: `SO_TIMESTAMP` and its kin, `SO_RXQ_OVFL`, `SO_RCVMARK`, `SO_WIFI_STATUS`; `IP_PKTINFO`,
+//!   `IP_RECVTTL`, `IP_RECVTOS`, `IP_RECVOPTS`, `IP_RECVERR` and the others of their name, on both families (on TCP most of them say nothing, and are hints); `TCP_INQ`, `UDP_GRO`.
 //! - `SO_NO_CHECK`, `SO_PEEK_OFF`, `SO_ZEROCOPY`, `SO_LOCK_FILTER`, `SO_MAX_PACING_RATE`, `SO_BINDTOIFINDEX`; `SO_BINDTODEVICE` is
 //!   `ENODEV` for every name, as there are no names.
 //! - `IP_FREEBIND`, `IP_TRANSPARENT`, `IP_BIND_ADDRESS_NO_PORT`, `IP_MINTTL`, `IP_OPTIONS`, `IP_MULTICAST_LOOP` (nothing is looped back, so it
 //!   reads as 0 where Linux has 1); membership in groups; the same of IPv6.
-//! - `TCP_FASTOPEN` and its kin, `TCP_DEFER_ACCEPT`, `TCP_WINDOW_CLAMP`, `TCP_SAVE_SYN`, `TCP_REPAIR`, `TCP_THIN_LINEAR_TIMEOUTS`, `TCP_TX_DELAY`;
-//!   `TCP_SYNCNT` and `TCP_LINGER2`, which are settings of the stack; `TCP_ULP` is `ENOENT`.
+//! - `TCP_FASTOPEN` and its kin, `TCP_DEFER_ACCEPT`, `TCP_SAVE_SYN`, `TCP_REPAIR`, `TCP_THIN_LINEAR_TIMEOUTS`, `TCP_TX_DELAY`;
+//!   `TCP_ULP` is `ENOENT`.
 //! - `UDP_CORK`, `UDP_SEGMENT`, `UDP_ENCAP`, `UDP_NO_CHECK6_TX`, `UDP_NO_CHECK6_RX`.
 //! - What is not named in the table: `ENOPROTOOPT`, as Linux says it of names that it does not know.
 //!
@@ -49,7 +49,8 @@ use rustix::io::Errno;
 use tunstack_core::addr::Family;
 
 use super::abi::{
-    IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP, IPV6_DONTFRAG, IPV6_RECVFRAGSIZE, SOL_SOCKET,
+    IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP, IPV6_DONTFRAG, IPV6_MULTICAST_HOPS,
+    IPV6_MULTICAST_IF, IPV6_RECVFRAGSIZE, SOL_SOCKET,
 };
 use super::file::{File, Kind};
 use super::{Result, Sockets};
@@ -88,7 +89,10 @@ fn set(file: &File, level: i32, name: i32, value: &[u8]) -> Result<()> {
         let looked_at = matches!(level, IPPROTO_IP | IPPROTO_IPV6) || int(value).is_some();
         return Err(if looked_at { Errno::NOPROTOOPT } else { Errno::INVAL });
     };
+    // A name that TCP only reads is looked for before the length is.
+    let of_datagrams = matches!((level, name), (IPPROTO_IPV6, IPV6_MULTICAST_HOPS | IPV6_MULTICAST_IF));
     match how {
+        _ if of_datagrams && file.kind == Kind::Stream => Err(Errno::NOPROTOOPT),
         How::Octets(_, set) => set(file, value),
         // To read and not to write, whatever the length.
         How::Read(_) if matches!(level, IPPROTO_IP) => Err(Errno::NOPROTOOPT),

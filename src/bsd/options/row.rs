@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use tunstack_core::sockopt::SocketOptions;
 
 use super::super::Result;
-use super::super::file::{File, errno};
+use super::super::file::{File, Kind, errno};
 
 /// Reads an `int`.
 pub(super) type Get = fn(&File) -> Result<i32>;
@@ -28,6 +28,9 @@ pub(super) enum How {
     /// An `int` that Linux lets programs change and this stack does not: to write the value that it has succeeds,
     /// any other is `ENOPROTOOPT`.
     Stays(Get, Normal),
+    /// On or off: whether datagrams bring control messages, which they do not yet. TCP never does, so that it is a hint
+    /// there.
+    OfDatagrams,
     /// A layout of its own. To read: all of it, of which the caller may have room for the first octets only.
     Octets(fn(&File, usize) -> Result<Vec<u8>>, fn(&File, &[u8]) -> Result<()>),
 }
@@ -83,6 +86,7 @@ impl How {
         Some(match self {
             Self::Flag(place) => file.options().map(|mut options| i32::from(*place(&mut options))),
             Self::Int(get, _) | Self::Read(get) | Self::Stays(get, _) => get(file),
+            Self::OfDatagrams => Ok(file.hints.get(level, name).unwrap_or(0)),
             Self::Hint(first, _) => Ok(file.hints.get(level, name).unwrap_or(*first)),
             Self::Octets(..) => return None,
         })
@@ -95,6 +99,8 @@ impl How {
             Self::Int(_, set) => set(file, value),
             Self::Read(_) => Err(Errno::NOPROTOOPT),
             Self::Hint(_, normal) => normal(value).map(|value| file.hints.set(level, name, value)),
+            Self::OfDatagrams if file.kind == Kind::Datagram && value != 0 => Err(Errno::NOPROTOOPT),
+            Self::OfDatagrams => flag(value).map(|value| file.hints.set(level, name, value)),
             Self::Stays(get, normal) => match (normal(value), get(file)) {
                 (Ok(asked), Ok(has)) if asked == has => Ok(()),
                 (Ok(_), Ok(_)) => Err(Errno::NOPROTOOPT),

@@ -12,7 +12,7 @@ use super::super::Result;
 use super::super::abi::*;
 use super::super::file::File;
 use super::super::tcp_info;
-use super::row::{How, Row, any, natural, off, read_only, within};
+use super::row::{How, Row, natural, off, read_only, within};
 
 /// The length of a name (`TCP_CA_NAME_MAX`, `TCP_ULP_NAME_MAX`).
 const NAME: usize = 16;
@@ -24,10 +24,10 @@ pub(super) const ROWS: &[Row] = &[
     Row(TCP_KEEPIDLE, How::Int(|f| Ok(seconds(f.options()?.keepalive_time)), set_keepalive_time)),
     Row(TCP_KEEPINTVL, How::Int(|f| Ok(seconds(f.options()?.keepalive_interval)), set_keepalive_interval)),
     Row(TCP_KEEPCNT, How::Int(|f| Ok(f.options()?.keepalive_probes.into()), set_keepalive_probes)),
-    Row(TCP_SYNCNT, How::Stays(|f| config(f, |c| c.syn_retries.into()), within::<1, 127>)),
-    Row(TCP_LINGER2, How::Stays(|f| config(f, |c| seconds(c.fin_wait_2_timeout)), linger2)),
+    Row(TCP_SYNCNT, How::Int(|f| Ok(f.options()?.syn_retries.into()), set_syn_retries)),
+    Row(TCP_LINGER2, How::Int(linger2, set_linger2)),
     Row(TCP_DEFER_ACCEPT, How::Stays(off, |v| Ok(v.max(0)))),
-    Row(TCP_WINDOW_CLAMP, How::Stays(off, any)),
+    Row(TCP_WINDOW_CLAMP, How::Int(window_clamp, set_window_clamp)),
     Row(TCP_INFO, How::Octets(info, read_only)),
     Row(TCP_QUICKACK, How::Int(quick_acks, set_quick_acks)),
     Row(TCP_CONGESTION, How::Octets(congestion, set_congestion)),
@@ -58,13 +58,44 @@ fn seconds(time: Duration) -> i32 {
     i32::try_from(time.as_secs()).unwrap_or(i32::MAX)
 }
 
-fn config(file: &File, part: fn(&tunstack_core::config::TcpConfig) -> i32) -> Result<i32> {
-    file.query(|stack, _| Ok(part(&stack.config().tcp)))
+fn set_syn_retries(file: &File, value: i32) -> Result<()> {
+    let retries = within::<1, 127>(value)?;
+    file.change_options(|options| options.syn_retries = u8::try_from(retries).unwrap_or(u8::MAX))
 }
 
-/// Negative: none at all; 0: what the system has; 2 minutes at the most.
-fn linger2(value: i32) -> Result<i32> {
-    Ok(value.clamp(-1, 120))
+/// No time at all is -1.
+fn linger2(file: &File) -> Result<i32> {
+    let time = file.options()?.fin_wait_2_timeout;
+    Ok(if time.is_zero() { -1 } else { seconds(time) })
+}
+
+/// Negative: none at all; 0: what the stack has; 2 minutes at the most.
+fn set_linger2(file: &File, value: i32) -> Result<()> {
+    let usual = file.query(|stack, _| Ok(stack.config().tcp.fin_wait_2_timeout))?;
+    let time = match value {
+        ..0 => Duration::ZERO,
+        0 => usual,
+        _ => Duration::from_secs(value.min(120).unsigned_abs().into()),
+    };
+    file.change_options(|options| options.fin_wait_2_timeout = time)
+}
+
+/// Without one 0.
+fn window_clamp(file: &File) -> Result<i32> {
+    Ok(i32::try_from(file.options()?.window_clamp).unwrap_or(0))
+}
+
+/// Half the least receive buffer (`SOCK_MIN_RCVBUF`) at the least; taken away only where nothing is open.
+fn set_window_clamp(file: &File, value: i32) -> Result<()> {
+    file.call(|stack, id, now| {
+        let mut options = stack.options(id)?;
+        options.window_clamp = match value {
+            0 if stack.state(id) != Some(State::Closed) => return Err(Error::Invalid),
+            0 => u32::MAX,
+            _ => value.max(1152).unsigned_abs(),
+        };
+        stack.set_options(id, options, now)
+    })
 }
 
 /// The MSS in use, or the limit where nothing is connected yet; Linux's 536 where there is none either.
@@ -143,13 +174,18 @@ fn set_user_timeout(file: &File, value: i32) -> Result<()> {
 }
 
 fn quick_acks(file: &File) -> Result<i32> {
-    file.query(|stack, id| Ok(stack.tcp_info(id).is_none_or(|info| info.quick_acks).into()))
+    let of_connection = file.query(|stack, id| Ok(stack.tcp_info(id).map(|info| info.quick_acks)))?;
+    let before = || file.hints.get(IPPROTO_TCP, TCP_QUICKACK).unwrap_or(1);
+    Ok(of_connection.map_or_else(before, i32::from))
 }
 
 /// Before there is a connection it means nothing: each begins with quick acknowledgments.
 fn set_quick_acks(file: &File, value: i32) -> Result<()> {
     file.call(|stack, id, now| match stack.set_quick_acks(id, value != 0, now) {
-        Err(Error::NotConnected) => Ok(()),
+        Err(Error::NotConnected) => {
+            file.hints.set(IPPROTO_TCP, TCP_QUICKACK, i32::from(value != 0));
+            Ok(())
+        }
         other => other,
     })
 }

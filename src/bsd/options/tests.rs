@@ -196,6 +196,13 @@ fn values() {
         (IPPROTO_TCP, TCP_KEEPCNT, [Ok(1), OUT, OUT, Ok(2), OUT, OUT]),
         (IPPROTO_TCP, TCP_USER_TIMEOUT, [Ok(1), Ok(0), OUT, Ok(2), Ok(300), Ok(70_000)]),
         (IPPROTO_TCP, TCP_NOTSENT_LOWAT, asked.map(Ok)),
+        (IPPROTO_TCP, TCP_SYNCNT, [Ok(1), OUT, OUT, Ok(2), OUT, OUT]),
+        (IPPROTO_TCP, TCP_LINGER2, [1, 60, -1, 2, 120, 120].map(Ok)),
+        (IPPROTO_TCP, TCP_WINDOW_CLAMP, [1152, 0, 1152, 1152, 1152, 70_000].map(Ok)),
+        (IPPROTO_TCP, TCP_QUICKACK, [1, 0, 1, 1, 1, 1].map(Ok)),
+        (IPPROTO_IP, IP_MTU_DISCOVER, [Ok(1), Ok(0), OUT, Ok(2), OUT, OUT]),
+        // No control message of TCP depends on it.
+        (IPPROTO_IP, IP_PKTINFO, [1, 0, 1, 1, 1, 1].map(Ok)),
         (IPPROTO_TCP, TCP_INFO, [NOT_THERE; 6]),
         (IPPROTO_TCP, TCP_THIN_DUPACK, [Ok(0), Ok(0), OUT, OUT, OUT, OUT]),
         (IPPROTO_TCP, TCP_TIMESTAMP, [Err(Errno::PERM); 6]),
@@ -243,11 +250,10 @@ fn what_is_not_there() {
         (UDP, IPPROTO_IP, IP_PKTINFO, 0, 1),
         (UDP, IPPROTO_IP, IP_RECVERR, 0, 1),
         (TCP, IPPROTO_IP, IP_TRANSPARENT, 0, 1),
-        (TCP, IPPROTO_IP, IP_MTU_DISCOVER, 1, IP_PMTUDISC_DONT),
+        (TCP, IPPROTO_IP, IP_MTU_DISCOVER, 1, IP_PMTUDISC_INTERFACE),
         (UDP6, IPPROTO_IPV6, IPV6_RECVPKTINFO, 0, 1),
         (TCP, IPPROTO_TCP, TCP_FASTOPEN, 0, 5),
         (TCP, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, 1),
-        (TCP, IPPROTO_TCP, TCP_LINGER2, 60, 5),
         (UDP, IPPROTO_UDP, UDP_SEGMENT, 0, 1200),
         (UDP, IPPROTO_UDP, UDP_GRO, 0, 1),
         (UDP, IPPROTO_UDP, UDP_CORK, 0, 1),
@@ -313,6 +319,62 @@ fn v6_only_is_said_before_bind() {
     sys.bind(fd, &"[::1]:80".parse().unwrap()).unwrap();
     assert_eq!(sys.setsockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0), Err(Errno::INVAL));
     assert_eq!(sys.getsockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY), Ok(1));
+    // It is so in any case at an address of IPv6 alone.
+    for (address, only) in [("[::1]:81", 1), ("[::]:82", 0), ("[::ffff:127.0.0.1]:83", 0)] {
+        let fd = sys.socket(AF_INET6, SOCK_DGRAM, 0).unwrap();
+        sys.bind(fd, &address.parse().unwrap()).unwrap();
+        assert_eq!(sys.getsockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY), Ok(only), "{address}");
+    }
+}
+
+/// The clamp bounds what a connection offers, of the first window on.
+#[test]
+fn the_clamp_is_offered() {
+    let (sys, _other) = alone();
+    let (_, client, server) = connection(&sys, |listener| {
+        sys.setsockopt_int(listener, IPPROTO_TCP, TCP_WINDOW_CLAMP, 5000).unwrap();
+    });
+    assert_eq!(sys.setsockopt_int(server, IPPROTO_TCP, TCP_WINDOW_CLAMP, 0), Err(Errno::INVAL));
+    let offered = || {
+        let info = get(&sys, client, IPPROTO_TCP, TCP_INFO, 300).unwrap();
+        let at = std::mem::offset_of!(linux_raw_sys::net::tcp_info, tcpi_snd_wnd);
+        u32::from_ne_bytes(info[at..at + 4].try_into().unwrap())
+    };
+    assert_eq!(offered(), 5000);
+    // The window moves with what comes, while the buffer has room.
+    assert_eq!(sys.send(client, &[0; 20_000], MsgFlags::empty()), Ok(20_000));
+    assert!((1..=5000).contains(&offered()));
+    sys.setsockopt_int(server, IPPROTO_TCP, TCP_WINDOW_CLAMP, 9000).unwrap();
+    assert_eq!(sys.send(client, &[0; 20_000], MsgFlags::empty()), Ok(20_000));
+    assert!((5001..=9000).contains(&offered()));
+}
+
+/// With little unsent wanted, no more than that is taken.
+#[test]
+fn unsent_data_stays_little() {
+    let (sys, _other) = alone();
+    let (_, client, server) = connection(&sys, |_| {});
+    sys.setsockopt_int(client, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 8000).unwrap();
+    sys.setsockopt_int(client, IPPROTO_TCP, TCP_CORK, 1).unwrap();
+    sys.fcntl(client, F_SETFL, O_NONBLOCK).unwrap();
+    let mut taken = 0;
+    let full = loop {
+        match sys.send(client, &[7; 50_000], MsgFlags::empty()) {
+            Ok(n) if taken < 4 << 20 => taken += n,
+            other => break other,
+        }
+    };
+    assert_eq!(full, Err(Errno::AGAIN));
+    let mut unsent = 0;
+    sys.ioctl(client, SIOCOUTQNSD, &mut unsent).unwrap();
+    assert_eq!(unsent, 8000);
+    // The reader makes room in the window, what was unsent leaves, and there is room to write again.
+    let mut read = 0;
+    let mut octets = vec![0; 1 << 20];
+    while read + 1448 < taken {
+        read += sys.recv(server, &mut octets, MsgFlags::empty()).unwrap();
+    }
+    assert!(sys.send(client, b"more", MsgFlags::empty()).is_ok());
 }
 
 /// A listener with options set, a connection to it, and both ends.

@@ -22,6 +22,7 @@ mod disconnect;
 mod handshake;
 mod invariants;
 mod numbers;
+mod path;
 mod raw;
 mod urgent;
 mod windows;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::packet::OtherEvent;
 use super::{Body, Checksum, Datagram, Inbound, Kind, Sent, Socket, Stack, Trust};
 use crate::addr::Quad;
+use crate::sockopt::PathMtuDiscovery;
 use crate::tcp::context::ControlSegment;
 use crate::tcp::output::Outgoing;
 use crate::tcp::trace::{TcpEvent, What};
@@ -126,12 +127,13 @@ impl Stack {
 
     fn build_segment(&mut self, index: u32, outgoing: &Outgoing, now: Instant) -> Option<Sent> {
         let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else { return None };
-        let ip = header(
+        let mut ip = header(
             tcb.quad,
             if tcb.options.hop_limit == 0 { self.config.hop_limit } else { tcb.options.hop_limit },
             tcb.options.traffic_class,
             self.keys.flow_label(&tcb.quad),
         );
+        ip.dont_fragment = tcb.options.path_mtu_discovery != PathMtuDiscovery::Dont;
         let body = tcb.send_buffer.slice(outgoing.offset, outgoing.len);
         tcp::emit(
             &ip,
@@ -171,7 +173,7 @@ impl Stack {
     }
 }
 
-/// The IP header of a segment: DF is set, because path MTU discovery finds the size that fits (RFC 1191 §6).
+/// The IP header of a segment: DF is set unless the program says otherwise, because path MTU discovery finds the size that fits (RFC 1191 §6).
 fn header(quad: Quad, hop_limit: u8, traffic_class: u8, flow_label: u32) -> ip::Header {
     let v6 = !quad.local.address.is_v4();
     ip::Header {

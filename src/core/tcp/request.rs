@@ -86,7 +86,7 @@ impl Request {
         agreed.set(Agreed::SCALE, cx.config.window_scaling && seg.options.window_scale.is_some());
         agreed.set(Agreed::SACK, cx.config.sack && seg.options.sack_permitted);
         agreed.set(Agreed::TIMESTAMPS, cx.config.timestamps && seg.timestamps().is_some());
-        let ours = WindowScale::for_window(options.receive_buffer).shift();
+        let ours = WindowScale::for_window(options.largest_window()).shift();
         let theirs = WindowScale::new(seg.options.window_scale.unwrap_or(0)).shift();
         let peer_mss = seg.options.mss.map_or(default_mss(quad.remote.address), |mss| mss.max(64));
         Self {
@@ -97,7 +97,7 @@ impl Request {
             iss,
             ts_recent: seg.timestamps().map_or(0, |ts| ts.value),
             sent: cx.now.as_micros() as u32,
-            rcv_wnd: options.receive_buffer.min(0xffff) as u16,
+            rcv_wnd: options.largest_window().min(0xffff) as u16,
             snd_mss: peer_mss.min(mss),
             scales: theirs << 4 | ours,
             agreed,

@@ -142,7 +142,7 @@ impl Tcb {
         cx: &Context<'_>,
     ) -> Self {
         let now = cx.now;
-        let initial_window = options.receive_buffer.min(0xffff);
+        let initial_window = options.largest_window().min(0xffff);
         Self {
             quad,
             state,
@@ -178,7 +178,7 @@ impl Tcb {
     /// The window scale we offer on a SYN.
     pub(super) fn scale_to_offer(&self, cx: &Context<'_>) -> WindowScale {
         if cx.config.window_scaling {
-            WindowScale::for_window(self.options.receive_buffer)
+            WindowScale::for_window(self.options.largest_window())
         } else {
             WindowScale::ZERO
         }
@@ -371,7 +371,7 @@ impl Tcb {
         self.is.insert(Is::ORPHAN | Is::SHUT_READ);
         self.receive_buffer.clear();
         if self.state == State::FinWait2 {
-            self.timers.arm(Timer::FinWait2, cx.now + cx.config.fin_wait_2_timeout);
+            self.timers.arm(Timer::FinWait2, cx.now + self.options.fin_wait_2_timeout);
         }
     }
 

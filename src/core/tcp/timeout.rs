@@ -61,7 +61,7 @@ impl Tcb {
     }
 
     fn syn_limit(&self, cx: &Context<'_>) -> u8 {
-        if self.state() == State::SynSent { cx.config.syn_retries } else { cx.config.syn_ack_retries }
+        if self.state() == State::SynSent { self.options.syn_retries } else { cx.config.syn_ack_retries }
     }
 
     /// RFC 9293 §3.8.6.1: the window is closed and there is something to send. Or it is open by too little,

@@ -205,7 +205,7 @@ impl Tcb {
             State::FinWait1 => {
                 self.transition(Event::AckOfFin, cx);
                 if self.is.contains(Is::ORPHAN) {
-                    self.timers.arm(Timer::FinWait2, cx.now + cx.config.fin_wait_2_timeout);
+                    self.timers.arm(Timer::FinWait2, cx.now + self.options.fin_wait_2_timeout);
                 }
             }
             State::Closing => {

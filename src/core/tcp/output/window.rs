@@ -15,7 +15,8 @@ impl Tcb {
     /// What the receive buffer has room for.
     fn room(&self) -> u32 {
         let unread = u32::try_from(self.receive_buffer.len()).unwrap_or(u32::MAX);
-        self.options.receive_buffer.saturating_sub(unread).min(self.rcv.scale.octets(u16::MAX))
+        let most = self.options.window_clamp.min(self.rcv.scale.octets(u16::MAX));
+        self.options.receive_buffer.saturating_sub(unread).min(most)
     }
 
     /// The offer a segment leaving now carries. The right edge stays until it can move by a full segment
@@ -39,7 +40,7 @@ impl Tcb {
     }
 
     fn may_grow_by(&self, octets: u32) -> bool {
-        octets > 0 && octets >= u32::from(self.rcv.mss).min(self.options.receive_buffer / 2)
+        octets > 0 && octets >= u32::from(self.rcv.mss).min(self.options.largest_window() / 2)
     }
 
     /// Whether the program has read so much that the peer should hear of it though nothing else is to be said:
