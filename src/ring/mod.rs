@@ -264,6 +264,23 @@ impl Ring {
         }
     }
 
+    /// Cancels operations that wait, without an entry for it (`IORING_REGISTER_SYNC_CANCEL`), and gives how many there
+    /// were. Their completions tell of it. It goes ahead of what is held up by a drain.
+    ///
+    /// # Errors
+    /// `ENOENT` where there is none, unless all were meant; `EBADF`, `ENOTSOCK`.
+    pub fn cancel(&mut self, which: CancelBuilder) -> Result<usize> {
+        self.run();
+        let found = self.matching(which, None)?;
+        let count = found.len();
+        for key in found {
+            self.end(key);
+        }
+        self.run();
+        self.show();
+        Ok(count)
+    }
+
     /// Operations that were submitted and have not completed.
     pub fn outstanding(&self) -> usize {
         self.active + self.deferred_entries

@@ -265,8 +265,7 @@ impl Ring {
                 None => {}
             }
         }
-        if op.rest.is_empty() {
-        } else if broken && !op.flags.contains(Flags::IO_HARDLINK) {
+        if broken && !op.flags.contains(Flags::IO_HARDLINK) {
             for entry in op.rest {
                 if silent {
                     self.completed();
@@ -274,7 +273,7 @@ impl Ring {
                     self.refuse(entry, Errno::CANCELED);
                 }
             }
-        } else {
+        } else if !op.rest.is_empty() {
             self.tasks.push_back(Task::Start(op.rest));
         }
         self.completed();
@@ -348,7 +347,7 @@ impl Ring {
                     let limited = op.partner;
                     self.finish(key, outcome);
                     if let Some(limited) = limited {
-                        self.cancel(limited);
+                        self.end(limited);
                     }
                 }
             }
@@ -356,7 +355,7 @@ impl Ring {
     }
 
     /// Ends an operation that waits.
-    fn cancel(&mut self, key: Key) {
+    pub(super) fn end(&mut self, key: Key) {
         let Some(op) = self.ops.get_mut(&key) else { return };
         let outcome = op.work.as_mut().map_or_else(|| Errno::CANCELED.into(), Work::cancelled);
         self.finish(key, outcome);
@@ -375,7 +374,7 @@ impl Ring {
         let found = self.find(target, is);
         self.finish(key, found.map(drop).ok_or(Errno::NOENT).into());
         if let Some(found) = found {
-            self.cancel(found);
+            self.end(found);
         }
     }
 
@@ -386,31 +385,38 @@ impl Ring {
         Ok(())
     }
 
-    fn cancel_matching(&mut self, canceller: Key, CancelBuilder { which, all }: CancelBuilder) {
-        // A link timeout goes with its operation.
-        let waits = |key: &Key| {
-            *key != canceller && !matches!(self.ops[key].operation, Operation::LinkTimeout { .. })
-        };
-        let mut found: Vec<Key> = match which {
-            Match::UserData(user_data) => self.of_user_data(user_data).filter(waits).collect(),
-            Match::Any => self.ops.keys().copied().filter(waits).collect(),
-            Match::Fd(fd) => match self.sockets.file(fd) {
-                Err(error) => return self.finish(canceller, error.into()),
-                Ok(file) => {
-                    let on = |op: &Op| op.work.as_ref().is_some_and(|work| work.is_on(&file));
-                    self.ops.iter().filter(|(_, op)| on(op)).map(|(key, _)| *key).collect()
-                }
-            },
-        };
-        let result = if all {
-            Outcome::count(found.len())
-        } else {
-            found.truncate(1);
-            found.first().map(drop).ok_or(Errno::NOENT).into()
+    fn cancel_matching(&mut self, canceller: Key, which: CancelBuilder) {
+        let (result, found) = match self.matching(which, Some(canceller)) {
+            Err(error) => (error.into(), Vec::new()),
+            Ok(found) if which.all => (Outcome::count(found.len()), found),
+            Ok(found) => (Outcome::ok(0), found),
         };
         self.finish(canceller, result);
         for key in found {
-            self.cancel(key);
+            self.end(key);
         }
+    }
+
+    /// The operations that are meant; at least one, unless all are.
+    pub(super) fn matching(
+        &self,
+        CancelBuilder { which, all }: CancelBuilder,
+        canceller: Option<Key>,
+    ) -> Result<Vec<Key>> {
+        // A link timeout goes with its operation.
+        let waits = |key: &Key| {
+            Some(*key) != canceller && !matches!(self.ops[key].operation, Operation::LinkTimeout { .. })
+        };
+        let most = if all { usize::MAX } else { 1 };
+        let found: Vec<Key> = match which {
+            Match::UserData(user_data) => self.of_user_data(user_data).filter(waits).take(most).collect(),
+            Match::Any => self.ops.keys().copied().filter(waits).take(most).collect(),
+            Match::Fd(fd) => {
+                let file = self.sockets.file(fd)?;
+                let on = |op: &Op| op.work.as_ref().is_some_and(|work| work.is_on(&file));
+                self.ops.iter().filter(|(_, op)| on(op)).map(|(key, _)| *key).take(most).collect()
+            }
+        };
+        if found.is_empty() && !all { Err(Errno::NOENT) } else { Ok(found) }
     }
 }

@@ -138,6 +138,11 @@ impl Host {
         }
     }
 
+    /// Takes what is there to receive, and says how much it was.
+    fn wait_for_data(&self, fd: RawFd) -> usize {
+        self.sys.recv(fd, &mut [0; 64], NONE).unwrap()
+    }
+
     /// Those who wait for a socket or observe it.
     fn waiters(&self, fd: RawFd) -> usize {
         let id = self.sys.file(fd).unwrap().socket.id();
