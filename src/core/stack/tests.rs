@@ -19,6 +19,7 @@ mod closing;
 mod connecting;
 mod datagrams;
 mod disconnect;
+mod edges;
 mod handshake;
 mod invariants;
 mod numbers;
