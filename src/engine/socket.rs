@@ -16,9 +16,7 @@ use tunstack_core::tcp::state::State;
 use tunstack_core::time::Instant;
 
 use super::wait::{poll_op, wait_for, wait_until};
-use super::waiters::Observer;
-#[cfg(any(feature = "tokio", feature = "futures"))]
-use super::waiters::Place;
+use super::waiters::{Observer, Place};
 use super::{Engine, Interest};
 
 /// A socket of the stack and what belongs to it on this side: whether and how long calls wait. Clones of
@@ -112,7 +110,6 @@ impl Socket {
     }
 
     /// A call of a task that has a place to wait at: see [`poll_op`].
-    #[cfg(any(feature = "tokio", feature = "futures"))]
     pub(crate) fn poll_at<T>(
         &self,
         place: &Place,
@@ -124,7 +121,6 @@ impl Socket {
     }
 
     /// Who waits at the place waits no longer.
-    #[cfg(any(feature = "tokio", feature = "futures"))]
     pub(crate) fn leave(&self, place: &Place) {
         super::wait::leave(self.engine.shard(), self.id, place);
     }
