@@ -59,8 +59,7 @@ impl OwnedWriteHalf {
         other.reunite(self)
     }
 
-    /// Drops the half without a FIN: the peer may still be written to once the halves' stream is whole again, and
-    /// until the other half is dropped the connection stays open both ways.
+    /// Drops the half without a FIN: until the other half is dropped too, the peer sees the connection open both ways.
     pub fn forget(mut self) {
         self.end_on_drop = false;
     }
