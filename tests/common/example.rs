@@ -20,7 +20,8 @@ pub(crate) struct Example {
 
 /// A command that runs an example. The child does not outlive this process.
 pub(crate) fn command(name: &str) -> Command {
-    // Cargo puts examples beside the folder of this test, and builds them with the tests.
+    // Cargo puts examples beside the folder of this test. It builds them with all tests, but not with a single one
+    // (`--test NAME`): then they are as old as they are.
     let path = env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join(name);
     assert!(path.exists(), "{} is not built: cargo build --all-features --examples", path.display());
     let mut command = Command::new("setpriv");
