@@ -115,14 +115,10 @@ impl Slot {
         woken.extend(self.entries.extract_if(.., fits).filter_map(|e| e.wait.into_waker()));
     }
 
-    /// Those who are here asked for a socket that is no more: all hear of it, and none stays.
+    /// Those who are here asked for a socket that its owner gave up: who waits looks again, and observers are let
+    /// go without a word, as epoll lets go of a descriptor that is closed.
     fn retire(&mut self, woken: &mut Vec<Waker>) {
-        for entry in self.entries.drain(..) {
-            match entry.wait {
-                Wait::Once(_, waker) => woken.push(waker),
-                Wait::Always(observer) => observer.changed(GONE, GONE),
-            }
-        }
+        woken.extend(self.entries.drain(..).filter_map(|e| e.wait.into_waker()));
     }
 
     /// Makes room for one more task without a key.
@@ -187,8 +183,8 @@ impl Waiters {
         slot.entries.push(Entry { key, wait: Wait::Once(wanted, waker.clone()) });
     }
 
-    /// From now on `observer` is told of every change of the socket, until it is taken back or the socket is given
-    /// up, which is the last it is told. What stands when it is entered it has to learn from the stack, in the same
+    /// From now on `observer` is told of every change of the socket, until it is taken back or dropped because
+    /// the socket is given up. What stands when it is entered it has to learn from the stack, in the same
     /// hold of the lock.
     pub(crate) fn observe(&mut self, id: SocketId, key: Key, observer: Arc<dyn Observer>) {
         let index = self.slot_for(id);

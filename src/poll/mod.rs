@@ -133,8 +133,12 @@ impl Poll {
             if self.sockets_first {
                 self.take_sockets(events);
             }
+            let had_their_turn = !events.is_empty();
             self.take_kernel(events, left)?;
-            self.take_sockets(events);
+            // Once a call, or a socket that changes meanwhile would be told twice.
+            if !had_their_turn {
+                self.take_sockets(events);
+            }
             left = deadline.map(|deadline| deadline.saturating_since(self.clock.now()));
             if !events.is_empty() || left.is_some_and(|left| left.is_zero()) {
                 return Ok(());

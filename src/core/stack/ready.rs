@@ -24,7 +24,8 @@ bitflags::bitflags! {
 impl Readiness {
     /// What may be told again though it stands already, because more has arrived. Room to write never is:
     /// it arises when it was gone.
-    pub(super) const ARRIVALS: Self = Self::READABLE.union(Self::READ_CLOSED).union(Self::ERROR).union(Self::URGENT);
+    pub(super) const ARRIVALS: Self =
+        Self::READABLE.union(Self::READ_CLOSED).union(Self::ERROR).union(Self::URGENT);
 }
 
 /// A socket's readiness changed, or something arrived for one that was ready.

@@ -61,12 +61,12 @@ pub(crate) fn addr(text: &str) -> SocketAddr {
 
 impl Pair {
     /// A connection from the left to a listener on the right that takes no other.
-    fn connected(&self) -> (TcpStream, TcpStream) {
+    pub(crate) fn connected(&self) -> (TcpStream, TcpStream) {
         let listener = self.right.listen("10.7.0.2:0").unwrap();
         self.connect_to(&listener)
     }
 
-    fn connect_to(&self, listener: &TcpListener) -> (TcpStream, TcpStream) {
+    pub(crate) fn connect_to(&self, listener: &TcpListener) -> (TcpStream, TcpStream) {
         let client = self.left.connect(listener.local_addr().unwrap()).unwrap();
         let (server, peer) = listener.accept().unwrap();
         assert_eq!(peer, client.local_addr().unwrap());
