@@ -3,6 +3,7 @@
 //! Each test is a process of its own, and runs on its first thread: descriptors are counted, limits lowered and
 //! signals sent without another test seeing it.
 
+#[path = "../common/alone.rs"]
 mod alone;
 mod descriptors;
 mod epoll;

@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const TEST: &str = "TUNSTACK_TEST_ALONE";
 
 /// Far beyond what any test takes.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 pub(crate) fn main(tests: &'static [(&'static str, fn())]) -> ExitCode {
     if let Ok(name) = env::var(TEST) {
@@ -30,8 +30,11 @@ pub(crate) fn main(tests: &'static [(&'static str, fn())]) -> ExitCode {
 
 fn in_process(name: &str) -> Result<(), Failed> {
     let output = Command::new(env::current_exe()?).env(TEST, name).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() {
+        // That it was skipped, and why.
+        eprint!("{said}");
         return Ok(());
     }
-    Err(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr)).into())
+    Err(format!("{}\n{said}", output.status).into())
 }
