@@ -141,9 +141,9 @@ fn hangs(records: &[Arc<Record>], clients: &Sockets, servers: &Sockets) -> ! {
     for record in open {
         let sys = if record.role == Role::Client { clients } else { servers };
         eprintln!("{}", record.line(sys));
-        let local = sys.getsockname(record.fd);
+        let ends = (sys.getsockname(record.fd).ok(), sys.getpeername(record.fd).ok());
         for info in sys.engine().sockets() {
-            if info.local.map(|local| local.socket_addr()) == local.as_ref().ok().copied() {
+            if (info.local.map(|end| end.socket_addr()), info.remote.map(|end| end.socket_addr())) == ends {
                 eprintln!("    {info:?}");
             }
         }
