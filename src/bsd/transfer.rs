@@ -180,6 +180,7 @@ fn receive_datagram(
 }
 
 /// Sends what is in `parts`, all of it; `done` octets have been sent before.
+#[expect(clippy::too_many_arguments, reason = "those of the call and those of the stack")]
 pub(crate) fn transmit(
     stack: &mut Stack,
     id: SocketId,
