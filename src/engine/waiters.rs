@@ -192,7 +192,6 @@ impl Waiters {
     }
 
     /// Takes an observer back: when this returns it is told no more.
-    #[allow(dead_code)] // a descriptor observes its socket as long as there is one
     pub(crate) fn unobserve(&mut self, id: SocketId, key: Key) {
         self.deregister(id, key);
     }

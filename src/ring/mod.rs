@@ -59,6 +59,8 @@ mod timers;
 
 mod bell;
 
+mod edges;
+
 mod operate;
 
 mod run;

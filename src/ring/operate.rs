@@ -14,6 +14,7 @@ use tunstack_core::time::Instant;
 
 use super::buffers::Groups;
 use super::completion::CompletionFlags;
+use super::edges::Edges;
 use super::entry::{Operation, PollEvents, Receive, Send, Source, Target};
 use crate::bsd::Sockets;
 use crate::bsd::abi::{MsgFlags, SOCK_CLOEXEC, SOCK_NONBLOCK};
@@ -102,6 +103,8 @@ pub(super) struct Work {
     done: usize,
     /// The buffer of a group that is filled in part.
     held: Option<(u16, Vec<u8>)>,
+    /// For a poll that tells each time.
+    edges: Option<Edges>,
 }
 
 impl Drop for Work {
@@ -112,7 +115,7 @@ impl Drop for Work {
 
 impl Work {
     pub(super) fn new(file: Arc<File>, waker: Waker) -> Self {
-        Self { file, place: Place::default(), waker, begun: false, done: 0, held: None }
+        Self { file, place: Place::default(), waker, begun: false, done: 0, held: None, edges: None }
     }
 
     pub(super) fn is_on(&self, file: &Arc<File>) -> bool {
@@ -346,27 +349,36 @@ impl Work {
         Outcome { broken: (all || *file) && sent < total, ..Outcome::count(sent) }.into()
     }
 
-    fn poll_add(&self, events: PollEvents, multishot: bool) -> Look {
+    fn poll_add(&mut self, events: PollEvents, multishot: bool) -> Look {
         let wanted = wanted(events);
-        let mut seen = Readiness::empty();
-        let ready = self.poll(wanted, |stack, id, _| {
-            // A socket that is gone tells of itself no more.
-            stack.local_endpoint(id)?;
-            let now = stack.readiness(id);
-            if !now.intersects(wanted) {
-                return Err(Error::WouldBlock);
-            }
-            seen = now;
-            // It stays registered, for the next edge.
-            if multishot { Err(Error::WouldBlock) } else { Ok(()) }
-        });
-        let outcome = Outcome::ok((shown(seen) & (events | PollEvents::ERR | PollEvents::HUP)).bits() as i32);
-        match ready {
-            Poll::Ready(Ok(())) => outcome.into(),
-            Poll::Ready(Err(error)) => error.into(),
-            Poll::Pending if outcome.result != 0 => Look::Shot(outcome),
-            Poll::Pending => Look::Pending,
+        let told = events | PollEvents::ERR | PollEvents::HUP;
+        let outcome = |seen| Outcome::ok((shown(seen) & told).bits() as i32);
+        if multishot {
+            return match self.news(wanted) {
+                Ok(seen) if seen.is_empty() => Look::Pending,
+                Ok(seen) => Look::Shot(outcome(seen)),
+                Err(error) => error.into(),
+            };
         }
+        let ready = self.poll(wanted, |stack, id, _| {
+            let now = stack.readiness(id);
+            if now.intersects(wanted) { Ok(now) } else { Err(Error::WouldBlock) }
+        });
+        match ready {
+            Poll::Pending => Look::Pending,
+            Poll::Ready(Ok(seen)) => outcome(seen).into(),
+            Poll::Ready(Err(error)) => error.into(),
+        }
+    }
+
+    fn news(&mut self, wanted: Readiness) -> Result<Readiness, Errno> {
+        // A socket that is gone tells of itself no more.
+        self.file.query(|stack, id| stack.local_endpoint(id))?;
+        let edges = match self.edges.take() {
+            Some(edges) => edges,
+            None => Edges::new(&self.file, wanted, &self.waker)?,
+        };
+        Ok(self.edges.insert(edges).take())
     }
 }
 

@@ -245,6 +245,8 @@ fn poll_tells_once_or_each_time() {
     assert_eq!(host.seen(), [], "told once, though it is so still");
     host.send(a, b"y");
     assert_eq!(host.wait(1), [(2, 1, MORE)], "unread, but something came");
+    host.send(b, b"z");
+    assert_eq!((host.sys.recv(a, &mut [0; 4], NONE), host.seen()), (Ok(1), vec![]), "that was not asked for");
     host.sys.shutdown(a, SHUT_WR).unwrap();
     assert_eq!(host.wait(1), [(2, 1, MORE)]);
     let hung = PollEvents::RDHUP;
