@@ -14,10 +14,10 @@ use super::file::{File, Kind};
 use super::{Result, Sockets};
 
 impl Sockets {
-    /// `fcntl(2)`: `F_GETFL` and `F_SETFL` (of the flags that can be changed `O_NONBLOCK` alone means something here; the
-    /// others are passed over), `F_GETFD` and `F_SETFD` (`FD_CLOEXEC`, of the real descriptor), `F_DUPFD` and `F_DUPFD_CLOEXEC`
-    /// (the lowest free number from `argument` on). 0 where there is nothing else to give. What is about numbers and not about
-    /// sockets works on those of `epoll_create` too.
+    /// `fcntl(2)`: `F_GETFL` and `F_SETFL` (of the flags that can be changed `O_NONBLOCK` alone means something
+    /// here; the others are passed over), `F_GETFD` and `F_SETFD` (`FD_CLOEXEC`, of the real descriptor),
+    /// `F_DUPFD` and `F_DUPFD_CLOEXEC` (the lowest free number from `argument` on). 0 where there is nothing else
+    /// to give. What is about numbers and not about sockets works on those of `epoll_create` too.
     ///
     /// # Errors
     /// `EINVAL` (no such command; for `F_DUPFD` a number that cannot be), `EMFILE`, `EBADF`, `ENOTSOCK`.
@@ -48,7 +48,8 @@ impl Sockets {
         self.with_descriptor(fd, |fd| rustix::io::fcntl_setfd(fd, flags))
     }
 
-    /// `dup2(2)`: gives the open socket the number `to` as well, which is closed first, a descriptor of the kernel's as one of ours.
+    /// `dup2(2)`: gives the open socket the number `to` as well, which is closed first, a descriptor of the
+    /// kernel's as one of ours.
     ///
     /// # Errors
     /// `EBADF` (also for a number that cannot be), `ENOTSOCK`.
@@ -70,9 +71,10 @@ impl Sockets {
         self.duplicate_onto(fd, to, flags & O_CLOEXEC != 0)
     }
 
-    /// `ioctl(2)`. Gives a number by `value`: `FIONREAD` or `SIOCINQ` (octets to read: of UDP those of the next datagram), `SIOCOUTQ` or
-    /// `TIOCOUTQ` (octets not acknowledged; of UDP 0, as nothing waits), `SIOCOUTQNSD` (of these, octets never sent), `SIOCATMARK`
-    /// (whether urgent data is what is read next). Takes one: `FIONBIO`. Takes none: `FIOCLEX`, `FIONCLEX`.
+    /// `ioctl(2)`. Gives a number by `value`: `FIONREAD` or `SIOCINQ` (octets to read: of UDP those of the next
+    /// datagram), `SIOCOUTQ` or `TIOCOUTQ` (octets not acknowledged; of UDP 0, as nothing waits), `SIOCOUTQNSD`
+    /// (of these, octets never sent), `SIOCATMARK` (whether urgent data is what is read next). Takes one:
+    /// `FIONBIO`. Takes none: `FIOCLEX`, `FIONCLEX`.
     ///
     /// # Errors
     /// `EINVAL` (a listener has no data), `ENOTTY` (no such request), `EBADF`, `ENOTSOCK`.

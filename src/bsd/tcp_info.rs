@@ -1,8 +1,8 @@
 //! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (6.17) shows it.
 //!
-//! Not measured, and 0: `tcpi_sacked`, `lost`, `retrans`, `fackets`, `last_ack_sent` (0 on Linux too), `last_data_recv`, `rcv_ssthresh`,
-//! `rcv_rtt`, `rcv_space`, and from `total_retrans` on all counters of octets, segments and times, save `notsent_bytes`, `min_rtt`,
-//! `snd_wnd` and `rcv_wnd`. Rates are not limited: all ones.
+//! Not measured, and 0: `tcpi_sacked`, `lost`, `retrans`, `fackets`, `last_ack_sent` (0 on Linux too),
+//! `last_data_recv`, `rcv_ssthresh`, `rcv_rtt`, `rcv_space`, and from `total_retrans` on all counters of octets,
+//! segments and times, save `notsent_bytes`, `min_rtt`, `snd_wnd` and `rcv_wnd`. Rates are not limited: all ones.
 
 use std::time::Duration;
 

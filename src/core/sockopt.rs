@@ -16,8 +16,8 @@ pub enum Shutdown {
     Both,
 }
 
-/// What a datagram does that is larger than the path takes (`IP_MTU_DISCOVER`, `IPV6_MTU_DISCOVER`). TCP cuts its text
-/// to fit, and forbids routers to cut further, save with `Dont`.
+/// What a datagram does that is larger than the path takes (`IP_MTU_DISCOVER`, `IPV6_MTU_DISCOVER`). TCP cuts its
+/// text to fit, and forbids routers to cut further, save with `Dont`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PathMtuDiscovery {
     /// It is cut here to what is known of the path, and by IPv4 routers where that was too much.

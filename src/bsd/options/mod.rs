@@ -3,21 +3,24 @@
 //! Each option is of one of these kinds (`row::How`):
 //!
 //! - It has its effect in the stack, with Linux's limits, roundings and errors.
-//! - It is a hint on which nothing here depends: `SO_PRIORITY`, `SO_MARK`, `SO_DEBUG`, `SO_DONTROUTE`, `SO_BUSY_POLL` and its
-//!   kin, `SO_INCOMING_CPU`, `SO_SELECT_ERR_QUEUE`, `SO_TXREHASH`. It is remembered, inherited by accepted connections, and given back.
-//! - It would change what a socket does, and the stack cannot do it. It reads as what holds (off, mostly); to write the
-//!   same succeeds, to write anything else is `ENOPROTOOPT`.
+//! - It is a hint on which nothing here depends: `SO_PRIORITY`, `SO_MARK`, `SO_DEBUG`, `SO_DONTROUTE`,
+//!   `SO_BUSY_POLL` and its kin, `SO_INCOMING_CPU`, `SO_SELECT_ERR_QUEUE`, `SO_TXREHASH`. It is remembered,
+//!   inherited by accepted connections, and given back.
+//! - It would change what a socket does, and the stack cannot do it. It reads as what holds (off, mostly); to
+//!   write the same succeeds, to write anything else is `ENOPROTOOPT`.
 //!
 //! # Refused
 //!
-//! - Control messages of datagrams, as no call gives any yet: `SO_TIMESTAMP` and its kin, `SO_RXQ_OVFL`, `SO_RCVMARK`, `SO_WIFI_STATUS`; `IP_PKTINFO`,
-//!   `IP_RECVTTL`, `IP_RECVTOS`, `IP_RECVOPTS`, `IP_RECVERR` and the others of their name, on both families (on TCP most of them say nothing, and are hints); `TCP_INQ`, `UDP_GRO`.
-//! - `SO_NO_CHECK`, `SO_PEEK_OFF`, `SO_ZEROCOPY`, `SO_LOCK_FILTER`, `SO_MAX_PACING_RATE`, `SO_BINDTOIFINDEX`; `SO_BINDTODEVICE` is
-//!   `ENODEV` for every name, as there are no names.
-//! - `IP_FREEBIND`, `IP_TRANSPARENT`, `IP_BIND_ADDRESS_NO_PORT`, `IP_MINTTL`, `IP_OPTIONS`, `IP_MULTICAST_LOOP` (nothing is looped back, so it
-//!   reads as 0 where Linux has 1); membership in groups; the same of IPv6.
-//! - `TCP_FASTOPEN` and its kin, `TCP_DEFER_ACCEPT`, `TCP_SAVE_SYN`, `TCP_REPAIR`, `TCP_THIN_LINEAR_TIMEOUTS`, `TCP_TX_DELAY`;
-//!   `TCP_ULP` is `ENOENT`.
+//! - Control messages of datagrams, as no call gives any yet: `SO_TIMESTAMP` and its kin, `SO_RXQ_OVFL`,
+//!   `SO_RCVMARK`, `SO_WIFI_STATUS`; `IP_PKTINFO`, `IP_RECVTTL`, `IP_RECVTOS`, `IP_RECVOPTS`, `IP_RECVERR` and
+//!   the others of their name, on both families (on TCP most of them say nothing, and are hints); `TCP_INQ`,
+//!   `UDP_GRO`.
+//! - `SO_NO_CHECK`, `SO_PEEK_OFF`, `SO_ZEROCOPY`, `SO_LOCK_FILTER`, `SO_MAX_PACING_RATE`, `SO_BINDTOIFINDEX`;
+//!   `SO_BINDTODEVICE` is `ENODEV` for every name, as there are no names.
+//! - `IP_FREEBIND`, `IP_TRANSPARENT`, `IP_BIND_ADDRESS_NO_PORT`, `IP_MINTTL`, `IP_OPTIONS`, `IP_MULTICAST_LOOP`
+//!   (nothing is looped back, so it reads as 0 where Linux has 1); membership in groups; the same of IPv6.
+//! - `TCP_FASTOPEN` and its kin, `TCP_DEFER_ACCEPT`, `TCP_SAVE_SYN`, `TCP_REPAIR`, `TCP_THIN_LINEAR_TIMEOUTS`,
+//!   `TCP_TX_DELAY`; `TCP_ULP` is `ENOENT`.
 //! - `UDP_CORK`, `UDP_SEGMENT`, `UDP_ENCAP`, `UDP_NO_CHECK6_TX`, `UDP_NO_CHECK6_RX`.
 //! - What is not named in the table: `ENOPROTOOPT`, as Linux says it of names that it does not know.
 //!
@@ -25,8 +28,8 @@
 //!
 //! - A TCP socket has one TTL, one traffic class and one way with the path's MTU, whether it is called by the name of
 //!   IPv4 or of IPv6. A hop limit of 0 is refused (`EINVAL`).
-//! - Buffers of a fresh TCP socket are the stack's ([`TcpConfig`](tunstack_core::config::TcpConfig)); shown, as all, doubled.
-//!   The most that may be asked for is 4 MiB, as since Linux 6.16.
+//! - Buffers of a fresh TCP socket are the stack's ([`TcpConfig`](tunstack_core::config::TcpConfig)); shown, as
+//!   all, doubled. The most that may be asked for is 4 MiB, as since Linux 6.16.
 //! - Timeouts are exact to a microsecond and not rounded to ticks.
 //! - No privileges are asked for.
 //! - `TCP_MAXSEG` on a connection is the MSS in use; `SO_COOKIE` is unique within one engine.
@@ -122,12 +125,13 @@ fn get(file: &File, level: i32, name: i32, value: &mut [u8]) -> Result<usize> {
 }
 
 impl Sockets {
-    /// `setsockopt(2)`. `value` has the layout that Linux gives it: an `int` in the machine's byte order for most names; octets
-    /// behind it are of no account.
+    /// `setsockopt(2)`. `value` has the layout that Linux gives it: an `int` in the machine's byte order for most
+    /// names; octets behind it are of no account.
     ///
     /// # Errors
     /// `ENOPROTOOPT` (no such option at this level, or one that is only read, or that the stack cannot do), `EINVAL`
-    /// (too short, or out of range), `EDOM` (a time), `ENOENT` (a name), `ENODEV`, `EADDRNOTAVAIL`, `EPERM`, `EOPNOTSUPP`, `EBADF`, `ENOTSOCK`.
+    /// (too short, or out of range), `EDOM` (a time), `ENOENT` (a name), `ENODEV`, `EADDRNOTAVAIL`, `EPERM`,
+    /// `EOPNOTSUPP`, `EBADF`, `ENOTSOCK`.
     ///
     /// ```no_run
     /// # use tunstack::bsd::{Sockets, Errno, abi::*};
@@ -142,7 +146,8 @@ impl Sockets {
     /// `getsockopt(2)`. Gives the octets written to `value`: as many as the option has, or as there is room for.
     ///
     /// # Errors
-    /// `ENOPROTOOPT` (no such option at this level), `EOPNOTSUPP` (no such level), `ENOTCONN`, `EINVAL` (no room for it), `EBADF`, `ENOTSOCK`.
+    /// `ENOPROTOOPT` (no such option at this level), `EOPNOTSUPP` (no such level), `ENOTCONN`, `EINVAL` (no room
+    /// for it), `EBADF`, `ENOTSOCK`.
     pub fn getsockopt(&self, fd: RawFd, level: i32, name: i32, value: &mut [u8]) -> Result<usize> {
         get(&*self.file(fd)?, level, name, value)
     }

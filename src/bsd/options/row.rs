@@ -28,8 +28,8 @@ pub(super) enum How {
     /// An `int` that Linux lets programs change and this stack does not: to write the value that it has succeeds,
     /// any other is `ENOPROTOOPT`.
     Stays(Get, Normal),
-    /// On or off: whether datagrams bring control messages, which they do not yet. TCP never does, so that it is a hint
-    /// there.
+    /// On or off: whether datagrams bring control messages, which they do not yet. TCP never does, so that it is
+    /// a hint there.
     OfDatagrams,
     /// A layout of its own. To read: all of it, of which the caller may have room for the first octets only.
     Octets(fn(&File, usize) -> Result<Vec<u8>>, fn(&File, &[u8]) -> Result<()>),

@@ -99,8 +99,8 @@ fn accepts(file: &File) -> Result<i32> {
     file.query(|stack, id| Ok(i32::from(stack.state(id) == Some(State::Listen))))
 }
 
-/// Linux counts a buffer with what the kernel needs to hold it, so it doubles what a program asks for; of a TCP buffer
-/// half is for data, of a UDP queue all but what each datagram costs.
+/// Linux counts a buffer with what the kernel needs to hold it, so it doubles what a program asks for; of a TCP
+/// buffer half is for data, of a UDP queue all but what each datagram costs.
 fn doubled(file: &File, octets: u32) -> i32 {
     let shown = if file.kind == Kind::Stream { octets.saturating_mul(2) } else { octets };
     i32::try_from(shown).unwrap_or(i32::MAX)
