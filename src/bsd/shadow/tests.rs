@@ -79,7 +79,7 @@ impl Life {
     }
 
     fn datagram(&mut self, random: u8) -> Readiness {
-        let mut bits = Readiness::from_bits_truncate(random) - URGENT | WRITABLE;
+        let mut bits = (Readiness::from_bits_truncate(random) - URGENT) | WRITABLE;
         if random & 0xc0 != 0xc0 {
             bits -= READ_CLOSED | HANG_UP;
         }
@@ -108,7 +108,7 @@ fn renumbered(fd: &mut OwnedFd, renewed: Renewed) {
 /// What is new: what was not shown, and some of what was.
 fn edges(was: Readiness, bits: Readiness, random: u8) -> Readiness {
     let again = READABLE | WRITABLE | URGENT;
-    bits - was | bits & again & Readiness::from_bits_truncate(random)
+    (bits - was) | (bits & again & Readiness::from_bits_truncate(random))
 }
 
 proptest! {
@@ -153,8 +153,7 @@ proptest! {
         let (fd, shadow) = Shadow::datagram(true).unwrap();
         prop_assert_eq!(seen(&fd), PollFlags::OUT);
         let watched = Edges::of(&fd, ALL);
-        let mut life = Life::default();
-        life.bits = WRITABLE;
+        let mut life = Life { bits: WRITABLE, failed: false };
         for (step, news) in steps {
             watched.next();
             let was = life.bits;
