@@ -42,12 +42,13 @@ const NOT_IN_CORE: [&[&str]; 5] = [
 ];
 
 /// Where numbers wrap around that are not sequence numbers.
-const WRAPS: [(&str, &str); 6] = [
+const WRAPS: [(&str, &str); 7] = [
     ("src/core/seq.rs", "sequence numbers"),
     ("src/core/tcp/timestamps.rs", "timestamps, RFC 7323"),
     ("src/core/tcp/time_wait.rs", "timestamps, RFC 6191"),
     ("src/core/tcp/request.rs", "the time of a SYN,ACK in 32 bits"),
     ("src/core/tcp/isn.rs", "the sum of RFC 6528"),
+    ("src/core/tcp/tally.rs", "counts of TCP_INFO, which has 32 bits for them"),
     ("src/core/ip/output.rs", "the Identification field"),
 ];
 

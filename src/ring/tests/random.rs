@@ -101,9 +101,9 @@ impl Program {
     fn push(&mut self, what: u8, which: u8, with: u8, flags: u8) {
         let (_, fd) = self.pairs[usize::from(which) % 3];
         let target = u64::from(with) % (self.fates.len() as u64 + 1);
-        let time = if with % 2 == 0 { Duration::from_micros(100) } else { LONG };
+        let time = if with.is_multiple_of(2) { Duration::from_micros(100) } else { LONG };
         let len = usize::from(with) + 1;
-        let all = if with % 3 == 0 { ALL } else { NONE };
+        let all = if with.is_multiple_of(3) { ALL } else { NONE };
         let mut fate = Fate::default();
         let entry = match what {
             0 | 1 => opcode::nop(),
@@ -127,11 +127,11 @@ impl Program {
         fate.multishot = matches!(what, 5 | 9 | 11 | 14);
         // Drains are rare: each one makes all wait.
         let mut how = Flags::empty();
-        how.set(Flags::IO_LINK, flags % 4 == 0);
-        how.set(Flags::IO_HARDLINK, flags % 9 == 0);
+        how.set(Flags::IO_LINK, flags.is_multiple_of(4));
+        how.set(Flags::IO_HARDLINK, flags.is_multiple_of(9));
         // What a silent one brings is lost, and a group's buffer would be missed.
-        how.set(Flags::SKIP_SUCCESS, flags % 7 == 0 && what != 6);
-        how.set(Flags::IO_DRAIN, flags % 61 == 0);
+        how.set(Flags::SKIP_SUCCESS, flags.is_multiple_of(7) && what != 6);
+        how.set(Flags::IO_DRAIN, flags.is_multiple_of(61));
         let user_data = self.fates.len() as u64;
         let Ok(()) = self.host.ring.submission().push(entry.user_data(user_data).flags(how)) else { return };
         // One that fails in silence takes those behind it along.
