@@ -13,6 +13,8 @@ pub(crate) mod clock;
 
 mod error;
 
+pub(crate) mod sync;
+
 pub(crate) mod waiters;
 
 pub(crate) mod shard;

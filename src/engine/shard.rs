@@ -8,9 +8,7 @@ use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::{OnceLock, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 use tunstack_core::error::Error;
@@ -19,6 +17,8 @@ use tunstack_core::time::Instant;
 
 use super::clock::Clock;
 use super::error::{Failure, io_error};
+use super::sync::thread::{self, ThreadId};
+use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 use super::waiters::Waiters;
 use crate::device::{Device, Frames};
 
@@ -329,5 +329,5 @@ impl Drop for Guard<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;

@@ -7,14 +7,14 @@
 //! somebody else's. Whoever stops waiting takes its entry back by its [`Key`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Wake, Waker};
-use std::thread::{self, Thread};
 
 use tunstack_core::stack::{Event, Readiness, SocketId};
 use tunstack_core::time::Instant;
 
 use super::clock::Clock;
+use super::sync::thread::{self, Thread};
+use super::sync::{AtomicBool, AtomicU64, Ordering, thread_local};
 
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -366,5 +366,5 @@ impl Wake for Parker {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests;

@@ -5,13 +5,14 @@
 //! First in, first out, so none starves.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use tunstack_core::stack::Readiness;
 use tunstack_core::stack::slab::{Slab, SocketId};
 
 use super::event::Event;
 use super::interest::{Interest, Token};
+use crate::engine::sync::{Mutex, MutexGuard};
 
 /// Names a registration; one that is gone is named by none.
 pub(super) type Handle = SocketId;

@@ -1,0 +1,54 @@
+//! Each scenario under some thousand schedules; see the library beside this.
+
+use tunstack_wakeups::{broken, hunt, ready, scenarios};
+
+macro_rules! hunts {
+    ($($module:ident: $($name:ident),+;)+) => {$($(
+        #[test]
+        fn $name() {
+            hunt($module::$name);
+        }
+    )+)+};
+}
+
+hunts! {
+    scenarios:
+        two_readers_and_a_writer,
+        a_thread_two_tasks_and_two_writers,
+        a_reader_times_out_while_it_is_woken,
+        close_while_others_wait,
+        the_engine_ends_while_others_wait,
+        a_task_is_dropped_while_it_is_woken,
+        a_task_moves_while_it_is_woken,
+        keyless_tasks_wait_side_by_side,
+        an_observer_comes_and_goes_while_something_changes,
+        an_operation_wants_more_than_one_change_brings,
+        an_operation_wants_more_than_readiness_says;
+    ready:
+        changes_while_one_polls,
+        modified_while_one_polls,
+        removed_while_one_polls;
+}
+
+#[test]
+fn the_broken_copy_without_a_fault_is_in_order() {
+    hunt(broken::nothing);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn entering_after_the_unlock_is_found() {
+    hunt(broken::entered_after_the_unlock);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_missing_second_look_is_found() {
+    hunt(broken::no_second_look);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn sleeping_without_asking_is_found() {
+    hunt(ready::broken_sleep);
+}

@@ -1,0 +1,40 @@
+//! The hunt for lost wake-ups.
+//!
+//! The engine's lock, the table of waiters, the waits of threads and tasks and the ready list of `poll` are compiled
+//! here from their own source files, with shuttle's locks, atomics and threads in place of the standard library's.
+//! Shuttle runs a scenario again and again, chooses at each of their uses which thread goes on, and finds that all
+//! sleep who should have been woken. The stack is the real one; the world it lives in is one host that talks to
+//! itself, so that a datagram sent is one to be read.
+//!
+//! A scenario asks what must hold whatever the schedule. That the hunt would find something is shown by doing it to
+//! [`broken`] copies of the protocol; whoever changes the protocol can break the original and see.
+
+use shuttle::Runner;
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+
+/// As the engine's modules see the crate they stand in.
+mod device {
+    pub(crate) use tunstack::device::{Device, Frames};
+}
+
+mod engine;
+
+mod poll;
+
+mod world;
+
+pub mod broken;
+
+pub mod scenarios;
+
+pub use poll::scenarios as ready;
+
+/// Runs a scenario under some thousand schedules: ones that switch threads at random, and ones with few switches in
+/// the worst places. A failure prints the schedule.
+pub fn hunt(scenario: fn()) {
+    let mut config = shuttle::Config::new();
+    // The stack's calls are deeper than shuttle thinks of.
+    config.stack_size = 512 << 10;
+    Runner::new(RandomScheduler::new(2000), config.clone()).run(scenario);
+    Runner::new(PctScheduler::new(3, 1000), config).run(scenario);
+}
