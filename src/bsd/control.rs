@@ -3,7 +3,6 @@
 use std::os::fd::RawFd;
 
 use rustix::io::{Errno, FdFlags};
-use tunstack_core::error::Error;
 use tunstack_core::tcp::state::State;
 
 use super::abi::{
@@ -95,14 +94,10 @@ fn queried(file: &File, request: libc::Ioctl) -> Result<i32> {
     let stream = file.kind == Kind::Stream;
     match request {
         SIOCINQ => file.query(|stack, id| stack.unread(id).map(octets)),
-        SIOCOUTQ | SIOCOUTQNSD if stream => file.query(|stack, id| {
-            let info = stack.tcp_info(id);
-            match stack.state(id) {
-                Some(State::Listen) => Err(Error::Invalid),
-                Some(State::SynSent | State::SynReceived) => Ok(0),
-                _ if request == SIOCOUTQ => stack.unacknowledged(id).map(octets),
-                _ => Ok(info.map_or(0, |info| octets(info.unsent))),
-            }
+        SIOCOUTQ | SIOCOUTQNSD if stream => file.query(|stack, id| match stack.state(id) {
+            Some(State::SynSent | State::SynReceived) => Ok(0),
+            _ if request == SIOCOUTQ => stack.unacknowledged(id).map(octets),
+            _ => stack.unsent(id).map(octets),
         }),
         SIOCOUTQ => Ok(0),
         SIOCATMARK if stream => file.query(|stack, id| stack.at_mark(id).map(i32::from)),

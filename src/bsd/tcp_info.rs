@@ -1,8 +1,8 @@
-//! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (6.17) shows it.
+//! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (of 6.x) shows it.
 //!
-//! Not measured, and 0: `tcpi_sacked`, `lost`, `retrans`, `fackets`, `last_ack_sent` (0 on Linux too),
-//! `last_data_recv`, `rcv_ssthresh`, `rcv_rtt`, `rcv_space`, and from `total_retrans` on all counters of octets,
-//! segments and times, save `notsent_bytes`, `min_rtt`, `snd_wnd` and `rcv_wnd`. Rates are not limited: all ones.
+//! Not measured, and 0: `tcpi_sacked`, `lost`, `retrans`, `fackets`, `last_ack_sent` (0 on Linux too), `rcv_ssthresh`,
+//! `rcv_rtt`, `rcv_space`, `delivery_rate` and all after it, save `bytes_sent`, `bytes_retrans`, `snd_wnd` and `rcv_wnd`.
+//! Rates are not limited: all ones.
 
 use std::time::Duration;
 
@@ -69,12 +69,12 @@ pub(super) fn octets(stack: &mut Stack, id: SocketId, now: Instant) -> Vec<u8> {
     fields.0
 }
 
-/// What has been sent and not acknowledged, the slow start threshold and the congestion window, in segments.
-fn segments(info: &TcpInfo) -> [u32; 3] {
+/// The slow start threshold and the congestion window, in segments.
+fn segments(info: &TcpInfo) -> [u32; 2] {
     let mss = info.snd_mss.max(1);
     let variables = &info.variables;
     let threshold = if variables.ssthresh == u32::MAX { ENDLESS } else { variables.ssthresh / mss };
-    [variables.snd_nxt.since(variables.una).div_ceil(mss), threshold, (variables.cwnd / mss).max(1)]
+    [threshold, (variables.cwnd / mss).max(1)]
 }
 
 /// `TCP_INFINITE_SSTHRESH`.
@@ -95,22 +95,31 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
     let options = OPTIONS.iter().zip(in_use).filter(|(_, used)| *used).map(|(bit, _)| bit).sum();
     let (ours, peers) = info.window_scales.unwrap_or_default();
     let since = |then| u32::try_from(now.saturating_since(then).as_millis()).unwrap_or(u32::MAX);
-    let [unacked, threshold, window] = segments(info);
+    let [threshold, window] = segments(info);
+    let tally = &info.tally;
 
     fields.octets(&[state(info.state), congestion_state, info.timeouts, info.probes, info.backoffs, options]);
     // What the peer's windows are scaled by, and what ours are.
     fields.octets(&[if cfg!(target_endian = "little") { peers | ours << 4 } else { peers << 4 | ours }, 0]);
     fields.words(&[micros(variables.rto), ato, info.snd_mss, info.rcv_mss]);
-    fields.words(&[unacked, 0, 0, 0, 0]);
-    fields.words(&[since(info.last_sent), 0, 0, since(info.last_heard)]);
+    fields.words(&[info.unacked_segments, 0, 0, 0, 0]);
+    fields.words(&[since(info.last_sent), 0, tally.since_data_in(now), since(info.last_heard)]);
     let rtt = [variables.srtt, info.rttvar].map(|time| micros(time.unwrap_or_default()));
     fields.words(&[pmtu, 0, rtt[0], rtt[1], threshold, window, info.mss_offered, REORDERING]);
-    fields.words(&[0; 3]);
-    fields.longs(&[u64::MAX, u64::MAX, 0, 0]);
-    fields.words(&[0, 0, count(info.unsent), info.min_rtt.map_or(u32::MAX, micros), 0, 0]);
+    fields.words(&[0, 0, tally.resent]);
+    fields.longs(&[u64::MAX, u64::MAX, tally.octets_acked, tally.octets_received]);
+    let min_rtt = info.min_rtt.map_or(u32::MAX, micros);
+    fields.words(&[
+        tally.segments_out,
+        tally.segments_in,
+        count(info.unsent),
+        min_rtt,
+        tally.data_in,
+        tally.data_out,
+    ]);
     fields.longs(&[0; 4]);
     fields.words(&[0; 2]);
-    fields.longs(&[0; 2]);
+    fields.longs(&[tally.octets_sent, tally.octets_resent]);
     fields.words(&[0, 0, 0, variables.snd_wnd, variables.rcv_wnd, 0]);
 }
 

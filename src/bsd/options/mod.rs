@@ -29,7 +29,7 @@
 //! - A TCP socket has one TTL, one traffic class and one way with the path's MTU, whether it is called by the name of
 //!   IPv4 or of IPv6. A hop limit of 0 is refused (`EINVAL`).
 //! - Buffers of a fresh TCP socket are the stack's ([`TcpConfig`](tunstack_core::config::TcpConfig)); shown, as
-//!   all, doubled. The most that may be asked for is 4 MiB, as since Linux 6.16.
+//!   all, doubled. The most that may be asked for is 4 MiB, as on Linux 6.18.
 //! - Timeouts are exact to a microsecond and not rounded to ticks.
 //! - No privileges are asked for.
 //! - `TCP_MAXSEG` on a connection is the MSS in use; `SO_COOKIE` is unique within one engine.

@@ -14,8 +14,8 @@ use super::super::file::{File, Kind};
 use super::row::{How, Row, any, flag, int, natural, off, read_only, within};
 use crate::engine::socket::Socket;
 
-/// What `SO_SNDBUF` and `SO_RCVBUF` take at the most, before it is doubled (sysctl `wmem_max` and `rmem_max`, since
-/// Linux 6.16).
+/// What `SO_SNDBUF` and `SO_RCVBUF` take at the most, before it is doubled: sysctl `wmem_max` and `rmem_max` as Linux
+/// 6.18 has them.
 const MOST: u32 = 4 << 20;
 /// The least send buffer, doubled (`SOCK_MIN_SNDBUF`).
 const LEAST_SEND: u32 = 4608;
