@@ -34,6 +34,10 @@ pub(crate) fn epoll_level() {
     echoes_a_thousand("echo_epoll", &[]);
 }
 
+pub(crate) fn ring() {
+    echoes_a_thousand("echo_ring", &[]);
+}
+
 pub(crate) fn epoll_edge() {
     echoes_a_thousand("echo_epoll", &["--edge"]);
 }
