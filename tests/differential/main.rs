@@ -1,0 +1,71 @@
+//! The calls of the BSD family against the kernel's sockets and against ours: the same rows, the same answers.
+//!
+//! See README.md beside this file.
+
+#[path = "../common/namespace.rs"]
+mod namespace;
+
+mod sys;
+
+mod kernel;
+
+mod lab;
+
+mod departures;
+
+mod table;
+
+mod scene;
+
+mod tcp_states;
+
+mod tcp_calls;
+
+mod udp_states;
+
+mod udp_calls;
+
+mod binding;
+
+mod options;
+
+mod descriptors;
+
+mod families;
+
+mod accepting;
+
+mod waiting;
+
+mod urgent;
+
+use std::process::ExitCode;
+
+use tunstack::device::netlink;
+use tunstack::device::setup::{TunConfig, bring_up};
+
+use table::Table;
+
+fn main() -> ExitCode {
+    namespace::main(&[
+        ("the_judge", table::judges),
+        ("tcp", || run("tcp", 2600, |t| scene::product(t, &tcp_states::STATES, &tcp_calls::CALLS))),
+        ("udp", || run("udp", 1000, |t| scene::product(t, &udp_states::STATES, &udp_calls::CALLS))),
+        ("binding", || run("binding", 1500, binding::rows)),
+        ("options", || run("options", 2500, options::rows)),
+        ("descriptors", || run("descriptors", 120, descriptors::rows)),
+        ("families", || run("families", 180, families::rows)),
+        ("accepting", || run("accepting", 30, accepting::rows)),
+        ("waiting", || run("waiting", 50, waiting::rows)),
+        ("urgent", || run("urgent", 250, urgent::rows)),
+    ])
+}
+
+/// Runs a table in this namespace, which is made ready: a loopback, and a link behind which nobody is.
+fn run(name: &'static str, least: usize, fill: fn(&mut Table)) {
+    netlink::set_up("lo", true).unwrap();
+    let _silence = bring_up(&TunConfig::default()).unwrap();
+    let mut table = Table::new(name);
+    fill(&mut table);
+    table.run(least);
+}
