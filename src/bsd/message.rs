@@ -1,11 +1,12 @@
 //! The calls that send and receive: `read`, `write`, `send`, `recv` and their many forms.
 
 use std::io::{IoSlice, IoSliceMut};
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 
 use rustix::io::Errno;
-use tunstack_core::addr::Endpoint;
 
 use super::abi::MsgFlags;
 use super::file::{File, Kind};
@@ -29,35 +30,58 @@ pub struct ReceivedMessage {
 }
 
 impl Sockets {
-    fn receive(&self, file: &File, parts: &mut [IoSliceMut<'_>], flags: MsgFlags) -> Result<Received> {
+    fn receive(&self, file: &Arc<File>, parts: &mut [IoSliceMut<'_>], flags: MsgFlags) -> Result<Received> {
         let mut done = 0;
         let never_waits = flags.intersects(MsgFlags::OOB | MsgFlags::ERRQUEUE);
         let wait = if never_waits { MsgFlags::DONTWAIT } else { flags };
+        // With room for nothing, Linux waits once and gives 0, whatever came or did not.
+        let nothing = file.kind == Kind::Stream && parts.iter().all(|part| part.is_empty());
+        let waits = !file.nonblocking() && !wait.contains(MsgFlags::DONTWAIT);
+        let mut looked = false;
         let received = file.wait(Interest::Readable, wait, |stack, id, _| {
+            let again = mem::replace(&mut looked, true);
+            if nothing && again && stack.readiness(id).intersects(Interest::Readable.mask()) {
+                return Ok(Received::stream(0));
+            }
             receive(stack, id, file.kind, parts, flags, &mut done)
         });
         match received {
+            Err(Errno::AGAIN) if nothing && waits => Ok(Received::stream(0)),
+            // The end of file of a datagram socket that is shut down ends a wait, and is nothing to who does not wait.
+            Ok(end) if file.kind == Kind::Datagram && end.from.is_none() && end.len == 0 && !waits => {
+                Err(Errno::AGAIN)
+            }
             // The wait for more is over; what has come is had.
             Err(_) if done > 0 => Ok(Received::stream(done)),
-            other => other,
+            Err(error) => {
+                // A fresh socket shows no error any more.
+                self.keep_fresh(file)?;
+                Err(error)
+            }
+            ok => ok,
         }
     }
 
     fn transmit(
         &self,
-        file: &File,
+        file: &Arc<File>,
         parts: &[IoSlice<'_>],
         to: Option<&SocketAddr>,
         flags: MsgFlags,
     ) -> Result<usize> {
         let mut done = 0;
-        let to = to.map(|to| Endpoint::from(*to));
+        // A connected TCP socket takes no notice of an address.
+        let to = to.filter(|_| file.kind == Kind::Datagram).map(|to| file.remote(to)).transpose()?;
         let sent = file.wait(Interest::Writable, flags, |stack, id, now| {
             transmit(stack, id, file.kind, parts, to, flags, &mut done, now)
         });
         match sent {
             Err(_) if done > 0 => Ok(done),
-            other => other,
+            Err(error) => {
+                self.keep_fresh(file)?;
+                Err(error)
+            }
+            ok => ok,
         }
     }
 

@@ -36,6 +36,8 @@ mod shadow;
 
 pub(crate) mod file;
 
+mod address;
+
 mod table;
 
 pub mod wait;

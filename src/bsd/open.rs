@@ -22,12 +22,18 @@ use super::wait::registrations;
 use super::{Result, Sockets};
 use crate::engine::Interest;
 
+/// One more than the largest type of socket that Linux knows.
+const SOCK_MAX: i32 = 11;
+
+/// One more than the largest protocol that Linux knows (`IPPROTO_MPTCP`).
+const IPPROTO_MAX: i32 = 263;
+
 impl Sockets {
     /// `socket(2)`: a socket of a domain (`AF_INET`, `AF_INET6`), a type (`SOCK_STREAM`, `SOCK_DGRAM`, with
     /// `SOCK_NONBLOCK` and `SOCK_CLOEXEC`) and a protocol (0, `IPPROTO_TCP`, `IPPROTO_UDP`). Gives the lowest number that is free.
     ///
     /// # Errors
-    /// `EAFNOSUPPORT`, `EINVAL` (unknown type flags), `ESOCKTNOSUPPORT`, `EPROTONOSUPPORT`, `EMFILE`, `ENFILE`, `ENOBUFS`.
+    /// `EAFNOSUPPORT`, `EINVAL` (unknown type or flags, no such protocol), `ESOCKTNOSUPPORT`, `EPROTONOSUPPORT`, `EMFILE`, `ENFILE`, `ENOBUFS`.
     pub fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd> {
         let flags = kind & !0xf;
         if flags & !(SOCK_NONBLOCK | SOCK_CLOEXEC) != 0 {
@@ -38,6 +44,9 @@ impl Sockets {
             AF_INET6 => Family::V6,
             _ => return Err(Errno::AFNOSUPPORT),
         };
+        if kind & 0xf >= SOCK_MAX || !(0..IPPROTO_MAX).contains(&protocol) {
+            return Err(Errno::INVAL);
+        }
         let kind = match (kind & 0xf, protocol) {
             (SOCK_STREAM, 0 | IPPROTO_TCP) => Kind::Stream,
             (SOCK_DGRAM, 0 | IPPROTO_UDP) => Kind::Datagram,
@@ -83,7 +92,7 @@ impl Sockets {
     /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EAFNOSUPPORT`, `EINVAL` (bound already), `EBADF`, `ENOTSOCK`.
     pub fn bind(&self, fd: RawFd, address: &SocketAddr) -> Result<()> {
         let file = self.file(fd)?;
-        let local = Endpoint::from(*address);
+        let local = file.local(address)?;
         file.call(|stack, id, now| {
             stack.bind(id, local)?;
             // At an address of its own an IPv6 socket speaks that alone, and Linux says so when it is asked.
@@ -164,9 +173,10 @@ impl Sockets {
     /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EAFNOSUPPORT`, `EINVAL`, `EBADF`, `ENOTSOCK`.
     pub fn connect(&self, fd: RawFd, address: &SocketAddr) -> Result<()> {
         let file = self.file(fd)?;
-        let remote = Endpoint::from(*address);
+        let remote = file.remote(address)?;
         match self.begin_connect(&file, remote) {
-            Err(Errno::INPROGRESS | Errno::ALREADY) if !file.nonblocking() => {
+            Err(Errno::NETUNREACH) if file.refuses_ipv4(address)? => Err(Errno::AFNOSUPPORT),
+            Err(begun @ (Errno::INPROGRESS | Errno::ALREADY)) if !file.nonblocking() => {
                 let timeout = file.timeout(Interest::Writable);
                 let ended = file.socket.wait_for(Interest::Writable, timeout, |stack, id, now| {
                     end_of_connect(stack, id, remote, now)
@@ -174,7 +184,7 @@ impl Sockets {
                 self.keep_fresh(&file)?;
                 match ended.map_err(errno) {
                     // SO_SNDTIMEO is over, and the attempt goes on.
-                    Err(Errno::AGAIN) => Err(Errno::INPROGRESS),
+                    Err(Errno::AGAIN) => Err(begun),
                     other => other,
                 }
             }
@@ -270,9 +280,6 @@ impl Sockets {
     pub(crate) fn shown(&self, file: &File, endpoint: Endpoint) -> SocketAddr {
         let address = endpoint.socket_addr();
         match (file.family, address) {
-            (Family::V6, SocketAddr::V4(v4)) if v4.ip().is_unspecified() => {
-                SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), v4.port())
-            }
             (Family::V6, SocketAddr::V4(v4)) => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
             _ => address,
         }
@@ -283,13 +290,13 @@ impl Sockets {
     /// # Errors
     /// `ENOTCONN`, `EINVAL`, `EBADF`, `ENOTSOCK`.
     pub fn shutdown(&self, fd: RawFd, how: i32) -> Result<()> {
+        let file = self.file(fd)?;
         let how = match how {
             SHUT_RD => Shutdown::Read,
             SHUT_WR => Shutdown::Write,
             SHUT_RDWR => Shutdown::Both,
             _ => return Err(Errno::INVAL),
         };
-        let file = self.file(fd)?;
         let result = file.call(|stack, id, now| stack.shutdown(id, how, now));
         self.keep_fresh(&file)?;
         result
@@ -351,7 +358,7 @@ pub(crate) fn take_first(
     id: SocketId,
 ) -> core::result::Result<(SocketId, Endpoint), Error> {
     let connection = stack.try_accept(id)?;
-    let peer = stack.remote_endpoint(connection).unwrap_or(Endpoint::UNSPECIFIED);
+    let peer = stack.accepted_from(connection)?;
     Ok((connection, peer))
 }
 

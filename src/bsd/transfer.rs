@@ -67,7 +67,7 @@ pub(crate) fn receive(
     match kind {
         Kind::Datagram => receive_datagram(stack, id, parts, flags),
         Kind::Stream if flags.contains(MsgFlags::OOB) => receive_urgent(stack, id, parts, flags),
-        Kind::Stream if flags.contains(MsgFlags::PEEK) => peek(stack, id, parts, flags),
+        Kind::Stream if flags.contains(MsgFlags::PEEK) => peek(stack, id, parts, flags, done),
         Kind::Stream => receive_stream(stack, id, parts, flags, done).map(Received::stream),
     }
 }
@@ -87,6 +87,10 @@ fn receive_stream(
         // What ended the connection is for the call that finds nothing else.
         if *done > 0 && !has_octets(stack, id) {
             break;
+        }
+        // No call reads across the urgent mark.
+        if *done > 0 && stack.at_mark(id)? {
+            return Ok(*done);
         }
         let n = if flags.contains(MsgFlags::TRUNC) {
             stack.try_read_bytes(id, total - *done)?.len()
@@ -132,6 +136,7 @@ fn peek(
     id: SocketId,
     parts: &mut [IoSliceMut<'_>],
     flags: MsgFlags,
+    done: &mut usize,
 ) -> Result<Received, Error> {
     let total: usize = parts.iter().map(|part| part.len()).sum();
     let n = match parts {
@@ -144,6 +149,8 @@ fn peek(
             n
         }
     };
+    // What is seen when the wait for more is over.
+    *done = n;
     let ended = stack.readiness(id).intersects(Readiness::READ_CLOSED | Readiness::ERROR);
     if flags.contains(MsgFlags::WAITALL) && n < total && !ended {
         return Err(Error::WouldBlock);
@@ -157,9 +164,6 @@ fn receive_datagram(
     parts: &mut [IoSliceMut<'_>],
     flags: MsgFlags,
 ) -> Result<Received, Error> {
-    if flags.contains(MsgFlags::OOB) {
-        return Err(Error::NotSupported);
-    }
     let look = flags.contains(MsgFlags::PEEK);
     let datagram = match parts {
         [part] => stack.try_receive_from(id, part, look)?,
@@ -197,8 +201,9 @@ pub(crate) fn transmit(
     match kind {
         Kind::Stream => transmit_stream(stack, id, parts, flags, done, now),
         Kind::Datagram => {
-            // A datagram in the making (UDP_CORK) is not kept.
-            if flags.intersects(MsgFlags::OOB | MsgFlags::MORE) {
+            // A datagram in the making (UDP_CORK) is not kept. Linux minds MSG_OOB over IPv4 alone.
+            let oob = flags.contains(MsgFlags::OOB) && speaks_ipv4(stack, id, to)?;
+            if oob || flags.contains(MsgFlags::MORE) {
                 return Err(Error::NotSupported);
             }
             match parts {
@@ -207,6 +212,12 @@ pub(crate) fn transmit(
             }
         }
     }
+}
+
+/// Whether a datagram goes over IPv4.
+fn speaks_ipv4(stack: &Stack, id: SocketId, to: Option<Endpoint>) -> Result<bool, Error> {
+    let to = to.or_else(|| stack.remote_endpoint(id).ok());
+    Ok(to.map_or(stack.local_endpoint(id)?.address.is_v4(), |to| to.address.is_v4()))
 }
 
 trait Concat {
@@ -230,7 +241,7 @@ fn transmit_stream(
     let total: usize = parts.iter().map(|part| part.len()).sum();
     if total == 0 {
         return match stack.try_write(id, &[], now) {
-            Err(Error::WouldBlock) if stack.state(id).is_some_and(State::may_send) => Ok(0),
+            Err(Error::WouldBlock) if stack.state(id).is_some_and(is_synchronised) => Ok(0),
             other => never_connected(stack, id, other),
         };
     }
@@ -244,7 +255,7 @@ fn transmit_stream(
         let sent = if last && flags.contains(MsgFlags::OOB) {
             stack.try_write_urgent(id, part, now)
         } else {
-            stack.try_write(id, part, now)
+            stack.try_write_more(id, part, !last || flags.contains(MsgFlags::MORE), now)
         };
         match never_connected(stack, id, sent) {
             Ok(n) => *done += n,
@@ -253,6 +264,11 @@ fn transmit_stream(
         }
     }
     Ok(total)
+}
+
+/// Whether a connection stands, and takes data.
+fn is_synchronised(state: State) -> bool {
+    matches!(state, State::Established | State::CloseWait)
 }
 
 /// Linux knows no "not connected" for sending: what has no connection has a broken pipe.

@@ -53,7 +53,7 @@ use tunstack_core::addr::Family;
 
 use super::abi::{
     IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP, IPV6_DONTFRAG, IPV6_MULTICAST_HOPS,
-    IPV6_MULTICAST_IF, IPV6_RECVFRAGSIZE, SOL_SOCKET,
+    IPV6_MULTICAST_IF, IPV6_RECVFRAGSIZE, SO_ERROR, SOL_SOCKET,
 };
 use super::file::{File, Kind};
 use super::{Result, Sockets};
@@ -149,7 +149,13 @@ impl Sockets {
     /// `ENOPROTOOPT` (no such option at this level), `EOPNOTSUPP` (no such level), `ENOTCONN`, `EINVAL` (no room
     /// for it), `EBADF`, `ENOTSOCK`.
     pub fn getsockopt(&self, fd: RawFd, level: i32, name: i32, value: &mut [u8]) -> Result<usize> {
-        get(&*self.file(fd)?, level, name, value)
+        let file = self.file(fd)?;
+        let written = get(&file, level, name, value)?;
+        if (level, name) == (SOL_SOCKET, SO_ERROR) {
+            // A fresh socket shows no error any more.
+            self.keep_fresh(&file)?;
+        }
+        Ok(written)
     }
 
     /// `setsockopt` of an `int`.

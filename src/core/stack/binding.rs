@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use super::socket::overlap;
 use super::{Kind, Own, Socket, SocketId, Stack};
-use crate::addr::{Address, Endpoint};
+use crate::addr::{Address, Endpoint, Family};
 use crate::error::Error;
 use crate::sockopt::{Reuse, SocketOptions};
 use crate::tcp::listener::Listener;
@@ -13,6 +13,7 @@ use crate::tcp::state::State;
 impl Stack {
     pub(super) fn bind_tcp(&mut self, id: SocketId, local: Endpoint) -> Result<(), Error> {
         let socket = self.held(id)?;
+        self.check_local_first(socket.own.family(), local.address)?;
         let options = match &socket.kind {
             Kind::Idle(idle) => &idle.options,
             // As in Linux, what is over may be bound anew, though it must be disconnected to be of use.
@@ -59,6 +60,17 @@ impl Stack {
         socket.own.set(Own::ADDRESS_CHOSEN, !local.address.is_unspecified());
         self.tcp_bound.insert(port, index);
         Ok(())
+    }
+
+    /// Of an IPv4 socket Linux asks whether the address is ours before whether it is bound already; of an IPv6 socket
+    /// after.
+    pub(super) fn check_local_first(&self, family: Family, address: Address) -> Result<(), Error> {
+        let elsewhere = address.is_multicast() || self.routes.is_broadcast(address);
+        if family == Family::V6 || elsewhere {
+            return Ok(());
+        }
+        Self::check_family(family, false, address)?;
+        self.check_local(address)
     }
 
     /// Whether another socket stands in the way of binding, or of listening, there.

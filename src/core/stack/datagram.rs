@@ -16,6 +16,7 @@ use crate::wire::ip::{Header, protocol};
 impl Stack {
     pub(super) fn bind_udp(&mut self, id: SocketId, local: Endpoint) -> Result<(), Error> {
         let Kind::Udp(socket) = &self.held(id)?.kind else { return Err(Error::Invalid) };
+        self.check_local_first(socket.family(), local.address)?;
         if socket.local().port != 0 {
             return Err(Error::Invalid);
         }
@@ -176,14 +177,7 @@ impl Stack {
         let socket = self.slab.get_mut(id).filter(|s| s.held).ok_or(Error::BadSocket)?;
         let sent = match &mut socket.kind {
             Kind::Udp(socket) => {
-                let to = match socket.destination(to, &self.routes) {
-                    Ok(to) => to,
-                    Err(error) => {
-                        // It may have been a pending one, which is taken now.
-                        self.publish(id.index(), false);
-                        return Err(error);
-                    }
-                };
+                let to = socket.destination(to, &self.routes)?;
                 let local = socket.local();
                 let address = if local.address.is_unspecified()
                     || local.address.is_multicast()
@@ -195,6 +189,11 @@ impl Stack {
                 };
                 let from = Endpoint::new(address, local.port);
                 let payload = udp::build(from, to, data)?;
+                if let Err(error) = socket.check_send() {
+                    // It may have been a pending one, which is taken now.
+                    self.publish(id.index(), false);
+                    return Err(error);
+                }
                 let header = datagram_header(from.address, to.address, protocol::UDP, &socket.options);
                 (header, payload, socket.options.path_mtu_discovery)
             }

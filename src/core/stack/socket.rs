@@ -54,7 +54,7 @@ impl Stack {
     /// [`Error::AddrFamily`], [`Error::Invalid`] (bound already, or in use), [`Error::BadSocket`].
     pub fn bind(&mut self, id: SocketId, local: Endpoint) -> Result<(), Error> {
         match &self.held(id)?.kind {
-            Kind::Idle(_) | Kind::Connection(_) => self.bind_tcp(id, local),
+            Kind::Idle(_) | Kind::Connection(_) | Kind::Listener(_) => self.bind_tcp(id, local),
             Kind::Udp(_) => self.bind_udp(id, local),
             Kind::Ping(_) => self.bind_ping(id, local),
             _ => Err(Error::Invalid),
@@ -232,6 +232,17 @@ impl Stack {
             },
             Kind::Udp(socket) => socket.remote().filter(|r| r.port != 0).ok_or(Error::NotConnected),
             Kind::Ping(socket) => socket.remote().map(|a| Endpoint::new(a, 0)).ok_or(Error::NotConnected),
+            _ => Err(Error::NotConnected),
+        }
+    }
+
+    /// Whom an accepted connection is with, though it may be over already.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`], [`Error::BadSocket`].
+    pub fn accepted_from(&self, id: SocketId) -> Result<Endpoint, Error> {
+        match &self.held(id)?.kind {
+            Kind::Connection(tcb) => Ok(tcb.quad.remote),
             _ => Err(Error::NotConnected),
         }
     }

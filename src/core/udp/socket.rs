@@ -121,22 +121,22 @@ impl UdpSocket {
 
     /// Where a datagram given to the socket goes: to `to`, or to the peer without it.
     ///
-    /// Errors, in this order: a pending one; [`Error::BrokenPipe`] after a shutdown for writing;
-    /// [`Error::DestinationRequired`]; [`Error::Invalid`] for port 0; [`Error::AddrFamily`] (an IPv4 address
-    /// on an IPv6-only socket: [`Error::NetUnreachable`], as in Linux); [`Error::Access`] for a broadcast
-    /// without leave; [`Error::NetUnreachable`] where there is no way.
-    pub fn destination(&mut self, to: Option<Endpoint>, routes: &Routes) -> Result<Endpoint, Error> {
-        self.inbox.check_send()?;
+    /// Errors, in this order, which is Linux's: [`Error::DestinationRequired`]; [`Error::AddrFamily`] (an IPv4 address
+    /// on a socket that speaks IPv6 alone, or is bound to an address of it: [`Error::NetUnreachable`]);
+    /// [`Error::Invalid`] for port 0; [`Error::Access`] for a broadcast without leave; [`Error::NetUnreachable`] where
+    /// there is no way. See [`check_send`](Self::check_send) for what comes after them.
+    pub fn destination(&self, to: Option<Endpoint>, routes: &Routes) -> Result<Endpoint, Error> {
         let mut to = to.or(self.remote).ok_or(Error::DestinationRequired)?;
+        let ipv6_alone = !self.local.address.is_v4() && !self.local.address.is_unspecified();
+        if !self.speaks(to.address) || to.address.is_v4() && ipv6_alone {
+            return Err(if to.address.is_v4() { Error::NetUnreachable } else { Error::AddrFamily });
+        }
         if to.port == 0 {
             return Err(Error::Invalid);
         }
         if to.address.is_unspecified() {
             // BSD's custom, which Linux keeps: to nobody in particular is to ourselves.
             to.address = loopback(to.address.family());
-        }
-        if !self.speaks(to.address) {
-            return Err(if to.address.is_v4() { Error::NetUnreachable } else { Error::AddrFamily });
         }
         if routes.is_broadcast(to.address) && !self.options.broadcast {
             return Err(Error::Access);
@@ -145,6 +145,12 @@ impl UdpSocket {
             return Err(Error::NetUnreachable);
         }
         Ok(to)
+    }
+
+    /// Whether what has a destination may be sent. Errors: a pending one, which is then forgotten;
+    /// [`Error::BrokenPipe`] after a shutdown for writing.
+    pub fn check_send(&mut self) -> Result<(), Error> {
+        self.inbox.check_send()
     }
 
     /// The pending error, which is then forgotten (`SO_ERROR`).
@@ -299,8 +305,10 @@ mod tests {
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));
 
         s.report(Error::Refused, true);
-        assert_eq!(s.destination(None, &routes()), Err(Error::Refused));
+        // Finding out where to does not take it.
         assert_eq!(s.destination(None, &routes()), Ok(end("10.7.0.1", 4000)));
+        assert_eq!(s.check_send(), Err(Error::Refused));
+        assert_eq!(s.check_send(), Ok(()));
         s.report(Error::Refused, true);
         s.set_remote(None);
         assert_eq!(s.take_error(), Some(Error::Refused));
@@ -318,6 +326,9 @@ mod tests {
         assert_eq!(s.destination(Some(end("10.7.0.255", 53)), &r), Err(Error::Access));
         s.options.broadcast = true;
         assert_eq!(s.destination(Some(end("10.7.0.255", 53)), &r), Ok(end("10.7.0.255", 53)));
+        // At an address of IPv6 it speaks that alone, which is asked before the port.
+        s.set_local(end("::1", 53));
+        assert_eq!(s.destination(Some(end("8.8.8.8", 0)), &r), Err(Error::NetUnreachable));
     }
 
     #[test]
@@ -332,8 +343,8 @@ mod tests {
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.from), Ok(Endpoint::UNSPECIFIED));
         assert!(s.is_readable() && s.closed() == (true, false));
-        assert!(s.destination(None, &routes()).is_ok());
+        assert_eq!(s.check_send(), Ok(()));
         s.shutdown(Shutdown::Write).unwrap();
-        assert_eq!(s.destination(None, &routes()), Err(Error::BrokenPipe));
+        assert_eq!(s.check_send(), Err(Error::BrokenPipe));
     }
 }

@@ -243,3 +243,20 @@ fn udp_sockets_share_the_load_or_the_last_has_it() {
         }
     }
 }
+
+/// Linux asks whether an IPv4 address is ours before whether the socket is bound already, and of IPv6 after.
+#[test]
+fn what_is_asked_first_of_a_bound_socket() {
+    let mut host = host();
+    let ends = [
+        (Family::V4, "10.7.0.1", "192.0.2.1", Error::AddrNotAvailable),
+        (Family::V6, "fd00::1", "2001:db8::1", Error::Invalid),
+    ];
+    for (family, own, elsewhere, error) in ends {
+        for id in [host.tcp_socket(family), host.udp_socket(family)] {
+            host.bind(id, Endpoint::new(a(own), 0)).unwrap();
+            assert_eq!(host.bind(id, Endpoint::new(a(elsewhere), 0)), Err(error));
+            assert_eq!(host.bind(id, Endpoint::new(a(own), 0)), Err(Error::Invalid));
+        }
+    }
+}
