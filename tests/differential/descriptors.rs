@@ -12,8 +12,11 @@ use super::lab::{Family, Lab, done, number, place, text};
 use super::sys::{Fd, name};
 use super::table::Table;
 
+/// A name and what is done with a number; it says what came of it.
+type Call = (&'static str, fn(&Lab, Fd) -> String);
+
 /// Calls with arguments that are good if the descriptor is.
-const CALLS: [(&str, fn(&Lab, Fd) -> String); 24] = [
+const CALLS: [Call; 24] = [
     ("bind", |lab, fd| done(lab.sys().bind(fd, &Family::V4.loopback()))),
     ("listen", |lab, fd| done(lab.sys().listen(fd, 1))),
     ("accept4", |lab, fd| number(lab.accept4(fd, 0).map(|_| 0))),
@@ -36,7 +39,7 @@ const CALLS: [(&str, fn(&Lab, Fd) -> String); 24] = [
     ("close", |lab, fd| done(lab.close(fd))),
     ("dup", |lab, fd| number(lab.dup(fd).map(|_| 0))),
     ("fcntl F_GETFL", |lab, fd| number(lab.sys().fcntl(fd, F_GETFL, 0))),
-    ("ioctl FIONREAD", |lab, fd| number(lab.sys().ioctl(fd, FIONREAD as u64))),
+    ("ioctl FIONREAD", |lab, fd| number(lab.sys().ioctl(fd, FIONREAD))),
     ("read, write", |lab, fd| {
         let read = number(lab.sys().read(fd, &mut [0; 3]));
         let readv = number(lab.sys().readv(fd, &mut [&mut [0; 3]]));

@@ -9,6 +9,8 @@ mod sys;
 
 mod kernel;
 
+mod ours;
+
 mod lab;
 
 mod departures;
@@ -41,6 +43,7 @@ mod urgent;
 
 use std::process::ExitCode;
 
+use tunstack::core::addr::{Address, Prefix};
 use tunstack::device::netlink;
 use tunstack::device::setup::{TunConfig, bring_up};
 
@@ -65,6 +68,10 @@ fn main() -> ExitCode {
 fn run(name: &'static str, least: usize, fill: fn(&mut Table)) {
     netlink::set_up("lo", true).unwrap();
     let _silence = bring_up(&TunConfig::default()).unwrap();
+    // As with our stack, all that is not here is there.
+    for default in [Prefix::new(Address::UNSPECIFIED_V4, 0), Prefix::new(Address::UNSPECIFIED, 0)] {
+        netlink::add_route("tun0", default).unwrap();
+    }
     let mut table = Table::new(name);
     fill(&mut table);
     table.run(least);

@@ -109,9 +109,15 @@ pub(crate) fn rows(table: &mut Table) {
                 }
             }
             for value in VALUES {
+                // How low the water may stand at the most is for each to choose.
+                if option == "SO_RCVLOWAT" && value == -1 {
+                    continue;
+                }
+                // What is large enough for all is shown doubled.
+                let buffer = value == 100_000 && option.ends_with("BUF");
                 table.row(format!("{kind}: {option} = {value}"), move |lab| {
                     let fd = open(lab);
-                    set(lab, fd, level, number, &value.to_ne_bytes(), 4, chosen && value < 10_000)
+                    set(lab, fd, level, number, &value.to_ne_bytes(), 4, chosen && !buffer)
                 });
             }
             for length in [0, 1, 2, 3, 8] {
@@ -129,7 +135,7 @@ pub(crate) fn rows(table: &mut Table) {
                 });
             }
             table.row(format!("{kind}: {option}, a short value"), move |lab| {
-                set(lab, open(lab), level, number, &value[..value.len() - 1], 16, false)
+                set(lab, open(lab), level, number, &value[..value.len() - 1], 16, level == IPPROTO_TCP)
             });
             table.row(format!("{kind}: {option}, of a fresh socket"), move |lab| {
                 if level == IPPROTO_TCP {

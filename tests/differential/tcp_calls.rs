@@ -141,12 +141,8 @@ pub(crate) const CALLS: [Call; 66] = [
         let duplicate = lab.dup(s.fd).unwrap();
         done(lab.close(duplicate))
     }),
-    ("FIONREAD", |lab, s| number(lab.sys().ioctl(s.fd, FIONREAD as u64))),
-    ("SIOCOUTQ", |lab, s| match acknowledged(lab, s.fd) {
-        // What lies in the peer's buffer, and so not in ours, is a matter of taste.
-        Ok(1000..) => "many".to_owned(),
-        other => number(other),
-    }),
+    ("FIONREAD", |lab, s| many(lab.sys().ioctl(s.fd, FIONREAD))),
+    ("SIOCOUTQ", |lab, s| many(acknowledged(lab, s.fd))),
     ("SIOCATMARK", |lab, s| number(lab.sys().ioctl(s.fd, SIOCATMARK))),
     ("F_GETFL", |lab, s| {
         let flags = lab.sys().fcntl(s.fd, F_GETFL, 0);
@@ -172,15 +168,23 @@ fn accept(lab: &Lab, s: &Scene) -> String {
     }
 }
 
+/// How many octets. What lies in one peer's buffer, and so not in the other's, is for each to choose.
+fn many(result: Res<i32>) -> String {
+    match result {
+        Ok(1000..) => "many".to_owned(),
+        other => number(other),
+    }
+}
+
 /// What is not acknowledged, when a delayed acknowledgment has had its time.
 fn acknowledged(lab: &Lab, fd: Fd) -> Res<i32> {
     for _ in 0..60 {
-        match lab.sys().ioctl(fd, TIOCOUTQ as u64) {
+        match lab.sys().ioctl(fd, TIOCOUTQ) {
             Ok(1..) => thread::park_timeout(Duration::from_millis(1)),
             other => return other,
         }
     }
-    lab.sys().ioctl(fd, TIOCOUTQ as u64)
+    lab.sys().ioctl(fd, TIOCOUTQ)
 }
 
 fn recv(lab: &Lab, s: &Scene, room: usize, flags: i32) -> String {

@@ -134,9 +134,7 @@ pub(crate) const STATES: [State; 40] = [
     ("reset after peer shut", |lab| Scene::pair(lab).peer_shut(lab).reset(lab)),
     ("reset after shut WR", |lab| {
         let scene = Scene::pair(lab).shut(lab, SHUT_WR);
-        lab.until_so("the FIN's acknowledgment", || {
-            lab.sys().ioctl(scene.fd, libc::TIOCOUTQ as u64) == Ok(0)
-        });
+        lab.until_so("the FIN's acknowledgment", || lab.sys().ioctl(scene.fd, libc::TIOCOUTQ) == Ok(0));
         scene.reset(lab)
     }),
     ("disconnected", |lab| {

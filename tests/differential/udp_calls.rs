@@ -129,7 +129,7 @@ pub(crate) const CALLS: [Call; 50] = [
         let ioctl = |request: u64| number(lab.sys().ioctl(s.fd, request));
         let accepts = number(lab.get(s.fd, SOL_SOCKET, SO_ACCEPTCONN));
         let nodelay = number(lab.get(s.fd, IPPROTO_TCP, libc::TCP_NODELAY));
-        let (unread, unsent) = (ioctl(FIONREAD as u64), ioctl(TIOCOUTQ as u64));
+        let (unread, unsent) = (ioctl(FIONREAD), ioctl(TIOCOUTQ));
         format!("{unread}, {unsent}, {}, {accepts}, {nodelay}", ioctl(SIOCATMARK))
     }),
 ];

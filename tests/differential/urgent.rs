@@ -84,7 +84,7 @@ fn read(lab: &Lab, fd: Fd, way: char) -> String {
         'o' => recv(9, MSG_OOB),
         'O' => recv(9, MSG_OOB | MSG_PEEK),
         'm' => format!("mark {}", number(lab.sys().ioctl(fd, SIOCATMARK))),
-        'n' => format!("unread {}", number(lab.sys().ioctl(fd, FIONREAD as u64))),
+        'n' => format!("unread {}", number(lab.sys().ioctl(fd, FIONREAD))),
         other => panic!("no way to read is called {other}"),
     }
 }
