@@ -47,7 +47,7 @@ impl Server {
         }
         Self {
             ring,
-            todo: [opcode::accept_multi(listener, 0).user_data(ACCEPT)].into(),
+            todo: [opcode::accept_multi(listener, 0).user_data(tag(ACCEPT, listener))].into(),
             connections: BTreeMap::new(),
             starved: VecDeque::new(),
             starvations: 0,
@@ -182,7 +182,9 @@ fn clients(sys: &Sockets, to: SocketAddr, count: usize, octets: usize) {
     }
     let mut open = count;
     while open > 0 {
-        ring.submit_and_wait(1).unwrap();
+        ring.submit().unwrap();
+        // A server that has failed says nothing.
+        ring.wait(1, Some(Duration::from_secs(60))).unwrap();
         let completions: Vec<_> = ring.completion().collect();
         for completion in completions {
             let n = (completion.user_data & 0xffff_ffff) as usize;
