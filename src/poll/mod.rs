@@ -61,11 +61,13 @@
 
 mod interest;
 
-pub mod event;
+mod events;
 
 mod ready;
 
 mod registry;
+
+pub mod event;
 
 mod source;
 

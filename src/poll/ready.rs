@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use tunstack_core::stack::Readiness;
 use tunstack_core::stack::slab::{Slab, SocketId};
 
-use super::event::Event;
+use super::events::Event;
 use super::interest::{Interest, Token};
 use crate::engine::sync::{Mutex, MutexGuard};
 

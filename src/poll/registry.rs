@@ -1,4 +1,4 @@
-//! Who is watched: registrations of our sockets with their engines, of descriptors with the kernel.
+//! What can be watched and what is: registrations of our sockets with their engines, of descriptors with the kernel.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,12 +12,47 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use tunstack_core::stack::{Readiness, SocketId};
 
-use super::event::Source;
 use super::interest::{Interest, Token};
 use super::ready::{Handle, Ready};
 use crate::engine::shard::Shard;
 use crate::engine::socket::Socket;
 use crate::engine::waiters::{Key, Observer};
+
+/// Something that a [`Poll`](super::Poll) can watch. Programs call the [`Registry`]; what wraps sources of its
+/// own hands these calls on to them.
+pub trait Source {
+    /// Begins to watch.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when it is watched already, and those of an engine that has ended.
+    fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()>;
+
+    /// Changes token and interest.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not watched.
+    fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()>;
+
+    /// Watches no more.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not watched.
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()>;
+}
+
+impl<T: Source + ?Sized> Source for Box<T> {
+    fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        (**self).register(registry, token, interest)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        (**self).reregister(registry, token, interest)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        (**self).deregister(registry)
+    }
+}
 
 /// Says what a [`Poll`](super::Poll) watches. Any thread may do that, also while another polls.
 pub struct Registry {

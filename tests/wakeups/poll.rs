@@ -7,16 +7,11 @@
 pub(crate) mod interest;
 
 #[rustfmt::skip]
-#[path = "../../src/poll/event.rs"]
-pub(crate) mod event;
+#[path = "../../src/poll/events.rs"]
+pub(crate) mod events;
 
 #[rustfmt::skip]
 #[path = "../../src/poll/ready.rs"]
 pub(crate) mod ready;
 
 pub mod scenarios;
-
-/// Only named here.
-mod registry {
-    pub(crate) struct Registry;
-}
