@@ -7,7 +7,18 @@
 //! itself, so that a datagram sent is one to be read.
 //!
 //! A scenario asks what must hold whatever the schedule. That the hunt would find something is shown by doing it to
-//! [`broken`] copies of the protocol; whoever changes the protocol can break the original and see.
+//! [`broken`] copies of the protocol. Whoever changes the protocol can break the original and see. Each of these turns
+//! scenarios red:
+//!
+//! | Broken | Red |
+//! |---|---|
+//! | `wait.rs`: the waiter is entered in a later hold of the lock than the look | nine |
+//! | `wait.rs`: no second look after driving | `an_operation_wants_more_than_readiness_says` |
+//! | `waiters.rs`: a change wakes the first of those whom it concerns | `a_reader_times_out_while_it_is_woken` and others |
+//! | `waiters.rs`: a close wakes nobody | `close_while_others_wait` |
+//! | `waiters.rs`: whoever leaves stays in the table | `a_task_is_dropped_while_it_is_woken` |
+//! | `waiters.rs`: a thread is unparked before it is marked as woken | ten |
+//! | `poll/ready.rs`: the poller sleeps though the list is not empty | `changes_while_one_polls` and others |
 
 use shuttle::Runner;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
