@@ -29,13 +29,8 @@ const FACADE: [(&str, &[&str]); 9] = [
 ];
 
 /// Uses of what stands further down, and why they stay.
-const UPWARD: [(&str, &str); 2] = [
-    ("tcp::tcb uses tcp::output::ack", "the record of owed acknowledgments is a part of the connection's"),
-    (
-        "poll::event uses poll::registry",
-        "a registry takes sources, and a source is told which registry: mio has both names",
-    ),
-];
+const UPWARD: [(&str, &str); 1] =
+    [("tcp::tcb uses tcp::output::ack", "the record of owed acknowledgments is a part of the connection's")];
 
 /// What the core must not name even though its tests may: it knows no clock and no operating system.
 const NOT_IN_CORE: [&[&str]; 5] = [
