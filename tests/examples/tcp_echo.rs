@@ -42,10 +42,6 @@ pub(crate) fn epoll_edge() {
     echoes_a_thousand("echo_epoll", &["--edge"]);
 }
 
-pub(crate) fn ring() {
-    echoes_a_thousand("echo_ring", &[]);
-}
-
 /// All but a few of them wait in the accept queue.
 pub(crate) fn pool() {
     echoes_a_thousand("echo_pool", &["--threads", "16"]);
