@@ -32,7 +32,9 @@ pub struct ReceivedMessage {
 impl Sockets {
     fn receive(&self, file: &Arc<File>, parts: &mut [IoSliceMut<'_>], flags: MsgFlags) -> Result<Received> {
         let mut done = 0;
-        let never_waits = flags.intersects(MsgFlags::OOB | MsgFlags::ERRQUEUE);
+        // Datagrams know nothing of urgent data.
+        let urgent = file.kind == Kind::Stream && flags.contains(MsgFlags::OOB);
+        let never_waits = urgent || flags.contains(MsgFlags::ERRQUEUE);
         let wait = if never_waits { MsgFlags::DONTWAIT } else { flags };
         // With room for nothing, Linux waits once and gives 0, whatever came or did not.
         let nothing = file.kind == Kind::Stream && parts.iter().all(|part| part.is_empty());
@@ -191,10 +193,11 @@ impl Sockets {
     /// # Errors
     /// Those of [`send`](Self::send).
     pub fn write(&self, fd: RawFd, data: &[u8]) -> Result<usize> {
-        self.writev(fd, &[IoSlice::new(data)])
+        let file = self.file(fd)?;
+        self.transmit(&file, &[IoSlice::new(data)], None, MsgFlags::empty())
     }
 
-    /// `writev(2)`.
+    /// `writev(2)`. Where there is nothing to write it does nothing: no empty datagram is sent.
     ///
     /// # Errors
     /// Those of [`send`](Self::send); `EINVAL` for more than 1024 buffers.
@@ -203,7 +206,7 @@ impl Sockets {
         if bufs.len() > MOST_PARTS {
             return Err(Errno::INVAL);
         }
-        if file.kind == Kind::Stream && bufs.is_empty() {
+        if bufs.iter().all(|buf| buf.is_empty()) {
             return Ok(0);
         }
         self.transmit(&file, bufs, None, MsgFlags::empty())

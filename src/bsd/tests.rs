@@ -1,10 +1,15 @@
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tunstack_core::config::Config;
 
-use super::abi::{AF_INET, MsgFlags, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM};
+use super::abi::{
+    AF_INET, MsgFlags, SHUT_RDWR, SHUT_WR, SO_OOBINLINE, SO_RCVTIMEO,
+    SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET,
+};
 use super::{Errno, Sockets, sys};
 use crate::device::pipe::Pipe;
 use crate::engine::Engine;
@@ -137,4 +142,66 @@ fn numbers_are_the_lowest_free_and_shared_by_dup() {
     assert_eq!(sys.send(a, b"x", NONE), Err(Errno::BADF));
     assert_eq!(sys.getsockname(b).unwrap(), "127.0.0.1:5".parse().unwrap());
     assert_eq!(sys.recv(0, &mut [0; 1], NONE), Err(Errno::NOTSOCK), "standard input is none");
+}
+
+/// A connection from the stack to itself, client first. Reads give up after 200 ms.
+fn connection(sys: &Sockets) -> (RawFd, RawFd) {
+    let address: SocketAddr = "127.0.0.1:7".parse().unwrap();
+    let listener = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    sys.bind(listener, &address).unwrap();
+    sys.listen(listener, 8).unwrap();
+    let client = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    sys.connect(client, &address).unwrap();
+    let (server, _) = sys.accept(listener).unwrap();
+    let timeout = [0i64, 200_000].map(i64::to_ne_bytes).concat();
+    sys.setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &timeout).unwrap();
+    (client, server)
+}
+
+#[test]
+fn no_read_passes_the_urgent_mark_nor_waits_there() {
+    for inline in [0i32, 1] {
+        for flags in [NONE, MsgFlags::WAITALL, MsgFlags::PEEK, MsgFlags::PEEK | MsgFlags::WAITALL] {
+            let (sys, _other) = alone();
+            let (client, server) = connection(&sys);
+            sys.setsockopt(server, SOL_SOCKET, SO_OOBINLINE, &inline.to_ne_bytes()).unwrap();
+            sys.send(client, b"abc", NONE).unwrap();
+            sys.send(client, b"!", MsgFlags::OOB).unwrap();
+            sys.send(client, b"def", NONE).unwrap();
+            let mut buf = [0; 100];
+            let begun = Instant::now();
+            assert_eq!(sys.recv(server, &mut buf, flags), Ok(3), "{flags:?}, in line: {inline}");
+            assert_eq!(&buf[..3], b"abc");
+            assert!(begun.elapsed() < Duration::from_millis(150), "{flags:?}, in line: {inline}");
+            if !flags.contains(MsgFlags::PEEK) {
+                let rest: &[u8] = if inline == 1 { b"!def" } else { b"def" };
+                assert_eq!(sys.recv(server, &mut buf, flags), Ok(rest.len()), "{flags:?}, in line: {inline}");
+                assert_eq!(&buf[..rest.len()], rest);
+            }
+        }
+    }
+}
+
+#[test]
+fn datagrams_of_nothing_of_too_much_and_out_of_band() {
+    let (sys, _other) = alone();
+    let address: SocketAddr = "127.0.0.1:5".parse().unwrap();
+    let a = sys.socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0).unwrap();
+    sys.bind(a, &address).unwrap();
+    let b = sys.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+    let half = [0; 40_000];
+    assert_eq!(sys.sendmsg(b, None, &[IoSlice::new(&half), IoSlice::new(&half)], NONE), Err(Errno::MSGSIZE));
+    assert_eq!(sys.sendto(b, b"x", NONE, None), Err(Errno::DESTADDRREQ));
+    sys.connect(b, &address).unwrap();
+    let mut buf = [0; 8];
+    assert_eq!(sys.writev(b, &[]), Ok(0));
+    assert_eq!(sys.writev(b, &[IoSlice::new(b"")]), Ok(0));
+    assert_eq!(sys.recv(a, &mut buf, NONE), Err(Errno::AGAIN), "writev of nothing sends nothing");
+    assert_eq!(sys.write(b, b""), Ok(0));
+    assert_eq!(sys.recv(a, &mut buf, NONE), Ok(0), "write of nothing sends an empty datagram");
+    sys.send(b, b"data", NONE).unwrap();
+    assert_eq!(sys.recv(a, &mut buf, MsgFlags::OOB), Ok(4), "the flag means nothing here");
+    let stream = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    assert_eq!(sys.writev(stream, &[IoSlice::new(b"")]), Ok(0));
+    assert_eq!(sys.write(stream, b""), Err(Errno::PIPE));
 }

@@ -84,6 +84,10 @@ fn receive_stream(
         return stack.try_read(id, &mut []);
     }
     while let Some((index, start)) = locate(parts.iter().map(|part| part.len()), *done) {
+        // What lies behind the urgent mark is for the next call.
+        if *done > 0 && stack.at_mark(id)? {
+            return Ok(*done);
+        }
         // What ended the connection is for the call that finds nothing else.
         if *done > 0 && !has_octets(stack, id) {
             break;
@@ -152,7 +156,8 @@ fn peek(
     // What is seen when the wait for more is over.
     *done = n;
     let ended = stack.readiness(id).intersects(Readiness::READ_CLOSED | Readiness::ERROR);
-    if flags.contains(MsgFlags::WAITALL) && n < total && !ended {
+    let marked = n > 0 && stack.before_mark(id)? == Some(n);
+    if flags.contains(MsgFlags::WAITALL) && n < total && !ended && !marked {
         return Err(Error::WouldBlock);
     }
     Ok(Received::stream(n))
@@ -201,6 +206,10 @@ pub(crate) fn transmit(
     match kind {
         Kind::Stream => transmit_stream(stack, id, parts, flags, done, now),
         Kind::Datagram => {
+            // Looked at before anything else, and before it is copied.
+            if parts.iter().map(|part| part.len()).sum::<usize>() > usize::from(u16::MAX) {
+                return Err(Error::MessageTooLong);
+            }
             // A datagram in the making (UDP_CORK) is not kept. Linux minds MSG_OOB over IPv4 alone.
             let oob = flags.contains(MsgFlags::OOB) && speaks_ipv4(stack, id, to)?;
             if oob || flags.contains(MsgFlags::MORE) {

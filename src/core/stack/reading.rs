@@ -152,6 +152,18 @@ impl Stack {
         Err(Error::WouldBlock)
     }
 
+    /// How many octets lie before the urgent one, which is here or still to come; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error::NotSupported`] (not TCP), [`Error::BadSocket`].
+    pub fn before_mark(&self, id: SocketId) -> Result<Option<usize>, Error> {
+        match &self.held(id)?.kind {
+            Kind::Connection(tcb) => Ok(tcb.before_urgent_mark()),
+            Kind::Idle(_) | Kind::Listener(_) => Ok(None),
+            _ => Err(Error::NotSupported),
+        }
+    }
+
     /// Whether the next octet to read is the urgent one (`SIOCATMARK`, sockatmark(3)).
     ///
     /// # Errors

@@ -57,14 +57,17 @@ impl Tcb {
         self.is.contains(Is::URGENT) && self.read_position() == self.urgent_mark()
     }
 
+    /// How many octets lie before the urgent one, where there is one.
+    pub fn before_urgent_mark(&self) -> Option<usize> {
+        let ahead = self.urgent_mark().saturating_since(self.read_position());
+        self.is.contains(Is::URGENT).then_some(ahead as usize)
+    }
+
     /// Where a read begins, in octets behind the reading position, and how far it may go: it ends before the urgent
     /// octet, and begins behind it where that is not part of the stream.
     pub fn readable_run(&self) -> (usize, usize) {
         let unread = self.receive_buffer.len();
-        if !self.is.contains(Is::URGENT) {
-            return (0, unread);
-        }
-        let ahead = self.urgent_mark().saturating_since(self.read_position()) as usize;
+        let Some(ahead) = self.before_urgent_mark() else { return (0, unread) };
         match ahead {
             0 if self.options.oob_inline || unread == 0 => (0, unread),
             0 => (1, unread - 1),
