@@ -97,8 +97,9 @@ impl Sockets {
 
     /// Another number for the same open socket.
     pub(super) fn duplicate(&self, fd: RawFd, least: RawFd, cloexec: bool) -> Result<RawFd> {
-        let (copy, open) = {
-            let entries = self.entries();
+        let (number, stale) = {
+            // In one hold of the lock: the descriptor may be renewed, and this number is to be renewed with the others.
+            let mut entries = self.entries_mut();
             let Entry { fd, open } = entry(&entries, fd)?;
             let copy = if cloexec {
                 rustix::io::fcntl_dupfd_cloexec(fd, least)?
@@ -107,9 +108,11 @@ impl Sockets {
                 rustix::io::fcntl_setfd(&copy, rustix::io::FdFlags::empty())?;
                 copy
             };
-            (copy, open.clone())
+            let (number, open) = (copy.as_raw_fd(), open.clone());
+            (number, put(&mut entries, copy, open))
         };
-        Ok(self.enter_number(copy, open))
+        drop(stale);
+        Ok(number)
     }
 
     /// The same for a number that is chosen; what had it is closed.
