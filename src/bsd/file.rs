@@ -82,8 +82,6 @@ impl File {
 
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
         self.nonblocking.store(nonblocking, Ordering::Relaxed);
-        // A close lingers on a blocking socket only.
-        self.socket.set_nonblocking(nonblocking);
     }
 
     /// Does what never waits.

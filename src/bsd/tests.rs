@@ -7,8 +7,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tunstack_core::config::Config;
 
 use super::abi::{
-    AF_INET, MsgFlags, SHUT_RDWR, SHUT_WR, SO_OOBINLINE, SO_RCVTIMEO,
-    SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET,
+    AF_INET, F_SETFL, MsgFlags, O_NONBLOCK, SHUT_RDWR, SHUT_WR, SO_LINGER, SO_OOBINLINE, SO_RCVTIMEO,
+    SO_SNDTIMEO, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET,
 };
 use super::{Errno, Sockets, sys};
 use crate::device::pipe::Pipe;
@@ -180,6 +180,41 @@ fn no_read_passes_the_urgent_mark_nor_waits_there() {
             }
         }
     }
+}
+
+#[test]
+fn a_close_lingers_on_a_socket_that_does_not_block_too() {
+    for by_fcntl in [false, true] {
+        let (sys, _other) = alone();
+        let (client, _server) = connection(&sys);
+        if by_fcntl {
+            sys.fcntl(client, F_SETFL, O_NONBLOCK).unwrap();
+        }
+        while sys.send(client, &[0; 65536], MsgFlags::DONTWAIT).is_ok() {}
+        sys.setsockopt(client, SOL_SOCKET, SO_LINGER, &[1i32, 1].map(i32::to_ne_bytes).concat()).unwrap();
+        let begun = Instant::now();
+        sys.close(client).unwrap();
+        assert!(begun.elapsed() > Duration::from_millis(900), "by fcntl: {by_fcntl}");
+    }
+}
+
+#[test]
+fn who_waits_for_the_attempt_of_another_call_hears_that_it_goes_on() {
+    let (sys, _other) = alone();
+    let address: SocketAddr = "127.0.0.1:7".parse().unwrap();
+    let listener = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    sys.bind(listener, &address).unwrap();
+    sys.listen(listener, 0).unwrap();
+    // The queue is full, and who comes now gets no answer.
+    for _ in 0..4 {
+        let early = sys.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0).unwrap();
+        assert_eq!(sys.connect(early, &address), Err(Errno::INPROGRESS));
+    }
+    let late = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    let timeout = [0i64, 50_000].map(i64::to_ne_bytes).concat();
+    sys.setsockopt(late, SOL_SOCKET, SO_SNDTIMEO, &timeout).unwrap();
+    assert_eq!(sys.connect(late, &address), Err(Errno::INPROGRESS));
+    assert_eq!(sys.connect(late, &address), Err(Errno::ALREADY));
 }
 
 #[test]
