@@ -87,6 +87,7 @@ impl Ring {
     pub(super) fn run(&mut self) {
         loop {
             self.expire();
+            self.reach();
             self.tasks.extend(self.bell.take().into_iter().map(Task::Look));
             if self.tasks.is_empty() {
                 return;
@@ -96,10 +97,15 @@ impl Ring {
                     Task::Start(chain) => self.start(chain),
                     Task::Look(key) => self.look(key),
                 }
-                while let Some(key) = self.timers.reached(self.cq.posted()) {
-                    self.finish(key, Outcome::ok(0));
-                }
+                self.reach();
             }
+        }
+    }
+
+    /// Ends the timeouts that enough completions have outrun.
+    fn reach(&mut self) {
+        while let Some(key) = self.timers.reached(self.cq.posted()) {
+            self.finish(key, Outcome::ok(0));
         }
     }
 

@@ -111,3 +111,17 @@ fn a_link_timeout_cancels_what_takes_too_long() {
     assert_eq!(host.wait(3), [(2, TIME, 0), (1, CANCELED, 0), (3, CANCELED, 0)]);
     assert_eq!(host.ring.outstanding(), 0);
 }
+
+#[test]
+fn what_time_or_a_cancel_completes_outruns_them_too() {
+    let mut host = Host::new(8);
+    let (_a, b) = host.pair();
+    let counted = || opcode::timeout(LONG, 1, PLAIN).user_data(1);
+    let recv = || opcode::recv(b, vec![0; 8], NONE).user_data(2);
+    assert_eq!(host.submit([counted(), recv()]), []);
+    assert_eq!(host.ring.cancel(crate::ring::CancelBuilder::user_data(2)), Ok(1));
+    assert_eq!(host.seen(), [(2, CANCELED, 0), (1, 0, 0)]);
+    let limited = [recv().flags(Flags::IO_LINK), opcode::link_timeout(SHORT).user_data(3)];
+    assert_eq!(host.submit([counted()].into_iter().chain(limited)), []);
+    assert_eq!(host.wait(3), [(3, TIME, 0), (2, CANCELED, 0), (1, 0, 0)]);
+}
