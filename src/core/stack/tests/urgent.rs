@@ -291,3 +291,26 @@ fn a_full_buffer_is_readable_below_the_mark() {
     e.settle();
     assert!(e.p.hosts[1].readiness(e.to).contains(Readiness::READABLE));
 }
+
+#[test]
+fn who_has_no_room_passes_nothing_by() {
+    let mut e = Ends::new(false);
+    e.urgent(b"x");
+    e.write(b"abc");
+    assert_eq!(e.read(0).unwrap(), b"");
+    assert!(e.p.hosts[1].try_read_bytes(e.to, 0).unwrap().is_empty());
+    e.stands(true, true, true, 0);
+    assert_eq!(e.oob(), Ok(Some(b'x')));
+    assert_eq!(e.read(9).unwrap(), b"abc");
+}
+
+#[test]
+fn what_comes_after_a_shutdown_moves_no_mark() {
+    let mut e = Ends::new(false);
+    e.write(b"abc");
+    let now = e.p.now;
+    e.p.hosts[1].shutdown(e.to, Shutdown::Read, now).unwrap();
+    e.urgent(b"xyzu");
+    assert_eq!(e.read(9).unwrap(), b"abc");
+    assert_eq!(e.read(9).unwrap(), b"");
+}

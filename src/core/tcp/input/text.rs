@@ -57,8 +57,9 @@ impl Tcb {
                 self.receive_buffer.push_bytes(text);
             }
         }
-        if !wanted {
-            self.forget_passed_mark();
+        if !wanted && self.urgent_mark().before(self.rcv.nxt) {
+            // It lay in what nobody will read. Counted back from RCV.NXT over what is unread it would name other octets.
+            self.is.remove(Is::URGENT | Is::URGENT_HERE | Is::URGENT_TAKEN);
         }
         if had_gap {
             // RFC 5681 §4.2: the sender learns at once what filled the gap.
