@@ -372,6 +372,10 @@ pub(crate) fn end_of_connect(
     if !stack.readiness(id).intersects(Interest::Writable.mask()) {
         return Err(Error::WouldBlock);
     }
+    // Another call has ended the attempt, or heard how it ended: it is not begun anew.
+    if stack.state(id) == Some(State::Closed) && stack.tcp_info(id).is_none() {
+        return Err(stack.take_error(id).unwrap_or(Error::BrokenPipe));
+    }
     match stack.connect(id, remote, now) {
         Err(Error::IsConnected) => Ok(()),
         other => other,

@@ -240,3 +240,34 @@ fn datagrams_of_nothing_of_too_much_and_out_of_band() {
     assert_eq!(sys.writev(stream, &[IoSlice::new(b"")]), Ok(0));
     assert_eq!(sys.write(stream, b""), Err(Errno::PIPE));
 }
+
+#[test]
+fn an_attempt_that_another_thread_ends_is_not_begun_anew() {
+    let (sys, _other) = alone();
+    let address: SocketAddr = "127.0.0.1:7".parse().unwrap();
+    let listener = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    sys.bind(listener, &address).unwrap();
+    sys.listen(listener, 0).unwrap();
+    for _ in 0..4 {
+        let early = sys.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0).unwrap();
+        assert_eq!(sys.connect(early, &address), Err(Errno::INPROGRESS));
+    }
+    for shut_down in [false, true] {
+        let late = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+        let connects = std::thread::spawn({
+            let sys = sys.clone();
+            move || sys.connect(late, &address)
+        });
+        while !bits(late).is_empty() {
+            std::thread::yield_now();
+        }
+        if shut_down {
+            sys.shutdown(late, SHUT_RDWR).unwrap();
+        } else {
+            sys.disconnect(late).unwrap();
+        }
+        let ended = connects.join().unwrap();
+        assert!(matches!(ended, Err(Errno::CONNRESET | Errno::PIPE)), "{ended:?}");
+        assert_eq!(sys.getpeername(late), Err(Errno::NOTCONN), "shut down: {shut_down}");
+    }
+}

@@ -8,6 +8,14 @@ use rust::bsd::{EpollEvent, EpollFlags, Errno, FdSet, PollFd, PollFlags, Result}
 use crate::address::{done, number};
 use crate::host::sockets;
 
+/// How many descriptors the process may have, which is also how many `poll` looks at.
+fn most_descriptors() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is ours; with this resource and a place to write to the call cannot fail.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX).min(i32::MAX as usize)
+}
+
 /// `poll(2)`.
 ///
 /// # Safety
@@ -15,7 +23,7 @@ use crate::host::sockets;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tunstack_poll(fds: *mut pollfd, nfds: nfds_t, timeout: c_int) -> c_int {
     let poll = || -> Result<c_int> {
-        let n = usize::try_from(nfds).map_err(|_| Errno::INVAL)?;
+        let n = usize::try_from(nfds).ok().filter(|n| *n <= most_descriptors()).ok_or(Errno::INVAL)?;
         let fds = match (fds.is_null(), n) {
             (_, 0) => &mut [],
             (true, _) => return Err(Errno::FAULT),
@@ -85,16 +93,18 @@ pub unsafe extern "C" fn tunstack_select(
             (read_set(read, most)?, read_set(write, most)?, read_set(except, most)?, timeout.as_mut())
         };
         let mut left = time.as_deref().map(time_of).transpose()?;
-        let ready = sockets()?.select(nfds, r.as_mut(), w.as_mut(), e.as_mut(), left.as_mut())?;
+        let ready = sockets()?.select(nfds, r.as_mut(), w.as_mut(), e.as_mut(), left.as_mut());
+        // A call that a signal ends says what is left as well.
+        if let (Some(time), Some(left)) = (time, left) {
+            time.tv_sec = left.as_secs() as _;
+            time.tv_usec = left.subsec_micros() as _;
+        }
+        let ready = ready?;
         // SAFETY: as the caller promises.
         unsafe {
             write_set(r.as_ref(), read);
             write_set(w.as_ref(), write);
             write_set(e.as_ref(), except);
-        }
-        if let (Some(time), Some(left)) = (time, left) {
-            time.tv_sec = left.as_secs() as _;
-            time.tv_usec = left.subsec_micros() as _;
         }
         Ok(ready as c_int)
     };
@@ -114,8 +124,7 @@ pub extern "C" fn tunstack_epoll_create1(flags: c_int) -> c_int {
     number(sockets().and_then(|sys| sys.epoll_create1(flags)))
 }
 
-/// `epoll_ctl(2)`. A socket that is watched through this call, and not through the kernel's, stays watched also when it
-/// is connected anew after a failure.
+/// `epoll_ctl(2)`. The kernel's own does as well.
 ///
 /// # Safety
 /// `event` is null or an event.

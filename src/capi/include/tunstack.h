@@ -200,8 +200,7 @@ int tunstack_select(int nfds, fd_set *read, fd_set *write, fd_set *except, struc
 // `epoll_create1(2)`. The descriptor is closed by `tunstack_close`.
 int tunstack_epoll_create1(int flags);
 
-// `epoll_ctl(2)`. A socket that is watched through this call, and not through the kernel's, stays watched also when it
-// is connected anew after a failure.
+// `epoll_ctl(2)`. The kernel's own does as well.
 //
 // `event` is null or an event.
 int tunstack_epoll_ctl(int epfd,

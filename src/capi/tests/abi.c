@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "tunstack.h"
@@ -22,6 +24,11 @@ static struct sockaddr_in here(uint16_t port)
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return a;
+}
+
+static void heard(int signal)
+{
+    (void)signal;
 }
 
 static void streams(void)
@@ -78,6 +85,14 @@ static void streams(void)
     struct timeval time = {.tv_sec = 5};
     assert(tunstack_select(server + 1, &readable, NULL, NULL, &time) == 1);
     assert(FD_ISSET(server, &readable) && !FD_ISSET(listener, &readable));
+    assert(tunstack_poll(fds, (nfds_t)-1, 0) == -1 && errno == EINVAL);
+    struct sigaction nothing = {.sa_handler = heard};
+    sigaction(SIGALRM, &nothing, NULL);
+    setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = 100000}, NULL);
+    time = (struct timeval){.tv_sec = 5};
+    assert(tunstack_select(0, NULL, NULL, NULL, &time) == -1 && errno == EINTR);
+    assert(time.tv_sec < 5); // what is left of it
+
     int epoll = tunstack_epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0x1122334455667788}, got[4];
     assert(tunstack_epoll_ctl(epoll, EPOLL_CTL_ADD, server, &event) == 0);

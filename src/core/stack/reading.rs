@@ -46,11 +46,11 @@ impl Stack {
     }
 
     /// The connection a read is for, with the reader behind an urgent octet that is not part of the stream, and
-    /// how many octets one call may take.
-    fn begin_read(&mut self, id: SocketId) -> Result<(&mut Tcb, usize), Error> {
+    /// how many octets one call may take. Who has no room passes nothing by.
+    fn begin_read(&mut self, id: SocketId, room: usize) -> Result<(&mut Tcb, usize), Error> {
         let tcb = self.readable_mut(id)?;
         let (skip, most) = tcb.readable_run();
-        if skip > 0 {
+        if skip > 0 && room > 0 {
             tcb.receive_buffer.discard(skip);
             tcb.forget_passed_mark();
         }
@@ -68,7 +68,7 @@ impl Stack {
         if self.is_at_end(id) {
             return Ok(0);
         }
-        let (tcb, most) = self.begin_read(id)?;
+        let (tcb, most) = self.begin_read(id, buf.len())?;
         let result = Self::check_read(tcb);
         let room = buf.len().min(most);
         let n = match (&result, buf.get_mut(..room)) {
@@ -87,7 +87,7 @@ impl Stack {
         if self.is_at_end(id) {
             return Ok(Bytes::new());
         }
-        let (tcb, most) = self.begin_read(id)?;
+        let (tcb, most) = self.begin_read(id, max)?;
         let result = Self::check_read(tcb);
         let bytes =
             if let Ok(true) = result { tcb.receive_buffer.read_bytes(max.min(most)) } else { Bytes::new() };
