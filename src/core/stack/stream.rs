@@ -99,7 +99,12 @@ impl Stack {
         now: Instant,
     ) -> Result<usize, Error> {
         let tcb = self.writable_mut(id)?;
-        let result = Self::check_write(tcb).map(|room| {
+        let room = match Self::check_write(tcb) {
+            // Nothing needs no room.
+            Err(Error::WouldBlock) if data.is_empty() && !tcb.syn_unacked() => Ok(0),
+            room => room,
+        };
+        let result = room.map(|room| {
             let data = data.get(..room).unwrap_or(data);
             tcb.is.set(Is::MORE, more);
             tcb.send_buffer.write(data);

@@ -40,6 +40,23 @@ fn more_that_never_comes() {
     assert!(out.len() == 1 && out[0].is(Flags::FIN) && out[0].text == b"last", "an end needs no more");
 }
 
+/// In Linux a write of nothing gives 0 where a connection stands, with room or without.
+#[test]
+fn nothing_to_write() {
+    let mut r = Raw::new(Config::default());
+    r.window = 0;
+    let id = r.accepted();
+    let now = r.now;
+    let all = vec![0; 1 << 23];
+    assert!(r.host.try_write(id, &all, now).is_ok());
+    assert_eq!(r.host.try_write(id, b"x", now), Err(Error::WouldBlock));
+    assert_eq!(r.host.try_write(id, b"", now), Ok(0));
+    r.host.shutdown(id, Shutdown::Write, now).unwrap();
+    assert_eq!(r.host.try_write(id, b"", now), Err(Error::BrokenPipe));
+    let (connecting, _) = r.connect();
+    assert_eq!(r.host.try_write(connecting, b"", now), Err(Error::WouldBlock));
+}
+
 #[test]
 fn queues_of_sockets_without_a_connection() {
     let mut r = Raw::new(Config::default());
