@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(both.matches(to, from), None);
         assert!(both.matches(end("fd00::2", 53), end("fd00::1", 1)).is_some());
         assert_eq!(both.destination(Some(from), &routes()), Err(Error::NetUnreachable));
-        let mut v4 = socket(Family::V4, end("0.0.0.0", 53));
+        let v4 = socket(Family::V4, end("0.0.0.0", 53));
         assert_eq!(v4.destination(Some(end("fd00::1", 1)), &routes()), Err(Error::AddrFamily));
     }
 
