@@ -321,7 +321,13 @@ impl Work {
             Source::Parts(data) => parts.extend(data.iter().map(|data| IoSlice::new(data))),
         }
         let total: usize = parts.iter().map(|part| part.len()).sum();
-        let (kind, to) = (self.file.kind, to.map(Endpoint::from));
+        let kind = self.file.kind;
+        // A connected stream takes no notice of the address.
+        let to = to.filter(|_| kind == Kind::Datagram).map(|to| self.file.remote(&to)).transpose();
+        let to = match to {
+            Ok(to) => to,
+            Err(error) => return error.into(),
+        };
         if *file && kind == Kind::Stream && total == 0 {
             return Outcome::ok(0).into();
         }
