@@ -19,7 +19,9 @@ use super::registry::{Registry, Watched};
 /// # fn main() -> std::io::Result<()> {
 /// let mut poll = Poll::new()?;
 /// let waker = Arc::new(Waker::new(poll.registry(), Token(9))?);
-/// let other = std::thread::spawn(move || waker.wake());
+/// // One that is dropped wakes nobody any more: this thread keeps it.
+/// let theirs = Arc::clone(&waker);
+/// let other = std::thread::spawn(move || theirs.wake());
 /// let mut events = Events::with_capacity(8);
 /// poll.poll(&mut events, None)?;
 /// assert_eq!(events.iter().next().unwrap().token(), Token(9));
