@@ -1,5 +1,5 @@
 //! An echo server on `epoll`, one thread. Level-triggered: a connection is told of again as long as there is something to do, so
-//! each gets one round at a time. With --edge: it is told of once when something changes, so it goes on until it would wait.
+//! each gets one round at a time. With --edge: it is told of once when something changes, so it goes on until it would wait, or has had its turn.
 //!
 //! Run it as root, then type: nc -N 10.7.0.2 7 <README.md
 
@@ -35,7 +35,7 @@ fn event(events: EpollFlags, fd: RawFd) -> Option<EpollEvent> {
 
 fn main() -> common::Done {
     let args = Args::parse();
-    common::many_descriptors()?;
+    let most_connections = common::many_descriptors()?;
     let host = args.host.up()?;
     let sys = Sockets::new(&host.engine);
     let listener = common::listen(&sys, &host.any(args.port))?;
@@ -59,20 +59,33 @@ fn main() -> common::Done {
                 break 'serving;
             }
             if fd == listener {
-                while let Some(connection) = Connection::accept(&sys, listener)? {
+                while connections.len() < most_connections
+                    && let Some(connection) = Connection::accept(&sys, listener)?
+                {
                     let fd = connection.fd;
                     let first = if args.edge { all } else { EpollFlags::IN };
                     sys.epoll_ctl(epoll, EPOLL_CTL_ADD, fd, event(first, fd))?;
                     connections.insert(fd, connection);
                 }
+                if connections.len() == most_connections {
+                    // There is no room for more: they wait in the accept queue.
+                    sys.epoll_ctl(epoll, EPOLL_CTL_MOD, listener, event(EpollFlags::empty(), listener))?;
+                }
                 continue;
             }
             let Some(connection) = connections.get_mut(&fd) else { continue };
             let before = connection.next;
-            match connection.go_on(&sys, if args.edge { usize::MAX } else { 1 }) {
+            match connection.go_on(&sys, if args.edge { 64 } else { 1 }) {
                 Next::Close => {
+                    if connections.len() == most_connections {
+                        sys.epoll_ctl(epoll, EPOLL_CTL_MOD, listener, event(EpollFlags::IN, listener))?;
+                    }
                     connections.remove(&fd);
                     sys.close(fd)?; // and with it its registration
+                }
+                // Its turn is over, and no edge will tell of what it left: said again, it is told of again.
+                _ if args.edge && connection.interrupted => {
+                    sys.epoll_ctl(epoll, EPOLL_CTL_MOD, fd, event(all, fd))?;
                 }
                 next if args.edge || next == before => {}
                 Next::Read => sys.epoll_ctl(epoll, EPOLL_CTL_MOD, fd, event(EpollFlags::IN, fd))?,

@@ -28,7 +28,7 @@ fn wait_for(fd: RawFd, events: PollFlags) -> PollFd {
 
 fn main() -> common::Done {
     let args = Args::parse();
-    common::many_descriptors()?;
+    let most_connections = common::many_descriptors()?;
     let host = args.host.up()?;
     let sys = Sockets::new(&host.engine);
     let listener = common::listen(&sys, &host.any(args.port))?;
@@ -38,6 +38,9 @@ fn main() -> common::Done {
     let mut fds = vec![wait_for(ctrl_c, PollFlags::IN), wait_for(listener, PollFlags::IN)];
     loop {
         fds.truncate(2);
+        // Where there is no room for more, they wait in the accept queue.
+        let room = connections.len() < most_connections;
+        fds[1].events = if room { PollFlags::IN } else { PollFlags::empty() };
         fds.extend(connections.iter().map(|connection| {
             let events = if connection.next == Next::Write { PollFlags::OUT } else { PollFlags::IN };
             wait_for(connection.fd, events)
@@ -58,6 +61,7 @@ fn main() -> common::Done {
             sys.close(closed.fd)?;
         }
         while !fds[1].revents.is_empty()
+            && connections.len() < most_connections
             && let Some(connection) = Connection::accept(&sys, listener)?
         {
             connections.push(connection);

@@ -24,7 +24,7 @@ struct Args {
 
 fn main() -> common::Done {
     let args = Args::parse();
-    common::many_descriptors()?;
+    let most_connections = common::many_descriptors()?;
     let host = args.host.up()?;
     let sys = Sockets::new(&host.engine);
     let listener = common::listen(&sys, &host.any(args.port))?;
@@ -34,7 +34,10 @@ fn main() -> common::Done {
     loop {
         let (mut readable, mut writable) = (FdSet::new(), FdSet::new());
         readable.insert(ctrl_c)?;
-        readable.insert(listener)?;
+        // Where there is no room for more, they wait in the accept queue.
+        if connections.len() < most_connections {
+            readable.insert(listener)?;
+        }
         for connection in &connections {
             let set = if connection.next == Next::Write { &mut writable } else { &mut readable };
             set.insert(connection.fd)?;
@@ -56,6 +59,7 @@ fn main() -> common::Done {
             sys.close(closed.fd)?;
         }
         while readable.contains(listener)
+            && connections.len() < most_connections
             && let Some(connection) = Connection::accept(&sys, listener)?
         {
             if usize::try_from(connection.fd).is_ok_and(|fd| fd < FD_SETSIZE) {

@@ -31,7 +31,10 @@ fn main() -> common::Done {
         match listener.accept() {
             // Each has little to do: 64 KiB of stack are plenty.
             Ok((stream, _)) => {
-                _ = thread::Builder::new().stack_size(64 << 10).spawn(move || echo(&stream))?
+                let thread = thread::Builder::new().stack_size(64 << 10);
+                if let Err(error) = thread.spawn(move || echo(&stream)) {
+                    eprintln!("a connection is closed: {error}");
+                }
             }
             Err(error) if host.ended(&error)? => return ending.wait(),
             Err(_) => {} // that one was reset before its turn

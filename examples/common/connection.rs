@@ -23,6 +23,8 @@ pub(crate) enum Next {
 pub(crate) struct Connection {
     pub(crate) fd: RawFd,
     pub(crate) next: Next,
+    /// There may be more to do at once: its turn was over before it would have waited.
+    pub(crate) interrupted: bool,
     data: Vec<u8>,
     /// What of `data` has yet to be sent.
     unsent: std::ops::Range<usize>,
@@ -34,7 +36,13 @@ impl Connection {
         loop {
             match sys.accept4(listener, SOCK_NONBLOCK | SOCK_CLOEXEC) {
                 Ok((fd, _)) => {
-                    return Ok(Some(Self { fd, next: Next::Read, data: vec![0; 16 << 10], unsent: 0..0 }));
+                    return Ok(Some(Self {
+                        fd,
+                        next: Next::Read,
+                        interrupted: false,
+                        data: vec![0; 16 << 10],
+                        unsent: 0..0,
+                    }));
                 }
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(Errno::CONNABORTED) => {}
@@ -45,6 +53,7 @@ impl Connection {
 
     /// Reads and writes as far as that goes without waiting, and at the most so many times: others want their turn.
     pub(crate) fn go_on(&mut self, sys: &Sockets, rounds: usize) -> Next {
+        self.interrupted = false;
         for _ in 0..rounds {
             let moved = if self.unsent.is_empty() {
                 self.next = Next::Read;
@@ -64,7 +73,7 @@ impl Connection {
             }
             return self.next;
         }
-        // There may be more to do at once, whichever it is: a level-triggered wait says so.
+        self.interrupted = true;
         self.next = if self.unsent.is_empty() { Next::Read } else { Next::Write };
         self.next
     }

@@ -150,10 +150,13 @@ impl Host {
     }
 }
 
-/// Lets the process have as many descriptors as it may: a socket of the system-call face takes three.
-pub(crate) fn many_descriptors() -> io::Result<()> {
+/// Lets the process have as many descriptors as it may, and says for how many connections they are enough: a socket
+/// of the system-call face takes three.
+pub(crate) fn many_descriptors() -> io::Result<usize> {
     let limit = getrlimit(Resource::Nofile);
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    let most = limit.maximum.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+    Ok(most.saturating_sub(64) / 3)
 }
 
 /// A listener that does not wait, in the words of system calls.

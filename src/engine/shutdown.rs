@@ -24,20 +24,23 @@ pub(super) fn in_order(shard: &Shard, timeout: Duration) -> io::Result<()> {
     }
     held.closing = true;
     let now = shard.clock.now();
+    // One that cannot be ended keeps no other from its end.
+    let mut first_error = None;
     for id in ids(&held) {
-        match held.stack.state(id) {
+        let ended = match held.stack.state(id) {
             Some(State::Listen) => {
-                held.stack.close(id, now).map_err(io_error)?;
+                let closed = held.stack.close(id, now);
                 held.waiters.gone(id);
+                closed
             }
             Some(state) if unfinished(state) => match held.stack.shutdown(id, Shutdown::Write, now) {
-                Ok(()) => {}
                 // Not synchronised yet: nothing was agreed on that could be ended in order.
-                Err(Error::NotConnected) => held.stack.abort(id, now).map_err(io_error)?,
-                Err(error) => return Err(io_error(error)),
+                Err(Error::NotConnected) => held.stack.abort(id, now),
+                other => other,
             },
-            _ => {}
-        }
+            _ => Ok(()),
+        };
+        first_error = first_error.or(ended.err());
     }
     shard.finish(held, now);
 
@@ -58,11 +61,15 @@ pub(super) fn in_order(shard: &Shard, timeout: Duration) -> io::Result<()> {
     for id in ids(&held) {
         if is_unfinished(&held, id) {
             aborted = true;
-            held.stack.abort(id, now).map_err(io_error)?;
+            first_error = first_error.or(held.stack.abort(id, now).err());
         }
     }
     shard.finish(held, now);
-    if aborted { Err(io_error(Error::TimedOut)) } else { Ok(()) }
+    match first_error {
+        Some(error) => Err(io_error(error)),
+        None if aborted => Err(io_error(Error::TimedOut)),
+        None => Ok(()),
+    }
 }
 
 fn ids(held: &Held) -> Vec<SocketId> {
