@@ -203,10 +203,7 @@ int tunstack_epoll_create1(int flags);
 // `epoll_ctl(2)`. The kernel's own does as well.
 //
 // `event` is null or an event.
-int tunstack_epoll_ctl(int epfd,
-                       int op,
-                       int fd,
-                       const struct epoll_event *event);
+int tunstack_epoll_ctl(int epfd, int op, int fd, const struct epoll_event *event);
 
 // `epoll_wait(2)`.
 //
