@@ -56,7 +56,7 @@
 //! * The sockets are those of [`net`](crate::net), which may wait: use their `try_…` calls or
 //!   `set_nonblocking(true)`, and [`TcpStream::start_connect`](crate::net::TcpStream::start_connect) to connect.
 //! * [`SourceFd`] borrows what owns the descriptor, where mio takes the number.
-//! * A poll may have more than one [`Waker`].
+//! * A poll may have more than one [`Waker`], and one that is dropped loses no wake.
 //! * Our sockets are no descriptors, so a `Poll` is none that another poller could watch.
 
 mod interest;

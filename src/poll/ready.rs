@@ -25,6 +25,8 @@ struct Entry {
     level: Readiness,
     /// Its place in the list, while it stands there.
     place: Option<u64>,
+    /// It is removed when it has been told.
+    ends: bool,
 }
 
 #[derive(Debug)]
@@ -72,7 +74,13 @@ impl Ready {
     /// A registration of something that is not ready.
     pub(super) fn insert(&self, token: Token, interest: Interest) -> Handle {
         let mask = interest.mask();
-        self.state().entries.insert(Entry { token, mask, level: Readiness::empty(), place: None })
+        self.state().entries.insert(Entry {
+            token,
+            mask,
+            level: Readiness::empty(),
+            place: None,
+            ends: false,
+        })
     }
 
     /// The source stands at `level`, of which `edges` are new. Says whether the poller has to be woken.
@@ -110,6 +118,16 @@ impl Ready {
         }
     }
 
+    /// Ends a registration as soon as it has told what it has to tell.
+    pub(super) fn end(&self, handle: Handle) {
+        let mut state = self.state();
+        let Some(entry) = state.entries.get_mut(handle) else { return };
+        entry.ends = true;
+        if entry.place.is_none() {
+            state.entries.remove(handle);
+        }
+    }
+
     /// Takes what there is to tell, up to `room` events.
     pub(super) fn take(&self, told: &mut Vec<Event>, room: usize) {
         let mut state = self.state();
@@ -120,6 +138,9 @@ impl Ready {
             entry.place = None;
             // It may have passed meanwhile: somebody has read what there was.
             told.extend(Event::of_socket(entry.token, entry.level, entry.mask));
+            if entry.ends {
+                state.entries.remove(handle);
+            }
         }
     }
 
@@ -188,6 +209,19 @@ mod tests {
         ready.remove(handle);
         assert_eq!(ready.len(), (0, 0));
         assert!(!ready.changed(handle, R, R), "late word of what is gone");
+    }
+
+    #[test]
+    fn one_that_ends_is_told_first() {
+        let ready = Ready::new();
+        let handle = ready.insert(Token(1), Interest::READABLE);
+        assert!(!ready.changed(handle, R, R));
+        ready.end(handle);
+        assert_eq!(ready.len(), (1, 1));
+        assert_eq!(tokens(&ready, 9), [1]);
+        assert_eq!(ready.len(), (0, 0));
+        ready.end(ready.insert(Token(2), Interest::READABLE));
+        assert_eq!(ready.len(), (0, 0));
     }
 
     #[test]

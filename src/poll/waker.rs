@@ -13,15 +13,12 @@ use super::registry::{Registry, Watched};
 /// Ends a poll's wait from any thread. A poll may have several.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use tunstack::poll::{Events, Poll, Token, Waker};
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let mut poll = Poll::new()?;
-/// let waker = Arc::new(Waker::new(poll.registry(), Token(9))?);
-/// // One that is dropped wakes nobody any more: this thread keeps it.
-/// let theirs = Arc::clone(&waker);
-/// let other = std::thread::spawn(move || theirs.wake());
+/// let waker = Waker::new(poll.registry(), Token(9))?;
+/// let other = std::thread::spawn(move || waker.wake());
 /// let mut events = Events::with_capacity(8);
 /// poll.poll(&mut events, None)?;
 /// assert_eq!(events.iter().next().unwrap().token(), Token(9));
@@ -56,9 +53,9 @@ impl Waker {
 }
 
 impl Drop for Waker {
-    /// A wake that was not told yet is lost, as with mio.
+    /// A wake that was not told yet is told still.
     fn drop(&mut self) {
-        self.watched.ready.remove(self.handle);
+        self.watched.ready.end(self.handle);
     }
 }
 

@@ -27,7 +27,8 @@ hunts! {
     ready:
         changes_while_one_polls,
         modified_while_one_polls,
-        removed_while_one_polls;
+        removed_while_one_polls,
+        a_waker_is_dropped_after_the_wake;
 }
 
 #[test]

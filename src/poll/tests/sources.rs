@@ -171,6 +171,7 @@ fn wakes_from_many_threads_are_one_event_or_more_and_none_is_lost() {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         waker.wake().unwrap();
         drop(waker);
+        assert!(watcher.only(7).is_readable(), "no wake is lost");
         assert_eq!(watcher.len(), (0, 0, 0));
         watcher.quiet();
     });

@@ -147,3 +147,18 @@ pub fn removed_while_one_polls() {
         thread.join().expect("a panic has ended the schedule before");
     }
 }
+
+/// A waker that wakes and is dropped at once has woken.
+pub fn a_waker_is_dropped_after_the_wake() {
+    let watched = Watched::new();
+    let waking = spawn({
+        let watched = Arc::clone(&watched);
+        move || {
+            let handle = watched.ready.insert(Token(0), Interest::READABLE);
+            watched.change(handle, 0);
+            watched.ready.end(handle);
+        }
+    });
+    assert_eq!(watched.poll(false), Token(0));
+    waking.join().expect("a panic has ended the schedule before");
+}
