@@ -68,6 +68,8 @@ pub mod bsd;
 pub mod aio;
 pub mod ring;
 
+pub mod packetdrill;
+
 /// What most programs want: `use tunstack::prelude::*;`.
 ///
 /// It has the socket types under the names of `std::net`; a program that uses both names one of them in full.

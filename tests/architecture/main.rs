@@ -15,7 +15,7 @@ const LONGER: [(&str, &str); 0] = [];
 
 /// The facade's modules, and which of the others each may use: the picture's direction, downward. The
 /// program (`src/cli`) is a crate of its own that sees what any program sees.
-const FACADE: [(&str, &[&str]); 9] = [
+const FACADE: [(&str, &[&str]); 10] = [
     ("pcapng", &[]),
     ("sim", &["pcapng"]),
     // `sim` for its link alone, which `device::impair` puts around a real device.
@@ -26,6 +26,7 @@ const FACADE: [(&str, &[&str]); 9] = [
     ("ring", &["bsd", "engine"]),
     ("poll", &["engine", "net"]),
     ("aio", &["engine", "net"]),
+    ("packetdrill", &["bsd", "device", "engine", "pcapng"]),
 ];
 
 /// Uses of what stands further down, and why they stay.

@@ -1,0 +1,3 @@
+//! Conformance scripts in packetdrill's language, run in virtual time.
+
+pub mod script;
