@@ -14,6 +14,8 @@ mod sys;
 
 pub mod pipe;
 
+pub mod outbox;
+
 #[cfg(feature = "tun-tap")]
 pub mod netlink;
 

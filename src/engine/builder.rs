@@ -9,8 +9,9 @@ use rand::rngs::SysRng;
 use tunstack_core::config::Config;
 use tunstack_core::stack::Stack;
 
+use super::clock::Clock;
 use super::shard::Shard;
-use super::{Engine, Shared, reader};
+use super::{Engine, Shared, Stepper, reader};
 use crate::device::Device;
 
 /// Describes an engine; [`start`](Self::start) makes it.
@@ -60,6 +61,30 @@ impl Builder {
     /// `InvalidInput` without a device; `Unsupported` for any number of shards but 1; what the operating
     /// system says when it gives no randomness, no eventfd or no thread.
     pub fn start(self) -> io::Result<Engine> {
+        let shard = self.shard(Clock::start())?;
+        let reader = thread::Builder::new().name("tunstack-reader".into()).spawn({
+            let shard = Arc::clone(&shard);
+            move || reader::run(&shard)
+        })?;
+        Ok(Engine { shared: Arc::new(Shared { shard, reader: Mutex::new(Some(reader)) }) })
+    }
+
+    /// Makes the stack, starts no thread and lets no time pass: the [`Stepper`] does that. For tests and for running
+    /// conformance scripts: the sockets of [`net`](crate::net) and [`bsd`](crate::bsd) wait in virtual time then, to
+    /// the same end each time; those that wait on descriptors of the kernel by other means
+    /// ([`poll`](crate::poll), [`ring`](crate::ring), tasks with timers of their own) wait in the machine's.
+    ///
+    /// What the device has to read is not read: packets are handed over by [`Stepper::receive`].
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start).
+    pub fn start_stepped(self) -> io::Result<(Engine, Stepper)> {
+        let shard = self.shard(Clock::start_virtual())?;
+        let stepper = Stepper::new(Arc::clone(&shard));
+        Ok((Engine { shared: Arc::new(Shared { shard, reader: Mutex::new(None) }) }, stepper))
+    }
+
+    fn shard(self, clock: Clock) -> io::Result<Arc<Shard>> {
         if self.shards != 1 {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -72,12 +97,7 @@ impl Builder {
         let seed = self.seed.map_or_else(random_seed, Ok)?;
         let mut config = self.config;
         config.mtu = config.mtu.min(device.capabilities().mtu);
-        let shard = Arc::new(Shard::new(Stack::new(config, seed), device)?);
-        let reader = thread::Builder::new().name("tunstack-reader".into()).spawn({
-            let shard = Arc::clone(&shard);
-            move || reader::run(&shard)
-        })?;
-        Ok(Engine { shared: Arc::new(Shared { shard, reader: Mutex::new(Some(reader)) }) })
+        Ok(Arc::new(Shard::new(Stack::new(config, seed), device, clock)?))
     }
 }
 

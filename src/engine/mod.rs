@@ -27,6 +27,8 @@ mod reader;
 
 mod builder;
 
+mod stepped;
+
 mod shutdown;
 
 pub(crate) mod socket;
@@ -44,6 +46,7 @@ use tunstack_core::tcp::state::State;
 pub use builder::Builder;
 pub use error::io_error;
 use shard::Shard;
+pub use stepped::{Calls, Stepper};
 pub use waiters::Interest;
 
 /// A running stack: a handle that is cheap to clone. Sockets hold one too; when the last is dropped the

@@ -76,7 +76,7 @@ pub(crate) struct Shard {
 
 impl Shard {
     /// A stack on a device; nothing runs yet.
-    pub(crate) fn new(stack: Stack, device: Box<dyn Device>) -> io::Result<Self> {
+    pub(crate) fn new(stack: Stack, device: Box<dyn Device>, clock: Clock) -> io::Result<Self> {
         let held = Held {
             stack,
             waiters: Waiters::default(),
@@ -88,7 +88,7 @@ impl Shard {
         Ok(Self {
             held: Mutex::new(held),
             device,
-            clock: Clock::start(),
+            clock,
             nudge: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             stop: AtomicBool::new(false),
             reader_waits: AtomicBool::new(false),
@@ -189,7 +189,7 @@ impl Shard {
 
     /// When there is something to do even if nothing comes: for the stack, or for a device that holds
     /// packets back.
-    fn deadline(&self, held: &Held) -> Instant {
+    pub(super) fn deadline(&self, held: &Held) -> Instant {
         let both = [held.stack.poll_timeout(), self.device.deadline()];
         both.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE)
     }

@@ -12,7 +12,7 @@ use std::task::{Wake, Waker};
 use tunstack_core::stack::{Event, Readiness, SocketId};
 use tunstack_core::time::Instant;
 
-use super::clock::Clock;
+use super::clock::{Clock, Sleeper};
 use super::sync::thread::{self, Thread};
 use super::sync::{AtomicBool, AtomicU64, Ordering, thread_local};
 
@@ -337,21 +337,26 @@ impl Parker {
     }
 
     /// Waits for a wake-up; false when `deadline` came first. Whatever else unparks the thread is ignored.
-    pub(crate) fn wait(&self, clock: &Clock, deadline: Option<Instant>) -> bool {
+    pub(crate) fn wait(self: &Arc<Self>, clock: &Clock, deadline: Option<Instant>) -> bool {
         loop {
             if self.woken.swap(false, Ordering::Acquire) {
                 return true;
             }
-            let Some(deadline) = deadline else {
-                thread::park();
-                continue;
-            };
-            let left = deadline.saturating_since(clock.now());
-            if left.is_zero() {
+            if deadline.is_some_and(|deadline| deadline <= clock.now()) {
                 return false;
             }
-            thread::park_timeout(left);
+            clock.sleep(deadline, self);
         }
+    }
+}
+
+impl Sleeper for Parker {
+    fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
+    }
+
+    fn unpark(&self) {
+        self.thread.unpark();
     }
 }
 

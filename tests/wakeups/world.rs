@@ -56,7 +56,8 @@ impl World {
         let mut stack = Stack::new(Config { addresses, ..Config::default() }, [7; 32]);
         let id = stack.udp_socket(Family::V4);
         stack.bind(id, home()).expect("the address is the host's");
-        let shard = Arc::new(Shard::new(stack, Box::new(Wall)).expect("a descriptor is free"));
+        let shard =
+            Arc::new(Shard::new(stack, Box::new(Wall), Clock::start()).expect("a descriptor is free"));
         Self { shard, id }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::wait;
 use crate::bsd::{Result, Sockets, sys};
 
 bitflags::bitflags! {
@@ -107,7 +108,11 @@ impl Sockets {
     /// # Errors
     /// `EBADF`, `EINTR` (a signal; never restarted), `EINVAL` (not an epoll descriptor, or no room for an event).
     pub fn epoll_wait(&self, epfd: RawFd, events: &mut [EpollEvent], timeout: i32) -> Result<usize> {
-        filled(events, |events| sys::epoll_wait(epfd, events, timeout))
+        filled(events, |events| {
+            wait(self.engine(), u64::try_from(timeout).ok().map(Duration::from_millis), |timeout| {
+                sys::epoll_wait(epfd, events, millis(timeout))
+            })
+        })
     }
 
     /// `epoll_pwait2(2)` without a signal mask: as [`epoll_wait`](Self::epoll_wait), to the nanosecond; `None` waits
@@ -121,10 +126,12 @@ impl Sockets {
         events: &mut [EpollEvent],
         timeout: Option<Duration>,
     ) -> Result<usize> {
-        filled(events, |events| match sys::epoll_pwait2(epfd, events, timeout) {
-            // A filter of system calls that is older than the call says EPERM.
-            Err(Errno::NOSYS | Errno::PERM) => sys::epoll_wait(epfd, events, millis(timeout)),
-            other => other,
+        filled(events, |events| {
+            wait(self.engine(), timeout, |timeout| match sys::epoll_pwait2(epfd, events, timeout) {
+                // A filter of system calls that is older than the call says EPERM.
+                Err(Errno::NOSYS | Errno::PERM) => sys::epoll_wait(epfd, events, millis(timeout)),
+                other => other,
+            })
         })
     }
 }

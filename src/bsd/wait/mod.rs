@@ -20,6 +20,31 @@ mod epoll;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
+use crate::bsd::Result;
+use crate::engine::Engine;
+use crate::engine::wait::wait_for;
+
 pub use epoll::{EpollEvent, EpollFlags};
 pub use poll::{PollFd, PollFlags};
 pub use select::{FD_SETSIZE, FdSet};
+
+/// The kernel's wait, or, for an engine that is stepped, looks at what the kernel has after everything that happens,
+/// until `timeout` of virtual time is over: the kernel knows nothing of that time.
+fn wait(
+    engine: &Engine,
+    timeout: Option<Duration>,
+    mut kernel: impl FnMut(Option<Duration>) -> Result<usize>,
+) -> Result<usize> {
+    let clock = &engine.shard().clock;
+    if clock.as_virtual().is_none() || timeout == Some(Duration::ZERO) {
+        return kernel(timeout);
+    }
+    let mut found = Ok(0);
+    wait_for(engine.shard(), clock.deadline(timeout), |_| {
+        found = kernel(Some(Duration::ZERO));
+        found != Ok(0)
+    });
+    found
+}

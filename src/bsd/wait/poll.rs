@@ -3,6 +3,7 @@
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use super::wait;
 use crate::bsd::{Result, Sockets, sys};
 
 bitflags::bitflags! {
@@ -85,7 +86,7 @@ impl Sockets {
     pub fn ppoll(&self, fds: &mut [PollFd], timeout: Option<Duration>) -> Result<usize> {
         let asked = |fd: &PollFd| libc::pollfd { fd: fd.fd, events: fd.events.bits(), revents: 0 };
         let mut kernel: Vec<libc::pollfd> = fds.iter().map(asked).collect();
-        let found = sys::ppoll(&mut kernel, timeout)?;
+        let found = wait(self.engine(), timeout, |timeout| sys::ppoll(&mut kernel, timeout))?;
         for (fd, kernel) in fds.iter_mut().zip(&kernel) {
             fd.revents = PollFlags::from_bits_retain(kernel.revents);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::wait;
 use crate::bsd::sys::{self, SET_SIZE, SetWord, SetWords};
 use crate::bsd::{Result, Sockets};
 
@@ -113,12 +114,33 @@ impl Sockets {
         except: Option<&mut FdSet>,
         timeout: Option<&mut Duration>,
     ) -> Result<usize> {
-        let sets = [read, write, except].map(|set| set.map(|set| &mut set.words));
-        let Some(timeout) = timeout else { return sys::select(nfds, sets, None) };
-        let mut left = timeval(*timeout);
-        let found = sys::select(nfds, sets, Some(&mut left));
-        let seconds = u64::try_from(left.tv_sec).unwrap_or(0);
-        *timeout = Duration::from_secs(seconds) + Duration::from_micros(left.tv_usec.try_into().unwrap_or(0));
+        let mut sets = [read, write, except].map(|set| set.map(|set| &mut set.words));
+        let asked = sets.each_ref().map(|set| set.as_ref().map(|words| **words));
+        let clock = &self.engine().shard().clock;
+        let began = clock.now();
+        let mut left = None;
+        let found = wait(self.engine(), timeout.as_deref().copied(), |timeout| {
+            let now = sets.each_mut().map(|set| set.as_deref_mut());
+            // The kernel leaves only what it found.
+            now.into_iter().zip(asked).for_each(|(set, asked)| {
+                if let (Some(set), Some(asked)) = (set, asked) {
+                    *set = asked;
+                }
+            });
+            let mut time = timeout.map(timeval);
+            let found = sys::select(nfds, sets.each_mut().map(|set| set.as_deref_mut()), time.as_mut());
+            left = time.map(|left| {
+                Duration::from_secs(left.tv_sec.try_into().unwrap_or(0))
+                    + Duration::from_micros(left.tv_usec.try_into().unwrap_or(0))
+            });
+            found
+        });
+        if let Some(timeout) = timeout {
+            *timeout = match clock.as_virtual() {
+                Some(_) => timeout.saturating_sub(clock.now().saturating_since(began)),
+                None => left.unwrap_or(*timeout),
+            };
+        }
         found
     }
 }

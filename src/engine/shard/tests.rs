@@ -61,7 +61,7 @@ fn shard(room: usize) -> (Shard, Sink) {
     let config = Config { addresses: vec![address], ..Config::default() };
     let fd = Arc::new(eventfd(0, EventfdFlags::empty()).unwrap());
     let sink = Sink { sent: Arc::default(), room, fd, last: Arc::new(Mutex::new(Instant::ZERO)) };
-    (Shard::new(Stack::new(config, [1; 32]), Box::new(sink.clone())).unwrap(), sink)
+    (Shard::new(Stack::new(config, [1; 32]), Box::new(sink.clone()), Clock::start()).unwrap(), sink)
 }
 
 fn peer() -> Endpoint {
