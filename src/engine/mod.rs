@@ -25,9 +25,9 @@ mod signals;
 
 mod reader;
 
-mod builder;
-
 mod stepped;
+
+mod builder;
 
 mod shutdown;
 
