@@ -2,4 +2,12 @@
 
 pub mod script;
 
+pub mod source;
+
+mod lexer;
+
+mod define;
+
+pub mod parser;
+
 pub mod run;

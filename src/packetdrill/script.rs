@@ -201,8 +201,19 @@ pub struct Tcp {
 pub struct Flags {
     /// `F` 1, `S` 2, `R` 4, `P` 8, `.` 16, `U` 32, `E` 64, `W` (CWR; also `C`) 128, `A` 256.
     pub bits: u16,
-    /// A digit: the three bits of AccECN's ACE counter (RFC 9768), which are AE, CWR and ECE together.
+    /// A digit: the three bits of AccECN's ACE counter (RFC 9768), which are AE, CWR and ECE together. `bits` has none
+    /// of the three then.
     pub ace: Option<u8>,
+}
+
+impl Flags {
+    /// The bits that the ACE counter has: AE, CWR and ECE.
+    pub const ACE: u16 = 0x1c0;
+
+    /// All of them as they stand in the header, the counter among them.
+    pub fn in_header(self) -> u16 {
+        self.bits | u16::from(self.ace.unwrap_or(0)) << 6
+    }
 }
 
 /// A TCP option.
@@ -298,7 +309,8 @@ pub enum Quoted {
 /// A system call.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Syscall {
-    /// When it is to return, if it waits: from the script's start or, behind a relative time, from when it began.
+    /// When it is to return, if it waits: from the script's start or, behind a relative time, from what that counts from,
+    /// so that `+.1...0.2` lasts 0.1 s.
     pub end: Option<Duration>,
     /// Its name.
     pub name: String,
@@ -328,7 +340,7 @@ pub struct Value {
 pub enum ValueKind {
     /// `...`: anything, or a buffer that the runner makes.
     Ellipsis,
-    /// A number; `inet_addr("…")` is one too, as the octets stand in memory.
+    /// A number; `inet_addr("…")` is one too, as the octets stand in memory, except as a field's value.
     Integer(i64),
     /// A name.
     Word(String),
@@ -342,7 +354,8 @@ pub enum ValueKind {
     List(Vec<Value>),
     /// `{a, b}` and `{name=a, name(...)=b}`: a structure, its fields with names where they have them.
     Struct(Vec<Field>),
-    /// `htons(8080)`, `inet_addr(...)`, `inet6_addr("…")` and the like inside a structure.
+    /// `htons(8080)`, `inet6_addr("…")` and the like, their argument in its range; and as a field's value
+    /// `inet_addr("…")`, of an address of either family.
     Call(String, Vec<Value>),
 }
 
