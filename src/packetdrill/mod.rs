@@ -11,3 +11,9 @@ mod define;
 pub mod parser;
 
 pub mod run;
+
+pub mod net;
+
+pub mod flow;
+
+pub mod packet;
