@@ -10,10 +10,12 @@ mod define;
 
 pub mod parser;
 
-pub mod run;
-
 pub mod net;
 
 pub mod flow;
 
 pub mod packet;
+
+pub mod run;
+
+pub mod diff;
