@@ -165,6 +165,11 @@ impl Flow {
         self.first_ts.map(|(script, first)| live.wrapping_sub(first).wrapping_add(script))
     }
 
+    /// Whether an outbound TSval has been seen, from which the others are measured.
+    pub fn has_ts(&self) -> bool {
+        self.first_ts.is_some()
+    }
+
     /// The flow label that the script wrote last, and what stood in the packet.
     pub fn flow_label(&self) -> Option<(u32, u32)> {
         self.flow_label

@@ -187,7 +187,9 @@ fn compare_options(
             ) => {
                 let off = live.wrapping_sub(val);
                 let off = off.min(off.wrapping_neg());
-                if let Some(slack) = ts_slack.filter(|&slack| off > slack) {
+                // Before the first there is nothing to measure from.
+                let slack = ts_slack.filter(|_| flow.has_ts());
+                if let Some(slack) = slack.filter(|&slack| off > slack) {
                     found.differ("TS val", format!("{val}, at most {slack} off"), live.to_string());
                 }
                 seen

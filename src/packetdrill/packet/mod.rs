@@ -187,4 +187,7 @@ impl std::fmt::Display for Mismatch {
 }
 
 #[cfg(test)]
+pub(super) mod testing;
+
+#[cfg(test)]
 mod tests;
