@@ -22,8 +22,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::net::Net;
-use super::packet::{Carried, Seen, SeenTcp};
 use super::script::{Direction, Packet, Payload, Ports, Tcp, TcpOption};
+use super::seen::{Carried, Seen, SeenTcp};
 
 /// FIN as in [`Flags::bits`](super::script::Flags::bits).
 pub(super) const FIN: u16 = 0x01;

@@ -12,6 +12,10 @@ pub mod parser;
 
 pub mod net;
 
+pub mod options;
+
+pub mod seen;
+
 pub mod flow;
 
 pub mod packet;

@@ -7,9 +7,10 @@ use tunstack_core::wire::checksum::{Sum, pseudo_header};
 use tunstack_core::wire::ip::{Header, protocol};
 use tunstack_core::wire::{tcp, udp};
 
-use super::{encapsulation, icmp, options};
+use super::{encapsulation, icmp};
 use crate::packetdrill::flow::{ACK, Flow, SYN};
 use crate::packetdrill::net::{Net, WireVersion};
+use crate::packetdrill::options;
 use crate::packetdrill::script::{
     Direction, Flags, Icmp, IpLabels, Packet, Payload, Ports, Quoted, Tcp, TcpOption, Tos, Udp,
 };

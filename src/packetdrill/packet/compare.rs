@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use super::build::flag_bits;
-use super::{Carried, Mismatch, Seen, SeenIp, SeenTcp, icmp, options, print};
+use super::{Carried, Mismatch, Seen, SeenIp, SeenTcp, icmp, print};
 use crate::packetdrill::flow::{ACK, Flow, SYN};
 use crate::packetdrill::net::WireVersion;
+use crate::packetdrill::options;
 use crate::packetdrill::script::{Direction, IpLabels, Packet, Payload, Tcp, TcpOption, Tos};
 
 /// AE, CWR and ECE.

@@ -1,6 +1,6 @@
 //! TCP options between a script's words and the octets of a header.
 
-use crate::packetdrill::script::{AccEcn, TcpOption};
+use super::script::{AccEcn, TcpOption};
 
 mod kind {
     pub(super) const EOL: u8 = 0;
