@@ -76,12 +76,11 @@ impl UdpSocket {
         self.socket.wait(Interest::READABLE, receive(buf, true)).await.map(pair)
     }
 
-    /// Waits for a datagram from the peer.
+    /// Waits for a datagram, from the peer where there is one, and else from anybody.
     ///
     /// # Errors
-    /// `NotConnected` without a peer; else those of [`recv_from`](Self::recv_from).
+    /// Those of [`recv_from`](Self::recv_from).
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.peer_addr()?;
         Ok(self.socket.wait(Interest::READABLE, receive(buf, false)).await?.copied)
     }
 
@@ -90,7 +89,6 @@ impl UdpSocket {
     /// # Errors
     /// Those of `recv`.
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.peer_addr()?;
         Ok(self.socket.wait(Interest::READABLE, receive(buf, true)).await?.copied)
     }
 
@@ -131,7 +129,6 @@ impl UdpSocket {
     /// # Errors
     /// `WouldBlock`, and those of `recv`.
     pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.peer_addr()?;
         Ok(self.socket.call(receive(buf, false))?.copied)
     }
 

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::abi::MsgFlags;
 use super::file::{File, Kind};
-use super::transfer::{Received, receive, transmit};
+use super::transfer::{Received, receive, receive_enough, transmit};
 use super::{Result, Sockets};
 use crate::engine::Interest;
 
@@ -45,8 +45,16 @@ impl Sockets {
             if nothing && again && stack.readiness(id).intersects(Interest::Readable.mask()) {
                 return Ok(Received::stream(0));
             }
+            let receive = if waits { receive_enough } else { receive };
             receive(stack, id, file.kind, parts, flags, &mut done)
         });
+        // What has come by the end of the wait is had, though SO_RCVLOWAT asked for more.
+        let received = match received {
+            Err(Errno::AGAIN) if waits && !nothing => {
+                file.call(|stack, id, _| receive(stack, id, file.kind, parts, flags, &mut done))
+            }
+            other => other,
+        };
         match received {
             Err(Errno::AGAIN) if nothing && waits => Ok(Received::stream(0)),
             // The end of file of a datagram socket that is shut down ends a wait, and is nothing to who does not wait.
@@ -123,7 +131,8 @@ impl Sockets {
         self.transmit(&file, data, to, flags)
     }
 
-    /// `recv(2)`. 0 is the end of the data (or an empty datagram).
+    /// `recv(2)`. 0 is the end of the data (or an empty datagram). A TCP socket that blocks waits for as many octets as
+    /// `SO_RCVLOWAT` says, or as there is room for.
     ///
     /// # Errors
     /// `EAGAIN`, `ENOTCONN`, `ECONNRESET`, `ECONNREFUSED`, `EINVAL` (`MSG_OOB` without urgent data), `EBADF`, `ENOTSOCK`, and what ended the

@@ -136,10 +136,12 @@ impl Sockets {
     /// # Errors
     /// Those of [`accept`](Self::accept); `EINVAL` for other flags.
     pub fn accept4(&self, fd: RawFd, flags: i32) -> Result<(RawFd, SocketAddr)> {
-        if flags & !(SOCK_NONBLOCK | SOCK_CLOEXEC) != 0 {
+        let file = self.file(fd);
+        // Whether the number is that of a socket comes after the flags, as on Linux.
+        if flags & !(SOCK_NONBLOCK | SOCK_CLOEXEC) != 0 && !matches!(file, Err(Errno::BADF)) {
             return Err(Errno::INVAL);
         }
-        let file = self.file(fd)?;
+        let file = file?;
         if file.kind != Kind::Stream {
             return Err(Errno::OPNOTSUPP);
         }

@@ -51,7 +51,7 @@ fn scatter(parts: &mut [IoSliceMut<'_>], mut from: &[u8]) {
     }
 }
 
-/// Receives into `parts`; `done` octets have been received before.
+/// Receives into `parts` what is there; `done` octets have been received before.
 pub(crate) fn receive(
     stack: &mut Stack,
     id: SocketId,
@@ -60,15 +60,44 @@ pub(crate) fn receive(
     flags: MsgFlags,
     done: &mut usize,
 ) -> Result<Received, Error> {
+    receive_least(stack, id, kind, parts, flags, 1, done)
+}
+
+/// As [`receive`], where as many octets are to come as `SO_RCVLOWAT` says or as there is room for.
+pub(crate) fn receive_enough(
+    stack: &mut Stack,
+    id: SocketId,
+    kind: Kind,
+    parts: &mut [IoSliceMut<'_>],
+    flags: MsgFlags,
+    done: &mut usize,
+) -> Result<Received, Error> {
+    let least = stack.options(id)?.receive_low_water as usize;
+    receive_least(stack, id, kind, parts, flags, least, done)
+}
+
+fn receive_least(
+    stack: &mut Stack,
+    id: SocketId,
+    kind: Kind,
+    parts: &mut [IoSliceMut<'_>],
+    flags: MsgFlags,
+    least: usize,
+    done: &mut usize,
+) -> Result<Received, Error> {
     if flags.contains(MsgFlags::ERRQUEUE) {
         // No error is ever queued; this never waits.
         return Err(Error::WouldBlock);
     }
+    let wanted = |parts: &[IoSliceMut<'_>]| {
+        let total = parts.iter().map(|part| part.len()).sum();
+        if flags.contains(MsgFlags::WAITALL) { total } else { least.min(total) }
+    };
     match kind {
         Kind::Datagram => receive_datagram(stack, id, parts, flags),
         Kind::Stream if flags.contains(MsgFlags::OOB) => receive_urgent(stack, id, parts, flags),
-        Kind::Stream if flags.contains(MsgFlags::PEEK) => peek(stack, id, parts, flags, done),
-        Kind::Stream => receive_stream(stack, id, parts, flags, done).map(Received::stream),
+        Kind::Stream if flags.contains(MsgFlags::PEEK) => peek(stack, id, parts, wanted(parts), done),
+        Kind::Stream => receive_stream(stack, id, parts, flags, wanted(parts), done).map(Received::stream),
     }
 }
 
@@ -77,6 +106,7 @@ fn receive_stream(
     id: SocketId,
     parts: &mut [IoSliceMut<'_>],
     flags: MsgFlags,
+    wanted: usize,
     done: &mut usize,
 ) -> Result<usize, Error> {
     let total: usize = parts.iter().map(|part| part.len()).sum();
@@ -92,10 +122,6 @@ fn receive_stream(
         if *done > 0 && !has_octets(stack, id) {
             break;
         }
-        // No call reads across the urgent mark.
-        if *done > 0 && stack.at_mark(id)? {
-            return Ok(*done);
-        }
         let n = if flags.contains(MsgFlags::TRUNC) {
             stack.try_read_bytes(id, total - *done)?.len()
         } else {
@@ -107,8 +133,7 @@ fn receive_stream(
         *done += n;
     }
     let ended = stack.readiness(id).intersects(Readiness::READ_CLOSED | Readiness::ERROR);
-    let wants_more = flags.contains(MsgFlags::WAITALL) && *done < total;
-    if wants_more && !ended { Err(Error::WouldBlock) } else { Ok(*done) }
+    if *done < wanted && !ended { Err(Error::WouldBlock) } else { Ok(*done) }
 }
 
 /// Whether octets wait to be read, whatever else does.
@@ -139,7 +164,7 @@ fn peek(
     stack: &mut Stack,
     id: SocketId,
     parts: &mut [IoSliceMut<'_>],
-    flags: MsgFlags,
+    wanted: usize,
     done: &mut usize,
 ) -> Result<Received, Error> {
     let total: usize = parts.iter().map(|part| part.len()).sum();
@@ -157,7 +182,7 @@ fn peek(
     *done = n;
     let ended = stack.readiness(id).intersects(Readiness::READ_CLOSED | Readiness::ERROR);
     let marked = n > 0 && stack.before_mark(id)? == Some(n);
-    if flags.contains(MsgFlags::WAITALL) && n < total && !ended && !marked {
+    if n < wanted && !ended && !marked {
         return Err(Error::WouldBlock);
     }
     Ok(Received::stream(n))
@@ -214,6 +239,11 @@ pub(crate) fn transmit(
             let oob = flags.contains(MsgFlags::OOB) && speaks_ipv4(stack, id, to)?;
             if oob || flags.contains(MsgFlags::MORE) {
                 return Err(Error::NotSupported);
+            }
+            // Seen before whether there is a way to it.
+            let nowhere = |to: Endpoint| to.port == 0 && to.address.is_v4();
+            if to.is_some_and(nowhere) && !stack.options(id)?.v6_only {
+                return Err(Error::Invalid);
             }
             match parts {
                 [part] => stack.try_send_to(id, part, to, now),

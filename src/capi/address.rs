@@ -1,70 +1,146 @@
 //! `struct sockaddr` and back, and how results become `errno`.
 
-use std::mem::{size_of, size_of_val};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::mem::{offset_of, size_of};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use libc::{c_int, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, socklen_t, ssize_t};
-use rust::bsd::{Errno, Result};
+use libc::{c_int, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, socklen_t, ssize_t};
+use rust::bsd::{Errno, Result, Sockets};
 
-/// What a program named by a `struct sockaddr`.
-pub(crate) enum Name {
-    /// `AF_UNSPEC`: none at all, which ends an association.
-    Nothing,
-    /// An address and a port.
+/// The octets of a `struct sockaddr` that a program named, as many as it says, as they are taken over before they are
+/// looked at.
+pub(crate) struct Name {
+    octets: [u8; size_of::<sockaddr_storage>()],
+    len: usize,
+}
+
+/// What a socket is, as far as the addresses go that it takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Taker {
+    pub(crate) v6: bool,
+    pub(crate) stream: bool,
+}
+
+impl Taker {
+    /// That of a number.
+    pub(crate) fn of(sys: &Sockets, fd: c_int) -> Result<Self> {
+        Ok(Self {
+            v6: sys.getsockopt_int(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)? == libc::AF_INET6,
+            stream: sys.getsockopt_int(fd, libc::SOL_SOCKET, libc::SO_TYPE)? == libc::SOCK_STREAM,
+        })
+    }
+
+    /// Octets that an address of its family has at the least. The last field of IPv6's, the scope, came later than the
+    /// structure: Linux takes it without (RFC 2133).
+    const fn least(self) -> usize {
+        if self.v6 { size_of::<sockaddr_in6>() - size_of::<u32>() } else { size_of::<sockaddr_in>() }
+    }
+
+    /// An address that a stream of its family does not take.
+    pub(crate) const fn foreign(self) -> SocketAddr {
+        if self.v6 {
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1)
+        } else {
+            SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 1)
+        }
+    }
+}
+
+/// Whom `connect` is to reach.
+pub(crate) enum Peer {
+    /// `AF_UNSPEC`: nobody, which ends an association.
+    Nobody,
     Address(SocketAddr),
+    /// An address that the socket does not take, which is said after what its state forbids.
+    Refused(Errno),
 }
 
-/// Reads an address.
-///
-/// # Safety
-/// `address` is null or points to `len` octets.
-pub(crate) unsafe fn read(address: *const sockaddr, len: socklen_t) -> Result<Name> {
-    if address.is_null() {
-        return Err(Errno::FAULT);
-    }
-    let len = len as usize;
-    if len < size_of::<sa_family_t>() {
-        return Err(Errno::INVAL);
-    }
-    // SAFETY: `len` octets can be read, and the family is the first of them; it need not be aligned.
-    let family = c_int::from(unsafe { address.cast::<sa_family_t>().read_unaligned() });
-    match family {
-        libc::AF_UNSPEC => Ok(Name::Nothing),
-        libc::AF_INET if len >= size_of::<sockaddr_in>() => {
-            // SAFETY: that many octets can be read, and any octets are a `sockaddr_in`.
-            let name = unsafe { address.cast::<sockaddr_in>().read_unaligned() };
-            let ip = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
-            Ok(Name::Address(SocketAddrV4::new(ip, u16::from_be(name.sin_port)).into()))
+impl Name {
+    /// Takes an address over.
+    ///
+    /// # Safety
+    /// `address` is null or points to `len` octets.
+    pub(crate) unsafe fn read(address: *const sockaddr, len: socklen_t) -> Result<Self> {
+        let mut octets = [0; size_of::<sockaddr_storage>()];
+        let len = len as usize;
+        if len > octets.len() {
+            return Err(Errno::INVAL);
         }
-        // The last field, the scope, came later than the structure: Linux takes it without (RFC 2133).
-        libc::AF_INET6 if len >= size_of::<sockaddr_in6>() - size_of::<u32>() => {
-            let mut name = [0; size_of::<sockaddr_in6>()];
-            let had = len.min(size_of_val(&name));
-            // SAFETY: `len` octets can be read, at most as many as `name` has are copied, and they do not overlap.
-            unsafe { address.cast::<u8>().copy_to_nonoverlapping(name.as_mut_ptr(), had) };
-            // SAFETY: as many octets as a `sockaddr_in6` has, and any octets are one.
-            let name = unsafe { name.as_ptr().cast::<sockaddr_in6>().read_unaligned() };
-            let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
-            let port = u16::from_be(name.sin6_port);
-            Ok(Name::Address(SocketAddrV6::new(ip, port, name.sin6_flowinfo, name.sin6_scope_id).into()))
+        if len > 0 && address.is_null() {
+            return Err(Errno::FAULT);
         }
-        libc::AF_INET | libc::AF_INET6 => Err(Errno::INVAL),
-        _ => Err(Errno::AFNOSUPPORT),
+        if len > 0 {
+            // SAFETY: `len` octets can be read, there is room for as many, and they do not overlap.
+            unsafe { address.cast::<u8>().copy_to_nonoverlapping(octets.as_mut_ptr(), len) };
+        }
+        Ok(Self { octets, len })
     }
-}
 
-/// Reads an address that may be left out.
-///
-/// # Safety
-/// `address` is null or points to `len` octets.
-pub(crate) unsafe fn read_optional(address: *const sockaddr, len: socklen_t) -> Result<Option<SocketAddr>> {
-    if address.is_null() {
-        return Ok(None);
+    fn field<const N: usize>(&self, offset: usize) -> [u8; N] {
+        core::array::from_fn(|n| self.octets[offset + n])
     }
-    // SAFETY: as the caller promises.
-    match unsafe { read(address, len) }? {
-        Name::Nothing => Ok(None),
-        Name::Address(address) => Ok(Some(address)),
+
+    fn family(&self) -> c_int {
+        c_int::from(sa_family_t::from_ne_bytes(self.field(0)))
+    }
+
+    fn v4(&self) -> SocketAddr {
+        let ip: [u8; 4] = self.field(offset_of!(sockaddr_in, sin_addr));
+        let port = u16::from_be_bytes(self.field(offset_of!(sockaddr_in, sin_port)));
+        (Ipv4Addr::from(ip), port).into()
+    }
+
+    fn v6(&self) -> SocketAddr {
+        let ip: [u8; 16] = self.field(offset_of!(sockaddr_in6, sin6_addr));
+        let port = u16::from_be_bytes(self.field(offset_of!(sockaddr_in6, sin6_port)));
+        let flow = u32::from_ne_bytes(self.field(offset_of!(sockaddr_in6, sin6_flowinfo)));
+        // 0 where the name ends before it.
+        let scope = u32::from_ne_bytes(self.field(offset_of!(sockaddr_in6, sin6_scope_id)));
+        SocketAddrV6::new(ip.into(), port, flow, scope).into()
+    }
+
+    /// The address, if it is of the socket's own family; the length comes first.
+    fn own(&self, taker: Taker) -> Result<SocketAddr> {
+        match self.family() {
+            _ if self.len < taker.least() => Err(Errno::INVAL),
+            libc::AF_INET6 if taker.v6 => Ok(self.v6()),
+            libc::AF_INET if !taker.v6 => Ok(self.v4()),
+            _ => Err(Errno::AFNOSUPPORT),
+        }
+    }
+
+    /// What `bind` is asked for. To IPv4 no family and no address is any address, as old programs have it.
+    pub(crate) fn to_bind(&self, taker: Taker) -> Result<SocketAddr> {
+        let any = !taker.v6 && self.family() == libc::AF_UNSPEC && self.v4().ip().is_unspecified();
+        if any && self.len >= taker.least() { Ok(self.v4()) } else { self.own(taker) }
+    }
+
+    /// Whom `connect` is asked for. UDP over IPv6 takes IPv4's addresses too.
+    pub(crate) fn to_connect(&self, taker: Taker) -> Result<Peer> {
+        if self.len < size_of::<sa_family_t>() {
+            return Err(Errno::INVAL);
+        }
+        if self.family() == libc::AF_UNSPEC {
+            return Ok(Peer::Nobody);
+        }
+        Ok(self.of_either(taker).map_or_else(Peer::Refused, Peer::Address))
+    }
+
+    fn of_either(&self, taker: Taker) -> Result<SocketAddr> {
+        let v4 = taker.v6 && !taker.stream && self.family() == libc::AF_INET;
+        if v4 && self.len >= size_of::<sockaddr_in>() { Ok(self.v4()) } else { self.own(taker) }
+    }
+
+    /// Whom a datagram is for; `None`: the socket's peer. TCP does not look at it. No family is IPv4 to a socket of IPv4
+    /// and nobody to one of IPv6, which has `EINVAL` for every other.
+    pub(crate) fn to_send(&self, taker: Taker) -> Result<Option<SocketAddr>> {
+        match self.family() {
+            _ if taker.stream => Ok(None),
+            _ if self.len < size_of::<sa_family_t>() => Err(Errno::INVAL),
+            libc::AF_UNSPEC if taker.v6 => Ok(None),
+            libc::AF_UNSPEC if self.len >= taker.least() => Ok(Some(self.v4())),
+            family if taker.v6 && family != libc::AF_INET6 && family != libc::AF_INET => Err(Errno::INVAL),
+            _ => self.of_either(taker).map(Some),
+        }
     }
 }
 

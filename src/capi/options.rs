@@ -5,7 +5,7 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 use libc::{c_int, c_ulong, c_void, socklen_t};
 use rust::bsd::{Errno, Result};
 
-use crate::address::{done, number};
+use crate::address::{Taker, done, number};
 use crate::host::sockets;
 
 /// The largest option is a few hundred octets; a longer buffer is not looked at further.
@@ -24,6 +24,8 @@ pub unsafe extern "C" fn tunstack_setsockopt(
     len: socklen_t,
 ) -> c_int {
     let set = || -> Result<()> {
+        let sys = sockets()?;
+        Taker::of(&sys, fd)?;
         // A length below 0, seen as the number without a sign that `socklen_t` is.
         let len = i32::try_from(len).map_err(|_| Errno::INVAL)?.unsigned_abs() as usize;
         let value = match (value.is_null(), len) {
@@ -32,7 +34,7 @@ pub unsafe extern "C" fn tunstack_setsockopt(
             // SAFETY: as the caller promises.
             _ => unsafe { from_raw_parts(value.cast(), len.min(LONGEST)) },
         };
-        sockets()?.setsockopt(fd, level, name, value)
+        sys.setsockopt(fd, level, name, value)
     };
     done(set())
 }
@@ -50,6 +52,8 @@ pub unsafe extern "C" fn tunstack_getsockopt(
     len: *mut socklen_t,
 ) -> c_int {
     let get = || -> Result<()> {
+        let sys = sockets()?;
+        Taker::of(&sys, fd)?;
         // SAFETY: null, or a length, as the caller promises.
         let len = unsafe { len.as_mut() }.ok_or(Errno::FAULT)?;
         let room = i32::try_from(*len).map_err(|_| Errno::INVAL)?.unsigned_abs() as usize;
@@ -59,7 +63,7 @@ pub unsafe extern "C" fn tunstack_getsockopt(
             // SAFETY: as the caller promises.
             _ => unsafe { from_raw_parts_mut(value.cast(), room.min(LONGEST)) },
         };
-        *len = sockets()?.getsockopt(fd, level, name, value)? as socklen_t;
+        *len = sys.getsockopt(fd, level, name, value)? as socklen_t;
         Ok(())
     };
     done(get())
@@ -79,9 +83,11 @@ pub extern "C" fn tunstack_fcntl(fd: c_int, command: c_int, argument: c_int) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tunstack_ioctl(fd: c_int, request: c_ulong, value: *mut c_int) -> c_int {
     let ask = || -> Result<()> {
+        let sys = sockets()?;
+        Taker::of(&sys, fd)?;
         // SAFETY: null, or an int that is the caller's alone, as it promises.
         let value = unsafe { value.as_mut() }.ok_or(Errno::FAULT)?;
-        sockets()?.ioctl(fd, request as libc::Ioctl, value)
+        sys.ioctl(fd, request as libc::Ioctl, value)
     };
     done(ask())
 }

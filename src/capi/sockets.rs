@@ -1,9 +1,9 @@
 //! The calls that make, name, connect and end sockets.
 
 use libc::{c_int, sockaddr, socklen_t};
-use rust::bsd::Result;
+use rust::bsd::{Errno, Result};
 
-use crate::address::{Name, done, number, read, write};
+use crate::address::{Name, Peer, Taker, done, number, write};
 use crate::host::sockets;
 
 /// `socket(2)`: `AF_INET` or `AF_INET6`; `SOCK_STREAM` or `SOCK_DGRAM`, with `SOCK_NONBLOCK` and `SOCK_CLOEXEC`; protocol 0,
@@ -20,11 +20,11 @@ pub extern "C" fn tunstack_socket(domain: c_int, r#type: c_int, protocol: c_int)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tunstack_bind(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int {
     let bind = || -> Result<()> {
+        let sys = sockets()?;
+        let taker = Taker::of(&sys, fd)?;
         // SAFETY: as the caller promises.
-        match unsafe { read(address, len) }? {
-            Name::Address(address) => sockets()?.bind(fd, &address),
-            Name::Nothing => Err(rust::bsd::Errno::AFNOSUPPORT),
-        }
+        let name = unsafe { Name::read(address, len) }?;
+        sys.bind(fd, &name.to_bind(taker)?)
     };
     done(bind())
 }
@@ -76,10 +76,19 @@ pub unsafe extern "C" fn tunstack_accept4(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tunstack_connect(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int {
     let connect = || -> Result<()> {
+        let sys = sockets()?;
+        let taker = Taker::of(&sys, fd)?;
         // SAFETY: as the caller promises.
-        match unsafe { read(address, len) }? {
-            Name::Address(address) => sockets()?.connect(fd, &address),
-            Name::Nothing => sockets()?.disconnect(fd),
+        let name = unsafe { Name::read(address, len) }?;
+        match name.to_connect(taker)? {
+            Peer::Nobody => sys.disconnect(fd),
+            Peer::Address(address) => sys.connect(fd, &address),
+            Peer::Refused(why) if !taker.stream => Err(why),
+            // A fresh socket refuses an address of the other family, and one in use says that it is.
+            Peer::Refused(why) => match sys.connect(fd, &taker.foreign()) {
+                Err(Errno::AFNOSUPPORT | Errno::INVAL) => Err(why),
+                other => other,
+            },
         }
     };
     done(connect())

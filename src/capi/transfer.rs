@@ -3,11 +3,11 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
-use libc::{c_int, c_void, iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{c_int, c_void, iovec, msghdr, size_t, sockaddr, sockaddr_storage, socklen_t, ssize_t};
 use rust::bsd::abi::MsgFlags;
 use rust::bsd::{Errno, Result};
 
-use crate::address::{count, read_optional, write};
+use crate::address::{Name, Taker, count, write};
 use crate::host::sockets;
 
 /// Octets that one call moves at the most (`MAX_RW_COUNT`).
@@ -15,6 +15,9 @@ const MOST: usize = 0x7fff_f000;
 
 /// Buffers that one call takes at the most (`UIO_MAXIOV`).
 const MOST_PARTS: usize = 1024;
+
+/// The longest address (`sizeof (struct sockaddr_storage)`).
+const LONGEST: socklen_t = size_of::<sockaddr_storage>() as socklen_t;
 
 /// # Safety
 /// `data` points to `len` octets that nobody changes during the call.
@@ -92,9 +95,17 @@ pub unsafe extern "C" fn tunstack_sendto(
     address_len: socklen_t,
 ) -> ssize_t {
     let send = || -> Result<usize> {
+        let sys = sockets()?;
+        let taker = Taker::of(&sys, fd)?;
+        let to = if address.is_null() {
+            None
+        } else {
+            // SAFETY: as the caller promises.
+            unsafe { Name::read(address, address_len) }?.to_send(taker)?
+        };
         // SAFETY: as the caller promises.
-        let (to, data) = unsafe { (read_optional(address, address_len)?, octets(data, len)?) };
-        sockets()?.sendto(fd, data, MsgFlags::from_bits_retain(flags), to.as_ref())
+        let data = unsafe { octets(data, len) }?;
+        sys.sendto(fd, data, MsgFlags::from_bits_retain(flags), to.as_ref())
     };
     count(send())
 }
@@ -124,9 +135,11 @@ pub unsafe extern "C" fn tunstack_recvfrom(
     address_len: *mut socklen_t,
 ) -> ssize_t {
     let receive = || -> Result<usize> {
+        let sys = sockets()?;
+        Taker::of(&sys, fd)?;
         // SAFETY: as the caller promises.
         let buf = unsafe { octets_mut(buf, len) }?;
-        let (n, from) = sockets()?.recvfrom(fd, buf, MsgFlags::from_bits_retain(flags))?;
+        let (n, from) = sys.recvfrom(fd, buf, MsgFlags::from_bits_retain(flags))?;
         // SAFETY: as the caller promises.
         unsafe { write(from, address, address_len) }?;
         Ok(n)
@@ -140,8 +153,13 @@ pub unsafe extern "C" fn tunstack_recvfrom(
 /// `buf` has room for `len` octets.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tunstack_read(fd: c_int, buf: *mut c_void, len: size_t) -> ssize_t {
-    // SAFETY: as the caller promises.
-    count(sockets().and_then(|sys| sys.read(fd, unsafe { octets_mut(buf, len) }?)))
+    let read = || -> Result<usize> {
+        let sys = sockets()?;
+        Taker::of(&sys, fd)?;
+        // SAFETY: as the caller promises.
+        sys.read(fd, unsafe { octets_mut(buf, len) }?)
+    };
+    count(read())
 }
 
 /// `write(2)`.
@@ -150,8 +168,13 @@ pub unsafe extern "C" fn tunstack_read(fd: c_int, buf: *mut c_void, len: size_t)
 /// `data` points to `len` octets.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tunstack_write(fd: c_int, data: *const c_void, len: size_t) -> ssize_t {
-    // SAFETY: as the caller promises.
-    count(sockets().and_then(|sys| sys.write(fd, unsafe { octets(data, len) }?)))
+    let write = || -> Result<usize> {
+        let sys = sockets()?;
+        Taker::of(&sys, fd)?;
+        // SAFETY: as the caller promises.
+        sys.write(fd, unsafe { octets(data, len) }?)
+    };
+    count(write())
 }
 
 /// `readv(2)`.
@@ -161,10 +184,12 @@ pub unsafe extern "C" fn tunstack_write(fd: c_int, data: *const c_void, len: siz
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tunstack_readv(fd: c_int, iov: *const iovec, iovcnt: c_int) -> ssize_t {
     let read = || -> Result<usize> {
+        let sys = sockets()?;
+        Taker::of(&sys, fd)?;
         let n = usize::try_from(iovcnt).map_err(|_| Errno::INVAL)?;
         // SAFETY: as the caller promises.
         let mut bufs = unsafe { spread(parts(iov, n, Errno::INVAL)?) }?;
-        sockets()?.readv(fd, &mut bufs)
+        sys.readv(fd, &mut bufs)
     };
     count(read())
 }
@@ -176,10 +201,12 @@ pub unsafe extern "C" fn tunstack_readv(fd: c_int, iov: *const iovec, iovcnt: c_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tunstack_writev(fd: c_int, iov: *const iovec, iovcnt: c_int) -> ssize_t {
     let write = || -> Result<usize> {
+        let sys = sockets()?;
+        Taker::of(&sys, fd)?;
         let n = usize::try_from(iovcnt).map_err(|_| Errno::INVAL)?;
         // SAFETY: as the caller promises.
         let bufs = unsafe { gather(parts(iov, n, Errno::INVAL)?) }?;
-        sockets()?.writev(fd, &bufs)
+        sys.writev(fd, &bufs)
     };
     count(write())
 }
@@ -191,19 +218,25 @@ pub unsafe extern "C" fn tunstack_writev(fd: c_int, iov: *const iovec, iovcnt: c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tunstack_sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
     let send = || -> Result<usize> {
+        let sys = sockets()?;
+        let taker = Taker::of(&sys, fd)?;
         // SAFETY: null, or a message, as the caller promises.
         let message = unsafe { message.as_ref() }.ok_or(Errno::FAULT)?;
+        let named = if message.msg_name.is_null() { 0 } else { message.msg_namelen };
+        // What lies behind the longest address is not looked at; a length below 0 is none.
+        let len = u32::try_from(i32::try_from(named).map_err(|_| Errno::INVAL)?).unwrap_or(0).min(LONGEST);
+        if message.msg_iovlen > MOST_PARTS {
+            return Err(Errno::MSGSIZE);
+        }
+        // SAFETY: as the caller promises.
+        let name = unsafe { Name::read(message.msg_name.cast(), len) }?;
         if message.msg_controllen > 0 {
             return Err(Errno::INVAL);
         }
+        let to = if len == 0 { None } else { name.to_send(taker)? };
         // SAFETY: as the caller promises.
-        let (to, data) = unsafe {
-            (
-                read_optional(message.msg_name.cast(), message.msg_namelen)?,
-                gather(parts(message.msg_iov, message.msg_iovlen, Errno::MSGSIZE)?)?,
-            )
-        };
-        sockets()?.sendmsg(fd, to.as_ref(), &data, MsgFlags::from_bits_retain(flags))
+        let data = unsafe { gather(parts(message.msg_iov, message.msg_iovlen, Errno::MSGSIZE)?) }?;
+        sys.sendmsg(fd, to.as_ref(), &data, MsgFlags::from_bits_retain(flags))
     };
     count(send())
 }
@@ -215,11 +248,13 @@ pub unsafe extern "C" fn tunstack_sendmsg(fd: c_int, message: *const msghdr, fla
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tunstack_recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t {
     let receive = || -> Result<usize> {
+        let sys = sockets()?;
+        Taker::of(&sys, fd)?;
         // SAFETY: null, or a message that is the caller's alone, as it promises.
         let message = unsafe { message.as_mut() }.ok_or(Errno::FAULT)?;
         // SAFETY: as the caller promises.
         let mut data = unsafe { spread(parts(message.msg_iov, message.msg_iovlen, Errno::MSGSIZE)?) }?;
-        let received = sockets()?.recvmsg(fd, &mut data, MsgFlags::from_bits_retain(flags))?;
+        let received = sys.recvmsg(fd, &mut data, MsgFlags::from_bits_retain(flags))?;
         // SAFETY: as the caller promises.
         unsafe { write(received.name, message.msg_name.cast(), &raw mut message.msg_namelen) }?;
         message.msg_controllen = 0;

@@ -81,12 +81,11 @@ impl UdpSocket {
         self.receive(buf, true).map(pair)
     }
 
-    /// Waits for a datagram from the peer.
+    /// Waits for a datagram, from the peer where there is one, and else from anybody.
     ///
     /// # Errors
-    /// `NotConnected` without a peer; else those of [`recv_from`](Self::recv_from).
+    /// Those of [`recv_from`](Self::recv_from).
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.peer_addr()?;
         Ok(self.receive(buf, false)?.copied)
     }
 
@@ -95,7 +94,6 @@ impl UdpSocket {
     /// # Errors
     /// Those of `recv`.
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.peer_addr()?;
         Ok(self.receive(buf, true)?.copied)
     }
 

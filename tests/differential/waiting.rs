@@ -47,6 +47,7 @@ pub(crate) fn rows(table: &mut Table) {
     connecting(table);
     limits(table);
     whole(table);
+    low_water(table);
     woken(table);
 }
 
@@ -157,6 +158,48 @@ fn whole(table: &mut Table) {
                 lab.settled(&[fd]);
                 format!("{}, {}", recv(lab, fd, 10, flags), recv(lab, fd, 10, 0))
             });
+        }
+    }
+}
+
+/// `SO_RCVLOWAT`: what ends a wait for ten octets of which five are there.
+fn low_water(table: &mut Table) {
+    type Way = (&'static str, fn(&Lab, Fd));
+    const WAYS: [Way; 6] = [
+        ("the limit of time", |_, _| {}),
+        ("five more", |lab, peer| lab.send_all(peer, b"world")),
+        ("ten more", |lab, peer| lab.send_all(peer, b"worldagain")),
+        ("the end", |lab, peer| lab.sys().shutdown(peer, SHUT_WR).unwrap()),
+        ("a reset", |lab, peer| lab.reset(peer)),
+        ("the peer's close", |lab, peer| lab.close(peer).unwrap()),
+    ];
+    for (name, way) in WAYS {
+        for (flags_name, flags) in
+            [("", 0), (" MSG_PEEK", MSG_PEEK), (" MSG_WAITALL", MSG_WAITALL), (" MSG_DONTWAIT", MSG_DONTWAIT)]
+        {
+            for room in [3, 8, 16] {
+                table.row(format!("SO_RCVLOWAT 10, recv {room}{flags_name} ended by {name}"), move |lab| {
+                    let (fd, peer) = pair(lab);
+                    lab.set(fd, SOL_SOCKET, libc::SO_RCVLOWAT, 10);
+                    // 100 ms: longer than it takes until something happens.
+                    let limit = [0, 0, 0, 0, 0, 0, 0, 0, 0xa0, 0x86, 1, 0, 0, 0, 0, 0];
+                    lab.sys().setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit).unwrap();
+                    lab.send_all(peer, b"hello");
+                    lab.settled(&[fd]);
+                    let sys = lab.sys();
+                    let first = thread::scope(|scope| {
+                        let waiting = scope.spawn(move || {
+                            let mut buf = [b'.'; 16];
+                            let result = sys.recv(fd, &mut buf[..room], flags);
+                            text(result, &buf)
+                        });
+                        thread::park_timeout(Duration::from_millis(20));
+                        way(lab, peer);
+                        waiting.join().unwrap()
+                    });
+                    format!("{first}, {}", recv(lab, fd, 16, MSG_DONTWAIT))
+                });
+            }
         }
     }
 }

@@ -33,7 +33,15 @@ fn a_datagram_and_its_answer() {
         left.try_send_to(b"a", there).unwrap();
         assert_eq!(right.peek(&mut buf).await.unwrap(), 1);
         assert_eq!(right.recv(&mut buf).await.unwrap(), 1);
-        assert_eq!(left.recv(&mut buf).await.unwrap_err().kind(), ErrorKind::NotConnected);
+        // Nobody is its peer, and it hears everybody.
+        for octet in *b"bcd" {
+            right.send(&[octet]).await.unwrap();
+        }
+        assert_eq!(left.peek(&mut buf).await.unwrap(), 1);
+        assert_eq!((left.recv(&mut buf).await.unwrap(), buf[0]), (1, b'b'));
+        assert_eq!((left.recv(&mut buf).await.unwrap(), buf[0]), (1, b'c'));
+        assert_eq!((left.recv(&mut buf).await.unwrap(), buf[0]), (1, b'd'));
+        assert_eq!(left.try_recv(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
         let too_long = left.send_to(&[0; 65_536], there).await.unwrap_err();
         assert_eq!(too_long.raw_os_error(), Some(90), "EMSGSIZE");
     });

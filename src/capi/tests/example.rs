@@ -14,7 +14,8 @@ fn main() -> ExitCode {
     namespace::main(&[
         ("the_example_echoes_and_ends_in_order", echo),
         ("a_device_that_cannot_be_had_is_one_line", refused),
-        ("every_function_means_the_same_in_c", abi),
+        ("every_function_means_the_same_in_c", || run("tests/abi.c")),
+        ("wrong_arguments_are_met_as_the_kernel_meets_them", arguments),
     ])
 }
 
@@ -107,9 +108,14 @@ fn refused() {
     assert!(said.starts_with("echo: ") && said.contains("a name that"), "{said}");
 }
 
-fn abi() {
-    let program = compile("tests/abi.c");
+fn arguments() {
+    rust::device::netlink::set_up("lo", true).unwrap();
+    run("tests/arguments.c");
+}
+
+fn run(source: &str) {
+    let program = compile(source);
     let ran = Command::new(&program).env("LD_LIBRARY_PATH", libraries()).output().unwrap();
     fs::remove_file(program).unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{}: {}", ran.status, String::from_utf8_lossy(&ran.stderr));
 }
