@@ -12,9 +12,11 @@ use crate::tcp::state::State;
 use crate::time::Duration;
 use crate::wire::flags::Flags;
 
+mod arrives;
 mod backlog;
 mod binding;
 mod chaos;
+mod clauses;
 mod closing;
 mod connecting;
 mod datagrams;
