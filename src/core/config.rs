@@ -134,6 +134,8 @@ impl Default for TcpConfig {
             initial_rto: Duration::from_secs(1),
             min_rto: Duration::from_millis(200),
             max_rto: Duration::from_secs(120),
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+            //# The value of R2 SHOULD correspond to at least 100 seconds (SHLD-11).
             r2: Duration::from_millis(924_600),
             syn_retries: 7,
             syn_ack_retries: 5,
@@ -144,6 +146,8 @@ impl Default for TcpConfig {
             delayed_ack: Duration::from_millis(40),
             quick_acks: 16,
             fin_wait_2_timeout: Duration::from_secs(60),
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+            //# MUST default to no less than two hours (MUST-28)
             keepalive_time: Duration::from_secs(7200),
             keepalive_interval: Duration::from_secs(75),
             keepalive_probes: 9,

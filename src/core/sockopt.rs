@@ -97,12 +97,23 @@ pub struct SocketOptions {
     /// Upper limit of the MSS, both ways; 0: none (`TCP_MAXSEG`).
     pub max_segment: u16,
     /// TTL or hop limit; 0: the stack's default (`IP_TTL`, `IPV6_UNICAST_HOPS`).
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2
+    //# The TTL value used to send TCP segments MUST be configurable (MUST-49)
     pub hop_limit: u8,
     /// The same for multicast (`IP_MULTICAST_TTL`, `IPV6_MULTICAST_HOPS`); with 0 nothing leaves the host.
     pub multicast_hops: u8,
     /// What becomes of datagrams that do not fit the path.
     pub path_mtu_discovery: PathMtuDiscovery,
     /// DSCP in the upper six bits (`IP_TOS`, `IPV6_TCLASS`).
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.9
+    //# The application layer MUST be able to specify the Differentiated Services field for segments that
+    //# are sent on a connection (MUST-48).
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.9
+    //# the application SHOULD be able to change the Differentiated Services field during the connection
+    //# lifetime (SHLD-21)
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.9
+    //# TCP implementations SHOULD pass the current Differentiated Services field value without change to
+    //# the IP layer, when it sends segments on the connection (SHLD-22).
     pub traffic_class: u8,
     /// Bind although others hold the address that allow it too and do not listen: connections, TIME-WAIT
     /// (`SO_REUSEADDR`).
@@ -139,6 +150,8 @@ impl SocketOptions {
             syn_retries: config.tcp.syn_retries,
             fin_wait_2_timeout: config.tcp.fin_wait_2_timeout,
             window_clamp: u32::MAX,
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+            //# they MUST default to off (MUST-25)
             keepalive: false,
             nodelay: false,
             cork: false,

@@ -34,9 +34,15 @@ pub enum Delivery {
 /// refused. The protocol of an IPv6 fragment is only known when it has been put together, so ask again then.
 pub fn accept(header: &Header, routes: &Routes) -> Result<Delivery, Refusal> {
     let delivery = delivery(header.dst, routes)?;
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.3
+    //= id=MUST-57
+    //# MUST silently discard an incoming SYN segment that is addressed to a broadcast or multicast address
     if delivery != Delivery::Unicast && header.protocol == protocol::TCP {
         return Err(Refusal::NotForUs);
     }
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.3
+    //= id=MUST-63
+    //# An incoming SYN with an invalid source address MUST be ignored either by TCP or by the IP layer
     if routes.is_single_host(header.src) && !routes.is_local(header.src) {
         return Ok(delivery);
     }
@@ -89,6 +95,9 @@ mod tests {
         accept(&header, &routes)
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.3
+    //= type=test
+    //= id=MUST-63
     #[test]
     fn sources_no_host_can_have() {
         for src in [
@@ -108,6 +117,9 @@ mod tests {
         }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.3
+    //= type=test
+    //= id=MUST-57
     #[test]
     fn destinations() {
         use protocol::{ICMP, ICMPV6, TCP, UDP};

@@ -46,6 +46,9 @@ impl Stack {
         let (shut_read, shut_write) = (idle.shut_read, idle.shut_write);
         let remote = self.name_ourselves(remote, bound.address);
         self.check_remote(own.family(), &options, bound.address, remote.address)?;
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.1
+        //# A TCP implementation MUST reject as an error a local OPEN call for an invalid remote IP address
+        //# (e.g., a broadcast or multicast address) (MUST-46).
         // MUST-46: a host is one, and so is what it connects to.
         if !remote.address.is_unicast() || self.routes.is_broadcast(remote.address) {
             return Err(Error::NetUnreachable);

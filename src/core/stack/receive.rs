@@ -304,6 +304,9 @@ impl Stack {
             protocol::TCP => match (quad, quoted.tcp_seq()) {
                 (Some(quad), Some(seq)) if self.is_in_flight(quad, seq) => {
                     self.learn_path_mtu(report, now);
+                    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
+                    //# TCP implementations MUST act on an ICMP error message passed up from the IP layer,
+                    //# directing it to the connection that created the error (MUST-54).
                     self.on_tcp_error(quad, seq, hard, report.error, report.packet_too_big, now)
                 }
                 _ => false,

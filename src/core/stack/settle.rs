@@ -60,6 +60,9 @@ impl Stack {
             self.remove(index);
         }
         if let Some(record) = record {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
+            //# When a connection is closed actively, it MUST linger in the TIME-WAIT state for a time 2xMSL
+            //# (Maximum Segment Lifetime) (MUST-13).
             let deadline = now + self.config.tcp.msl.saturating_mul(2);
             let id = self.slab.insert(Socket::new(Kind::TimeWait(record), Own::empty(), false));
             self.remember_quad(quad, id.index());
@@ -174,6 +177,10 @@ impl Stack {
                     self.end_request(index);
                 }
             }
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
+            //= id=STEP-3.10.8-3
+            //# If the time-wait timeout expires on a connection, delete the TCB, enter the CLOSED state,
+            //# and return.
             Kind::TimeWait(_) => self.remove(index),
             Kind::Idle(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Ping(_) => {}
         }

@@ -164,6 +164,10 @@ impl Stack {
         self.with_connection(index, now, |tcb, cx| {
             let unread = !tcb.receive_buffer.is_empty();
             tcb.is.insert(Is::ORPHAN);
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
+            //= id=SHLD-3
+            //# If such a host issues a CLOSE call while received data is still pending in the TCP
+            //# connection
             if unread && tcb.state() != State::SynSent {
                 // §3.6.1, RFC 2525 §2.17: the peer must learn that its data was not read.
                 cx.counters.tcp_abort_on_close += 1;

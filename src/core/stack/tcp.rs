@@ -142,13 +142,22 @@ impl Stack {
         iss_after: Option<Seq>,
         now: Instant,
     ) -> (Verdict, Option<u32>) {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.2
+        //= id=STEP-3.10.7.2-1
+        //# An incoming RST should be ignored.
         if segment.rst() {
             return (Verdict::ResetIgnored, Some(index));
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.2
+        //= id=STEP-3.10.7.2-2
+        //# An acceptable reset segment should be formed for any arriving ACK-bearing segment.
         if segment.has_ack() {
             closed::refuse(quad, State::Listen, &segment, RstReason::BadAck, &mut context!(self, now));
             return (Verdict::AckTooHigh, Some(index));
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.2
+        //= id=STEP-3.10.7.2-6
+        //# This should not be reached. Drop the segment and return.
         if !segment.syn() {
             self.counters.tcp_ignored += 1;
             return (Verdict::Ignored, Some(index));
@@ -231,6 +240,9 @@ impl Stack {
                 }
                 verdict
             }
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.5
+            //# Note that a TCP implementation MUST keep track of whether a connection has reached
+            //# SYN-RECEIVED state as the result of a passive OPEN or an active OPEN (MUST-11).
             request::Outcome::Over(verdict) => {
                 self.end_request(index);
                 verdict

@@ -149,6 +149,9 @@ fn pattern(n: usize) -> Vec<u8> {
     (0..n).map(|i| (i * 31 + i / 251) as u8).collect()
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.6
+//= type=test
+//= id=MUST-12
 #[test]
 fn handshake_data_and_orderly_close() {
     let mut p = Pair::new();
@@ -188,6 +191,9 @@ fn every_seventh_packet_lost() {
     assert!(p.hosts[0].counters().tcp_fast_retrans > 0);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.1
+//= type=test
+//= id=STEP-3.10.7.1-3
 #[test]
 fn nobody_listens() {
     let mut p = Pair::new();
@@ -199,6 +205,9 @@ fn nobody_listens() {
     assert_eq!(p.hosts[1].counters().tcp_out_rsts, 1);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+//= type=test
+//= id=MUST-23
 #[test]
 fn a_black_hole_times_out_after_at_least_three_minutes() {
     let mut p = Pair::new();
@@ -211,6 +220,12 @@ fn a_black_hole_times_out_after_at_least_three_minutes() {
     assert!(p.now.saturating_since(began) >= Duration::from_secs(180));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.6
+//= type=test
+//= id=MUST-12
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
+//= type=test
+//= id=SHLD-3
 #[test]
 fn close_with_unread_data_resets() {
     let mut p = Pair::new();
@@ -226,6 +241,9 @@ fn close_with_unread_data_resets() {
     assert_eq!(p.hosts[1].slots(), 1);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+//= type=test
+//= id=MUST-36
 #[test]
 fn a_closed_window_is_probed_for_hours_and_opens() {
     let mut p = Pair::new();
@@ -267,6 +285,9 @@ fn both_close_at_once() {
     assert!(closing);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.5
+//= type=test
+//= id=MUST-10
 #[test]
 fn both_open_at_once() {
     let mut p = Pair::new();

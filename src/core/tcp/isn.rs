@@ -38,7 +38,15 @@ impl Keys {
     /// 4 µs (RFC 6528 §3, RFC 9293 §3.4.1). Numbers of one quad grow with time, so that segments of an earlier
     /// connection lie behind; those of different quads have nothing to do with each other.
     pub fn isn(&self, quad: &Quad, now: Instant) -> Seq {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
+        //# A TCP implementation MUST use the above type of "clock" for clock-driven selection of initial
+        //# sequence numbers (MUST-8)
         let m = (now.as_nanos() / 4_000) as u32;
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
+        //= id=SHLD-1
+        //# SHOULD generate its initial sequence numbers with the expression:
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
+        //# F() MUST NOT be computable from the outside (MUST-9)
         Seq::new(m.wrapping_add(self.isn.hash(&quad_octets(quad)) as u32))
     }
 
@@ -110,6 +118,9 @@ mod tests {
         }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
+    //= type=test
+    //= id=MUST-8
     #[test]
     fn a_number_of_one_quad_ticks_every_four_microseconds() {
         let (k, q) = (keys(1), quad(1000, 80));
@@ -123,6 +134,9 @@ mod tests {
         assert_eq!(k.isn(&q, late + Duration::from_millis(1)).since(k.isn(&q, late)), 250);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
+    //= type=test
+    //= id=SHLD-1, MUST-9
     #[test]
     fn every_part_of_a_quad_and_the_key_matter() {
         let q = quad(1000, 80);

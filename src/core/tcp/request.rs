@@ -170,6 +170,9 @@ impl Request {
     }
 
     /// `<SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>`. `our_mss` is the MSS to tell the peer.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.2
+    //= id=STEP-3.10.7.2-4
+    //# ISS should be selected and a SYN segment sent of the form: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>
     pub fn send_syn_ack(&self, reason: Reason, our_mss: u16, socket: &SocketOptions, cx: &mut Context<'_>) {
         if matches!(reason, Reason::SynTimeout) {
             cx.counters.tcp_retrans_segs += 1;
@@ -257,6 +260,10 @@ impl Request {
             return Outcome::Stay(Verdict::NotAcceptable);
         }
         if seg.rst() {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=STEP-3.10.7.4-7
+            //# If this connection was initiated with a passive OPEN (i.e., came from the LISTEN state),
+            //# then return this connection to LISTEN state and return.
             if seg.seq == rcv.nxt {
                 cx.counters.tcp_attempt_fails += 1;
                 return Outcome::Over(Verdict::Reset);
@@ -327,6 +334,10 @@ pub fn limit_segment(mss: u16, options: &SocketOptions) -> u16 {
 
 /// The MSS to tell a peer: what the device's MTU leaves for text and options (RFC 9293 §3.7.1, RFC 6691), or
 /// what the program limits it to.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
+//# The MSS value to be sent in an MSS Option must be less than or equal to: MMS_R - 20 where MMS_R is the
+//# maximum size for a transport-layer message that can be received (and reassembled at the IP layer)
+//# (MUST-67).
 pub fn mss_to_offer(local: IpAddr, mtu: u16, options: &SocketOptions) -> u16 {
     let headers = if local.is_ipv4() { 40 } else { 60 };
     limit_segment(mtu.saturating_sub(headers).max(1), options)

@@ -170,6 +170,9 @@ mod tests {
     /// By hand from RFC 6298 (2.2) and (2.3). R = 100: SRTT 100, RTTVAR 50. R' = 140:
     /// RTTVAR = 3/4·50 + 1/4·|100 - 140| = 47.5, SRTT = 7/8·100 + 1/8·140 = 105. R' = 65:
     /// RTTVAR = 3/4·47.5 + 1/4·40 = 45.625, SRTT = 7/8·105 + 1/8·65 = 100.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.1
+    //= type=test
+    //= id=MUST-18
     #[test]
     fn vectors_by_hand() {
         let mut e = RttEstimator::new(SECOND);

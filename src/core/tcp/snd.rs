@@ -60,11 +60,17 @@ impl Send {
     }
 
     /// The right edge of the peer's window.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= id=MUST-1
+    //# The window size MUST be treated as an unsigned number
     pub const fn edge(&self) -> Seq {
         self.una.add(self.wnd)
     }
 
     /// The usable window: SND.UNA + SND.WND - SND.NXT, 0 when the peer has shrunk it below what is sent.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
+    //# However, a sending TCP peer MUST be robust against window shrinking, which may cause the "usable
+    //# window" (see Section 3.8.6.2.1) to become negative (MUST-34).
     pub const fn usable(&self) -> u32 {
         self.edge().saturating_since(self.nxt)
     }

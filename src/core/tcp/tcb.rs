@@ -400,6 +400,9 @@ impl Tcb {
         if hard && self.syn_unacked() {
             self.fail(error, Event::Abort, cx);
         } else {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
+            //# Since these Unreachable messages indicate soft error conditions, a TCP implementation MUST
+            //# NOT abort the connection (MUST-56)
             self.soft_error = Some(error);
         }
     }

@@ -104,9 +104,16 @@ impl TimeWait {
             }
             return Outcome::Stay(Verdict::Paws);
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-24
+        //# The only thing that can arrive in this state is a retransmission of the remote FIN. Acknowledge
+        //# it, and restart the 2 MSL timeout.
         // The peer's FIN again, or text before it: our ACK of the FIN was lost, and the peer goes on asking.
         if !seg.is_empty() && !seg.syn() && seg.end().at_or_before(self.rcv_nxt) {
             self.answer(AckReason::Again, None, cx);
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=STEP-3.10.7.4-38
+            //# Remain in the TIME-WAIT state. Restart the 2 MSL time-wait timeout.
             return Outcome::Restart(Verdict::TimeWait);
         }
         if !seg.is_empty() || seg.seq != self.rcv_nxt {

@@ -38,6 +38,8 @@ impl Tcb {
             self.recovery.timeouts() >= self.syn_limit(cx)
                 || self.options.user_timeout.is_some_and(|limit| waited >= limit)
         } else {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+            //# An application MUST (MUST-21) be able to set the value for R2 for a particular connection.
             waited >= self.give_up_after(cx)
         };
         if give_up {
@@ -48,6 +50,11 @@ impl Tcb {
         }
         cx.counters.tcp_timeouts += 1;
         let in_flight = self.in_flight();
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
+        //= id=STEP-3.10.8-2
+        //# For any state if the retransmission timeout expires on a segment in the retransmission queue,
+        //# send the segment at the front of the retransmission queue again, reinitialize the retransmission
+        //# timer, and return.
         let first = self.recovery.on_timeout(&self.snd);
         if self.syn_unacked() {
             self.recovery.request(Reason::SynTimeout);
@@ -60,6 +67,9 @@ impl Tcb {
         self.arm_retransmission(cx);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+    //# In particular, R2 for a SYN segment MUST be set large enough to provide retransmission of the
+    //# segment for at least 3 minutes (MUST-23).
     fn syn_limit(&self, cx: &Context<'_>) -> u8 {
         if self.state() == State::SynSent { self.options.syn_retries } else { cx.config.syn_ack_retries }
     }
@@ -78,6 +88,8 @@ impl Tcb {
             return;
         }
         self.window_probes = self.window_probes.saturating_add(1);
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+        //# Probing of zero (offered) windows MUST be supported (MUST-36).
         self.probe = Some(Reason::WindowProbe);
         self.arm_retransmission(cx);
     }
@@ -91,6 +103,9 @@ impl Tcb {
         let outstanding = self.snd.una != self.snd.nxt;
         let limit = self.options.user_timeout.map(|limit| self.progress + limit);
         let capped = |deadline| limit.map_or(deadline, |l| l.min(deadline)).max(cx.now);
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
+        //# If the window shrinks to zero, the TCP implementation MUST probe it in the standard way
+        //# (described below) (MUST-35).
         if self.snd.wnd == 0 && !self.syn_unacked() && (outstanding || self.has_unsent()) {
             self.timers.cancel(Timer::Rto);
             if self.window_probes == 0 && !self.timers.is_armed(Timer::Persist) {
@@ -113,23 +128,36 @@ impl Tcb {
     }
 
     /// The first probe after one RTO, then at exponentially growing intervals (SHLD-29, SHLD-30).
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+    //# SHOULD send the first zero-window probe when a zero window has existed for the retransmission
+    //# timeout period (SHLD-29)
     fn persist_interval(&self, cx: &Context<'_>) -> Duration {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+        //# SHOULD increase exponentially the interval between successive probes (SHLD-30)
         let factor = 1u32 << self.window_probes.min(16);
         self.rtt.rto().saturating_mul(factor).min(cx.config.max_rto)
     }
 
     /// RFC 9293 §3.8.4. One unanswered probe proves nothing (MUST-29 in spirit): only a row of them does.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+    //# Implementers MAY include "keep-alives" in their TCP implementations (MAY-5)
     fn keepalive_timeout(&mut self, cx: &mut Context<'_>) {
         if !self.options.keepalive || !self.state().is_synchronized() || self.state() == State::TimeWait {
             return;
         }
         let idle = cx.now.saturating_since(self.heard);
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+        //# Keep-alive packets MUST only be sent when no sent data is outstanding, and no data or
+        //# acknowledgment packets have been received for the connection within an interval (MUST-26).
         // Only an idle connection is probed; what is outstanding has timers of its own.
         if self.snd.una != self.snd.nxt || self.has_unsent() || idle < self.keepalive_time() {
             let next = (self.heard + self.keepalive_time()).max(cx.now + Duration::from_secs(1));
             self.timers.arm(Timer::KeepAlive, next);
             return;
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+        //# Consequently, if a keep-alive mechanism is implemented it MUST NOT interpret failure to respond
+        //# to any specific probe as a dead connection (MUST-29).
         let exhausted = match self.options.user_timeout {
             Some(limit) => self.keepalives > 0 && idle >= limit,
             None => self.keepalives >= self.options.keepalive_probes.max(1),
@@ -146,12 +174,16 @@ impl Tcb {
     }
 
     /// How long the peer may be silent before it is probed.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+    //# This interval MUST be configurable (MUST-27)
     pub(super) fn keepalive_time(&self) -> Duration {
         self.options.keepalive_time.max(KEEPALIVE_MIN)
     }
 
     /// Keep-alive was switched on or off, or its times changed.
     pub fn keepalive_changed(&mut self, cx: &Context<'_>) {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+        //# the application MUST be able to turn them on or off for each TCP connection (MUST-24)
         if self.options.keepalive && self.state().is_synchronized() && self.state() != State::TimeWait {
             let due = (self.heard + self.keepalive_time()).max(cx.now);
             self.timers.arm(Timer::KeepAlive, due);

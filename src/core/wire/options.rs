@@ -70,10 +70,16 @@ impl Options {
                     let data = after
                         .split_first()
                         .and_then(|(&len, data)| data.split_at_checked(usize::from(len).checked_sub(2)?));
+                    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+                    //= id=MUST-7
+                    //# TCP implementations MUST be prepared to handle an illegal option length (e.g., zero)
                     let Some((data, rest)) = data else {
                         options.malformed = true;
                         break;
                     };
+                    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+                    //# A TCP implementation MUST (MUST-6) ignore without error any TCP Option it does not
+                    //# implement, assuming that the option has a length field.
                     options.take(kind, data);
                     rest
                 }
@@ -346,6 +352,9 @@ mod tests {
         assert_eq!(Options { user_timeout: Some(1), ..none }.max_sack_blocks(), 4);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= type=test
+    //= id=MUST-6
     #[test]
     fn unknown_kinds_are_skipped_by_their_length() {
         // MUST-6: an MSS, a Fast Open cookie, an experiment, then the rest.
@@ -355,6 +364,9 @@ mod tests {
         assert!(options.sack_permitted && !options.malformed);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= type=test
+    //= id=MUST-7
     #[test]
     fn lengths_that_cannot_be() {
         // MUST-7: what came before stands, what comes after is not looked at.

@@ -57,6 +57,8 @@ pub fn parse<'a>(ip: &ip::Header, bytes: &'a [u8], trust: Trust) -> Result<Packe
         err::tcp::HeaderSliceError::Len(_) => WireError::Truncated,
         err::tcp::HeaderSliceError::Content(_) => WireError::Length,
     })?;
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //# the receiver MUST check it (MUST-3)
     if trust == Trust::Verify {
         let len = u32::try_from(bytes.len()).map_err(|_| WireError::Length)?;
         if pseudo_header(ip.src, ip.dst, protocol::TCP, len).add(bytes).finish() != 0 {
@@ -276,6 +278,9 @@ mod tests {
             prop_assert_eq!(bytes, whole);
         }
 
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+        //= type=test
+        //= id=MUST-3
         #[test]
         fn no_bit_flips_unseen(ip in header(protocol::TCP), tcp in tcp(), text in octets(20), bit in any::<prop::sample::Index>()) {
             let (mut bytes, _) = packet(&ip, &tcp, &Options::default(), &[text], false);

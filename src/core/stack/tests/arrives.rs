@@ -28,6 +28,9 @@ fn shut(r: &mut Raw, id: SocketId) -> Vec<Sent> {
     r.sent()
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.1
+//= type=test
+//= id=STEP-3.10.7.1-1, STEP-3.10.7.1-2, STEP-3.10.7.1-3, STEP-3.10.7.1-4, STEP-3.10.7.1-5
 #[test]
 fn closed_answers_all_but_a_reset() {
     let mut r = raw();
@@ -41,6 +44,12 @@ fn closed_answers_all_but_a_reset() {
     assert_eq!(r.host.slots(), 0);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.2
+//= type=test
+//= id=STEP-3.10.7.2-1, STEP-3.10.7.2-2, STEP-3.10.7.2-6, STEP-3.10.7.2-4
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-14
 #[test]
 fn listen_takes_a_syn_alone() {
     let mut r = raw();
@@ -65,8 +74,12 @@ fn listen_takes_a_syn_alone() {
     let tcb = r.tcb(id);
     assert_eq!((tcb.snd.nxt.get(), tcb.snd.una.get()), (iss.wrapping_add(1), iss.wrapping_add(1)));
     assert_eq!((tcb.rcv.irs.get(), tcb.rcv.nxt.get()), (1000, 1001));
+    assert_eq!((tcb.snd.wnd, tcb.snd.wl1.get(), tcb.snd.wl2.get()), (60_000, 1001, iss.wrapping_add(1)));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+//= type=test
+//= id=STEP-3.10.7.3-1, STEP-3.10.7.3-3, STEP-3.10.7.3-8, STEP-3.10.7.3-4, STEP-3.10.7.3-5
 #[test]
 fn syn_sent_believes_only_what_acknowledges_its_syn() {
     let mut r = raw();
@@ -100,6 +113,15 @@ fn syn_sent_is_refused_by_a_reset_that_acknowledges_its_syn() {
     assert!(r.wait(Duration::from_secs(300)).is_empty());
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+//= type=test
+//= id=STEP-3.10.7.3-6
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-8, STEP-3.10.7.4-15
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.5
+//= type=test
+//= id=MUST-11
 #[test]
 fn syn_sent_that_meets_a_syn_is_syn_received() {
     let mut r = raw();
@@ -119,6 +141,12 @@ fn syn_sent_that_meets_a_syn_is_syn_received() {
     assert!(r.wait(Duration::from_secs(300)).is_empty());
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-7
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.5
+//= type=test
+//= id=MUST-11
 #[test]
 fn a_reset_in_syn_received_leaves_the_listener() {
     let mut r = raw();
@@ -135,6 +163,9 @@ fn a_reset_in_syn_received_leaves_the_listener() {
     assert!(r.host.try_accept(listener).is_ok());
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-4, STEP-3.10.7.4-5
 #[test]
 fn what_is_not_acceptable_is_acknowledged_and_dropped() {
     let mut r = raw();
@@ -155,6 +186,9 @@ fn what_is_not_acceptable_is_acknowledged_and_dropped() {
     assert_eq!((r.state(id), r.tcb(id).rcv.nxt.get()), (State::Established, seq));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-1, STEP-3.10.7.4-28
 #[test]
 fn only_the_new_part_of_a_segment_is_taken() {
     let mut r = raw();
@@ -167,6 +201,9 @@ fn only_the_new_part_of_a_segment_is_taken() {
     assert_eq!(read(&mut r, id).unwrap(), b"abcdef");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=SHLD-31, MAY-13
 #[test]
 fn later_segments_are_held_until_the_gap_is_filled() {
     let mut r = raw();
@@ -180,6 +217,12 @@ fn later_segments_are_held_until_the_gap_is_filled() {
     assert_eq!(read(&mut r, id).unwrap(), b"abcdef");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-3
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.4
+//= type=test
+//= id=MUST-66
 #[test]
 fn a_closed_window_lets_control_through() {
     for flags in [Flags::ACK, Flags::ACK | Flags::URG, Flags::RST] {
@@ -206,6 +249,9 @@ fn a_closed_window_lets_control_through() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-6, rfc9293-3.10.7.4-2, rfc9293-3.10.7.4-3, rfc9293-3.10.7.4-1, STEP-3.10.7.4-9
 #[test]
 fn a_reset_has_to_be_exact() {
     let mut r = raw();
@@ -225,6 +271,9 @@ fn a_reset_has_to_be_exact() {
     assert_eq!(read(&mut r, id), Err(Error::Reset));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=rfc9293-3.10.7.4-4, rfc9293-3.10.7.4-5
 #[test]
 fn a_syn_in_a_connection_is_challenged() {
     let mut r = raw();
@@ -238,6 +287,9 @@ fn a_syn_in_a_connection_is_challenged() {
     assert_eq!(read(&mut r, id), Err(Error::WouldBlock));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-13
 #[test]
 fn text_without_ack_is_dropped() {
     let mut r = raw();
@@ -247,6 +299,9 @@ fn text_without_ack_is_dropped() {
     assert_eq!(read(&mut r, id), Err(Error::WouldBlock));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-19, MAY-12, rfc9293-3.10.7.4-6, rfc9293-3.10.7.4-7
 #[test]
 fn acks_from_too_far_back_or_of_what_was_not_sent_are_answered_and_dropped() {
     let mut r = raw();
@@ -263,6 +318,9 @@ fn acks_from_too_far_back_or_of_what_was_not_sent_are_answered_and_dropped() {
     assert_eq!(r.tcb(id).snd.una.get(), ack, "and whose ACK is ignored");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-16, STEP-3.10.7.4-17
 #[test]
 fn an_ack_moves_snd_una_and_frees_what_it_covers() {
     let mut r = raw();
@@ -276,6 +334,9 @@ fn an_ack_moves_snd_una_and_frees_what_it_covers() {
     assert_eq!(r.tcb(id).send_buffer.len(), 500);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-20
 #[test]
 fn an_older_segment_does_not_change_the_window() {
     let mut r = raw();
@@ -290,6 +351,9 @@ fn an_older_segment_does_not_change_the_window() {
     assert_eq!((tcb.snd.wnd, tcb.snd.wl1.get(), tcb.snd.wl2.get()), (5000, old + 1, ack));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-23, STEP-3.10.7.4-26, STEP-3.10.7.4-32, STEP-3.10.7.4-34, STEP-3.10.7.4-35
 #[test]
 fn close_wait_and_last_ack() {
     let mut r = raw();
@@ -315,6 +379,9 @@ fn close_wait_and_last_ack() {
     assert!(r.wait(Duration::from_secs(300)).is_empty());
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-21, STEP-3.10.7.4-22, STEP-3.10.7.4-36, STEP-3.10.7.4-37
 #[test]
 fn fin_wait_1_ends_in_fin_wait_2_or_closing() {
     let mut r = raw();
@@ -346,6 +413,15 @@ fn fin_wait_1_ends_in_fin_wait_2_or_closing() {
     assert!(r.wait(Duration::from_secs(1)).iter().all(|s| !s.is(Flags::FIN)), "no timer but one");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-24, STEP-3.10.7.4-38
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
+//= type=test
+//= id=STEP-3.10.8-3
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
+//= type=test
+//= id=MUST-13
 #[test]
 fn time_wait_lasts_two_msl_from_the_last_fin() {
     let mut r = raw();
@@ -369,6 +445,12 @@ fn time_wait_lasts_two_msl_from_the_last_fin() {
 }
 
 /// The offered window never takes back what it promised, however much lies unread.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-30
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
+//= type=test
+//= id=SHLD-14
 #[test]
 fn the_right_edge_never_moves_left() {
     let mut r = raw();

@@ -28,6 +28,9 @@ fn timed(r: &mut Raw, step: Duration, steps: u32) -> Vec<(Duration, Sent)> {
     all
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.4
+//= type=test
+//= id=SHLD-7, MUST-17
 #[test]
 fn nagle_waits_until_it_is_told_not_to() {
     for nodelay in [false, true] {
@@ -44,6 +47,9 @@ fn nagle_waits_until_it_is_told_not_to() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
+//= type=test
+//= id=SHLD-19, SHLD-18, MUST-40
 #[test]
 fn every_second_full_segment_is_acknowledged_and_none_waits_half_a_second() {
     let mut r = raw();
@@ -65,6 +71,9 @@ fn every_second_full_segment_is_acknowledged_and_none_waits_half_a_second() {
     assert_eq!((out.len(), out[0].header.ack.get()), (1, r.seq));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=MUST-58, MUST-59
 #[test]
 fn segments_that_come_together_have_one_ack() {
     let mut r = raw();
@@ -76,6 +85,9 @@ fn segments_that_come_together_have_one_ack() {
     assert_eq!((out.len(), out[0].header.ack.get()), (1, r.seq));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+//= type=test
+//= id=MUST-25, MUST-28
 #[test]
 fn keepalive_is_off_until_asked_for() {
     assert!(Config::default().tcp.keepalive_time >= Duration::from_secs(7200));
@@ -86,6 +98,9 @@ fn keepalive_is_off_until_asked_for() {
     assert_eq!(r.state(id), State::Established);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+//= type=test
+//= id=MUST-24, MAY-5, MUST-26, MUST-27, MUST-29, SHLD-12
 #[test]
 fn keepalive_probes_an_idle_peer_and_only_a_row_of_silence_ends_it() {
     let mut r = raw();
@@ -111,6 +126,9 @@ fn keepalive_probes_an_idle_peer_and_only_a_row_of_silence_ends_it() {
     assert_eq!(r.host.take_error(id), Some(Error::TimedOut));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+//= type=test
+//= id=SHLD-29, SHLD-30, MUST-36
 #[test]
 fn the_first_probe_waits_one_rto_and_each_next_twice_as_long() {
     let mut r = raw();
@@ -130,6 +148,12 @@ fn the_first_probe_waits_one_rto_and_each_next_twice_as_long() {
     assert!(out.len() >= 4);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.2
+//= type=test
+//= id=MUST-65
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
+//= type=test
+//= id=MUST-14, SHLD-5, MAY-3, MUST-67, MUST-16
 #[test]
 fn the_mss_option_is_on_syns_alone_and_is_what_the_link_leaves() {
     for (mtu, mss) in [(1500, 1460), (576, 536), (9000, 8960)] {
@@ -168,6 +192,9 @@ fn options_leave_room_in_the_segment() {
     assert_eq!(r.sent()[0].text.len(), 1000 - 12, "timestamps take 12 octets of each segment");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+//= type=test
+//= id=MUST-1
 #[test]
 fn a_window_of_more_than_half_the_field_is_not_negative() {
     let mut r = raw();
@@ -185,6 +212,9 @@ fn a_window_of_more_than_half_the_field_is_not_negative() {
     assert!(r.ack.wrapping_sub(r.tcb(id).snd.iss.get()) > 100_000);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
+//= type=test
+//= id=MUST-61
 #[test]
 fn a_push_stands_on_the_last_of_what_is_buffered() {
     let mut r = raw();
@@ -196,6 +226,12 @@ fn a_push_stands_on_the_last_of_what_is_buffered() {
     assert!(out[2].is(Flags::PSH), "{out:?}");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
+//= type=test
+//= id=STEP-3.10.8-2
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+//= type=test
+//= id=MUST-21, SHLD-11
 #[test]
 fn an_unanswered_segment_ends_the_connection_after_r2() {
     for limit in [None, Some(Duration::from_secs(7))] {
@@ -240,6 +276,9 @@ fn retransmissions_are_spaced_twice_as_far_each_time() {
 }
 
 /// Karn: the ACK of what was sent twice says nothing about the round trip.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.1
+//= type=test
+//= id=MUST-18
 #[test]
 fn what_was_sent_twice_is_not_timed() {
     let mut r = raw();
@@ -258,6 +297,12 @@ fn what_was_sent_twice_is_not_timed() {
     assert_ne!(r.tcb(id).rtt.srtt(), srtt);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.9
+//= type=test
+//= id=MUST-48, SHLD-21, SHLD-22
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2
+//= type=test
+//= id=MUST-49
 #[test]
 fn the_traffic_class_and_the_hop_limit_are_the_programs() {
     let mut r = raw();

@@ -42,6 +42,9 @@ const TARGETS: [Row; 20] = [
     (V6, Some("fd00::1"), "::1", Error::InProgress, "fd00::1"),
 ];
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.1
+//= type=test
+//= id=MUST-46
 #[test]
 fn targets() {
     for (family, bound, to, want, name) in TARGETS {

@@ -86,6 +86,9 @@ impl Raw {
 
 /// RFC 5927: a hard error ends an attempt, and no connection that stands; in any state only what is in flight is
 /// believed.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
+//= type=test
+//= id=MUST-54, MUST-56
 #[test]
 fn errors_about_segments_in_each_state() {
     let mut r = Raw::new(Config::default());

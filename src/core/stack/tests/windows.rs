@@ -59,6 +59,9 @@ fn two_closed_windows_open_at_once() {
 }
 
 /// MUST-37: while probes are answered the connection stays, whatever the user timeout; when they are not it ends.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+//= type=test
+//= id=MUST-37
 #[test]
 fn an_answered_probe_starts_the_user_timeout_anew() {
     let mut r = Raw::new(Config::default());
@@ -137,6 +140,9 @@ fn limited_transmit_is_no_part_of_the_flight_size() {
 
 /// Retransmission stops at the edge of a window that shrank below what was sent, and goes on when it grows
 /// (RFC 9293 SHLD-15 to -17).
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
+//= type=test
+//= id=MUST-34, SHLD-16, MUST-35
 #[test]
 fn a_window_that_shrinks_is_obeyed() {
     let mut r = Raw::new(Config::default());

@@ -18,6 +18,9 @@ use crate::wire::options::Timestamps;
 
 impl Tcb {
     pub(super) fn fifth_check_ack(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-13
+        //# if the ACK bit is off, drop the segment and return
         if !seg.has_ack() {
             cx.counters.tcp_no_acks += 1;
             return Break(Verdict::NoAck);
@@ -25,9 +28,17 @@ impl Tcb {
         if self.state() == State::SynReceived {
             if !(seg.ack.after(self.snd.una) && seg.ack.at_or_before(self.snd.nxt)) {
                 cx.counters.tcp_bad_acks += 1;
+                //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+                //= id=STEP-3.10.7.4-15
+                //# If the segment acknowledgment is not acceptable, form a reset segment
+                //# <SEQ=SEG.ACK><CTL=RST>
                 closed::refuse(self.quad, self.state(), seg, RstReason::BadAck, cx);
                 return Break(Verdict::AckTooHigh);
             }
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=STEP-3.10.7.4-14
+            //# If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED state and continue processing with
+            //# the variables below set to:
             self.transition(Event::AckOfSyn, cx);
             self.syn_acknowledged(seg.ack, seg.timestamps(), cx);
             self.snd.wnd = self.snd.scale.octets(seg.window);
@@ -36,15 +47,29 @@ impl Tcb {
             self.snd.wl2 = seg.ack;
         }
 
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-19
+        //# If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment,
+        //# and return.
         if seg.ack.after(self.snd.nxt) {
             cx.counters.tcp_bad_acks += 1;
             self.challenge(AckReason::Challenge, cx);
             return Break(Verdict::AckTooHigh);
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //# blind data injection attack, and mitigation that implementations MAY choose to include (MAY-12)
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=rfc9293-3.10.7.4-6
+        //# TCP stacks that implement RFC 5961 MUST add an input check that the ACK value is acceptable only
+        //# if it is in the range of ((SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT).
         // RFC 5961 §5.2: what lies further back than the largest window cannot be a late duplicate.
         if self.snd.una.saturating_since(seg.ack) > self.snd.max_wnd {
             cx.counters.tcp_bad_acks += 1;
             self.challenge(AckReason::Challenge, cx);
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=rfc9293-3.10.7.4-7
+            //# All incoming segments whose ACK value doesn't satisfy the above condition MUST be discarded
+            //# and an ACK sent back.
             return Break(Verdict::AckTooOld);
         }
 
@@ -52,6 +77,9 @@ impl Tcb {
         let window = self.snd.scale.octets(seg.window);
         let duplicate = self.is_duplicate_ack(seg, window);
         if self.snd.una.at_or_before(seg.ack) {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=STEP-3.10.7.4-20
+            //# If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated.
             self.snd.update_window(seg.seq, seg.ack, window);
         }
         if seg.ack.after(self.snd.una) {
@@ -60,6 +88,9 @@ impl Tcb {
             self.on_duplicate_ack(cx);
         }
         if self.window_probes > 0 {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+            //# As long as the receiving TCP peer continues to send acknowledgments in response to the probe
+            //# segments, the sending TCP peer MUST allow the connection to stay open (MUST-37).
             // Probes that are answered go on for ever (MUST-37).
             self.progress = cx.now;
         }
@@ -130,8 +161,14 @@ impl Tcb {
 
         let acked = ack.since(self.snd.una);
         let fin = self.fin_outstanding() && ack.after(self.data_end());
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-17
+        //# Any segments on the retransmission queue that are thereby entirely acknowledged are removed.
         self.send_buffer.advance((acked - u32::from(fin)) as usize);
         self.tally.octets_acked += u64::from(acked - u32::from(fin));
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-16
+        //# If SND.UNA < SEG.ACK =< SND.NXT, then set SND.UNA <- SEG.ACK.
         self.snd.una = ack;
         // Left behind, it would seem to lie ahead after 2³¹ octets.
         self.snd.up = self.snd.up.max(ack);
@@ -179,6 +216,9 @@ impl Tcb {
     /// An echo from before the last time-out is not honest. Where the ACK was lost, not the data, many receivers
     /// answer what we send again with the echo of what came first, and our own waiting would count as round trip:
     /// the next time-out is longer for it, and the one after that.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.1
+    //# The RTO MUST be computed according to the algorithm in [10], including Karn's algorithm for taking
+    //# RTT samples (MUST-18).
     fn measure(&mut self, ack: Seq, timestamps: Option<Timestamps>, cx: &Context<'_>) -> Option<Duration> {
         let rtt = match self.timed {
             Some((end, sent)) if ack.at_or_after(end) => {
@@ -202,16 +242,27 @@ impl Tcb {
             return;
         }
         match self.state() {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=STEP-3.10.7.4-21
+            //# if the FIN segment is now acknowledged, then enter FIN-WAIT-2 and continue processing in
+            //# that state.
             State::FinWait1 => {
                 self.transition(Event::AckOfFin, cx);
                 if self.is.contains(Is::ORPHAN) {
                     self.timers.arm(Timer::FinWait2, cx.now + self.options.fin_wait_2_timeout);
                 }
             }
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=STEP-3.10.7.4-22
+            //# if the ACK acknowledges our FIN, then enter the TIME-WAIT state; otherwise, ignore the
+            //# segment.
             State::Closing => {
                 self.transition(Event::AckOfFin, cx);
                 self.timers.cancel_all();
             }
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=STEP-3.10.7.4-23
+            //# If our FIN is now acknowledged, delete the TCB, enter the CLOSED state, and return.
             State::LastAck => self.transition(Event::AckOfFin, cx),
             _ => {}
         }

@@ -24,6 +24,10 @@ impl Tcb {
         Continue(())
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= id=STEP-3.10.7.4-34
+    //# If the FIN bit is set, signal the user "connection closing" and return any pending RECEIVEs with
+    //# same message, advance RCV.NXT over the FIN, and send an acknowledgment for the FIN.
     fn take_fin(&mut self, cx: &mut Context<'_>) {
         self.rcv.fin = None;
         self.rcv.advance(1);
@@ -31,6 +35,16 @@ impl Tcb {
         // What lies behind the FIN cannot be the peer's data.
         self.reassembly.clear();
         self.acks.now(AckReason::Fin);
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-35
+        //# Enter the CLOSE-WAIT state.
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-36
+        //# If our FIN has been ACKed (perhaps in this segment), then enter TIME-WAIT, start the time-wait
+        //# timer, turn off the other timers; otherwise, enter the CLOSING state.
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-37
+        //# Enter the TIME-WAIT state. Start the time-wait timer, turn off the other timers.
         self.transition(Event::Fin, cx);
         if self.state() == State::TimeWait {
             self.timers.cancel_all();

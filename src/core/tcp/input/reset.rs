@@ -15,17 +15,41 @@ impl Tcb {
         if !seg.rst() {
             return Continue(());
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=rfc9293-3.10.7.4-2
+        //# 3) If the RST bit is set and the sequence number does not exactly match the next expected
+        //# sequence value, yet is within the current receive window, TCP endpoints MUST send an
+        //# acknowledgment (challenge ACK):
         // A blind attacker hits the window easily, but not the one number that counts.
         if seg.seq != self.rcv.nxt {
             self.challenge(AckReason::Challenge, cx);
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=rfc9293-3.10.7.4-3
+            //# After sending the challenge ACK, TCP endpoints MUST drop the unacceptable segment and stop
+            //# processing the incoming packet further.
             return Break(Verdict::ResetChallenged);
         }
         let error = match self.state() {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=STEP-3.10.7.4-8
+            //# If this connection was initiated with an active OPEN (i.e., came from SYN-SENT state), then
+            //# the connection was refused; signal the user "connection refused".
             State::SynReceived => Error::Refused,
             // The peer has had all of ours, and we all of theirs: as Linux, a broken pipe rather than a reset.
             State::CloseWait => Error::BrokenPipe,
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=STEP-3.10.7.4-9
+            //# If the RST bit is set, then any outstanding RECEIVEs and SEND should receive "reset"
+            //# responses.
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.6
+            //# the local application MUST be informed whether it closed normally or was aborted (MUST-12)
             _ => Error::Reset,
         };
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=rfc9293-3.10.7.4-1
+        //# 2) If the RST bit is set and the sequence number exactly matches the next expected sequence
+        //# number (RCV.NXT), then TCP endpoints MUST reset the connection in the manner prescribed below
+        //# according to the connection state.
         self.fail(error, Event::Reset, cx);
         Break(Verdict::Reset)
     }

@@ -14,6 +14,13 @@ impl Tcb {
     pub(super) fn first_check_sequence(&mut self, seg: &mut Segment<'_>, cx: &mut Context<'_>) -> Step {
         self.check_timestamps(seg, cx)?;
 
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-3
+        //# If the RCV.WND is zero, no segments will be acceptable, but special allowance should be made to
+        //# accept valid ACKs, URGs, and RSTs.
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4
+        //# A TCP receiver MUST process the RST and URG fields of all incoming segments, even when the
+        //# receive window is zero (MUST-66).
         // MUST-66: a closed window still lets ACK, URG and RST through, even on a segment with text.
         if self.rcv.wnd == 0 && seg.seq == self.rcv.nxt && !seg.is_empty() && !seg.rst() && !seg.syn() {
             seg.text = &[];
@@ -29,8 +36,16 @@ impl Tcb {
             self.note_heard(cx);
             return Continue(());
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-4
+        //# If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the
+        //# RST bit is set, if so drop the segment and return):
         cx.counters.tcp_not_acceptable += 1;
         if seg.rst() {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=STEP-3.10.7.4-6
+            //# If the RST bit is set and the sequence number is outside the current receive window,
+            //# silently drop the segment.
             return Break(Verdict::ResetIgnored);
         }
         // A duplicate is answered at once, and told by D-SACK (RFC 2883): its sender may be waiting for a lost
@@ -44,6 +59,9 @@ impl Tcb {
         } else {
             self.challenge(AckReason::NotAcceptable, cx);
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-5
+        //# After sending the acknowledgment, drop the unacceptable segment and return.
         Break(Verdict::NotAcceptable)
     }
 
@@ -101,6 +119,10 @@ impl Tcb {
         if seg.seq.before(self.rcv.nxt) {
             self.note_duplicate(seg);
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-1
+        //# If a segment's contents straddle the boundary between old and new, only the new parts are
+        //# processed.
         seg.trim(self.rcv.nxt, self.rcv.edge());
     }
 }

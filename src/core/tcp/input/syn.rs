@@ -29,8 +29,16 @@ impl Tcb {
         if !seg.syn() {
             return Continue(());
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=rfc9293-3.10.7.4-4
+        //# RFC 5961 recommends that in these synchronized states, if the SYN bit is set, irrespective of
+        //# the sequence number, TCP endpoints MUST send a "challenge ACK" to the remote peer:
         cx.counters.tcp_syn_challenge += 1;
         self.challenge(AckReason::Challenge, cx);
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=rfc9293-3.10.7.4-5
+        //# After sending the acknowledgment, TCP implementations MUST drop the unacceptable segment and
+        //# stop processing further.
         Break(Verdict::SynChallenged)
     }
 }

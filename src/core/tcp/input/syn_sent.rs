@@ -23,6 +23,10 @@ impl Tcb {
     pub(super) fn in_syn_sent(&mut self, mut seg: Segment<'_>, cx: &mut Context<'_>) -> Step {
         // First, the ACK. A peer may acknowledge the SYN without what else was sent, so not only SND.NXT.
         let acceptable = seg.has_ack() && seg.ack.after(self.snd.iss) && seg.ack.at_or_before(self.snd.nxt);
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+        //= id=STEP-3.10.7.3-1
+        //# If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless the RST bit is set, if so drop the
+        //# segment and return)
         if seg.has_ack() && !acceptable {
             if !seg.rst() {
                 closed::refuse(self.quad, self.state(), &seg, RstReason::BadAck, cx);
@@ -31,6 +35,9 @@ impl Tcb {
         }
         // Second, the RST: only one that acknowledges our SYN is meant for it (RFC 5961 §3.2).
         if seg.rst() {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+            //= id=STEP-3.10.7.3-3
+            //# Otherwise (no ACK), drop the segment and return.
             if !acceptable {
                 return Break(Verdict::ResetIgnored);
             }
@@ -38,10 +45,16 @@ impl Tcb {
             return Break(Verdict::Reset);
         }
         // Fourth, the SYN; fifth, without either there is nothing in it.
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+        //= id=STEP-3.10.7.3-8
+        //# if neither of the SYN or RST bits is set, then drop the segment and return.
         if !seg.syn() {
             cx.counters.tcp_ignored += 1;
             return Break(Verdict::Ignored);
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+        //= id=STEP-3.10.7.3-4
+        //# RCV.NXT is set to SEG.SEQ+1, IRS is set to SEG.SEQ.
         self.rcv = Recv { scale: self.rcv.scale, ..Recv::new(seg.seq, self.rcv.wnd, self.rcv.mss) };
         self.take_syn_options(&seg, cx);
         self.snd.wl1 = seg.seq;
@@ -51,11 +64,20 @@ impl Tcb {
         self.snd.max_wnd = self.snd.wnd;
         seg.strip_syn();
         if !acceptable {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.5
+            //# A TCP implementation MUST support simultaneous open attempts (MUST-10).
             // Simultaneous open: our SYN again, now with an ACK (§3.5, Figure 8).
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+            //= id=STEP-3.10.7.3-6
+            //# Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>
             self.transition(Event::Syn, cx);
             self.probe = Some(Reason::SynAck);
             return Continue(());
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
+        //= id=STEP-3.10.7.3-5
+        //# If SND.UNA > ISS (our SYN has been ACKed), change the connection state to ESTABLISHED, form an
+        //# ACK segment <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>
         self.transition(Event::SynAck, cx);
         self.syn_acknowledged(seg.ack, seg.timestamps(), cx);
         self.acks.now(AckReason::Handshake);
@@ -67,11 +89,15 @@ impl Tcb {
 
     /// What the two SYNs agree on: an option holds when both carried it.
     pub(in crate::tcp) fn take_syn_options(&mut self, seg: &Segment<'_>, cx: &Context<'_>) {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
+        //# TCP endpoints MUST implement both sending and receiving the MSS Option (MUST-14).
         let peer_mss = match seg.options.mss {
             // A peer that says less than any host must take would only make us send headers.
             Some(mss) => mss.max(64),
             None => default_mss(self.quad.remote.address),
         };
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
+        //# "effective send MSS", MUST be the smaller (MUST-16) of the send MSS
         self.snd.mss = self.snd.mss.min(peer_mss);
         match seg.options.window_scale {
             Some(shift) if cx.config.window_scaling => {

@@ -16,6 +16,10 @@ impl Tcb {
         if seg.text.is_empty() {
             return Continue(());
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-32
+        //# This should not occur since a FIN has been received from the remote side. Ignore the segment
+        //# text.
         if !self.state().may_receive() {
             // The peer has sent its FIN: text behind it should not be (§3.10.7.4).
             return Break(Verdict::Ignored);
@@ -65,12 +69,21 @@ impl Tcb {
             // RFC 5681 §4.2: the sender learns at once what filled the gap.
             self.acks.now(AckReason::GapFilled);
         } else {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+            //= id=STEP-3.10.7.4-28
+            //# When the TCP endpoint takes responsibility for delivering the data to the user, it must also
+            //# acknowledge the receipt of the data.
             self.acknowledge_text(cx);
         }
     }
 
     fn keep_out_of_order(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //# A TCP implementation MAY send an ACK segment acknowledging RCV.NXT when a valid segment arrives
+        //# that is in the window but not at the left window edge (MAY-13).
         self.acks.out_of_order();
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //# Segments with higher beginning sequence numbers SHOULD be held for later processing (SHLD-31).
         let inserted = self.reassembly.insert(
             self.rcv.nxt,
             seg.seq,

@@ -11,6 +11,9 @@ use crate::wire::flags::Flags;
 
 impl Tcb {
     pub(super) fn sixth_check_urg(&mut self, seg: &Segment<'_>) {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-26
+        //# This should not occur since a FIN has been received from the remote side. Ignore the URG.
         if !self.state().may_receive() {
             return;
         }

@@ -50,6 +50,12 @@ impl Acks {
     }
 
     /// An acknowledgment is due at once. The first reason stands.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //# In general, the processing of received segments MUST be implemented to aggregate ACK segments
+    //# whenever possible (MUST-58).
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //# For example, if the TCP endpoint is processing a series of queued segments, it MUST process them all
+    //# before sending any ACK segments (MUST-59).
     pub const fn now(&mut self, reason: AckReason) {
         if self.due.is_none() {
             self.due = Some(reason);
@@ -106,13 +112,21 @@ impl Tcb {
     /// few of a connection each, and the rest when the timer says (MUST-40).
     pub(in crate::tcp) fn acknowledge_text(&mut self, cx: &mut Context<'_>) {
         let unacknowledged = self.rcv.nxt.since(self.rcv.last_ack_sent);
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
+        //= id=SHLD-19
+        //# An ACK SHOULD be generated for at least every second full-sized segment or 2*RMSS bytes of new
+        //# data
         if unacknowledged >= 2 * u32::from(self.rcv.mss) {
             self.acks.now(AckReason::EverySecond);
         } else if self.acks.quick > 0 {
             self.acks.quick -= 1;
             self.acks.now(AckReason::Quick);
         } else {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
+            //# A TCP endpoint SHOULD implement a delayed ACK (SHLD-18)
             self.acks.delayed = true;
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
+            //# the delay MUST be less than 0.5 seconds (MUST-40)
             self.timers.arm_if_idle(Timer::DelayedAck, cx.now + cx.config.delayed_ack);
         }
     }

@@ -68,6 +68,9 @@ impl Tcb {
 
     fn build(&mut self, plan: Plan, cx: &mut Context<'_>) -> Outgoing {
         let syn = matches!(self.state(), State::SynSent | State::SynReceived) && plan.seq == self.snd.iss;
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.2
+        //# This field may be sent in the initial connection request (i.e., in segments with the SYN control
+        //# bit set) and MUST NOT be sent in other segments (MUST-65).
         let options = if syn { self.syn_options(cx) } else { self.segment_options(cx) };
         let mut flags = Flags::empty();
         flags.set(Flags::SYN, syn);
@@ -75,6 +78,9 @@ impl Tcb {
         flags.set(Flags::FIN, plan.fin);
         let end = plan.seq.add(plan.len);
         // PSH says that a sender has no more at hand (§3.9.1, SEND): when the buffer ends with it.
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
+        //= id=MUST-61
+        //# MUST set the PSH bit in the last buffered segment
         flags.set(Flags::PSH, plan.len > 0 && end == self.data_end());
         let mut urgent = 0;
         if self.snd.up.after(plan.seq) && self.snd.up.since(plan.seq) <= 0xffff && plan.len > 0 {
@@ -103,6 +109,11 @@ impl Tcb {
     fn syn_options(&self, cx: &Context<'_>) -> Options {
         let answering = self.state() == State::SynReceived;
         Options {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
+            //# TCP implementations SHOULD send an MSS Option in every SYN segment when its receive MSS
+            //# differs from the default 536 for IPv4 or 1220 for IPv6 (SHLD-5)
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
+            //# and MAY send it always (MAY-3)
             mss: Some(self.mss_offered),
             window_scale: (cx.config.window_scaling && (!answering || self.is.contains(Is::SCALED)))
                 .then_some(self.rcv.scale.shift()),

@@ -79,6 +79,9 @@ impl Tcb {
     /// One segment of what lies between `from` and `end`, all of it sent before.
     fn resend(&self, reason: Reason, from: Seq, end: Seq, mss: u32) -> Option<Plan> {
         let text_end = end.min(self.data_end());
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
+        //# SHOULD retransmit normally the old unacknowledged data between SND.UNA and SND.UNA+SND.WND
+        //# (SHLD-16)
         // Within the peer's window, or a window shrunk below it would make us send what it must drop (SHLD-16);
         // a closed one is probed, not retransmitted into.
         let window = self.snd.edge().saturating_since(from);
@@ -135,6 +138,8 @@ impl Tcb {
                 Some(Plan { reason, seq: self.snd.una, len, fin })
             }
             // Below the window, so that it must be answered (§3.8.4).
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
+            //# An implementation SHOULD send a keep-alive segment with no data (SHLD-12)
             _ => Some(Plan::empty(reason, self.snd.nxt.sub(1))),
         }
     }

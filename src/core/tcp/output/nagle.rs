@@ -29,6 +29,11 @@ impl Tcb {
             return false;
         }
         let idle = self.snd.nxt == self.snd.una;
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.4
+        //# A TCP implementation SHOULD implement the Nagle algorithm to coalesce short segments (SHLD-7).
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.4
+        //# However, there MUST be a way for an application to disable the Nagle algorithm on an individual
+        //# connection (MUST-17).
         let nagle = self.options.nodelay || idle;
         nagle && (c.last || c.len >= self.snd.max_wnd / 2)
     }

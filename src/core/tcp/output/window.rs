@@ -21,6 +21,11 @@ impl Tcb {
 
     /// The offer a segment leaving now carries. The right edge stays until it can move by a full segment
     /// or half the buffer (silly window avoidance), and never moves left.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= id=STEP-3.10.7.4-30
+    //# The total of RCV.NXT and RCV.WND should not be reduced.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
+    //# A TCP receiver SHOULD NOT shrink the window, i.e., move the right window edge to the left (SHLD-14).
     pub(in crate::tcp) fn window_offer(&self) -> Offer {
         let promised = self.rcv.wnd;
         let room = self.room();
