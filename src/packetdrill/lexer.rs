@@ -111,7 +111,7 @@ impl<'a> Lexer<'a> {
             } else if rest.starts_with('#') || rest.starts_with("//") {
                 rest.find('\n').unwrap_or(rest.len())
             } else if let Some(inside) = rest.strip_prefix("/*") {
-                4 + inside.find("*/").ok_or("`*/` at the end of the comment")?
+                4 + inside.find("*/").ok_or("`*/` at the end of the comment that starts here")?
             } else {
                 return Ok(());
             };
@@ -123,11 +123,11 @@ impl<'a> Lexer<'a> {
 fn classify(rest: &str) -> (Kind, usize) {
     let Some(first) = rest.chars().next() else { return (Kind::End, 0) };
     match first {
-        '"' => quoted(rest, Kind::Text, "`\"` at the end of the text"),
-        '`' => quoted(rest, Kind::Command, "a back-tick at the end of the command"),
+        '"' => quoted(rest, Kind::Text, "`\"` at the end of the text that starts here"),
+        '`' => quoted(rest, Kind::Command, "a back-tick at the end of the command that starts here"),
         '%' if rest.starts_with("%{") => match rest[2..].find("}%") {
             Some(length) => (Kind::Code, length + 4),
-            None => (Kind::Unfinished("`}%` at the end of the code"), rest.len()),
+            None => (Kind::Unfinished("`}%` at the end of the code that starts here"), rest.len()),
         },
         '-' if rest.starts_with("--") && run(&rest[2..], is_word) > 0 => {
             (Kind::Option, 2 + run(&rest[2..], is_word))

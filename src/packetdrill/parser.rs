@@ -93,7 +93,10 @@ fn option(c: &mut Cursor<'_>) -> Result<OptionLine, SyntaxError> {
     let name = flag.inner().to_owned();
     if name == "define" {
         c.expect("=", "`=SYMBOL=value` behind `--define`")?;
-        let symbol = c.take_if(|token| token.kind == Kind::Word).ok_or_else(|| c.fail("a symbol"))?;
+        if c.peek_raw().kind != Kind::Word {
+            return Err(c.fail("a symbol"));
+        }
+        let symbol = c.take_raw();
         c.expect("=", "`=` and the symbol's value")?;
         let span = option_value(c)?;
         c.symbols.define(symbol.text, c.slice(span));

@@ -21,12 +21,13 @@ pub(super) struct Cursor<'a> {
     pub(super) symbols: Symbols<'a>,
 }
 
-/// `text` in back-ticks, if it is a long one shortened, and on one line.
+/// `text` in back-ticks, which a command has anyway; if it is a long one shortened, and on one line.
 fn shown(text: &str) -> String {
     let mut chars = text.chars();
     let start: String = chars.by_ref().take(LONGEST_FOUND).flat_map(char::escape_debug).collect();
     let start = start.replace("\\\"", "\"").replace("\\'", "'").replace("\\\\", "\\");
-    format!("`{start}{}`", if chars.next().is_some() { "…" } else { "" })
+    let (open, close) = if start.starts_with('`') { ("", "") } else { ("`", "`") };
+    if chars.next().is_some() { format!("{open}{start}…`") } else { format!("{open}{start}{close}") }
 }
 
 impl<'a> Cursor<'a> {
@@ -87,6 +88,11 @@ impl<'a> Cursor<'a> {
     /// Takes the mark `text`.
     pub(super) fn mark(&mut self, text: &str) -> Result<Token<'a>, SyntaxError> {
         self.expect(text, &format!("`{text}`"))
+    }
+
+    /// Whether a line has ended between the last token that was taken and the next.
+    pub(super) fn starts_line(&self) -> bool {
+        self.text[self.last.end..self.next.span.start].contains('\n')
     }
 
     /// From `start` to the end of the last token that was taken.

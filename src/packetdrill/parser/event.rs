@@ -1,25 +1,28 @@
 //! Events: a time and what happens then.
 
+use std::time::Duration;
+
 use super::super::lexer::Kind;
-use super::super::script::{Action, Code, Direction, Event, EventTime};
+use super::super::script::{Action, Code, Direction, Event, EventTime, Packet, Payload};
 use super::super::source::SyntaxError;
 use super::cursor::Cursor;
 use super::{command, ip, number, other, syscall, tcp};
-use crate::packetdrill::script::{Packet, Payload};
 
 type Result<T> = std::result::Result<T, SyntaxError>;
 
 /// A time and an action.
 pub(super) fn event(c: &mut Cursor<'_>) -> Result<Event> {
-    let start = c.peek().span;
+    let time_at = c.peek().span;
     let time = event_time(c)?;
     let action_at = c.peek();
-    let ranged = match time {
-        EventTime::Any => Some("behind `*`"),
-        EventTime::AbsoluteRange(..) | EventTime::RelativeRange(..) => Some("behind a range of times"),
-        EventTime::Absolute(_) | EventTime::Relative(_) => None,
+    let (start, behind) = match time {
+        EventTime::Absolute(start) | EventTime::Relative(start) => (start, None),
+        EventTime::AbsoluteRange(start, _) | EventTime::RelativeRange(start, _) => {
+            (start, Some("behind a range of times"))
+        }
+        EventTime::Any => (Duration::ZERO, Some("behind `*`")),
     };
-    if let Some(behind) = ranged
+    if let Some(behind) = behind
         && !action_at.is(">")
     {
         return Err(c.fail(format!("an outbound packet {behind}")));
@@ -27,13 +30,13 @@ pub(super) fn event(c: &mut Cursor<'_>) -> Result<Event> {
     let action = match action_at.kind {
         Kind::Command => command(c).map(Action::Command),
         Kind::Code => Some(Action::Code(Code { text: c.take().inner().to_owned(), span: action_at.span })),
-        Kind::Word | Kind::Ellipsis => Some(Action::Syscall(Box::new(syscall::syscall(c)?))),
+        Kind::Word | Kind::Ellipsis => Some(Action::Syscall(Box::new(syscall::syscall(c, start)?))),
         _ if action_at.is("<") => Some(Action::Packet(Box::new(packet(c, Direction::Inbound)?))),
         _ if action_at.is(">") => Some(Action::Packet(Box::new(packet(c, Direction::Outbound)?))),
         _ => None,
     };
     let action = action.ok_or_else(|| c.fail("a packet, a system call, a command or code"))?;
-    Ok(Event { time, action, span: c.since(start) })
+    Ok(Event { time, action, span: c.since(time_at) })
 }
 
 /// `+t`, `t`, `t~t`, `+t~+t`, `*`.

@@ -1,5 +1,7 @@
 //! System calls.
 
+use std::time::Duration;
+
 use super::super::lexer::Kind;
 use super::super::script::Syscall;
 use super::super::source::SyntaxError;
@@ -8,12 +10,17 @@ use super::{number, value};
 
 type Result<T> = std::result::Result<T, SyntaxError>;
 
-/// `[...end] name(arguments) = result [ERRNO] [(note)]`.
-pub(super) fn syscall(c: &mut Cursor<'_>) -> Result<Syscall> {
-    let end = match c.take_if(|token| token.kind == Kind::Ellipsis) {
-        Some(_) => Some(number::time(c)?),
-        None => None,
-    };
+/// `[...end] name(arguments) = result [ERRNO] [(note)]`, at `start`, which counts from the same instant as the end.
+pub(super) fn syscall(c: &mut Cursor<'_>, start: Duration) -> Result<Syscall> {
+    let mut end = None;
+    if c.take_if(|token| token.kind == Kind::Ellipsis).is_some() {
+        let at = c.peek();
+        let time = number::time(c)?;
+        if time < start {
+            return Err(c.fail_at(at, "an end that is not before the call's start"));
+        }
+        end = Some(time);
+    }
     let name =
         c.take_if(|token| token.kind == Kind::Word).ok_or_else(|| c.fail("the name of a system call"))?;
     c.expect("(", "`(` and the call's arguments")?;
@@ -25,12 +32,15 @@ pub(super) fn syscall(c: &mut Cursor<'_>) -> Result<Syscall> {
     Ok(Syscall { end, name: name.text.to_owned(), args, result, errno, note, span: c.since(name.span) })
 }
 
-/// `(Connection refused)`, whatever it says.
+/// `(Connection refused)`, whatever it says on its line.
 fn note(c: &mut Cursor<'_>) -> Result<Option<String>> {
     let Some(open) = c.take_mark("(") else { return Ok(None) };
     let mut depth = 1;
     loop {
         let token = c.peek_raw();
+        if c.starts_line() {
+            return Err(c.fail("`)` behind the note, on its line"));
+        }
         match token.kind {
             Kind::End | Kind::Unfinished(_) => return Err(c.fail("`)` behind the note")),
             _ if token.is("(") => depth += 1,
