@@ -179,11 +179,11 @@ fn number(rest: &str) -> (Kind, usize) {
 /// An address, which needs more than `1:1001` to be one: four numbers with points, or either `::` or seven colons.
 fn address(rest: &str) -> (Kind, usize) {
     const NONE: (Kind, usize) = (Kind::Mark, 0);
-    let span = run(rest, |octet| octet.is_ascii_hexdigit() || matches!(octet, b':' | b'.'));
-    let candidate = &rest[..span.min(LONGEST_ADDRESS)];
+    let fits = |octet: &u8| octet.is_ascii_hexdigit() || matches!(octet, b':' | b'.');
+    let candidate = &rest[..rest.bytes().take(LONGEST_ADDRESS).take_while(fits).count()];
     if candidate.contains("::") || candidate.matches(':').count() >= 7 {
-        let fits = |length: &usize| candidate[..*length].parse::<Ipv6Addr>().is_ok();
-        if let Some(length) = (2..=candidate.len()).rev().find(fits) {
+        let whole = |length: &usize| candidate[..*length].parse::<Ipv6Addr>().is_ok();
+        if let Some(length) = (2..=candidate.len()).rev().find(whole) {
             return candidate[..length].parse().map_or(NONE, |ip| (Kind::Address(ip), length));
         }
     }
