@@ -10,6 +10,7 @@ use super::Result;
 use super::file::File;
 use super::sys;
 use crate::engine::Engine;
+use crate::engine::socket::linger_together;
 
 /// What a number stands for.
 #[derive(Clone, Debug)]
@@ -34,7 +35,9 @@ struct Inner {
 
 /// The system calls, over an engine. Cheap to clone; clones share the table, as threads of a process do.
 ///
-/// With the last clone the sockets are closed, in order, as they are when a process ends.
+/// With the last clone the sockets are closed, in order, as they are when a process ends. Those with `SO_LINGER` are
+/// waited for side by side, no longer than the longest of their times. (Linux does not wait there at all: its stack goes
+/// on when a process has ended, and ours may not.)
 #[derive(Clone)]
 pub struct Sockets {
     inner: Arc<Inner>,
@@ -168,6 +171,20 @@ fn put(entries: &mut Vec<Option<Entry>>, fd: OwnedFd, open: Open) -> Option<Open
     // The kernel has given the number anew, so it was closed behind our back or by `dup2`: it is not ours to close.
     let _: RawFd = stale.fd.into_raw_fd();
     Some(stale.open)
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let entries = self.entries.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let closed = entries.drain(..).flatten().filter_map(|entry| match entry.open {
+            // One that somebody else holds too, such as an operation of a ring, is not closed yet.
+            Open::Socket(file) => Arc::into_inner(file),
+            Open::Kernel => None,
+        });
+        let last: Vec<File> = closed.collect();
+        last.iter().for_each(|file| file.shadow.retire());
+        linger_together(last.iter().map(|file| &file.socket));
+    }
 }
 
 impl fmt::Debug for Sockets {

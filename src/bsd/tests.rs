@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tunstack_core::config::Config;
+use tunstack_core::tcp::state::State;
 
 use super::abi::{
     AF_INET, F_SETFL, MsgFlags, O_NONBLOCK, SHUT_RDWR, SHUT_WR, SO_LINGER, SO_OOBINLINE, SO_RCVTIMEO,
@@ -196,6 +197,26 @@ fn a_close_lingers_on_a_socket_that_does_not_block_too() {
         sys.close(client).unwrap();
         assert!(begun.elapsed() > Duration::from_millis(900), "by fcntl: {by_fcntl}");
     }
+}
+
+/// The last handle waits for all of them at once, and as long as the one with the longest time.
+#[test]
+fn sockets_that_linger_do_so_side_by_side() {
+    let (sys, _other) = alone();
+    let connections: Vec<_> = (0..4).map(|_| connection(&sys)).collect();
+    for &(client, _) in &connections {
+        while sys.send(client, &[0; 65536], MsgFlags::DONTWAIT).is_ok() {}
+        sys.setsockopt(client, SOL_SOCKET, SO_LINGER, &[1i32, 1].map(i32::to_ne_bytes).concat()).unwrap();
+    }
+    sys.dup(connections[0].0).unwrap();
+    let held = sys.file(connections[1].0).unwrap();
+    let begun = Instant::now();
+    drop(sys);
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(900) && took < Duration::from_millis(1900), "{took:?}");
+    // Whoever holds an open socket still is the one who closes it.
+    assert_eq!(held.query(|stack, id| Ok(stack.state(id))), Ok(Some(State::Established)));
+    held.socket.change_options(|options| options.linger = None).unwrap();
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! costs tens of nanoseconds, where a message to an owner thread and back costs ten thousand. There is one
 //! lock and it is never held while code that is not ours runs.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -18,7 +19,7 @@ use tunstack_core::time::Instant;
 use super::clock::Clock;
 use super::error::{Failure, io_error};
 use super::sync::thread::{self, ThreadId};
-use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
+use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, thread_local};
 use super::waiters::Waiters;
 use crate::device::{Device, Frames};
 
@@ -26,6 +27,15 @@ use crate::device::{Device, Frames};
 /// sends asks for the lock to be held over it: without a bound a bulk sender would keep the reader from the
 /// very acknowledgments it waits for.
 pub(crate) const BURST: usize = 64;
+
+thread_local! {
+    static READER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is the reader of any engine.
+pub(crate) fn is_reader() -> bool {
+    READER.try_with(Cell::get).unwrap_or(false)
+}
 
 /// What the lock guards.
 pub(crate) struct Held {
@@ -266,6 +276,7 @@ impl Shard {
     /// Notes that this thread is the reader.
     pub(crate) fn enter_reader(&self) {
         self.reader.get_or_init(|| thread::current().id());
+        READER.with(|reader| reader.set(true));
     }
 
     /// Whether this thread is the reader, which must not wait for itself.

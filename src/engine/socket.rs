@@ -15,6 +15,7 @@ use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::tcp::state::State;
 use tunstack_core::time::Instant;
 
+use super::shard::Held;
 use super::wait::{poll_op, wait_for, wait_until};
 use super::waiters::{Observer, Place};
 use super::{Engine, Interest};
@@ -213,9 +214,9 @@ impl Socket {
         self.write_timeout.store(other.write_timeout.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// How long closing waits for the peer to have everything: not at all unless linger says so, and never
+    /// Until when closing waits for the peer to have everything: not at all unless linger says so, and never
     /// where waiting is not wanted or would be in vain because unread data makes the close a reset.
-    fn lingers(&self) -> Option<Duration> {
+    fn begin_linger(&self) -> Option<Instant> {
         let shard = self.engine.shard();
         if self.nonblocking.load(Ordering::Relaxed) || shard.on_reader() || thread::panicking() {
             return None;
@@ -230,18 +231,30 @@ impl Socket {
             Ok(1..) => Ok(false),
             _ => stack.shutdown(id, Shutdown::Write, now).map(|()| true),
         });
-        matches!(begun, Ok(true)).then_some(linger)
+        if matches!(begun, Ok(true)) { shard.clock.deadline(Some(linger)) } else { None }
+    }
+
+    fn linger_until(&self, deadline: Instant) {
+        let all_acknowledged = |held: &mut Held| matches!(held.stack.unacknowledged(self.id), Ok(0) | Err(_));
+        wait_for(self.engine.shard(), Some(deadline), all_acknowledged);
+    }
+}
+
+/// Waits for the peers of these as dropping each of them would, but for all at once; dropping them waits no more.
+pub(crate) fn linger_together<'a>(sockets: impl Iterator<Item = &'a Socket>) {
+    let begun: Vec<_> = sockets.filter_map(|socket| Some((socket, socket.begin_linger()?))).collect();
+    for (socket, deadline) in begun {
+        socket.linger_until(deadline);
+        socket.set_nonblocking(true);
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let shard = self.engine.shard();
-        if let Some(linger) = self.lingers() {
-            let deadline = shard.clock.deadline(Some(linger));
-            wait_for(shard, deadline, |held| matches!(held.stack.unacknowledged(self.id), Ok(0) | Err(_)));
+        if let Some(deadline) = self.begin_linger() {
+            self.linger_until(deadline);
         }
-        shard.close(self.id);
+        self.engine.shard().close(self.id);
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn wait_until<T>(
     mut op: impl FnMut(&mut Stack, Instant) -> Result<T, Error>,
 ) -> io::Result<T> {
     let parker = Parker::current();
+    let _call = parker.begin();
     let waker = Waker::from(parker.clone());
     let place = Place::default();
     loop {
@@ -80,6 +81,7 @@ pub(crate) fn wait_for(
     mut done: impl FnMut(&mut Held) -> bool,
 ) -> bool {
     let parker = Parker::current();
+    let _call = parker.begin();
     let waker = Waker::from(parker.clone());
     let mut key = None;
     loop {
@@ -93,7 +95,9 @@ pub(crate) fn wait_for(
         held.waiters.register_anything(key, &waker);
         held.release();
         if shard.on_reader() || !parker.wait(&shard.clock, deadline) {
-            shard.lock().waiters.deregister_anything(key);
+            let mut held = shard.lock();
+            held.waiters.deregister_anything(key);
+            held.release();
             return false;
         }
     }

@@ -237,12 +237,12 @@ impl Waiters {
     /// A socket's readiness changed.
     pub(crate) fn notify(&mut self, event: Event) {
         let Some(slot) = self.slots.get_mut(event.id.index() as usize) else { return };
-        // Whoever waits for another use of the slot waits for a socket that is gone, or hears of one that
-        // is: a needless look costs little, a missed one hangs.
-        if slot.generation == event.id.generation() {
-            slot.tell(event.readiness, event.edges, &mut self.woken);
-        } else {
-            slot.retire(&mut self.woken);
+        match event.id.generation().wrapping_sub(slot.generation).cast_signed() {
+            0 => slot.tell(event.readiness, event.edges, &mut self.woken),
+            // Whoever waits for an earlier use of the slot waits for a socket that is gone.
+            1.. => slot.retire(&mut self.woken),
+            // Late word of an earlier use: it is no matter of who waits for the later one.
+            _ => {}
         }
     }
 
@@ -320,6 +320,8 @@ impl Woken {
 pub(crate) struct Parker {
     thread: Thread,
     woken: AtomicBool,
+    /// A call waits.
+    waits: AtomicBool,
 }
 
 thread_local! {
@@ -328,12 +330,18 @@ thread_local! {
 
 impl Parker {
     fn new() -> Self {
-        Self { thread: thread::current(), woken: AtomicBool::new(false) }
+        Self { thread: thread::current(), woken: AtomicBool::new(false), waits: AtomicBool::new(false) }
     }
 
     /// This thread's. A wake-up that comes late, from an earlier wait, is one needless look.
     pub(crate) fn current() -> Arc<Self> {
         PARKER.try_with(Arc::clone).unwrap_or_else(|_| Arc::new(Self::new()))
+    }
+
+    /// Begins a call that may wait, which ends with what this gives. A waker that is woken in such a call may make
+    /// another one on the same thread.
+    pub(crate) fn begin(&self) -> Call<'_> {
+        Call { parker: self, nested: self.waits.swap(true, Ordering::Relaxed) }
     }
 
     /// Waits for a wake-up; false when `deadline` came first. Whatever else unparks the thread is ignored.
@@ -357,6 +365,24 @@ impl Sleeper for Parker {
 
     fn unpark(&self) {
         self.thread.unpark();
+    }
+}
+
+/// A call that may wait.
+#[must_use]
+pub(crate) struct Call<'a> {
+    parker: &'a Parker,
+    nested: bool,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if self.nested {
+            // It may have taken the wake-up of the call around it, which looks again.
+            self.parker.woken.store(true, Ordering::Relaxed);
+        } else {
+            self.parker.waits.store(false, Ordering::Relaxed);
+        }
     }
 }
 

@@ -88,6 +88,7 @@ pub use source::SourceFd;
 pub use waker::Waker;
 
 use crate::engine::clock::Clock;
+use crate::engine::shard::is_reader;
 use event::Event;
 
 /// The longest sleep in the kernel at a time; a longer wait is several. Its clock counts milliseconds in 31
@@ -122,14 +123,16 @@ impl Poll {
     /// up to milliseconds. What there is no room for is told by the next call.
     ///
     /// # Errors
-    /// `Interrupted` when a signal's handler ran meanwhile; `InvalidInput` when `events` has no capacity.
+    /// `Interrupted` when a signal's handler ran meanwhile; `InvalidInput` when `events` has no capacity; `Deadlock`
+    /// where it would have to wait on the thread of an engine, as in a waker: that engine would stand still.
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
         if events.capacity() == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room for an event"));
         }
         let deadline = self.clock.deadline(timeout);
-        let mut left = timeout;
+        let on_reader = is_reader();
+        let mut left = if on_reader { Some(Duration::ZERO) } else { timeout };
         loop {
             self.sockets_first = !self.sockets_first;
             if self.sockets_first {
@@ -140,6 +143,9 @@ impl Poll {
             // Once a call, or a socket that changes meanwhile would be told twice.
             if !had_their_turn {
                 self.take_sockets(events);
+            }
+            if on_reader && events.is_empty() && timeout != Some(Duration::ZERO) {
+                return Err(io::ErrorKind::Deadlock.into());
             }
             left = deadline.map(|deadline| deadline.saturating_since(self.clock.now()));
             if !events.is_empty() || left.is_some_and(|left| left.is_zero()) {

@@ -130,6 +130,10 @@ pub const fn timeout_remove(user_data: u64) -> Entry {
 }
 
 /// Gives the timeout or link timeout of this user data another time: 0, or `ENOENT`.
+///
+/// The time is the interval of one that repeats, too; with a moment in its place the timeout expires then, for the last
+/// time. As in Linux, the timeout has no `count` any more: completions do not outrun it, and one that repeats does so
+/// for ever.
 pub fn timeout_update(user_data: u64, when: impl Into<When>) -> Entry {
     Entry::new(Operation::TimeoutUpdate { target: user_data, when: when.into() })
 }

@@ -387,6 +387,15 @@ impl Ring {
     fn update(&mut self, target: u64, when: When) -> Result<()> {
         let timed = |o: &Operation| matches!(o, Operation::Timeout { .. } | Operation::LinkTimeout { .. });
         let key = self.find(target, timed).ok_or(Errno::NOENT)?;
+        let op = self.op(key);
+        // As Linux does: the interval goes with the time, and what was counted goes for good.
+        if let Operation::Timeout { when: before, count, .. } = &mut op.operation {
+            *before = when;
+            *count = 0;
+        }
+        if let Some(posted) = op.counted.take() {
+            self.timers.uncount(posted, key);
+        }
         self.arm(key, when);
         Ok(())
     }

@@ -45,16 +45,17 @@ impl Stack {
         }
     }
 
-    /// The connection a read is for, with the reader behind an urgent octet that is not part of the stream, and
-    /// how many octets one call may take. Who has no room passes nothing by.
-    fn begin_read(&mut self, id: SocketId, room: usize) -> Result<(&mut Tcb, usize), Error> {
+    /// The connection a read is for, with the reader behind an urgent octet that is not part of the stream, how many
+    /// octets were passed by for that, and how many one call may take. Who has no room passes nothing by.
+    fn begin_read(&mut self, id: SocketId, room: usize) -> Result<(&mut Tcb, usize, usize), Error> {
         let tcb = self.readable_mut(id)?;
         let (skip, most) = tcb.readable_run();
-        if skip > 0 && room > 0 {
-            tcb.receive_buffer.discard(skip);
-            tcb.forget_passed_mark();
+        if skip == 0 || room == 0 {
+            return Ok((tcb, 0, most));
         }
-        Ok((tcb, most))
+        tcb.receive_buffer.discard(skip);
+        tcb.forget_passed_mark();
+        Ok((tcb, skip, most))
     }
 
     /// Takes received octets and says how many. `Ok(0)` with a buffer that is not empty is the end of file.
@@ -68,14 +69,14 @@ impl Stack {
         if self.is_at_end(id) {
             return Ok(0);
         }
-        let (tcb, most) = self.begin_read(id, buf.len())?;
+        let (tcb, skipped, most) = self.begin_read(id, buf.len())?;
         let result = Self::check_read(tcb);
         let room = buf.len().min(most);
         let n = match (&result, buf.get_mut(..room)) {
             (Ok(true), Some(buf)) => tcb.receive_buffer.read(buf),
             _ => 0,
         };
-        self.has_read(id, n);
+        self.has_read(id, skipped + n);
         result.map(|_| n)
     }
 
@@ -87,11 +88,11 @@ impl Stack {
         if self.is_at_end(id) {
             return Ok(Bytes::new());
         }
-        let (tcb, most) = self.begin_read(id, max)?;
+        let (tcb, skipped, most) = self.begin_read(id, max)?;
         let result = Self::check_read(tcb);
         let bytes =
             if let Ok(true) = result { tcb.receive_buffer.read_bytes(max.min(most)) } else { Bytes::new() };
-        self.has_read(id, bytes.len());
+        self.has_read(id, skipped + bytes.len());
         result.map(|_| bytes)
     }
 
@@ -191,6 +192,7 @@ impl Stack {
         }
     }
 
+    /// After `n` octets have left the receive buffer.
     fn has_read(&mut self, id: SocketId, n: usize) {
         let Ok(Socket { kind: Kind::Connection(tcb), .. }) = self.held_mut(id) else { return };
         tcb.forget_passed_mark();

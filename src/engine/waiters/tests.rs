@@ -311,3 +311,20 @@ fn an_observer_is_told_what_ends_its_socket_and_let_go_when_the_owner_closes_it(
     waiters.forget(new);
     assert_eq!((fresh.take(), Arc::strong_count(&fresh)), (vec![], 1));
 }
+
+#[test]
+fn late_word_of_an_earlier_use_takes_nobody_from_the_later() {
+    let (old, new) = ids();
+    let mut waiters = Waiters::default();
+    let told = Arc::new(Told::default());
+    let key = waiters.key();
+    waiters.observe(new, key, told.clone());
+    let (count, waker) = counter();
+    waiters.register(new, Readiness::READABLE, None, &waker);
+    notify(&mut waiters, old, Readiness::READABLE);
+    waiters.gone(old);
+    wake(&mut waiters);
+    assert_eq!((told.take(), times(&count), waiters.count(new)), (vec![], 0, 2));
+    notify(&mut waiters, new, Readiness::READABLE);
+    assert_eq!((told.take(), times(&count)), (vec![Readiness::READABLE], 1));
+}

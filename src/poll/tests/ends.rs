@@ -2,10 +2,13 @@
 
 use std::io::Write;
 use std::net::Shutdown;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake};
 use std::thread;
 
 use super::*;
 use crate::net::tests::ESHUTDOWN;
+use crate::poll::Waker;
 
 #[test]
 fn a_connection_attempt_ends_in_an_event() {
@@ -165,5 +168,40 @@ fn a_poll_keeps_no_engine() {
         drop((pair, listener));
         assert_eq!(watcher.len(), (0, 0, 0));
         watcher.quiet();
+    });
+}
+
+/// A waker that polls, on the thread of an engine, without something to tell and then with it.
+struct Polls(mpsc::Sender<Option<ErrorKind>>);
+
+impl Wake for Polls {
+    fn wake(self: Arc<Self>) {
+        let mut watcher = Watcher::new();
+        let waker = Waker::new(watcher.poll.registry(), Token(1)).unwrap();
+        for (timeout, count) in [(Some(SHORT), 0), (None, 0), (Some(Duration::ZERO), 0), (None, 1)] {
+            if count > 0 {
+                waker.wake().unwrap();
+            }
+            let polled = watcher.poll.poll(&mut watcher.events, timeout);
+            assert_eq!(watcher.events.iter().count(), count);
+            self.0.send(polled.err().map(|error| error.kind())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_thread_of_an_engine_does_not_wait() {
+    limited(|| {
+        let pair = pair();
+        let (told, tells) = mpsc::channel();
+        let polls = std::task::Waker::from(Arc::new(Polls(told)));
+        let udp = pair.left.bind_udp("10.7.0.1:7").unwrap();
+        assert!(udp.poll_recv_from(&mut Context::from_waker(&polls), &mut [0]).is_pending());
+        let other = pair.right.bind_udp("10.7.0.2:0").unwrap();
+        other.send_to(b"x", "10.7.0.1:7").unwrap();
+        let deadlock = Some(ErrorKind::Deadlock);
+        for expected in [deadlock, deadlock, None, None] {
+            assert_eq!(tells.recv_timeout(LONG), Ok(expected));
+        }
     });
 }

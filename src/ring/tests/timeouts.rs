@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::ring::{Flags, TimeoutFlags, opcode};
+use crate::ring::{Flags, TimeoutFlags, When, opcode};
 
 const TIME: i32 = error(Errno::TIME);
 const CANCELED: i32 = error(Errno::CANCELED);
@@ -72,6 +72,27 @@ fn they_repeat() {
     assert!(seen.len() <= 33 && seen[..16].iter().all(|c| c.more()), "{}", seen.len());
     let absolute = opcode::timeout(Instant::now(), 2, TimeoutFlags::MULTISHOT);
     assert!(host.submit([absolute.user_data(7)]).contains(&(7, error(Errno::INVAL), 0)));
+}
+
+/// What a kernel of Linux 6.18 was seen to do: the new time is the interval too, and neither the number of completions
+/// nor that of repetitions ends it any more.
+#[test]
+fn an_update_gives_another_interval_and_no_count() {
+    let mut host = Host::new(8);
+    let update = |when: When| opcode::timeout_update(1, when).user_data(2);
+    let repeated = |every| opcode::timeout(every, 2, TimeoutFlags::MULTISHOT).user_data(1);
+    assert_eq!(host.submit([repeated(LONG), update(SHORT.into())]), [(2, 0, 0)]);
+    for _ in 0..4 {
+        assert_eq!(host.ring.wait(1, Some(1000 * SHORT)), Ok(()));
+        assert_eq!(host.seen(), [(1, TIME, MORE)]);
+    }
+    assert_eq!(host.submit([opcode::timeout_remove(1)]), [(0, 0, 0), (1, CANCELED, 0)]);
+    let counted = opcode::timeout(LONG, 1, PLAIN).user_data(1);
+    assert_eq!(host.submit([counted, update(LONG.into()), opcode::nop()]), [(2, 0, 0), (0, 0, 0)]);
+    assert_eq!(host.submit([opcode::timeout_remove(1)]), [(0, 0, 0), (1, CANCELED, 0)]);
+    // A moment does not repeat.
+    assert_eq!(host.submit([repeated(LONG), update(Instant::now().into())]), [(2, 0, 0), (1, TIME, 0)]);
+    assert_eq!(host.ring.outstanding(), 0);
 }
 
 #[test]

@@ -314,3 +314,21 @@ fn what_comes_after_a_shutdown_moves_no_mark() {
     assert_eq!(e.read(9).unwrap(), b"abc");
     assert_eq!(e.read(9).unwrap(), b"");
 }
+
+/// The octet that is passed by makes the room that the peer is to hear of.
+#[test]
+fn passing_by_the_octet_opens_the_window() {
+    let base = Config::default();
+    let tcp = crate::config::TcpConfig { receive_buffer: 2000, ..base.tcp };
+    let mut r = Raw::new(Config { tcp, ..base });
+    let id = r.accepted();
+    r.send(Flags::ACK, &[b'.'; 999]);
+    assert_eq!(r.host.try_read(id, &mut [0; 2000]), Ok(999));
+    r.urgent = 1;
+    r.send(Flags::ACK | Flags::URG, b"!");
+    let last = r.wait(Duration::from_secs(1)).pop().unwrap();
+    assert_eq!(last.header.window, 1000, "an octet less than half has been read");
+    assert_eq!(r.host.try_read(id, &mut [0; 2000]), Err(Error::WouldBlock));
+    let windows: Vec<_> = r.sent().iter().map(|s| s.header.window).collect();
+    assert_eq!(windows, [2000]);
+}
