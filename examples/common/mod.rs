@@ -26,7 +26,7 @@
 #![allow(dead_code)] // no example needs all of it
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -122,7 +122,8 @@ impl Host {
     /// Says on standard output that all is set up, and where.
     pub(crate) fn serving(&self, what: &str, port: u16) {
         let at: Vec<_> = self.addresses().iter().map(|ip| SocketAddr::new(*ip, port).to_string()).collect();
-        println!("serving {what} on {}; Ctrl-C ends it", at.join(" and "));
+        // A server serves on though nobody reads that: `println` would end it.
+        let _ = writeln!(io::stdout(), "serving {what} on {}; Ctrl-C ends it", at.join(" and "));
     }
 
     /// At Ctrl-C ends the connections in order, and then the engine: every call that waits gives an error, of
@@ -171,7 +172,8 @@ pub(crate) fn listen(sys: &Sockets, address: &SocketAddr) -> tunstack::bsd::Resu
 fn shut_down(engine: &Engine) -> Done {
     match engine.shutdown(LINGER) {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            eprintln!("connections that did not end in {} s were reset", LINGER.as_secs());
+            let late = format_args!("connections that did not end in {} s were reset", LINGER.as_secs());
+            let _ = writeln!(io::stderr(), "{late}");
             Ok(())
         }
         ended => Ok(ended?),

@@ -203,13 +203,22 @@ fn a_close_lingers_on_a_socket_that_does_not_block_too() {
 #[test]
 fn sockets_that_linger_do_so_side_by_side() {
     let (sys, _other) = alone();
-    let connections: Vec<_> = (0..4).map(|_| connection(&sys)).collect();
-    for &(client, _) in &connections {
+    let others = Sockets::new(sys.engine());
+    let listener = others.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    others.bind(listener, &"127.0.0.1:7".parse().unwrap()).unwrap();
+    others.listen(listener, 8).unwrap();
+    let address = others.getsockname(listener).unwrap();
+    let clients = [(); 4].map(|()| {
+        let client = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+        sys.connect(client, &address).unwrap();
+        client
+    });
+    for client in clients {
         while sys.send(client, &[0; 65536], MsgFlags::DONTWAIT).is_ok() {}
         sys.setsockopt(client, SOL_SOCKET, SO_LINGER, &[1i32, 1].map(i32::to_ne_bytes).concat()).unwrap();
     }
-    sys.dup(connections[0].0).unwrap();
-    let held = sys.file(connections[1].0).unwrap();
+    sys.dup(clients[0]).unwrap();
+    let held = sys.file(clients[1]).unwrap();
     let begun = Instant::now();
     drop(sys);
     let took = begun.elapsed();

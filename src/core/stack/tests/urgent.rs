@@ -322,6 +322,9 @@ fn passing_by_the_octet_opens_the_window() {
     let tcp = crate::config::TcpConfig { receive_buffer: 2000, ..base.tcp };
     let mut r = Raw::new(Config { tcp, ..base });
     let id = r.accepted();
+    let options = SocketOptions { oob_inline: false, ..r.host.options(id).unwrap() };
+    let now = r.now;
+    r.host.set_options(id, options, now).unwrap();
     r.send(Flags::ACK, &[b'.'; 999]);
     assert_eq!(r.host.try_read(id, &mut [0; 2000]), Ok(999));
     r.urgent = 1;
