@@ -144,3 +144,6 @@ fn attempt<T>(
     shard.finish(held, now);
     result
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;
