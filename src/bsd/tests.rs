@@ -1,7 +1,7 @@
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tunstack_core::config::Config;
@@ -13,9 +13,29 @@ use super::abi::{
 };
 use super::{Errno, Sockets, sys};
 use crate::device::pipe::Pipe;
-use crate::engine::Engine;
+use crate::engine::{Calls, Engine};
 
 const NONE: MsgFlags = MsgFlags::empty();
+
+/// Runs `body` on a thread of its own over a stack whose time is virtual, up to an hour of it.
+fn in_virtual_time(body: impl FnOnce(Sockets, &Calls) + Send + 'static) {
+    let (device, _other) = Pipe::pair(1500).unwrap();
+    let (engine, stepper) = Engine::builder().device(device).seed([1; 32]).start_stepped().unwrap();
+    let (sys, calls) = (Sockets::new(&engine), stepper.calls());
+    calls.begin();
+    let thread = std::thread::spawn(move || {
+        // Also where the body panics: the other thread waits for it.
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(sys, &calls)));
+        calls.end();
+        ended
+    });
+    stepper.settle();
+    let hour = stepper.now() + Duration::from_secs(3600);
+    while !thread.is_finished() && stepper.step(hour) {}
+    if let Err(panic) = thread.join().unwrap() {
+        std::panic::resume_unwind(panic);
+    }
+}
 
 /// A stack that has nobody but itself to talk to.
 fn alone() -> (Sockets, Pipe) {
@@ -163,22 +183,24 @@ fn connection(sys: &Sockets) -> (RawFd, RawFd) {
 fn no_read_passes_the_urgent_mark_nor_waits_there() {
     for inline in [0i32, 1] {
         for flags in [NONE, MsgFlags::WAITALL, MsgFlags::PEEK, MsgFlags::PEEK | MsgFlags::WAITALL] {
-            let (sys, _other) = alone();
-            let (client, server) = connection(&sys);
-            sys.setsockopt(server, SOL_SOCKET, SO_OOBINLINE, &inline.to_ne_bytes()).unwrap();
-            sys.send(client, b"abc", NONE).unwrap();
-            sys.send(client, b"!", MsgFlags::OOB).unwrap();
-            sys.send(client, b"def", NONE).unwrap();
-            let mut buf = [0; 100];
-            let begun = Instant::now();
-            assert_eq!(sys.recv(server, &mut buf, flags), Ok(3), "{flags:?}, in line: {inline}");
-            assert_eq!(&buf[..3], b"abc");
-            assert!(begun.elapsed() < Duration::from_millis(150), "{flags:?}, in line: {inline}");
-            if !flags.contains(MsgFlags::PEEK) {
-                let rest: &[u8] = if inline == 1 { b"!def" } else { b"def" };
-                assert_eq!(sys.recv(server, &mut buf, flags), Ok(rest.len()), "{flags:?}, in line: {inline}");
-                assert_eq!(&buf[..rest.len()], rest);
-            }
+            in_virtual_time(move |sys, calls| {
+                let (client, server) = connection(&sys);
+                sys.setsockopt(server, SOL_SOCKET, SO_OOBINLINE, &inline.to_ne_bytes()).unwrap();
+                sys.send(client, b"abc", NONE).unwrap();
+                sys.send(client, b"!", MsgFlags::OOB).unwrap();
+                sys.send(client, b"def", NONE).unwrap();
+                let mut buf = [0; 100];
+                let begun = calls.now();
+                assert_eq!(sys.recv(server, &mut buf, flags), Ok(3), "{flags:?}, in line: {inline}");
+                assert_eq!(&buf[..3], b"abc");
+                assert_eq!(calls.now(), begun, "{flags:?}, in line: {inline}");
+                if !flags.contains(MsgFlags::PEEK) {
+                    let rest: &[u8] = if inline == 1 { b"!def" } else { b"def" };
+                    let read = sys.recv(server, &mut buf, flags);
+                    assert_eq!(read, Ok(rest.len()), "{flags:?}, in line: {inline}");
+                    assert_eq!(&buf[..rest.len()], rest);
+                }
+            });
         }
     }
 }
@@ -186,46 +208,49 @@ fn no_read_passes_the_urgent_mark_nor_waits_there() {
 #[test]
 fn a_close_lingers_on_a_socket_that_does_not_block_too() {
     for by_fcntl in [false, true] {
-        let (sys, _other) = alone();
-        let (client, _server) = connection(&sys);
-        if by_fcntl {
-            sys.fcntl(client, F_SETFL, O_NONBLOCK).unwrap();
-        }
-        while sys.send(client, &[0; 65536], MsgFlags::DONTWAIT).is_ok() {}
-        sys.setsockopt(client, SOL_SOCKET, SO_LINGER, &[1i32, 1].map(i32::to_ne_bytes).concat()).unwrap();
-        let begun = Instant::now();
-        sys.close(client).unwrap();
-        assert!(begun.elapsed() > Duration::from_millis(900), "by fcntl: {by_fcntl}");
+        in_virtual_time(move |sys, calls| {
+            let (client, _server) = connection(&sys);
+            if by_fcntl {
+                sys.fcntl(client, F_SETFL, O_NONBLOCK).unwrap();
+            }
+            while sys.send(client, &[0; 65536], MsgFlags::DONTWAIT).is_ok() {}
+            sys.setsockopt(client, SOL_SOCKET, SO_LINGER, &linger(1)).unwrap();
+            let begun = calls.now();
+            sys.close(client).unwrap();
+            assert_eq!(calls.now().saturating_since(begun), Duration::from_secs(1), "by fcntl: {by_fcntl}");
+        });
     }
 }
 
 /// The last handle waits for all of them at once, and as long as the one with the longest time.
 #[test]
 fn sockets_that_linger_do_so_side_by_side() {
-    let (sys, _other) = alone();
-    let others = Sockets::new(sys.engine());
-    let listener = others.socket(AF_INET, SOCK_STREAM, 0).unwrap();
-    others.bind(listener, &"127.0.0.1:7".parse().unwrap()).unwrap();
-    others.listen(listener, 8).unwrap();
-    let address = others.getsockname(listener).unwrap();
-    let clients = [(); 4].map(|()| {
-        let client = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
-        sys.connect(client, &address).unwrap();
-        client
+    in_virtual_time(|sys, calls| {
+        let others = Sockets::new(sys.engine());
+        let listener = others.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+        others.bind(listener, &"127.0.0.1:7".parse().unwrap()).unwrap();
+        others.listen(listener, 8).unwrap();
+        let address = others.getsockname(listener).unwrap();
+        let clients = [1, 2, 3, 1].map(|seconds| {
+            let client = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+            sys.connect(client, &address).unwrap();
+            while sys.send(client, &[0; 65536], MsgFlags::DONTWAIT).is_ok() {}
+            sys.setsockopt(client, SOL_SOCKET, SO_LINGER, &linger(seconds)).unwrap();
+            client
+        });
+        sys.dup(clients[0]).unwrap();
+        let held = sys.file(clients[1]).unwrap();
+        let begun = calls.now();
+        drop(sys);
+        assert_eq!(calls.now().saturating_since(begun), Duration::from_secs(3));
+        // Whoever holds an open socket still is the one who closes it.
+        assert_eq!(held.query(|stack, id| Ok(stack.state(id))), Ok(Some(State::Established)));
+        held.socket.change_options(|options| options.linger = None).unwrap();
     });
-    for client in clients {
-        while sys.send(client, &[0; 65536], MsgFlags::DONTWAIT).is_ok() {}
-        sys.setsockopt(client, SOL_SOCKET, SO_LINGER, &[1i32, 1].map(i32::to_ne_bytes).concat()).unwrap();
-    }
-    sys.dup(clients[0]).unwrap();
-    let held = sys.file(clients[1]).unwrap();
-    let begun = Instant::now();
-    drop(sys);
-    let took = begun.elapsed();
-    assert!(took > Duration::from_millis(900) && took < Duration::from_millis(1900), "{took:?}");
-    // Whoever holds an open socket still is the one who closes it.
-    assert_eq!(held.query(|stack, id| Ok(stack.state(id))), Ok(Some(State::Established)));
-    held.socket.change_options(|options| options.linger = None).unwrap();
+}
+
+fn linger(seconds: i32) -> Vec<u8> {
+    [1, seconds].map(i32::to_ne_bytes).concat()
 }
 
 #[test]
