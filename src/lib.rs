@@ -37,6 +37,7 @@
 //! | [`bsd`] | the system calls: descriptors, flags, errno, as Linux has them |
 //! | [`aio`] | the same sockets for tasks, in tokio's words (feature `tokio`, or `futures` for futures-io) |
 //! | [`ring`] | submission and completion: what io_uring has, over `bsd` |
+//! | [`sysctl`] | Linux's names for the settings of [`core::config`] |
 //!
 //! They stand in reading order: each uses only those above it. Start with [`Engine::builder`](engine::Engine::builder)
 //! to use a stack, with [`sim::world`] to try one under bad conditions, with [`core::stack`] to drive one yourself.
@@ -67,6 +68,8 @@ pub mod bsd;
 #[cfg(any(feature = "tokio", feature = "futures"))]
 pub mod aio;
 pub mod ring;
+
+pub mod sysctl;
 
 pub mod packetdrill;
 

@@ -26,6 +26,9 @@ pub struct Config {
     pub icmp_errors_per_second: u32,
     /// How long a lowered path MTU is believed (sysctl `route.mtu_expires`, RFC 1191 §6.3).
     pub path_mtu_lifetime: Duration,
+    /// Forbid routers to cut our packets, so that path MTUs are learned, on sockets that do not say otherwise (RFC 1191
+    /// §3, RFC 8201; the inverse of sysctl `ip_no_pmtu_disc`).
+    pub path_mtu_discovery: bool,
     /// How many path MTUs are remembered.
     pub path_mtu_entries: usize,
     /// Octets a UDP socket's receive queue may hold, headers of the queue included (sysctl `rmem_default`).
@@ -50,6 +53,7 @@ impl Default for Config {
             reassembly_timeout: Duration::from_secs(60),
             icmp_errors_per_second: 100,
             path_mtu_lifetime: Duration::from_secs(600),
+            path_mtu_discovery: true,
             path_mtu_entries: 1024,
             udp_receive_buffer: 212_992,
             udp_send_buffer: 212_992,
@@ -68,10 +72,16 @@ pub struct TcpConfig {
     pub timestamps: bool,
     /// Offer selective acknowledgment (RFC 2018; sysctl `tcp_sack`).
     pub sack: bool,
-    /// Send buffer of a new socket, octets.
+    /// Send buffer of a new socket, octets (sysctl `tcp_wmem`, the second).
     pub send_buffer: u32,
-    /// Receive buffer of a new socket, octets: the largest window it offers.
+    /// Receive buffer of a new socket, octets: the largest window it offers (sysctl `tcp_rmem`, the second).
     pub receive_buffer: u32,
+    /// What receive buffers may come to, octets (sysctl `tcp_rmem`, the third): the window scale is chosen on the SYN
+    /// for it, or for a buffer that is larger already, because it cannot change later (RFC 7323 §2.3). 0: no buffer grows.
+    pub receive_buffer_max: u32,
+    /// Octets written and never sent at which a connection is no longer writable, on sockets that do not say otherwise;
+    /// 0: no limit but the buffer's (sysctl `tcp_notsent_lowat`).
+    pub unsent_low_water: u32,
     /// Maximum segment lifetime. TIME-WAIT lasts twice as long: 60 s by default as in Linux, where
     /// RFC 9293 §3.4.2 suggests 2 minutes for the MSL itself.
     pub msl: Duration,
@@ -93,8 +103,14 @@ pub struct TcpConfig {
     pub max_syn_backlog: u32,
     /// The largest backlog a listener may ask for (sysctl `somaxconn`).
     pub max_backlog: u32,
+    /// A handshake completed while the accept queue is full is reset. Otherwise its ACK is dropped, to be provoked again
+    /// by our SYN,ACK (sysctl `tcp_abort_on_overflow`).
+    pub abort_on_overflow: bool,
     /// Initial window, segments (RFC 6928).
     pub initial_window: u32,
+    /// Duplicate ACKs that mean a loss: 3 in RFC 5681 §3.2, more where a path reorders (sysctl `tcp_reordering`); 0
+    /// counts as 1.
+    pub reordering: u16,
     /// Slow start again after an idle time (RFC 5681 §4.1; sysctl `tcp_slow_start_after_idle`).
     pub slow_start_after_idle: bool,
     /// How long an acknowledgment may wait: 40 ms as in Linux (RFC 9293 MUST-40: under 500 ms).
@@ -130,6 +146,8 @@ impl Default for TcpConfig {
             sack: true,
             send_buffer: 1 << 20,
             receive_buffer: 1 << 20,
+            receive_buffer_max: 0,
+            unsent_low_water: 0,
             msl: Duration::from_secs(30),
             initial_rto: Duration::from_secs(1),
             min_rto: Duration::from_millis(200),
@@ -141,7 +159,9 @@ impl Default for TcpConfig {
             syn_ack_retries: 5,
             max_syn_backlog: 4096,
             max_backlog: 4096,
+            abort_on_overflow: false,
             initial_window: 10,
+            reordering: 3,
             slow_start_after_idle: true,
             delayed_ack: Duration::from_millis(40),
             quick_acks: 16,

@@ -1,6 +1,7 @@
 //! What a program asks of a socket beyond its calls.
 
-use crate::config::Config;
+use crate::config::{Config, TcpConfig};
+use crate::seq::WindowScale;
 use crate::time::Duration;
 
 /// Which direction to shut down.
@@ -141,7 +142,7 @@ impl SocketOptions {
         Self {
             send_buffer: config.tcp.send_buffer,
             receive_buffer: config.tcp.receive_buffer,
-            unsent_low_water: 0,
+            unsent_low_water: config.tcp.unsent_low_water,
             user_timeout: None,
             linger: None,
             keepalive_time: config.tcp.keepalive_time,
@@ -158,7 +159,11 @@ impl SocketOptions {
             max_segment: 0,
             hop_limit: 0,
             multicast_hops: 1,
-            path_mtu_discovery: PathMtuDiscovery::Want,
+            path_mtu_discovery: if config.path_mtu_discovery {
+                PathMtuDiscovery::Want
+            } else {
+                PathMtuDiscovery::Dont
+            },
             traffic_class: 0,
             reuse_address: false,
             reuse_port: false,
@@ -181,11 +186,70 @@ impl SocketOptions {
         self.receive_buffer.min(self.window_clamp)
     }
 
+    /// The window to offer on a SYN, octets: whole segments of `mss` octets, as in Linux, where the buffer holds one; what
+    /// is beyond would be filled by a segment that is not full.
+    pub fn first_window(&self, mss: u16) -> u16 {
+        let most = self.largest_window();
+        let odd = most.checked_rem(mss.into()).filter(|_| most > u32::from(mss)).unwrap_or(0);
+        u16::try_from(most - odd).unwrap_or(u16::MAX)
+    }
+
+    /// The window scale for all the windows that may be offered, were the receive buffer to grow to what `config` lets
+    /// it.
+    pub fn window_scale(&self, config: &TcpConfig) -> WindowScale {
+        let most = self.receive_buffer.max(config.receive_buffer_max).min(self.window_clamp);
+        // A window that cannot be told in less than the buffer holds would stay closed for ever: at least four units fit.
+        let finest = self.largest_window().checked_ilog2().unwrap_or(0).saturating_sub(2);
+        WindowScale::new(WindowScale::for_window(most).shift().min(finest as u8))
+    }
+
     /// The options of a fresh UDP or ping socket.
     pub const fn udp(config: &Config) -> Self {
         let mut options = Self::tcp(config);
         options.send_buffer = config.udp_send_buffer as u32;
         options.receive_buffer = config.udp_receive_buffer as u32;
         options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_begin_as_the_stack_is_set() {
+        let mut config = Config::default();
+        let options = SocketOptions::tcp(&config);
+        assert_eq!((options.unsent_low_water, options.path_mtu_discovery), (0, PathMtuDiscovery::Want));
+        config.tcp.unsent_low_water = 4000;
+        config.path_mtu_discovery = false;
+        let options = SocketOptions::tcp(&config);
+        assert_eq!((options.unsent_low_water, options.path_mtu_discovery), (4000, PathMtuDiscovery::Dont));
+        assert_eq!(SocketOptions::udp(&config).path_mtu_discovery, PathMtuDiscovery::Dont);
+    }
+
+    #[test]
+    fn the_first_window_is_of_whole_segments() {
+        let window = |receive_buffer, mss| {
+            SocketOptions { receive_buffer, ..SocketOptions::tcp(&Config::default()) }.first_window(mss)
+        };
+        assert_eq!((window(65_536, 1460), window(65_536, 1448)), (64_240, 65_160));
+        assert_eq!((window(270_000, 1460), window(65_535, 65_483)), (65_535, 65_483));
+        assert_eq!((window(1000, 1460), window(0, 1460), window(5000, 0)), (1000, 0, 5000));
+    }
+
+    #[test]
+    fn the_scale_is_for_what_the_buffer_may_become() {
+        let mut config = Config::default();
+        let mut scale = |default, max, clamp| {
+            (config.tcp.receive_buffer, config.tcp.receive_buffer_max) = (default, max);
+            let options = SocketOptions { window_clamp: clamp, ..SocketOptions::tcp(&config) };
+            options.window_scale(&config.tcp).shift()
+        };
+        assert_eq!(scale(65_536, 6 << 20, u32::MAX), 7);
+        assert_eq!(scale(270_000, 15 << 20, u32::MAX), 8);
+        assert_eq!(scale(1 << 20, 0, u32::MAX), 5, "larger already");
+        assert_eq!([0, 1, 7, 8, 1152].map(|octets| scale(octets, 15 << 20, u32::MAX)), [0, 0, 0, 1, 8]);
+        assert_eq!(scale(65_536, 6 << 20, 65_535), 0, "a clamp will not be passed");
     }
 }

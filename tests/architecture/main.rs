@@ -15,7 +15,7 @@ const LONGER: [(&str, &str); 0] = [];
 
 /// The facade's modules, and which of the others each may use: the picture's direction, downward. The
 /// program (`src/cli`) is a crate of its own that sees what any program sees.
-const FACADE: [(&str, &[&str]); 10] = [
+const FACADE: [(&str, &[&str]); 11] = [
     ("pcapng", &[]),
     ("sim", &["pcapng"]),
     // `sim` for its link alone, which `device::impair` puts around a real device.
@@ -26,7 +26,8 @@ const FACADE: [(&str, &[&str]); 10] = [
     ("ring", &["bsd", "engine"]),
     ("poll", &["engine", "net"]),
     ("aio", &["engine", "net"]),
-    ("packetdrill", &["bsd", "device", "engine", "pcapng"]),
+    ("sysctl", &[]),
+    ("packetdrill", &["bsd", "device", "engine", "pcapng", "sysctl"]),
 ];
 
 /// Uses of what stands further down, and why they stay.

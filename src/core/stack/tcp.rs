@@ -268,6 +268,11 @@ impl Stack {
             // The ACK is dropped; our SYN,ACK, sent again, will provoke another.
             self.counters.tcp_listen_overflows += 1;
             self.counters.tcp_listen_drops += 1;
+            if self.config.tcp.abort_on_overflow {
+                let (state, reason) = (State::SynReceived, RstReason::Limit);
+                closed::refuse(request.quad, state, &segment, reason, &mut context!(self, now));
+                self.end_request(index);
+            }
             return Verdict::AcceptQueueFull;
         }
         l.request_ended();

@@ -24,6 +24,7 @@ mod disconnect;
 mod edges;
 mod handshake;
 mod invariants;
+mod linux;
 mod numbers;
 mod path;
 mod raw;

@@ -86,7 +86,8 @@ impl Request {
         agreed.set(Agreed::SCALE, cx.config.window_scaling && seg.options.window_scale.is_some());
         agreed.set(Agreed::SACK, cx.config.sack && seg.options.sack_permitted);
         agreed.set(Agreed::TIMESTAMPS, cx.config.timestamps && seg.timestamps().is_some());
-        let ours = WindowScale::for_window(options.largest_window()).shift();
+        let timestamps = if agreed.contains(Agreed::TIMESTAMPS) { 12 } else { 0 };
+        let ours = options.window_scale(cx.config).shift();
         let theirs = WindowScale::new(seg.options.window_scale.unwrap_or(0)).shift();
         let peer_mss = seg.options.mss.map_or(default_mss(quad.remote.address), |mss| mss.max(64));
         Self {
@@ -97,7 +98,7 @@ impl Request {
             iss,
             ts_recent: seg.timestamps().map_or(0, |ts| ts.value),
             sent: cx.now.as_micros() as u32,
-            rcv_wnd: options.largest_window().min(0xffff) as u16,
+            rcv_wnd: options.first_window(mss.saturating_sub(timestamps)),
             snd_mss: peer_mss.min(mss),
             scales: theirs << 4 | ours,
             agreed,

@@ -28,6 +28,8 @@ pub struct Send {
     pub wnd: u32,
     /// SND.UP: the octet after urgent data; at or before SND.UNA when there is none.
     pub up: Seq,
+    /// The end of the last segment sent that was not full; at or before SND.UNA when none is outstanding.
+    pub short: Seq,
     /// SND.WL1: sequence number of the segment that gave SND.WND.
     pub wl1: Seq,
     /// SND.WL2: acknowledgment number of the segment that gave SND.WND.
@@ -50,6 +52,7 @@ impl Send {
             nxt: iss,
             wnd: 0,
             up: iss,
+            short: iss,
             wl1: iss,
             wl2: iss,
             iss,

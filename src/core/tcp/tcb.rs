@@ -142,18 +142,17 @@ impl Tcb {
         cx: &Context<'_>,
     ) -> Self {
         let now = cx.now;
-        let initial_window = options.largest_window().min(0xffff);
         Self {
             quad,
             state,
             snd: Send::new(iss, mss),
-            rcv: Recv::new(Seq::new(0).sub(1), initial_window, 536),
+            rcv: Recv::new(Seq::new(0).sub(1), options.first_window(mss).into(), 536),
             timestamps: Timestamps::new(cx.keys.timestamp_offset(&quad)),
             rtt: RttEstimator::with_max(cx.config.initial_rto, cx.config.max_rto),
             timed: None,
             timed_out: Instant::ZERO,
             congestion: Congestion::new(u32::from(mss), cx.config.initial_window),
-            recovery: Recovery::new(iss),
+            recovery: Recovery::new(iss, cx.config.reordering),
             timers: TimerTable::new(),
             send_buffer: SendBuffer::new(),
             receive_buffer: ReceiveBuffer::new(),
@@ -177,11 +176,7 @@ impl Tcb {
 
     /// The window scale we offer on a SYN.
     pub(super) fn scale_to_offer(&self, cx: &Context<'_>) -> WindowScale {
-        if cx.config.window_scaling {
-            WindowScale::for_window(self.options.largest_window())
-        } else {
-            WindowScale::ZERO
-        }
+        if cx.config.window_scaling { self.options.window_scale(cx.config) } else { WindowScale::ZERO }
     }
 
     /// Its state.

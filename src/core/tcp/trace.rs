@@ -50,7 +50,7 @@ pub enum Reason {
 pub enum AckReason {
     /// Third step of the handshake.
     Handshake,
-    /// Two full segments' worth of data has come (RFC 9293 SHLD-19).
+    /// More than a full segment's worth of data has come (RFC 9293 SHLD-19).
     EverySecond,
     /// The delayed-ACK timer ran out (RFC 9293 MUST-40).
     Delayed,
@@ -264,7 +264,7 @@ impl AckReason {
     pub const fn text(self) -> &'static str {
         match self {
             Self::Handshake => "ACK: handshake done",
-            Self::EverySecond => "ACK: two full segments came",
+            Self::EverySecond => "ACK: more than a full segment came",
             Self::Delayed => "ACK: delayed-ACK timer",
             Self::Quick => "ACK: quick, connection is young",
             Self::OutOfOrder => "ACK: data beyond a gap (duplicate ACK)",

@@ -79,3 +79,29 @@ fn a_handshake_that_ends_too_late() {
     let mut buf = [0; 9];
     assert_eq!(r.host.try_read(accepted, &mut buf), Ok(5));
 }
+
+/// With `abort_on_overflow` the one that comes late is reset, and its peer need not wait.
+#[test]
+fn a_handshake_that_ends_too_late_is_reset_on_request() {
+    let tcp = crate::config::TcpConfig { abort_on_overflow: true, ..Default::default() };
+    let mut r = Raw::new(Config { tcp, ..Config::default() });
+    let l = r.listen(0);
+    let mut acks = Vec::new();
+    for port in [5000, 5001] {
+        (r.ports.1, r.seq, r.ack) = (port, 1000, 0);
+        r.send(Flags::SYN, b"");
+        acks.push((port, r.sent()[0].header.seq.get().wrapping_add(1)));
+    }
+    for &(port, ack) in &acks {
+        r.ports.1 = port;
+        r.inject(1001, ack, Flags::ACK, b"", &Default::default());
+    }
+    let out = r.sent();
+    assert_eq!(out.len(), 1, "{out:?}");
+    assert_eq!(out[0].header.flags, Flags::RST);
+    assert_eq!((out[0].header.dst_port, out[0].header.seq.get()), acks[1]);
+    assert_eq!(r.host.counters().tcp_listen_overflows, 1);
+    assert!(r.host.try_accept(l).is_ok());
+    assert!(r.wait(Duration::from_secs(200)).is_empty(), "no SYN,ACK again");
+    assert_eq!(r.host.slots(), 2, "the listener and what it accepted");
+}

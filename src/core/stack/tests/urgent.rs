@@ -320,7 +320,8 @@ fn what_comes_after_a_shutdown_moves_no_mark() {
 fn passing_by_the_octet_opens_the_window() {
     let base = Config::default();
     let tcp = crate::config::TcpConfig { receive_buffer: 2000, ..base.tcp };
-    let mut r = Raw::new(Config { tcp, ..base });
+    // The first window is of whole segments: two of these are the buffer.
+    let mut r = Raw::new(Config { tcp, mtu: 1040, ..base });
     let id = r.accepted();
     let options = SocketOptions { oob_inline: false, ..r.host.options(id).unwrap() };
     let now = r.now;

@@ -172,6 +172,7 @@ impl Tcb {
         self.snd.una = ack;
         // Left behind, it would seem to lie ahead after 2³¹ octets.
         self.snd.up = self.snd.up.max(ack);
+        self.snd.short = self.snd.short.max(ack);
         if fin {
             self.is.insert(Is::FIN_ACKED);
         }

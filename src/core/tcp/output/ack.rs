@@ -108,15 +108,16 @@ impl Acks {
 }
 
 impl Tcb {
-    /// Text came in order, with no gap known: every second full segment is acknowledged (SHLD-19), the first
-    /// few of a connection each, and the rest when the timer says (MUST-40).
+    /// Text came in order, with no gap known: every second full segment is acknowledged (SHLD-19), and what came behind a
+    /// full one although it is short, as in Linux: with it a burst mostly ends. The first few of a connection are
+    /// acknowledged each, and the rest when the timer says (MUST-40).
     pub(in crate::tcp) fn acknowledge_text(&mut self, cx: &mut Context<'_>) {
         let unacknowledged = self.rcv.nxt.since(self.rcv.last_ack_sent);
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
         //= id=SHLD-19
         //# An ACK SHOULD be generated for at least every second full-sized segment or 2*RMSS bytes of new
         //# data
-        if unacknowledged >= 2 * u32::from(self.rcv.mss) {
+        if unacknowledged > u32::from(self.rcv.mss) {
             self.acks.now(AckReason::EverySecond);
         } else if self.acks.quick > 0 {
             self.acks.quick -= 1;

@@ -150,6 +150,9 @@ impl Tcb {
             self.recovery.on_retransmit(end);
             self.timed = None;
         } else if end.after(self.snd.nxt) {
+            if plan.len > 0 && plan.len < self.effective_mss(self.options_len()) {
+                self.snd.short = plan.seq.add(plan.len);
+            }
             if self.snd.una == self.snd.nxt {
                 self.progress = cx.now;
             }

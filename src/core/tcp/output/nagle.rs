@@ -1,5 +1,5 @@
-//! When a segment that is not full may leave: Nagle's rule and the sender's side of silly window avoidance
-//! (RFC 9293 §3.7.4 and §3.8.6.2.1), `TCP_CORK` and `MSG_MORE`.
+//! When a segment that is not full may leave: Nagle's rule as Minshall modified it (RFC 9293 §3.7.4 and Appendix A.3), the
+//! sender's side of silly window avoidance (§3.8.6.2.1), `TCP_CORK` and `MSG_MORE`.
 
 use crate::tcp::tcb::{Is, Tcb};
 
@@ -28,13 +28,14 @@ impl Tcb {
         if self.options.cork || self.is.contains(Is::MORE) {
             return false;
         }
-        let idle = self.snd.nxt == self.snd.una;
+        // Full segments will be acknowledged soon; only another short one that is outstanding makes this one wait. So what a
+        // program writes at once leaves at once, its last, short segment too.
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.4
         //# A TCP implementation SHOULD implement the Nagle algorithm to coalesce short segments (SHLD-7).
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.4
         //# However, there MUST be a way for an application to disable the Nagle algorithm on an individual
         //# connection (MUST-17).
-        let nagle = self.options.nodelay || idle;
+        let nagle = self.options.nodelay || self.snd.short.at_or_before(self.snd.una);
         nagle && (c.last || c.len >= self.snd.max_wnd / 2)
     }
 }

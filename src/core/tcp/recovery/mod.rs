@@ -8,9 +8,6 @@ use super::seq::Seq;
 use super::snd::Send;
 use crate::tcp::trace::Reason;
 
-/// Three duplicate ACKs mean a loss (RFC 5681 §3.2).
-pub const DUP_THRESH: u16 = 3;
-
 /// What recovery is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
@@ -53,6 +50,8 @@ pub struct Recovery {
     phase: Phase,
     partial_seen: bool,
     dup_acks: u16,
+    /// How many duplicate ACKs mean a loss: 3 in RFC 5681 §3.2.
+    dup_thresh: u16,
     /// RFC 6582 `recover`: SND.NXT when the last recovery began.
     recover: Seq,
     /// In [`Phase::Loss`]: what lies before this has been sent again.
@@ -68,12 +67,13 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Nothing lost.
-    pub const fn new(iss: Seq) -> Self {
+    /// Nothing lost. `dup_thresh` duplicate ACKs will mean a loss; 0 counts as 1.
+    pub const fn new(iss: Seq, dup_thresh: u16) -> Self {
         Self {
             phase: Phase::Open,
             partial_seen: false,
             dup_acks: 0,
+            dup_thresh: if dup_thresh == 0 { 1 } else { dup_thresh },
             recover: iss,
             resent: iss,
             inflation: 0,
@@ -157,11 +157,11 @@ impl Recovery {
 
     /// How much more than the congestion window may be in flight, octets: in fast recovery what duplicate
     /// ACKs showed to have left (RFC 5681 §3.2, steps 3 and 4), before it a segment for each of the first two
-    /// (limited transmit, RFC 3042).
+    /// (limited transmit, RFC 3042); of more, where the threshold is higher, for each below it.
     pub fn allowance(&self, mss: u32) -> u32 {
         match self.phase {
             Phase::Recovery => self.inflation,
-            Phase::Open => u32::from(self.dup_acks.min(DUP_THRESH - 1)).saturating_mul(mss),
+            Phase::Open => u32::from(self.dup_acks.min(self.dup_thresh - 1)).saturating_mul(mss),
             Phase::Loss => 0,
         }
     }
@@ -178,11 +178,11 @@ impl Recovery {
             }
             // RFC 6582 §3.2 step 2 and §4: what was outstanding at the last recovery or time-out does not
             // begin another.
-            Phase::Open if self.dup_acks == DUP_THRESH && snd.una.sub(1).at_or_after(self.recover) => {
+            Phase::Open if self.dup_acks == self.dup_thresh && snd.una.sub(1).at_or_after(self.recover) => {
                 self.phase = Phase::Recovery;
                 self.partial_seen = false;
                 self.recover = snd.nxt;
-                self.inflation = mss.saturating_mul(u32::from(DUP_THRESH));
+                self.inflation = mss.saturating_mul(u32::from(self.dup_thresh));
                 self.pending = Some(Reason::FastRetransmit);
                 true
             }
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn third_duplicate_begins_recovery_and_further_ones_stretch_the_window() {
-        let (mut r, snd) = (Recovery::new(Seq::new(0)), sent(1, 10_001));
+        let (mut r, snd) = (Recovery::new(Seq::new(0), 3), sent(1, 10_001));
         assert!(!r.on_duplicate_ack(&snd, MSS));
         assert_eq!((r.allowance(MSS), r.pending()), (1000, None));
         assert!(!r.on_duplicate_ack(&snd, MSS));
@@ -297,8 +297,22 @@ mod tests {
     }
 
     #[test]
+    fn the_threshold_is_a_setting() {
+        let snd = sent(1, 10_001);
+        for thresh in [0, 1, 2, 5, 300] {
+            let mut r = Recovery::new(Seq::new(0), thresh);
+            for n in 1..thresh.max(1) {
+                assert!(!r.on_duplicate_ack(&snd, MSS), "{n} of {thresh}");
+                assert_eq!(r.allowance(MSS), u32::from(n) * MSS, "limited transmit");
+            }
+            assert!(r.on_duplicate_ack(&snd, MSS), "{thresh}");
+            assert_eq!(r.allowance(MSS), u32::from(thresh.max(1)) * MSS);
+        }
+    }
+
+    #[test]
     fn limited_transmit_is_remembered_until_an_ack_moves() {
-        let (mut r, snd) = (Recovery::new(Seq::new(0)), sent(1, 10_001));
+        let (mut r, snd) = (Recovery::new(Seq::new(0), 3), sent(1, 10_001));
         let _ = r.on_duplicate_ack(&snd, MSS);
         r.on_limited_transmit(MSS);
         r.on_limited_transmit(500);
@@ -313,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_partial_ack_sends_the_next_hole_and_a_full_one_ends() {
-        let (mut r, snd) = (Recovery::new(Seq::new(0)), sent(1, 10_001));
+        let (mut r, snd) = (Recovery::new(Seq::new(0), 3), sent(1, 10_001));
         for _ in 0..3 {
             let _ = r.on_duplicate_ack(&snd, MSS);
         }
@@ -330,7 +344,7 @@ mod tests {
 
     #[test]
     fn what_timed_out_does_not_begin_fast_recovery() {
-        let (mut r, snd) = (Recovery::new(Seq::new(0)), sent(1, 5001));
+        let (mut r, snd) = (Recovery::new(Seq::new(0), 3), sent(1, 5001));
         assert!(r.on_timeout(&snd));
         assert_eq!(r.in_flight(&snd), 0);
         r.on_retransmit(Seq::new(1001));

@@ -1,0 +1,460 @@
+//! The table: each sysctl, what it takes, what it means here.
+
+use tunstack_core::config::Config;
+use tunstack_core::time::Duration;
+
+use super::value::{INT, Values, ports, triple, unsigned};
+
+/// What a sysctl did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// The setting has this value now.
+    Set,
+    /// Nothing: why, in words.
+    Noted(&'static str),
+}
+
+/// A sysctl.
+#[derive(Debug)]
+pub struct Row {
+    name: &'static str,
+    does: Does,
+    meaning: &'static str,
+}
+
+/// What becomes of a value.
+#[derive(Debug)]
+enum Does {
+    Switch(fn(&mut Config, bool)),
+    Number(u32, u32, fn(&mut Config, u32)),
+    Triple(fn(&mut Config, [Option<u32>; 3])),
+    Ports(fn(&mut Config, (u16, u16))),
+    Note(Values, &'static str),
+}
+
+impl Row {
+    /// Its name, with dots.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it takes.
+    pub const fn values(&self) -> Values {
+        match self.does {
+            Does::Switch(_) => SWITCH,
+            Does::Number(least, most, _) => Values::Number(least as i64, most as i64),
+            Does::Triple(_) => Values::Triple,
+            Does::Ports(_) => Values::Ports,
+            Does::Note(values, _) => values,
+        }
+    }
+
+    /// What it governs: the field of [`Config`] that it sets, with the unit of its values and the RFC; or what it
+    /// governs in Linux.
+    pub const fn meaning(&self) -> &'static str {
+        self.meaning
+    }
+
+    /// Why it is only noted, if it is.
+    pub const fn noted(&self) -> Option<&'static str> {
+        match self.does {
+            Does::Note(_, why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// `None` where it does not take the value.
+    pub(super) fn apply(&self, config: &mut Config, value: &str) -> Option<Effect> {
+        match self.does {
+            Does::Switch(set) => set(config, unsigned(value, 0, 1)? == 1),
+            Does::Number(least, most, set) => set(config, unsigned(value, least, most)?),
+            Does::Triple(set) => set(config, triple(value)?),
+            Does::Ports(set) => set(config, ports(value)?),
+            Does::Note(values, why) => return values.take(value).then_some(Effect::Noted(why)),
+        }
+        Some(Effect::Set)
+    }
+}
+
+/// All there are, those that set something first.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    OBEYED.iter().chain(NOTED)
+}
+
+const SWITCH: Values = Values::Number(0, 1);
+const ANY: Values = Values::Number(0, INT as i64);
+
+const fn row(name: &'static str, does: Does, meaning: &'static str) -> Row {
+    Row { name, does, meaning }
+}
+
+const fn note(name: &'static str, values: Values, meaning: &'static str, why: &'static str) -> Row {
+    Row { name, does: Does::Note(values, why), meaning }
+}
+
+fn seconds(n: u32) -> Duration {
+    Duration::from_secs(n.into())
+}
+
+fn millis(n: u32) -> Duration {
+    Duration::from_millis(n.into())
+}
+
+/// Within the limits of a row it always fits.
+fn octet(n: u32) -> u8 {
+    u8::try_from(n).unwrap_or(u8::MAX)
+}
+
+/// How long Linux takes for so many retransmissions of data: time-outs from 200 ms on, doubled up to 120 s.
+fn r2(retries: u32) -> Duration {
+    let wait = |n: u32| Duration::from_millis(200 << n.min(10)).min(seconds(120));
+    (0..=retries).fold(Duration::ZERO, |sum, n| sum + wait(n))
+}
+
+/// Linux answers once in each such interval; 0 is no limit.
+fn answer_every(config: &mut Config, interval: u32) {
+    config.tcp.challenge_interval = millis(interval);
+    config.tcp.challenge_limit = if interval == 0 { u8::MAX } else { 1 };
+}
+
+const OBEYED: &[Row] = &[
+    row(
+        "net.ipv4.tcp_timestamps",
+        Does::Switch(|c, on| c.tcp.timestamps = on),
+        "tcp.timestamps: offer timestamps (RFC 7323); always with a random offset for each connection, so 2 is refused",
+    ),
+    row(
+        "net.ipv4.tcp_window_scaling",
+        Does::Switch(|c, on| c.tcp.window_scaling = on),
+        "tcp.window_scaling: offer window scaling (RFC 7323)",
+    ),
+    row(
+        "net.ipv4.tcp_sack",
+        Does::Switch(|c, on| c.tcp.sack = on),
+        "tcp.sack: offer selective acknowledgment (RFC 2018)",
+    ),
+    row(
+        "net.ipv4.tcp_rmem",
+        Does::Triple(|c, [_, default, most]| {
+            // Linux keeps half of it for what surrounds the octets.
+            c.tcp.receive_buffer = default.map_or(c.tcp.receive_buffer, |octets| octets / 2);
+            c.tcp.receive_buffer_max = most.unwrap_or(c.tcp.receive_buffer_max);
+        }),
+        "octets; the second: tcp.receive_buffer, of which half is window; the third: tcp.receive_buffer_max, for which the \
+         window scale is chosen (RFC 7323 §2.3)",
+    ),
+    row(
+        "net.ipv4.tcp_wmem",
+        Does::Triple(|c, [_, default, _]| c.tcp.send_buffer = default.unwrap_or(c.tcp.send_buffer)),
+        "octets; the second: tcp.send_buffer. The third waits for send buffers that tune themselves",
+    ),
+    row(
+        "net.ipv4.tcp_notsent_lowat",
+        Does::Number(1, u32::MAX, |c, n| c.tcp.unsent_low_water = if n == u32::MAX { 0 } else { n }),
+        "octets: tcp.unsent_low_water, unsent data at which a connection is not writable; 4294967295 is no limit",
+    ),
+    row(
+        "net.ipv4.tcp_syn_retries",
+        Does::Number(1, 127, |c, n| c.tcp.syn_retries = octet(n)),
+        "tcp.syn_retries: how often a SYN is sent again (RFC 9293 §3.8.3)",
+    ),
+    row(
+        "net.ipv4.tcp_synack_retries",
+        Does::Number(0, 255, |c, n| c.tcp.syn_ack_retries = octet(n)),
+        "tcp.syn_ack_retries: how often a SYN,ACK is sent again; 15 times at the most",
+    ),
+    row(
+        "net.ipv4.tcp_retries2",
+        Does::Number(0, 255, |c, n| c.tcp.r2 = r2(n)),
+        "tcp.r2: the time that so many retransmissions take, from 200 ms on and doubled up to 120 s (RFC 9293 §3.8.3)",
+    ),
+    row(
+        "net.ipv4.tcp_rto_min_us",
+        Does::Number(1, INT, |c, n| c.tcp.min_rto = Duration::from_micros(n.into())),
+        "microseconds: tcp.min_rto (RFC 6298 §2.4)",
+    ),
+    row(
+        "net.ipv4.tcp_rto_max_ms",
+        Does::Number(1_000, 120_000, |c, n| c.tcp.max_rto = millis(n)),
+        "milliseconds: tcp.max_rto (RFC 6298 §2.5)",
+    ),
+    row(
+        "net.ipv4.tcp_reordering",
+        Does::Number(1, 300, |c, n| c.tcp.reordering = n.try_into().unwrap_or(u16::MAX)),
+        "tcp.reordering: duplicate ACKs that mean a loss (RFC 5681 §3.2)",
+    ),
+    row(
+        "net.ipv4.tcp_slow_start_after_idle",
+        Does::Switch(|c, on| c.tcp.slow_start_after_idle = on),
+        "tcp.slow_start_after_idle (RFC 5681 §4.1)",
+    ),
+    row(
+        "net.ipv4.tcp_fin_timeout",
+        Does::Number(0, INT / 1000, |c, n| c.tcp.fin_wait_2_timeout = seconds(n)),
+        "seconds: tcp.fin_wait_2_timeout, for connections that no program holds",
+    ),
+    row(
+        "net.ipv4.tcp_keepalive_time",
+        Does::Number(1, INT / 1000, |c, n| c.tcp.keepalive_time = seconds(n)),
+        "seconds: tcp.keepalive_time (RFC 9293 §3.8.4)",
+    ),
+    row(
+        "net.ipv4.tcp_keepalive_intvl",
+        Does::Number(1, INT / 1000, |c, n| c.tcp.keepalive_interval = seconds(n)),
+        "seconds: tcp.keepalive_interval",
+    ),
+    row(
+        "net.ipv4.tcp_keepalive_probes",
+        Does::Number(1, 255, |c, n| c.tcp.keepalive_probes = octet(n)),
+        "tcp.keepalive_probes: unanswered probes that end a connection",
+    ),
+    row(
+        "net.ipv4.tcp_max_syn_backlog",
+        Does::Number(1, INT, |c, n| c.tcp.max_syn_backlog = n),
+        "tcp.max_syn_backlog: connection requests of one listener",
+    ),
+    row(
+        "net.core.somaxconn",
+        Does::Number(0, INT, |c, n| c.tcp.max_backlog = n),
+        "tcp.max_backlog: the largest backlog of a listener",
+    ),
+    row(
+        "net.ipv4.tcp_abort_on_overflow",
+        Does::Switch(|c, on| c.tcp.abort_on_overflow = on),
+        "tcp.abort_on_overflow: reset a handshake completed while the accept queue is full",
+    ),
+    row(
+        "net.ipv4.tcp_max_orphans",
+        Does::Number(0, INT, |c, n| c.tcp.max_orphans = n),
+        "tcp.max_orphans: connections that no program holds",
+    ),
+    row(
+        "net.ipv4.tcp_max_tw_buckets",
+        Does::Number(0, INT, |c, n| c.tcp.max_time_wait = n),
+        "tcp.max_time_wait: records in TIME-WAIT",
+    ),
+    row(
+        "net.ipv4.tcp_invalid_ratelimit",
+        Does::Number(0, INT, answer_every),
+        "milliseconds: tcp.challenge_interval with a tcp.challenge_limit of one answer in it (RFC 5961 §7); 0 is no limit",
+    ),
+    row(
+        "net.ipv4.ip_default_ttl",
+        Does::Number(1, 255, |c, n| c.hop_limit = octet(n)),
+        "hop_limit, of IPv6 too (RFC 791, RFC 8200)",
+    ),
+    row(
+        "net.ipv4.ip_local_port_range",
+        Does::Ports(|c, range| c.ephemeral_ports = range),
+        "ephemeral_ports, both included (RFC 6056)",
+    ),
+    row(
+        "net.ipv4.ip_no_pmtu_disc",
+        Does::Switch(|c, on| c.path_mtu_discovery = !on),
+        "path_mtu_discovery, turned round (RFC 1191). ICMP is believed only where it quotes what was sent, as with 3",
+    ),
+    row(
+        "net.ipv4.route.mtu_expires",
+        Does::Number(1, INT, |c, n| c.path_mtu_lifetime = seconds(n)),
+        "seconds: path_mtu_lifetime (RFC 1191 §6.3)",
+    ),
+    row(
+        "net.ipv4.icmp_msgs_per_sec",
+        Does::Number(0, INT, |c, n| c.icmp_errors_per_second = n),
+        "icmp_errors_per_second, of ICMPv6 too (RFC 4443 §2.4 f)",
+    ),
+    row(
+        "net.ipv4.ipfrag_high_thresh",
+        Does::Number(0, u32::MAX, |c, n| c.reassembly_memory = n as usize),
+        "octets: reassembly_memory, of IPv6 too",
+    ),
+    row(
+        "net.ipv4.ipfrag_time",
+        Does::Number(1, INT / 1000, |c, n| c.reassembly_timeout = seconds(n)),
+        "seconds: reassembly_timeout, of IPv6 too (RFC 1122 §3.3.2)",
+    ),
+    row(
+        "net.core.rmem_default",
+        Does::Number(2304, INT, |c, n| c.udp_receive_buffer = n as usize),
+        "octets: udp_receive_buffer",
+    ),
+    row(
+        "net.core.wmem_default",
+        Does::Number(4608, INT, |c, n| c.udp_send_buffer = n as usize),
+        "octets: udp_send_buffer",
+    ),
+];
+
+const SACK_SENDER: &str = "recovery with SACK blocks is not there yet: NewReno is what recovers (RFC 6582)";
+const FAST_OPEN: &str = "Fast Open (RFC 7413) is not there yet: a SYN carries no data";
+const ECN: &str = "ECN is not there yet: no connection offers or accepts it";
+const PACING: &str = "pacing is not there yet: the congestion window alone says what leaves";
+const NO_BURSTS: &str = "each segment is made when it may leave: none waits for others to leave with it";
+const PROBING: &str =
+    "packetization layer path MTU discovery (RFC 4821) is not there yet: path MTUs are learned from ICMP";
+const TUNING: &str = "buffers do not tune themselves yet: they stay as they were set";
+const NOT_SHARED: &str = "nothing is remembered of one connection for the next";
+const OWN_MEMORY: &str = "each socket's buffer is its limit: there is none for all together";
+
+const NOTED: &[Row] = &[
+    note(
+        "net.ipv4.tcp_congestion_control",
+        Values::Word(&["reno", "cubic", "bbr"]),
+        "the congestion control of new connections",
+        "Reno (RFC 5681) is what there is: CUBIC and BBR are not there yet",
+    ),
+    note(
+        "net.ipv4.tcp_dsack",
+        SWITCH,
+        "tell what came twice (RFC 2883)",
+        "where SACK is agreed upon it is always told",
+    ),
+    note(
+        "net.ipv4.tcp_fack",
+        SWITCH,
+        "forward acknowledgment; without effect in Linux too",
+        "there is none, as with 0",
+    ),
+    note("net.ipv4.tcp_recovery", Values::Number(0, 7), "RACK (RFC 8985)", SACK_SENDER),
+    note("net.ipv4.tcp_early_retrans", Values::Number(0, 4), "tail loss probes (RFC 8985)", SACK_SENDER),
+    note("net.ipv4.tcp_max_reordering", ANY, "how far adaptation to reordering goes", SACK_SENDER),
+    note("net.ipv4.tcp_min_rtt_wlen", ANY, "seconds the smallest round trip counts", SACK_SENDER),
+    note(
+        "net.ipv4.tcp_frto",
+        Values::Number(0, 2),
+        "find spurious time-outs (RFC 5682)",
+        "F-RTO is not there yet: each time-out counts as a loss",
+    ),
+    note("net.ipv4.tcp_fastopen", ANY, "Fast Open: who may, with or without cookies", FAST_OPEN),
+    note("net.ipv4.tcp_fastopen_key", Values::Text, "keys of Fast Open's cookies", FAST_OPEN),
+    note(
+        "net.ipv4.tcp_fastopen_blackhole_timeout_sec",
+        ANY,
+        "how long Fast Open pauses after a loss",
+        FAST_OPEN,
+    ),
+    note("net.ipv4.tcp_fastopen_cookies", ANY, "Fast Open: cookies, in scripts of old", FAST_OPEN),
+    note("net.ipv4.tcp_ecn", Values::Number(0, 5), "ECN (RFC 3168, RFC 9768)", ECN),
+    note("net.ipv4.tcp_ecn_option", Values::Number(0, 3), "the option of AccECN (RFC 9768)", ECN),
+    note("net.ipv4.tcp_ecn_option_beacon", Values::Number(0, 63), "how often AccECN's option is sent", ECN),
+    note("net.ipv4.tcp_ecn_fallback", SWITCH, "no ECN on a SYN sent again (RFC 3168 §6.1.1.1)", ECN),
+    note("net.ipv4.tcp_pacing_ss_ratio", Values::Number(0, 1000), "pacing in slow start, per cent", PACING),
+    note("net.ipv4.tcp_pacing_ca_ratio", Values::Number(0, 1000), "pacing after it, per cent", PACING),
+    note("net.ipv4.tcp_min_tso_segs", Values::Number(0, 255), "segments that leave as one packet", NO_BURSTS),
+    note("net.ipv4.tcp_tso_win_divisor", ANY, "the part of a window that leaves as one packet", NO_BURSTS),
+    note("net.ipv4.tcp_tso_rtt_log", ANY, "how that part depends on the round trip", NO_BURSTS),
+    note("net.ipv4.tcp_limit_output_bytes", ANY, "octets that wait in the device's queue", NO_BURSTS),
+    note("net.ipv4.tcp_autocorking", SWITCH, "small writes wait for the device's queue", NO_BURSTS),
+    note("net.ipv4.tcp_mtu_probing", Values::Number(0, 2), "find path MTUs by probing (RFC 4821)", PROBING),
+    note("net.ipv4.tcp_base_mss", ANY, "where probing begins, octets", PROBING),
+    note("net.ipv4.tcp_mtu_probe_floor", ANY, "where probing ends, octets", PROBING),
+    note("net.ipv4.tcp_probe_interval", ANY, "seconds between probes", PROBING),
+    note("net.ipv4.tcp_probe_threshold", ANY, "how exact probing is, octets", PROBING),
+    note("net.ipv4.tcp_moderate_rcvbuf", SWITCH, "receive buffers tune themselves", TUNING),
+    note(
+        "net.ipv4.tcp_adv_win_scale",
+        Values::Number(-31, 31),
+        "the part of a buffer that is window",
+        TUNING,
+    ),
+    note("net.ipv4.tcp_app_win", Values::Number(0, 31), "the part of a window kept for the program", TUNING),
+    note(
+        "net.core.rmem_max",
+        ANY,
+        "the most SO_RCVBUF takes, octets",
+        "the limit is 4 MiB, and is not set here",
+    ),
+    note(
+        "net.core.wmem_max",
+        ANY,
+        "the most SO_SNDBUF takes, octets",
+        "the limit is 4 MiB, and is not set here",
+    ),
+    note("net.ipv4.tcp_no_metrics_save", SWITCH, "forget a connection's metrics", NOT_SHARED),
+    note("net.ipv4.tcp_no_ssthresh_metrics_save", SWITCH, "forget its threshold", NOT_SHARED),
+    note("net.ipv4.tcp_mem", Values::Triple, "memory of all connections, pages", OWN_MEMORY),
+    note(
+        "net.ipv4.tcp_syncookies",
+        Values::Number(0, 2),
+        "SYN cookies (RFC 4987)",
+        "SYN cookies are not there yet: a SYN that finds the queue full is dropped",
+    ),
+    note(
+        "net.ipv4.tcp_syn_linear_timeouts",
+        Values::Number(0, 127),
+        "first retransmissions of a SYN without back-off",
+        "each doubles the time-out (RFC 6298 §5.5), as with 0",
+    ),
+    note(
+        "net.ipv4.tcp_retries1",
+        Values::Number(0, 255),
+        "retransmissions after which the route is doubted",
+        "there is one way out, so there is no other to try",
+    ),
+    note(
+        "net.ipv4.tcp_orphan_retries",
+        Values::Number(0, 255),
+        "retransmissions of a connection that no program holds",
+        "tcp_retries2 holds for it too",
+    ),
+    note(
+        "net.ipv4.tcp_challenge_ack_limit",
+        ANY,
+        "challenge ACKs of all connections a second",
+        "each connection has a limit of its own (RFC 5961 §7): tcp_invalid_ratelimit",
+    ),
+    note(
+        "net.ipv4.tcp_rfc1337",
+        SWITCH,
+        "a reset does not end TIME-WAIT (RFC 1337)",
+        "it never does, as with 1",
+    ),
+    note(
+        "net.ipv4.tcp_tw_reuse",
+        Values::Number(0, 2),
+        "an active open may take a connection out of TIME-WAIT",
+        "only a SYN of the peer does (RFC 6191)",
+    ),
+    note(
+        "net.ipv4.tcp_min_snd_mss",
+        Values::Number(48, 65535),
+        "the smallest MSS a peer may name, octets",
+        "64 is the smallest, and is not set here",
+    ),
+    note(
+        "net.ipv4.tcp_stdurg",
+        SWITCH,
+        "where the urgent pointer points",
+        "to the last octet (RFC 9293), as with 1",
+    ),
+    note(
+        "net.ipv4.tcp_retrans_collapse",
+        SWITCH,
+        "what is sent again may be joined",
+        "it is cut anew out of the send buffer, as with 1",
+    ),
+    note(
+        "net.ipv4.tcp_workaround_signed_windows",
+        SWITCH,
+        "windows below 32 KiB for peers without scaling",
+        "windows are unsigned (RFC 9293 §3.1), as with 0",
+    ),
+    note(
+        "net.ipv4.tcp_comp_sack_nr",
+        Values::Number(0, 255),
+        "how many duplicate ACKs are saved up",
+        "each segment out of order is answered (RFC 5681 §4.2), as with 0",
+    ),
+    note(
+        "net.ipv4.icmp_ratelimit",
+        ANY,
+        "milliseconds between ICMP errors to one host",
+        "the limit is for all hosts together: icmp_msgs_per_sec",
+    ),
+    note(
+        "net.ipv4.icmp_msgs_burst",
+        ANY,
+        "ICMP errors at once",
+        "what icmp_msgs_per_sec allows in a second may leave at once",
+    ),
+];

@@ -1,0 +1,124 @@
+//! Values as Linux takes them.
+
+use std::fmt;
+
+/// What a sysctl takes. As text it completes "takes …".
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Values {
+    /// One number, limits included.
+    Number(i64, i64),
+    /// Up to three, each from 1 to 2³¹ − 1: the least, the default, the most.
+    Triple,
+    /// Two ports, the second not below the first.
+    Ports,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Anything on one line.
+    Text,
+}
+
+/// The largest `int`, which most sysctls are.
+pub(super) const INT: u32 = i32::MAX.cast_unsigned();
+
+impl fmt::Display for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(0, 1) => write!(f, "0 or 1"),
+            Self::Number(least, most) => write!(f, "a number from {least} to {most}"),
+            Self::Triple => write!(f, "up to three numbers from 1 to {INT}"),
+            Self::Ports => write!(f, "two ports from 1 to 65535, the lower one first"),
+            Self::Word(words) => write!(f, "one of {}", words.join(", ")),
+            Self::Text => write!(f, "one line of text"),
+        }
+    }
+}
+
+impl Values {
+    /// Whether `text` is such a value.
+    pub(super) fn take(self, text: &str) -> bool {
+        match self {
+            Self::Number(least, most) => number(text, least, most).is_some(),
+            Self::Triple => triple(text).is_some(),
+            Self::Ports => ports(text).is_some(),
+            Self::Word(words) => words.contains(&text.trim()),
+            Self::Text => !text.trim().is_empty() && !text.trim().contains('\n'),
+        }
+    }
+}
+
+/// A number as C writes it, within limits.
+pub(super) fn number(text: &str, least: i64, most: i64) -> Option<i64> {
+    let text = text.trim();
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (digits, radix) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(rest) => (rest, 16),
+        None if digits.len() > 1 && digits.starts_with('0') => (digits, 8),
+        None => (digits, 10),
+    };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    let value = i64::from_str_radix(digits, radix).ok()?;
+    let value = if negative { -value } else { value };
+    (least..=most).contains(&value).then_some(value)
+}
+
+/// The same where it is not negative.
+pub(super) fn unsigned(text: &str, least: u32, most: u32) -> Option<u32> {
+    number(text, least.into(), most.into()).and_then(|n| u32::try_from(n).ok())
+}
+
+/// The least, the default, the most: those that are there.
+pub(super) fn triple(text: &str) -> Option<[Option<u32>; 3]> {
+    let mut words = text.split_whitespace();
+    let mut three = [None; 3];
+    for place in &mut three {
+        if let Some(word) = words.next() {
+            *place = Some(unsigned(word, 1, INT)?);
+        }
+    }
+    (words.next().is_none() && three[0].is_some()).then_some(three)
+}
+
+/// The first and the last.
+pub(super) fn ports(text: &str) -> Option<(u16, u16)> {
+    let mut words = text.split_whitespace();
+    let mut next = || unsigned(words.next()?, 1, 0xffff).and_then(|n| u16::try_from(n).ok());
+    let (low, high) = (next()?, next()?);
+    (words.next().is_none() && low <= high).then_some((low, high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_in_c() {
+        let any = |text| number(text, i64::MIN, i64::MAX);
+        assert_eq!(any(" 15\n"), Some(15));
+        assert_eq!(any("0x70403"), Some(0x70403));
+        assert_eq!(any("010"), Some(8));
+        assert_eq!((any("0"), any("-1")), (Some(0), Some(-1)));
+        for wrong in ["", "-", "+1", "0x", "0x+1", "--1", "1 2", "09", "1s", "99999999999999999999", "-+1"] {
+            assert_eq!(any(wrong), None, "{wrong}");
+        }
+        assert_eq!((number("3", 1, 2), number("0", 1, 2), number("2", 1, 2)), (None, None, Some(2)));
+    }
+
+    #[test]
+    fn several_have_blanks_between_them() {
+        assert_eq!(triple("4096\t131072 6291456\n"), Some([Some(4096), Some(131_072), Some(6_291_456)]));
+        assert_eq!(triple("4096"), Some([Some(4096), None, None]));
+        for wrong in ["", "1 2 3 4", "1 0 3", "1,2,3", "1 2 2147483648", "1 -2 3"] {
+            assert_eq!(triple(wrong), None, "{wrong}");
+        }
+        assert_eq!(ports("32768 60999"), Some((32_768, 60_999)));
+        assert_eq!(ports("7 7"), Some((7, 7)));
+        for wrong in ["", "1", "2 1", "0 1", "1 65536", "1 2 3"] {
+            assert_eq!(ports(wrong), None, "{wrong}");
+        }
+    }
+}
