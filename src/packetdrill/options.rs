@@ -88,7 +88,7 @@ pub fn read(mut octets: &[u8]) -> Vec<SeenOption> {
             octets = rest;
             continue;
         }
-        let whole = rest.first().map(|&len| usize::from(len)).filter(|&len| len >= 2);
+        let whole = rest.first().map(|&len| usize::from(len)).filter(|len| (2..=MAX_LEN).contains(len));
         let Some((option, behind)) = whole.and_then(|len| octets.split_at_checked(len)) else {
             options.push(SeenOption::Malformed(octets.to_vec()));
             break;

@@ -564,6 +564,13 @@ fn fragments_and_strange_packets_are_shown() {
     assert_eq!(print::options(&[unknown, nothing]), "<[kind 30 ab],[malformed 0501]>");
 }
 
+#[test]
+fn a_length_that_no_header_has_room_for_is_malformed() {
+    let mut octets = vec![0; 56];
+    octets[..2].copy_from_slice(&[34, 41]);
+    assert_eq!(read(&octets), [SeenOption::Malformed(octets)]);
+}
+
 proptest::proptest! {
     #[test]
     fn any_octets_are_taken_apart_or_refused(octets in proptest::collection::vec(proptest::num::u8::ANY, 0..120)) {
