@@ -23,3 +23,4 @@ pub mod packet;
 pub mod run;
 
 pub mod diff;
+pub mod symbols;
