@@ -24,3 +24,5 @@ pub mod run;
 
 pub mod diff;
 pub mod symbols;
+
+pub mod call;

@@ -1,0 +1,38 @@
+//! Words for what is not as the script says.
+
+use super::super::run::Failure;
+use super::super::script::{Span, Syscall};
+use super::super::symbols;
+use super::CallError;
+use crate::bsd::Errno;
+
+/// The script is wrong: it says what cannot be.
+pub(super) fn of_script(span: Span, what: String) -> CallError {
+    let failure = Failure { span, what, expected: None, actual: None, differences: Vec::new() };
+    CallError::Failure(failure)
+}
+
+/// What the stack gave is not what the script says; `field` names what of the call is meant.
+pub(super) fn differs(
+    call: &Syscall,
+    span: Span,
+    field: &str,
+    expected: impl Into<String>,
+    actual: impl Into<String>,
+) -> CallError {
+    let (expected, actual) = (expected.into(), actual.into());
+    let of = if field == "result" { String::new() } else { format!(" {field}") };
+    CallError::Failure(Failure {
+        span,
+        what: format!("{}{of}: expected {expected}, got {actual}", call.name),
+        expected: Some(expected.clone()),
+        actual: Some(actual.clone()),
+        differences: vec![(field.to_owned(), expected, actual)],
+    })
+}
+
+/// An error by its name.
+pub(super) fn plain(errno: Errno) -> String {
+    let number = errno.raw_os_error();
+    symbols::errno_name(number).map_or_else(|| format!("error {number}"), str::to_owned)
+}
