@@ -27,6 +27,8 @@ mod transfer;
 
 mod message;
 
+mod tcp_info;
+
 mod option_value;
 
 mod options;
@@ -37,29 +39,26 @@ mod poll;
 
 mod epoll;
 
-mod tcp_info;
-
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
+use super::net::Net;
 use super::run::Failure;
 use super::script::Syscall;
 use super::symbols;
+use crate::bsd::abi::{AF_INET, AF_INET6};
 use crate::bsd::{EpollEvent, Errno, PollFd, ReceivedMessage, Sockets};
 use descriptors::Descriptors;
 use failure::{of_script, plain};
 use value::Args;
 
-/// What `...` stands for in the calls of a script.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Addresses {
-    /// In `socket`: `AF_INET` or `AF_INET6`.
-    pub domain: i32,
-    /// In `bind`. Of the domain: over IPv4 an IPv6 socket has a mapped address.
-    pub bind: SocketAddr,
-    /// In `connect`, `sendto` and `sendmsg`. Of the domain too.
-    pub connect: SocketAddr,
+/// What `...` stands for. Addresses are of the domain: over IPv4 an IPv6 socket has a mapped one.
+#[derive(Clone, Copy, Debug)]
+struct Addresses {
+    domain: i32,
+    bind: SocketAddr,
+    connect: SocketAddr,
 }
 
 /// Why a call is not as the script says.
@@ -304,8 +303,10 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// With none open.
-    pub fn new(addresses: Addresses) -> Self {
+    /// With none open. In this network `...` is an address.
+    pub fn new(net: &Net) -> Self {
+        let domain = if net.has_v6_sockets() { AF_INET6 } else { AF_INET };
+        let addresses = Addresses { domain, bind: net.bind_address(), connect: net.connect_address() };
         Self { addresses, descriptors: Descriptors::default() }
     }
 
@@ -349,7 +350,7 @@ impl Calls {
                 if named.is_some() || expected.is_any() {
                     Ok(())
                 } else {
-                    expected.differs(call, &done.result)
+                    Err(expected.differs(call, "a new descriptor".to_owned()))
                 }
             }
             _ => expected.compare(call, &done.result),

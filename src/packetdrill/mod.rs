@@ -23,6 +23,7 @@ pub mod packet;
 pub mod run;
 
 pub mod diff;
+
 pub mod symbols;
 
 pub mod call;

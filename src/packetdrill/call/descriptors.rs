@@ -36,6 +36,11 @@ impl Descriptors {
         self.live.remove(&fd);
     }
 
+    #[cfg(test)]
+    pub(super) fn unnamed(&self) -> &[RawFd] {
+        &self.unnamed
+    }
+
     /// All of them, no longer known.
     pub(super) fn take(&mut self) -> impl Iterator<Item = RawFd> + use<> {
         mem::take(&mut self.live).into_values().chain(mem::take(&mut self.unnamed))

@@ -83,7 +83,7 @@ pub(super) fn recvmsg(calls: &Calls, args: &Args<'_>) -> Result<Prepared> {
     args.count(3..=3)?;
     let (live, flags) = (args.live(calls, 0)?, flags(args.get(2)?)?);
     let Message { mut parts, flags: expected, .. } = message(args.get(1)?)?;
-    expected.map(int).transpose()?;
+    expected.filter(|value| value.kind != ValueKind::Ellipsis).map(int).transpose()?;
     Ok(Prepared::new(move |sockets| match sockets.recvmsg(live, &mut filled(&mut parts), flags) {
         Ok(message) => Done::with(Ok(message.len), Out::Message(message)),
         Err(errno) => Done::failed(errno),

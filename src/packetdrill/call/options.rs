@@ -47,7 +47,13 @@ pub(super) fn got(_: &mut Calls, args: &Args<'_>, done: &Done) -> Result<Vec<Eff
     let length = args.get(4)?;
     let expected = boxed(length)?.map(size).transpose()?;
     if let Some(expected) = expected.filter(|expected| *expected != actual.len()) {
-        return Err(differs(args.call, length.span, "length", expected.to_string(), actual.len().to_string()));
+        return Err(differs(
+            args.call,
+            length.span,
+            "length",
+            expected.to_string(),
+            actual.len().to_string(),
+        ));
     }
     compare(args.call, args.get(3)?, actual)?;
     Ok(Vec::new())

@@ -4,7 +4,7 @@ use super::super::script::{Syscall, ValueKind};
 use super::super::symbols;
 use super::failure::{differs, of_script, plain};
 use super::value::integer;
-use super::{Errno, Result};
+use super::{CallError, Errno, Result};
 
 /// What the script says that a call gives.
 pub(super) struct Expected {
@@ -45,20 +45,24 @@ impl Expected {
                     && self.errno.is_none_or(|expected| expected == errno.raw_os_error())
             }
         };
-        if same { Ok(()) } else { self.differs(call, actual) }
+        if same { Ok(()) } else { Err(self.differs(call, came(actual))) }
     }
 
-    pub(super) fn differs(&self, call: &Syscall, actual: &std::result::Result<i64, Errno>) -> Result<()> {
+    /// That `actual` came instead.
+    pub(super) fn differs(&self, call: &Syscall, actual: String) -> CallError {
         let number = self.number.map_or("...".to_owned(), |number| number.to_string());
         let errno = self.errno.map(|errno| plain(Errno::from_raw_os_error(errno)));
         let expected = errno.map_or(number.clone(), |errno| format!("{number} {errno}"));
-        let actual = match actual {
-            Ok(number) => number.to_string(),
-            Err(Errno::DEADLK) => {
-                "-1 EDEADLK (it would have to wait, which it may with an end: `+0...0.1`)".to_owned()
-            }
-            Err(errno) => format!("-1 {}", plain(*errno)),
-        };
-        Err(differs(call, call.result.span, "result", expected, actual))
+        differs(call, call.result.span, "result", expected, actual)
+    }
+}
+
+fn came(actual: &std::result::Result<i64, Errno>) -> String {
+    match actual {
+        Ok(number) => number.to_string(),
+        Err(Errno::DEADLK) => {
+            "-1 EDEADLK (it would have to wait, which it may with an end: `+0...0.1`)".to_owned()
+        }
+        Err(errno) => format!("-1 {}", plain(*errno)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 
-use super::option_value::number;
+use super::value::number;
 use crate::bsd::abi::{IPPROTO_TCP, TCP_INFO};
 use crate::bsd::{Result, Sockets};
 

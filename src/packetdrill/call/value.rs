@@ -70,6 +70,16 @@ pub(super) fn int(value: &Value) -> Result<i32> {
     i32::try_from(number).or_else(|_| unsigned()).or_else(|_| unexpected(value, "a number of 32 bits"))
 }
 
+/// The number of up to eight octets in the machine's order.
+pub(super) fn number(octets: &[u8]) -> u64 {
+    let shift = |number: u64, octet: &u8| number << 8 | u64::from(*octet);
+    if cfg!(target_endian = "little") {
+        octets.iter().rev().take(8).fold(0, shift)
+    } else {
+        octets.iter().take(8).fold(0, shift)
+    }
+}
+
 /// What stands in `[a]`, by which calls give a number back. `None` for `...`.
 pub(super) fn boxed(value: &Value) -> Result<Option<&Value>> {
     match &value.kind {

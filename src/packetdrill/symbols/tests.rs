@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn names_stand_once_and_are_sorted_out_by_name() {
+fn names_stand_once() {
     let mut names: Vec<&str> = all().map(|(name, _)| *name).collect();
     names.sort_unstable();
     let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
