@@ -39,7 +39,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tunstack_core::addr::{Endpoint, Prefix};
+use tunstack_core::config::Config;
 use tunstack_core::counters::Counters;
+#[cfg(doc)]
+use tunstack_core::stack::Stack;
 use tunstack_core::stack::{Readiness, SocketId};
 use tunstack_core::tcp::state::State;
 
@@ -97,6 +100,21 @@ impl Engine {
     /// The stack's own addresses, each with its prefix.
     pub fn addresses(&self) -> Vec<Prefix> {
         self.shard().lock().stack.config().addresses.clone()
+    }
+
+    /// Changes settings of a stack that runs, as a sysctl does: `change` is called once, and should be quick, for everything
+    /// else waits. What comes later obeys, such as new sockets and new connections; [`Stack::config_mut`] says what does not.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let (device, _peer) = tunstack::device::pipe::Pipe::pair(1500)?;
+    /// # let engine = tunstack::engine::Engine::builder().device(device).start()?;
+    /// engine.configure(|config| config.tcp.timestamps = false);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn configure<T>(&self, change: impl FnOnce(&mut Config) -> T) -> T {
+        change(self.shard().lock().stack.config_mut())
     }
 
     /// Every socket that the program holds, as they stand at this moment.

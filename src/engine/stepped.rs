@@ -8,6 +8,7 @@ use tunstack_core::packet::{Inbound, Received};
 use tunstack_core::time::Instant;
 
 use super::clock::Virtual;
+use super::error::Failure;
 use super::shard::Shard;
 
 /// What moves the time of an engine that [`Builder::start_stepped`](super::Builder::start_stepped) made, and hands it
@@ -65,9 +66,14 @@ impl Stepper {
 
     /// A packet arrives, now.
     pub fn receive(&self, packet: &[u8]) -> Received {
+        self.receive_joined(packet, 0)
+    }
+
+    /// A packet arrives that the device has joined from segments with `gso_size` octets of data; 0: it has not.
+    pub fn receive_joined(&self, packet: &[u8], gso_size: u16) -> Received {
         let mut held = self.shard.lock();
         let now = self.now();
-        let inbound = Inbound::plain(packet);
+        let inbound = Inbound { gso_size, ..Inbound::plain(packet) };
         let received = held.stack.receive(now, inbound);
         self.shard.device.settled(now, &inbound, &received);
         self.shard.finish(held, now);
@@ -101,6 +107,13 @@ impl Stepper {
         self.shard.finish(self.shard.lock(), now);
         self.settle();
         due.is_some()
+    }
+}
+
+impl Drop for Stepper {
+    /// Time stands still from here on: calls that wait give `ESHUTDOWN`, as later ones do.
+    fn drop(&mut self) {
+        self.shard.fail(Failure::Stopped);
     }
 }
 

@@ -310,9 +310,16 @@ impl Stack {
         &self.counters
     }
 
-    /// The settings it was made with.
+    /// The settings it works by.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// To change them. What comes later obeys: new sockets, new connections, and whatever is looked up at each use. What the
+    /// stack has made of them is not made again: addresses, the range of ephemeral ports, and the memory and limits of
+    /// reassembly, of path MTUs and of ICMP errors.
+    pub const fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
     }
 
     /// Whether an address is one of the stack's own.

@@ -1,14 +1,25 @@
 //! Calls of another thread in virtual time.
 
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use tunstack_core::addr::Prefix;
+use tunstack_core::config::Config;
+use tunstack_core::packet::{Datagram, Inbound, Received};
 use tunstack_core::time::Instant;
 
-use crate::bsd::abi::{AF_INET, EPOLL_CTL_ADD, SO_RCVTIMEO, SOCK_DGRAM, SOL_SOCKET};
+use crate::bsd::abi::{
+    AF_INET, EPOLL_CTL_ADD, SO_RCVTIMEO, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET,
+};
 use crate::bsd::{EpollEvent, EpollFlags, Errno, FdSet, PollFd, PollFlags, Sockets};
+use crate::device::outbox::Outbox;
 use crate::device::pipe::Pipe;
+use crate::device::{Capabilities, Device, Frames};
 use crate::engine::{Engine, Stepper};
 
 fn at(seconds: u64) -> Instant {
@@ -114,4 +125,79 @@ fn the_thread_that_steps_does_not_wait_for_itself() {
     let (sys, _stepper, _other) = engine();
     let socket = sys.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
     assert_eq!(sys.read(socket, &mut [0; 9]), Err(Errno::DEADLK));
+}
+
+#[test]
+fn a_wait_ends_with_the_stepper() {
+    let (sys, stepper, _other) = engine();
+    let socket = sys.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+    let calls = stepper.calls();
+    calls.begin();
+    let (reader, waits) = (sys.clone(), calls.clone());
+    let waiting = thread::spawn(move || {
+        let result = reader.read(socket, &mut [0; 9]);
+        waits.end();
+        result
+    });
+    stepper.settle();
+    drop(stepper);
+    assert_eq!(waiting.join().unwrap(), Err(Errno::SHUTDOWN));
+    assert_eq!(sys.read(socket, &mut [0; 9]), Err(Errno::SHUTDOWN));
+}
+
+#[test]
+fn settings_change_while_it_runs() {
+    let outbox = Outbox::new(1500).unwrap();
+    let builder = Engine::builder().device(outbox.clone()).config(Config {
+        addresses: vec![Prefix::new(IpAddr::from([10, 0, 0, 1]).into(), 24)],
+        ..Config::default()
+    });
+    let (engine, _stepper) = builder.seed([1; 32]).start_stepped().unwrap();
+    let sys = Sockets::new(&engine);
+    // Octets of a SYN, over a header of IP and one of TCP.
+    let options = || {
+        let fd = sys.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0).unwrap();
+        assert_eq!(sys.connect(fd, &"10.0.0.2:7".parse().unwrap()), Err(Errno::INPROGRESS));
+        outbox.take().unwrap().packet.len() - 40
+    };
+    // MSS, SACK-permitted, timestamps, window scale; then the same without timestamps.
+    assert_eq!(options(), 20);
+    engine.configure(|config| config.tcp.timestamps = false);
+    assert_eq!(options(), 12);
+}
+
+/// Remembers what it was told of joined segments.
+struct Told(Arc<AtomicU16>, Outbox);
+
+impl Device for Told {
+    fn recv(&self, now: Instant, frames: &mut Frames) -> std::io::Result<usize> {
+        self.1.recv(now, frames)
+    }
+
+    fn send(&self, now: Instant, datagram: &Datagram<'_>) -> std::io::Result<()> {
+        self.1.send(now, datagram)
+    }
+
+    fn settled(&self, _: Instant, inbound: &Inbound<'_>, _: &Received) {
+        self.0.store(inbound.gso_size, Ordering::Relaxed);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.1.capabilities()
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.1.readable()
+    }
+}
+
+#[test]
+fn a_packet_that_was_joined_says_so() {
+    let told = Arc::new(AtomicU16::new(9));
+    let device = Told(Arc::clone(&told), Outbox::new(1500).unwrap());
+    let (_engine, stepper) = Engine::builder().device(device).seed([1; 32]).start_stepped().unwrap();
+    stepper.receive(&[0x45]);
+    assert_eq!(told.load(Ordering::Relaxed), 0);
+    stepper.receive_joined(&[0x45], 1000);
+    assert_eq!(told.load(Ordering::Relaxed), 1000);
 }
