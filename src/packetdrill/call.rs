@@ -44,7 +44,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
 use super::net::Net;
-use super::run::Failure;
+use super::outcome::Failure;
 use super::script::Syscall;
 use super::symbols;
 use crate::bsd::abi::{AF_INET, AF_INET6};

@@ -1,6 +1,6 @@
 //! A failure as people read it: the script's line, and what was expected beside what happened.
 
-use super::run::Failure;
+use super::outcome::Failure;
 use super::script::Span;
 use super::source::{Place, excerpt};
 

@@ -2,6 +2,8 @@
 
 pub mod script;
 
+pub mod outcome;
+
 pub mod source;
 
 mod lexer;
@@ -20,10 +22,10 @@ pub mod flow;
 
 pub mod packet;
 
-pub mod run;
-
 pub mod diff;
 
 pub mod symbols;
 
 pub mod call;
+
+pub mod run;

@@ -1,64 +1,161 @@
 //! Running a script: what it takes and what comes of it.
+//!
+//! A script has a stack of its own, in virtual time, whose packets nobody else sees. The commands before its first event
+//! make the stack's settings, its events are run one after the other, and what its code asserts is judged at the end.
+//! Nothing that a script says makes a run endless: steps of time and packets are counted, and code has its time.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
-use super::script::Span;
+pub use super::outcome::{Failure, Options, Outcome, Verdict};
+use super::script::{Action, Script, Span};
+use super::source::SyntaxError;
+use super::{packet, parser};
+use crate::core::addr::Prefix;
+use crate::core::config::Config;
+use crate::device::outbox::Outbox;
+use crate::engine::Engine;
+use capture::Kept;
+use command::Act;
+use events::{Parts, Run};
+use settings::Settings;
+use stop::Stop;
 
-/// How scripts are run, whatever they say themselves: the command line.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// `--name=value` in packetdrill's names (`ip_version`, `mtu`, `tolerance_usecs`, `define` …). They override those in a
-    /// script's head.
-    pub settings: Vec<(String, Option<String>)>,
-    /// Where a script that failed leaves its capture; `None`: nowhere.
-    pub captures: Option<PathBuf>,
-    /// Where a script's relative paths (`../common/defaults.sh`) begin: its own folder.
-    pub folder: PathBuf,
+mod time;
+
+mod stop;
+
+mod settings;
+
+mod command;
+
+mod setup;
+
+mod worker;
+
+mod code;
+
+mod capture;
+
+mod came;
+
+mod under_way;
+
+mod events;
+
+mod inbound;
+
+mod outbound;
+
+mod syscalls;
+
+/// What the stack draws its numbers from: the same in every run, so that every run is the same.
+const SEED: [u8; 32] = [7; 32];
+
+/// Runs the script that `text` is. `name` is for what is left of it: the capture of a failure has it.
+///
+/// # Errors
+/// The text is no script.
+///
+/// # Examples
+///
+/// ```
+/// use tunstack::packetdrill::run::{Options, Verdict, run};
+///
+/// let script = "0 < S 0:0(0) win 1000\n+0 > R. 0:0(0) ack 1 win 0";
+/// let outcome = run("nobody-listens.pkt", script, &Options::default())?;
+/// assert_eq!(outcome.verdict, Verdict::Passed);
+/// # Ok::<(), tunstack::packetdrill::source::SyntaxError>(())
+/// ```
+pub fn run(name: &str, text: &str, options: &Options) -> Result<Outcome, SyntaxError> {
+    let script = parser::parse(text, &settings::defines(options))?;
+    let mut outcome =
+        Outcome { verdict: Verdict::Passed, took: Duration::ZERO, notes: Vec::new(), capture: None };
+    if let Err(stop) = run_script(name, text, &script, options, &mut outcome) {
+        outcome.verdict = stop.into();
+    }
+    Ok(outcome)
 }
 
-/// What came of a script.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Outcome {
-    /// How it ended.
-    pub verdict: Verdict,
-    /// Virtual time that went by.
-    pub took: Duration,
-    /// Settings, commands and checks that were noted but have no effect here, each with its reason.
-    pub notes: Vec<String>,
-    /// The capture that a failure left.
-    pub capture: Option<PathBuf>,
+fn run_script(
+    name: &str,
+    text: &str,
+    script: &Script,
+    options: &Options,
+    outcome: &mut Outcome,
+) -> Result<(), Stop> {
+    let mut settings = Settings::of(script, options)?;
+    if settings.dry_run {
+        outcome.notes.push("--dry_run: read and not run".to_owned());
+        return Ok(());
+    }
+    if settings.net.anyip {
+        return Err(Stop::Skipped(
+            "--is_anyip: the stack has the one address that a script gives it".to_owned(),
+        ));
+    }
+    for event in &script.events {
+        if let Action::Packet(packet) = &event.action {
+            packet::check(packet, &settings.net).map_err(|what| Failure::new(event.span, what))?;
+        }
+    }
+    let config = config(script, &mut settings, &options.folder)?;
+    let no_stack = |error: std::io::Error| Failure::new(Span::default(), format!("no stack: {error}"));
+    let outbox = Outbox::new(settings.net.mtu).map_err(no_stack)?;
+    let (device, kept) = capture::device(outbox.clone(), options.captures.is_some()).map_err(no_stack)?;
+    let builder = Engine::builder().device(device).config(config).seed(SEED);
+    let (engine, stepper) = builder.start_stepped().map_err(no_stack)?;
+
+    let command = settings.code_command.clone();
+    let mut run = Run::new(Parts { text, folder: &options.folder, settings, engine, stepper, outbox });
+    let mut result = run.events(&script.events);
+    if let Some(cleanup) = &script.cleanup
+        && let Err(what) = command::read(&cleanup.line, &options.folder)
+    {
+        run.note(format!("clean-up: {what}"));
+    }
+    outcome.took = run.now();
+    let (program, notes) = run.end();
+    outcome.notes = notes;
+    if result.is_ok() {
+        result = program.run(&command);
+    }
+    if let (Err(Stop::Failed(_)), Some(folder)) = (&result, &options.captures) {
+        leave_capture(kept.as_ref(), folder, name, outcome);
+    }
+    result
 }
 
-/// How a script ended.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Verdict {
-    /// Everything came as the script says.
-    Passed,
-    /// Something did not.
-    Failed(Failure),
-    /// It could not be judged: it needs what is not there, which is named.
-    Skipped(String),
-}
-
-/// The first thing that was not as the script says.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Failure {
-    /// Which event, and in it what.
-    pub span: Span,
-    /// One line: what went wrong.
-    pub what: String,
-    /// What the script says, in its language.
-    pub expected: Option<String>,
-    /// What happened, in the same language, and why the stack did it where it says so.
-    pub actual: Option<String>,
-    /// Fields that differ: name, expected, actual.
-    pub differences: Vec<(String, String, String)>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
+fn leave_capture(kept: Option<&Kept>, folder: &Path, name: &str, outcome: &mut Outcome) {
+    match kept.map(|kept| kept.write(folder, name)) {
+        Some(Ok(path)) => outcome.capture = Some(path),
+        Some(Err(error)) => outcome.notes.push(format!("no capture: {error}")),
+        None => outcome.notes.push("no capture: built without the feature `capture`".to_owned()),
     }
 }
+
+/// The settings of the stack to be.
+fn config(script: &Script, settings: &mut Settings, folder: &Path) -> Result<Config, Stop> {
+    let net = &settings.net;
+    let mut config = Config { mtu: net.mtu, trace: true, ..Config::default() };
+    let prefix = Prefix::new(net.local.into(), net.prefix);
+    config.addresses.push(prefix);
+    let span = script.init.as_ref().map_or_else(Span::default, |init| init.span);
+    let mut acts = Vec::new();
+    for name in &settings.init_scripts {
+        acts.extend(command::read_file(name, folder).map_err(Stop::Skipped)?);
+    }
+    if let Some(init) = &script.init {
+        acts.extend(command::read(&init.line, folder).map_err(Stop::Skipped)?);
+    }
+    for act in acts {
+        match act {
+            Act::Note(note) => settings.notes.push(note),
+            act => setup::change(&mut config, &act, &settings.net, span)?,
+        }
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Words for what is not as the script says.
 
-use super::super::run::Failure;
+use super::super::outcome::Failure;
 use super::super::script::{Span, Syscall};
 use super::super::symbols;
 use super::CallError;

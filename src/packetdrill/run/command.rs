@@ -1,0 +1,168 @@
+//! Commands between back-ticks: no shell runs, those that set up a stack's host are understood here.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+mod route;
+mod words;
+
+use words::Simple;
+
+/// The longest file of commands that is read, octets.
+const LONGEST_FILE: u64 = 64 << 10;
+/// How deep files of commands may call each other.
+const DEEPEST: usize = 4;
+/// The most that one event may do.
+const MOST_ACTS: usize = 1000;
+
+/// What a command asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Act {
+    /// A sysctl gets a value. Where it is not `needed`, one that nobody knows is passed over.
+    Sysctl {
+        /// With dots or slashes.
+        name: String,
+        /// As Linux takes it.
+        value: String,
+        /// Whether it must be known.
+        needed: bool,
+    },
+    /// The way to the other end gets an attribute.
+    Route(Attribute),
+    /// Time passes.
+    Sleep(Duration),
+    /// Nothing happens here, and why that is worth a note.
+    Note(String),
+}
+
+/// An attribute of a route or a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Attribute {
+    /// The MTU, octets.
+    Mtu(u16),
+    /// The MSS that is offered.
+    AdvertisedMss(u16),
+    /// The initial congestion window, segments.
+    InitialWindow(u32),
+    /// The smallest retransmission timeout.
+    MinimumRto(Duration),
+}
+
+/// What `line` asks for; relative paths begin at `folder`.
+///
+/// # Errors
+/// The command that is not known, or that goes wrong, in one line.
+pub(super) fn read(line: &str, folder: &Path) -> Result<Vec<Act>, String> {
+    let mut acts = Vec::new();
+    lines(line, folder, 0, &mut acts)?;
+    Ok(acts)
+}
+
+/// What a file of commands asks for, as `--init_scripts` names it.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_file(path: &str, folder: &Path) -> Result<Vec<Act>, String> {
+    let mut acts = Vec::new();
+    file(path, folder, 0, &mut acts)?;
+    Ok(acts)
+}
+
+fn lines(text: &str, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Result<(), String> {
+    for simple in words::split(text)? {
+        one(&simple, folder, depth, acts)?;
+        if acts.len() > MOST_ACTS {
+            return Err(format!("more than {MOST_ACTS} commands in one"));
+        }
+    }
+    Ok(())
+}
+
+fn file(name: &str, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Result<(), String> {
+    let path: PathBuf = folder.join(name);
+    if depth >= DEEPEST {
+        return Err(format!("{name}: called from a file {DEEPEST} files deep"));
+    }
+    let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
+    if std::fs::metadata(&path).map_err(unreadable)?.len() > LONGEST_FILE {
+        return Err(format!("{}: longer than {LONGEST_FILE} octets", path.display()));
+    }
+    let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+    lines(&text, folder, depth + 1, acts)
+}
+
+fn one(simple: &Simple, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Result<(), String> {
+    let Some((first, arguments)) = simple.words.split_first() else { return Ok(()) };
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let unknown = || Err(format!("command not known here: {}", simple.text()));
+    match (Path::new(first).file_name().and_then(|name| name.to_str()).unwrap_or(first), &arguments[..]) {
+        (":" | "true", _) | ("set", [..]) => {}
+        ("echo" | "printf", words) => match &simple.to {
+            Some(file) if file.starts_with("/proc/sys/") => {
+                let words = words.iter().filter(|word| **word != "-n").copied().collect::<Vec<_>>();
+                acts.push(sysctl(file, &words.join(" "), true));
+            }
+            Some(file) if file != "/dev/null" => return unknown(),
+            _ => {}
+        },
+        ("cat", files) if files.iter().all(|file| file.starts_with("/proc/sys/")) => {}
+        ("sleep", words) => {
+            let times: Option<Vec<f64>> = words.iter().map(|word| sleep_seconds(word)).collect();
+            let time = times.filter(|times| !times.is_empty()).map(|times| times.iter().sum::<f64>());
+            match time.and_then(|time| Duration::try_from_secs_f64(time).ok()) {
+                Some(time) => acts.push(Act::Sleep(time)),
+                None => return Err(format!("{}: expected seconds", simple.text())),
+            }
+        }
+        ("sysctl", words) => {
+            let (flags, settings): (Vec<&str>, Vec<&str>) = words.iter().partition(|w| w.starts_with('-'));
+            if flags.iter().any(|flag| flag.chars().skip(1).any(|c| !"wqenbN".contains(c))) {
+                return unknown();
+            }
+            let needed = !flags.iter().any(|flag| flag.contains('e'));
+            let settings = settings.iter().filter_map(|setting| setting.split_once('='));
+            acts.extend(settings.map(|(name, value)| sysctl(name, value, needed)));
+        }
+        ("set_sysctls.py", settings) => {
+            for setting in settings {
+                let Some((name, value)) = setting.split_once('=') else { return unknown() };
+                acts.push(sysctl(name, value, true));
+            }
+        }
+        // What `set_sysctls.py` wrote to undo itself: each script has a stack of its own.
+        (name, []) if name.starts_with("sysctl_restore_") => {}
+        ("ip", words) => return route::ip(words, acts).or_else(|()| unknown()),
+        // Segments are never left to a device here.
+        ("ethtool", ["-K", _device, features @ ..])
+            if features.iter().skip(1).step_by(2).all(|on| *on == "off") => {}
+        // Without a limit it does nothing to packets, nor is there one here.
+        ("tc", ["qdisc", _, "dev", _, "root", "pfifo"]) => {}
+        // A queue that loses packets, on the other hand, is what a script is about.
+        ("tc", words) if words.iter().any(|word| matches!(*word, "limit" | "netem" | "tbf")) => {
+            return unknown();
+        }
+        ("tc", ["qdisc", ..]) => {
+            acts.push(Act::Note(format!("no queueing discipline here: {}", simple.text())));
+        }
+        ("sh" | "bash" | "source" | ".", [name]) => return file(name, folder, depth, acts),
+        (name, []) if name.ends_with(".sh") => return file(first, folder, depth, acts),
+        _ => return unknown(),
+    }
+    if simple.piped { unknown() } else { Ok(()) }
+}
+
+fn sysctl(name: &str, value: &str, needed: bool) -> Act {
+    Act::Sysctl { name: name.trim().to_owned(), value: value.trim().to_owned(), needed }
+}
+
+/// `1.5`, `2s`, `1m`.
+fn sleep_seconds(word: &str) -> Option<f64> {
+    let (number, unit) = match word.strip_suffix('s') {
+        Some(number) => (number, 1.0),
+        None => word.strip_suffix('m').map_or((word, 1.0), |number| (number, 60.0)),
+    };
+    number.parse::<f64>().ok().map(|number| number * unit)
+}
+
+#[cfg(test)]
+mod tests;
