@@ -114,6 +114,13 @@ pub extern "C" fn tunstack_start_alone() -> c_int {
     }
 }
 
+/// From now on the functions of this library are calls of `sockets`: for a Rust program that made the stack itself, which
+/// has to outlive them.
+pub fn adopt(sockets: Sockets) {
+    let mut host = HOST.write().unwrap_or_else(PoisonError::into_inner);
+    *host = Some(Host { sockets, _nobody: None });
+}
+
 fn start<D: Device + 'static>(
     addresses: Vec<Prefix>,
     nobody: Option<Pipe>,

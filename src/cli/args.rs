@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use super::common::Common;
-use super::{demo, echo, get, nc, output, ping, serve, up};
+use super::{demo, drill, echo, get, nc, output, ping, serve, up};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,6 +71,8 @@ pub(crate) enum Command {
     /// Remove the device that `up` made
     #[command(after_help = "Example: sudo tunstack down --dev tun0")]
     Down,
+    /// Run conformance scripts in packetdrill's language, in virtual time
+    Drill(drill::DrillArgs),
 }
 
 impl Args {

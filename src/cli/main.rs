@@ -36,6 +36,8 @@ mod ping;
 
 mod up;
 
+mod drill;
+
 mod args;
 
 use std::process::ExitCode;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Ping(args) => ping::main(common, args),
         Command::Up(args) => up::up(common, args),
         Command::Down => up::down(common),
+        Command::Drill(args) => drill::main(common, args),
     };
     output::exit_code(result)
 }

@@ -1,0 +1,297 @@
+//! `tunstack drill`: conformance scripts in packetdrill's language, in virtual time.
+
+mod scripts;
+
+mod report;
+
+mod junit;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::Instant;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use tunstack::packetdrill::run::{self, Options};
+
+use super::common::Common;
+use super::output::{Failure, Output, why};
+use junit::Junit;
+use report::{Done, Ended, Report};
+use scripts::Script;
+
+const EXAMPLES: &str = "\
+Examples:
+  tunstack drill tests/packetdrill
+  tunstack drill --ip-version all --filter keepalive tests/packetdrill
+  tunstack drill --define FIN=1 --set tolerance_usecs=10000 script.pkt
+  tunstack drill --junit report.xml --captures failures tests/packetdrill
+
+A script names packets that go to the stack, system calls that a program makes, and packets that the
+stack is to send, each with its time. Time is virtual: an hour of it goes by in milliseconds, and a
+script ends the same way each time. Nothing of this machine is touched and no right is needed; a
+command in back-ticks that sets a sysctl or a route sets the stack's own, and another one is refused.
+
+Exit code 0 when no script failed (skipped ones are named), 1 when one did, 2 when nothing could be run.";
+
+/// Arguments of `drill`.
+#[derive(ClapArgs, Debug)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct DrillArgs {
+    /// Scripts, and folders with scripts (*.pkt) in and below them
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Run only those with TEXT in their name; may be given more than once
+    #[arg(short, long, value_name = "TEXT")]
+    filter: Vec<String>,
+    /// Name the scripts and run none
+    #[arg(short, long)]
+    list: bool,
+    /// The addresses that scripts run with [default: what the script says, or ipv4]
+    ///
+    /// With ipv6 the MTU is 1520, so that a full segment has as many octets as over IPv4. Each of them defines the
+    /// symbols CODE, CMSG_LEVEL_IP, CMSG_TYPE_RECVERR and TFO_COOKIE, whose values depend on it.
+    #[arg(long, value_name = "VERSION", value_enum)]
+    ip_version: Option<Version>,
+    /// Run so many scripts at once [default: one for each processor]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Define a symbol of the scripts; overrides one that a script defines
+    #[arg(short = 'D', long = "define", value_name = "SYMBOL=VALUE", value_parser = symbol)]
+    defines: Vec<String>,
+    /// Set an option of packetdrill, as `--NAME=VALUE` in a script's head does, and override it there
+    #[arg(long = "set", value_name = "NAME[=VALUE]")]
+    settings: Vec<String>,
+    /// Leave a capture (pcapng) of each script that failed in DIR, which is made
+    #[arg(long, value_name = "DIR")]
+    captures: Option<PathBuf>,
+    /// Write the report to FILE as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// Addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Version {
+    /// IPv4
+    Ipv4,
+    /// Sockets of IPv6 with addresses of IPv4
+    Ipv4MappedIpv6,
+    /// IPv6
+    Ipv6,
+    /// One after the other
+    All,
+}
+
+impl Version {
+    fn variants(self) -> &'static [Self] {
+        const ALL: [Version; 3] = [Version::Ipv4, Version::Ipv4MappedIpv6, Version::Ipv6];
+        match self {
+            Self::Ipv4 => &ALL[..1],
+            Self::Ipv4MappedIpv6 => &ALL[1..2],
+            Self::Ipv6 => &ALL[2..],
+            Self::All => &ALL,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv4MappedIpv6 => "ipv4-mapped-ipv6",
+            Self::Ipv6 => "ipv6",
+            Self::All => "all",
+        }
+    }
+
+    /// What scripts for all three rely on.
+    fn settings(self) -> Vec<(String, Option<String>)> {
+        let version_6 = self == Self::Ipv6;
+        // Keyed as tcp_fastopen_key says, over the addresses of each: RFC 7413 §4.1.2 leaves the way to the server.
+        let cookie = if version_6 { "c1d1e9742a47a9bc" } else { "3021b9d889017eeb" };
+        let (level, kind) = match self {
+            Self::Ipv4 => ("SOL_IP", "IP_RECVERR"),
+            _ => ("SOL_IPV6", "IPV6_RECVERR"),
+        };
+        let mut settings = vec![("ip_version".to_owned(), Some(self.name().to_owned()))];
+        if version_6 {
+            settings.push(("mtu".to_owned(), Some("1520".to_owned())));
+        } else {
+            settings.push(define("CODE=host_unreachable"));
+        }
+        settings.push(define(&format!("TFO_COOKIE={cookie}")));
+        settings.push(define(&format!("CMSG_LEVEL_IP={level}")));
+        settings.push(define(&format!("CMSG_TYPE_RECVERR={kind}")));
+        settings
+    }
+}
+
+fn define(text: &str) -> (String, Option<String>) {
+    ("define".to_owned(), Some(text.to_owned()))
+}
+
+fn symbol(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, _)) if !name.is_empty() => Ok(text.to_owned()),
+        _ => Err("a name, = and a value".to_owned()),
+    }
+}
+
+/// A run that is to be done.
+struct Job {
+    script: Script,
+    variant: Option<&'static str>,
+    settings: Vec<(String, Option<String>)>,
+}
+
+/// Runs `drill`.
+pub(crate) fn main(common: &Common, args: DrillArgs) -> Result<(), Failure> {
+    let out = Output::stdout(common.json);
+    let scripts = scripts::find(&args.paths, &args.filter)?;
+    if args.list {
+        for script in scripts {
+            let object = || json!({ "event": "script", "name": script.name, "topic": script.topic });
+            if !out.say(|| script.name.clone(), object) {
+                break;
+            }
+        }
+        return Ok(());
+    }
+    if let Some(folder) = &args.captures {
+        fs::create_dir_all(folder)
+            .map_err(|e| Failure::of(format!("cannot make {}", folder.display()), &e))?;
+    }
+    let jobs = jobs(scripts, &args);
+    let report = run_all(&jobs, &args, out)?;
+    if report.total.failed > 0 { Err(Failure::Told) } else { Ok(()) }
+}
+
+fn jobs(scripts: Vec<Script>, args: &DrillArgs) -> Vec<Job> {
+    let own = args.settings.iter().map(|text| match text.split_once('=') {
+        Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+        None => (text.clone(), None),
+    });
+    let own: Vec<_> = own.chain(args.defines.iter().map(|text| define(text))).collect();
+    let versions = args.ip_version.map(Version::variants);
+    let mut jobs = Vec::new();
+    for script in scripts {
+        let mut add = |variant, mut settings: Vec<_>| {
+            settings.extend(own.iter().cloned());
+            jobs.push(Job { script: script.clone(), variant, settings });
+        };
+        match versions {
+            None => add(None, Vec::new()),
+            Some(versions) => versions.iter().for_each(|v| add(Some(v.name()), v.settings())),
+        }
+    }
+    jobs
+}
+
+/// Runs them on several threads, and reports in their order.
+fn run_all(jobs: &[Job], args: &DrillArgs, out: Output) -> Result<Report, Failure> {
+    let title = |job: &Job| job.script.name.chars().count() + job.variant.map_or(0, |v| v.len() + 3);
+    let mut report = Report::new(out, jobs.iter().map(title).max().unwrap_or(0));
+    let mut junit = args.junit.as_ref().map(|path| (Junit::default(), path));
+    let begun = Instant::now();
+    let bar = progress(jobs.len(), out);
+    let threads = args.jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let (sender, results) = mpsc::channel();
+        for _ in 0..threads.min(jobs.len()) {
+            let sender = sender.clone();
+            let (next, stopped, captures) = (&next, &stopped, args.captures.as_deref());
+            scope.spawn(move || work(jobs, next, stopped, captures, &sender));
+        }
+        drop(sender);
+        // Said in order, whichever is done first.
+        let mut early = BTreeMap::new();
+        let mut due = 0;
+        for (index, done) in results {
+            early.insert(index, done);
+            bar.inc(1);
+            while let Some(done) = early.remove(&due) {
+                due += 1;
+                bar.set_message(done.script.name.clone());
+                if let Some((junit, _)) = &mut junit {
+                    junit.add(&done);
+                }
+                if !bar.suspend(|| report.one(&done)) {
+                    stopped.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    });
+    bar.finish_and_clear();
+    let took = begun.elapsed();
+    if !stopped.load(Ordering::Relaxed) {
+        report.end(took);
+    }
+    if let Some((junit, path)) = junit {
+        junit.write(path, took)?;
+    }
+    Ok(report)
+}
+
+fn progress(count: usize, out: Output) -> ProgressBar {
+    if out.is_json() || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(count as u64), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn work(
+    jobs: &[Job],
+    next: &AtomicUsize,
+    stopped: &AtomicBool,
+    captures: Option<&Path>,
+    sender: &Sender<(usize, Done)>,
+) {
+    while !stopped.load(Ordering::Relaxed) {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        let Some(job) = jobs.get(index) else { return };
+        // Nobody listens once the report has ended, which it does not before its senders have.
+        let _ = sender.send((index, one(job, captures)));
+    }
+}
+
+fn one(job: &Job, captures: Option<&Path>) -> Done {
+    let begun = Instant::now();
+    let (text, result) = match fs::read_to_string(&job.script.path) {
+        Err(error) => {
+            let text = format!("cannot read {}: {}", job.script.path.display(), why(&error));
+            (String::new(), Ended::Broken(text))
+        }
+        Ok(text) => {
+            let options = Options {
+                settings: job.settings.clone(),
+                captures: captures.map(Path::to_owned),
+                folder: job.script.path.parent().unwrap_or(Path::new("")).to_owned(),
+            };
+            let name = match job.variant {
+                Some(variant) => format!("{} {variant}", job.script.name),
+                None => job.script.name.clone(),
+            };
+            // One that brings the stack down is a failure, and no reason to keep the others' results.
+            let ran = catch_unwind(AssertUnwindSafe(|| run::run(&name, &text, &options)));
+            let result = match ran {
+                Ok(Ok(outcome)) => Ended::Run(outcome),
+                Ok(Err(error)) => Ended::NoScript(error),
+                Err(_) => {
+                    Ended::Broken("running it ended in a panic, which is a fault of tunstack".to_owned())
+                }
+            };
+            (text, result)
+        }
+    };
+    Done { script: job.script.clone(), variant: job.variant, text, result, took: begun.elapsed() }
+}

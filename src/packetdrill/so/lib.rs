@@ -1,0 +1,62 @@
+//! `libtunstack_packetdrill.so`: what the original packetdrill loads with `--so_filename`, so that it judges this stack
+//! instead of the kernel's.
+//!
+//! ```sh
+//! LD_PRELOAD=$PWD/libtunstack_packetdrill.so packetdrill --so_filename=$PWD/libtunstack_packetdrill.so script.pkt
+//! ```
+//!
+//! Preloading is for scripts with `%{ }%` blocks: their `getsockopt` goes to the process, not to the interface.
+//! The stack is made at the script's first call. Its addresses and its MTU are those of packetdrill's options, which are read
+//! where packetdrill has them from: its command line and the script's head. Its settings are those of the sysctls of
+//! the network namespace at that moment. Time is virtual: it goes on when packetdrill sleeps or waits for a packet.
+//!
+//! # What the interface cannot express
+//!
+//! - Back-tick commands run on the host: what they change after the first `socket()` does not reach the stack.
+//! - `sendfile` and `open` go to the kernel, which knows none of our sockets.
+//! - `setsockopt` and the like on descriptors that packetdrill duplicates itself reach the kernel's socket behind ours.
+//! - Messages of the error queue and time stamps of packets are not there, as everywhere in this stack.
+
+mod interface;
+
+mod setup;
+
+mod stack;
+
+mod calls;
+
+use std::ffi::{c_char, c_int, c_void};
+
+use libc::socklen_t;
+
+use interface::Interface;
+
+/// Fills packetdrill's table of calls.
+///
+/// # Safety
+/// `interface` points to a `struct packetdrill_interface`; `_flags` is null or a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn packetdrill_interface_init(_flags: *const c_char, interface: *mut Interface) {
+    // SAFETY: as the caller promises; it is the caller's to fill.
+    unsafe { interface.write(calls::TABLE) };
+}
+
+/// `getsockopt(2)` of the process when this library is preloaded: of our sockets by us, of others by the kernel.
+///
+/// # Safety
+/// `len` points to the length of what `value` has room for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn getsockopt(
+    fd: c_int,
+    level: c_int,
+    name: c_int,
+    value: *mut c_void,
+    len: *mut socklen_t,
+) -> c_int {
+    if stack::is_ours(fd) {
+        // SAFETY: as the caller promises.
+        return unsafe { calls::getsockopt(std::ptr::null_mut(), fd, level, name, value, len) };
+    }
+    // SAFETY: the kernel checks what it is given. Not by the function of the C library: it may be this one.
+    unsafe { libc::syscall(libc::SYS_getsockopt, fd, level, name, value, len) as c_int }
+}

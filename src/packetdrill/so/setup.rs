@@ -1,0 +1,55 @@
+//! Where the stack's addresses and settings come from: packetdrill's options, and the sysctls of its namespace.
+
+use std::fs;
+use std::path::Path;
+
+use rust::core::addr::Prefix;
+use rust::core::config::Config;
+use rust::packetdrill::net::Net;
+use rust::packetdrill::parser;
+use rust::sysctl;
+
+/// packetdrill's options: `--name=value` and `--name`, the command line's after the script's, so that they have the last
+/// word. Shortened flags (`-D`) are not among those that matter here.
+fn options() -> Vec<(String, Option<String>)> {
+    let Ok(line) = fs::read("/proc/self/cmdline") else { return Vec::new() };
+    let words: Vec<String> = line
+        .split(|octet| *octet == 0)
+        .skip(1)
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect();
+    let defines: Vec<(String, String)> = words
+        .iter()
+        .zip(words.iter().skip(1))
+        .filter(|(flag, _)| *flag == "-D" || *flag == "--define")
+        .filter_map(|(_, define)| define.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let script = words.iter().find(|word| word.ends_with(".pkt"));
+    let script = script.and_then(|path| fs::read_to_string(path).ok());
+    let head = script.and_then(|text| parser::parse(&text, &defines).ok()).map(|script| script.options);
+    let head = head.into_iter().flatten().map(|option| (option.name, option.value));
+    let own =
+        words.iter().filter_map(|word| word.strip_prefix("--")).map(|word| match word.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (word.to_owned(), None),
+        });
+    head.chain(own).collect()
+}
+
+/// The stack's settings and MTU.
+pub(crate) fn config() -> (Config, u16) {
+    let mut net = Net::default();
+    for (name, value) in options() {
+        if let Err(why) = net.apply(&name, value.as_deref()) {
+            eprintln!("libtunstack_packetdrill: --{name}: {why}");
+        }
+    }
+    let mut config = Config { mtu: net.mtu, ..Config::default() };
+    config.addresses.push(Prefix::new(net.local.into(), net.prefix));
+    match sysctl::read_from(Path::new("/proc/sys"), &mut config) {
+        Ok(_) => {}
+        Err(error) => eprintln!("libtunstack_packetdrill: {error}"),
+    }
+    (config, net.mtu)
+}

@@ -1,0 +1,154 @@
+//! The one stack of the process, in virtual time, and who may move that time.
+
+use std::cell::Cell;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rust::bsd::abi::{SO_TYPE, SOL_SOCKET};
+use rust::bsd::{Errno, Sockets};
+use rust::core::time::Instant;
+use rust::device::outbox::{Letter, Outbox};
+use rust::engine::{Calls, Engine, Stepper};
+
+use super::setup;
+
+/// Time that passes by looking at the clock: packetdrill spins on it before each event.
+const LOOK: Duration = Duration::from_micros(1);
+
+/// The seed of a stack that nobody attacks, so that a script goes the same way each time.
+const SEED: [u8; 32] = [0x74; 32];
+
+/// What belongs to packetdrill's main thread, which makes the stack and moves time.
+struct Stack {
+    stepper: Stepper,
+    outbox: Outbox,
+}
+
+/// What any thread may use.
+struct Shared {
+    sockets: Sockets,
+    calls: Calls,
+    main: ThreadId,
+    /// The time of day at the stack's start.
+    began: Duration,
+}
+
+thread_local! {
+    /// Never dropped: packetdrill closes descriptors under us before the process ends.
+    static STACK: Cell<Option<&'static Stack>> = const { Cell::new(None) };
+    /// This thread has come back from a call and has not asked for the time since.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
+}
+
+static SHARED: Mutex<Option<&'static Shared>> = Mutex::new(None);
+
+fn lock() -> MutexGuard<'static, Option<&'static Shared>> {
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes the stack, unless there is one.
+fn shared() -> Result<&'static Shared, Errno> {
+    let mut slot = lock();
+    if let Some(shared) = *slot {
+        return Ok(shared);
+    }
+    let shared = make().map_err(|error| {
+        eprintln!("libtunstack_packetdrill: no stack: {error}");
+        Errno::from_io_error(&error).unwrap_or(Errno::IO)
+    })?;
+    *slot = Some(shared);
+    Ok(shared)
+}
+
+fn make() -> io::Result<&'static Shared> {
+    let (config, mtu) = setup::config();
+    let outbox = Outbox::new(mtu)?;
+    let (engine, stepper) =
+        Engine::builder().device(outbox.clone()).config(config).seed(SEED).start_stepped()?;
+    let sockets = Sockets::new(&engine);
+    tunstack::host::adopt(sockets.clone());
+    let calls = stepper.calls();
+    STACK.set(Some(Box::leak(Box::new(Stack { stepper, outbox }))));
+    let began = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
+    Ok(Box::leak(Box::new(Shared { sockets, calls, main: thread::current().id(), began })))
+}
+
+/// The part of packetdrill's main thread.
+fn main() -> Result<&'static Stack, Errno> {
+    shared()?;
+    STACK.get().ok_or(Errno::DEADLK)
+}
+
+/// Does a call of the program. On a thread that is not packetdrill's main one it may wait, and time stands still until
+/// it does or until that thread, come back, has asked for the time.
+pub(crate) fn call<T>(call: impl FnOnce() -> T) -> Result<T, Errno> {
+    let shared = shared()?;
+    if thread::current().id() == shared.main {
+        return Ok(call());
+    }
+    shared.calls.begin();
+    let result = call();
+    ENDING.set(true);
+    Ok(result)
+}
+
+/// The calls, where there is a stack.
+pub(crate) fn sockets() -> Option<Sockets> {
+    lock().map(|shared| shared.sockets.clone())
+}
+
+/// Whether the number is a socket of ours.
+pub(crate) fn is_ours(fd: i32) -> bool {
+    sockets().is_some_and(|sys| sys.getsockopt_int(fd, SOL_SOCKET, SO_TYPE).is_ok())
+}
+
+/// The time of day.
+pub(crate) fn time() -> Result<Duration, Errno> {
+    let shared = shared()?;
+    if thread::current().id() == shared.main {
+        let stepper = &main()?.stepper;
+        run_until(stepper, stepper.now() + LOOK);
+    } else if ENDING.replace(false) {
+        let now = shared.began + since_start(shared.calls.now());
+        shared.calls.end();
+        return Ok(now);
+    }
+    Ok(shared.began + since_start(shared.calls.now()))
+}
+
+fn since_start(now: Instant) -> Duration {
+    now.saturating_since(Instant::ZERO)
+}
+
+fn run_until(stepper: &Stepper, until: Instant) {
+    while stepper.step(until) {}
+}
+
+/// Time goes on.
+pub(crate) fn sleep(time: Duration) -> Result<(), Errno> {
+    let stepper = &main()?.stepper;
+    run_until(stepper, stepper.now() + time);
+    Ok(())
+}
+
+/// A packet arrives.
+pub(crate) fn arrive(packet: &[u8]) -> Result<(), Errno> {
+    main()?.stepper.receive(packet);
+    Ok(())
+}
+
+/// The next packet that leaves, and the time of day when it did; time goes on until then. `None`: none ever will.
+pub(crate) fn next_packet() -> Result<Option<(Letter, Duration)>, Errno> {
+    let Stack { stepper, outbox } = main()?;
+    let shared = shared()?;
+    loop {
+        if let Some(letter) = outbox.take() {
+            let when = shared.began + since_start(letter.when);
+            return Ok(Some((letter, when)));
+        }
+        let Some(next) = stepper.next() else { return Ok(None) };
+        stepper.step(next.max(stepper.now()));
+    }
+}
