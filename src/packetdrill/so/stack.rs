@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rust::bsd::abi::{SO_TYPE, SOL_SOCKET};
 use rust::bsd::{Errno, Sockets};
@@ -20,6 +20,9 @@ const LOOK: Duration = Duration::from_micros(1);
 /// The seed of a stack that nobody attacks, so that a script goes the same way each time.
 const SEED: [u8; 32] = [0x74; 32];
 
+/// The time of day when the stack starts, the same each time.
+const BEGAN: Duration = Duration::from_secs(1_000_000_000);
+
 /// What belongs to packetdrill's main thread, which makes the stack and moves time.
 struct Stack {
     stepper: Stepper,
@@ -31,8 +34,6 @@ struct Shared {
     sockets: Sockets,
     calls: Calls,
     main: ThreadId,
-    /// The time of day at the stack's start.
-    began: Duration,
 }
 
 thread_local! {
@@ -71,8 +72,7 @@ fn make() -> io::Result<&'static Shared> {
     tunstack::host::adopt(sockets.clone());
     let calls = stepper.calls();
     STACK.set(Some(Box::leak(Box::new(Stack { stepper, outbox }))));
-    let began = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
-    Ok(Box::leak(Box::new(Shared { sockets, calls, main: thread::current().id(), began })))
+    Ok(Box::leak(Box::new(Shared { sockets, calls, main: thread::current().id() })))
 }
 
 /// The part of packetdrill's main thread.
@@ -111,11 +111,11 @@ pub(crate) fn time() -> Result<Duration, Errno> {
         let stepper = &main()?.stepper;
         run_until(stepper, stepper.now() + LOOK);
     } else if ENDING.replace(false) {
-        let now = shared.began + since_start(shared.calls.now());
+        let now = BEGAN + since_start(shared.calls.now());
         shared.calls.end();
         return Ok(now);
     }
-    Ok(shared.began + since_start(shared.calls.now()))
+    Ok(BEGAN + since_start(shared.calls.now()))
 }
 
 fn since_start(now: Instant) -> Duration {
@@ -142,10 +142,9 @@ pub(crate) fn arrive(packet: &[u8]) -> Result<(), Errno> {
 /// The next packet that leaves, and the time of day when it did; time goes on until then. `None`: none ever will.
 pub(crate) fn next_packet() -> Result<Option<(Letter, Duration)>, Errno> {
     let Stack { stepper, outbox } = main()?;
-    let shared = shared()?;
     loop {
         if let Some(letter) = outbox.take() {
-            let when = shared.began + since_start(letter.when);
+            let when = BEGAN + since_start(letter.when);
             return Ok(Some((letter, when)));
         }
         let Some(next) = stepper.next() else { return Ok(None) };
