@@ -10,6 +10,9 @@ mod program;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 
+#[path = "cli/drill.rs"]
+mod drill;
+
 #[path = "cli/http.rs"]
 mod http;
 
@@ -47,6 +50,7 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&["setpriv"], ("up_and_down", services::up_and_down)),
     (&[], ("a_capture_is_whole", services::a_capture_is_whole)),
     (&[], ("a_second_signal_ends_at_once", services::a_second_signal_ends_at_once)),
+    (&[], ("scripts_are_run_and_reported", drill::scripts_are_run_and_reported)),
     (&[], ("help_and_version", services::help_and_version)),
     (&[], ("a_closed_pipe_is_no_panic", services::a_closed_pipe_is_no_panic)),
     (&[], ("bad_input_is_told_in_one_line", bad_input::bad_input_is_told_in_one_line)),

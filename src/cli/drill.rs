@@ -154,6 +154,7 @@ struct Job {
 /// Runs `drill`.
 pub(crate) fn main(common: &Common, args: DrillArgs) -> Result<(), Failure> {
     let out = Output::stdout(common.json);
+    no_device(common)?;
     let scripts = scripts::find(&args.paths, &args.filter)?;
     if args.list {
         for script in scripts {
@@ -171,6 +172,23 @@ pub(crate) fn main(common: &Common, args: DrillArgs) -> Result<(), Failure> {
     let jobs = jobs(scripts, &args);
     let report = run_all(&jobs, &args, out)?;
     if report.total.failed > 0 { Err(Failure::Told) } else { Ok(()) }
+}
+
+/// Flags of a device, of which there is none here, are not passed over in silence.
+fn no_device(common: &Common) -> Result<(), Failure> {
+    let usage = |text: String| Err(Failure::Usage(text));
+    if common.mtu != 1500 {
+        return usage(format!("--mtu is a device's, and scripts have none: try --set mtu={}", common.mtu));
+    }
+    if common.pcap.is_some() {
+        return usage("--pcap is a device's, and scripts have none: try --captures DIR".to_owned());
+    }
+    if common.link.is_some() {
+        return usage(
+            "--link is a device's, and scripts have none: they say themselves what is lost".to_owned(),
+        );
+    }
+    Ok(())
 }
 
 fn jobs(scripts: Vec<Script>, args: &DrillArgs) -> Vec<Job> {

@@ -1,0 +1,94 @@
+//! `tunstack drill`: what is said of scripts that pass, fail, are skipped and are none.
+
+use super::program::*;
+
+const PASSES: &str = "\
+// A listener answers.
+ 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 1000 <mss 1000>
++0 > S. 0:0(0) ack 1 <...>
++3600 < R 1:1(0) win 0
+";
+
+fn drill(args: &[&str]) -> std::process::Output {
+    run(&format!("drill {}", args.join(" ")))
+}
+
+pub(crate) fn scripts_are_run_and_reported() {
+    let dir = Scratch::new();
+    for topic in ["topic", "other"] {
+        std::fs::create_dir(dir.path(topic)).unwrap();
+    }
+    let good = dir.write("topic/good.pkt", PASSES.as_bytes());
+    let bad = dir.write("topic/bad.pkt", PASSES.replace("S. 0:0(0) ack 1", "S. 0:0(0) ack 2").as_bytes());
+    let none = dir.write("other/none.pkt", b"0 socket(..., = 3\n");
+    let skip = dir.write("other/skip.pkt", format!("`nstat -n`\n{PASSES}").as_bytes());
+
+    // Alone, over each kind of address.
+    let passed = drill(&["--ip-version", "all", &good]);
+    assert_eq!(code(passed.status), 0, "{}", text(&passed.stderr));
+    let out = text(&passed.stdout);
+    for version in ["ipv4", "ipv4-mapped-ipv6", "ipv6"] {
+        assert!(out.contains(&format!("[{version}]")), "{out}");
+    }
+    assert!(out.contains("of 3600 s") && out.contains("all 3 passed"), "{out}");
+    assert!(!out.contains('\u{1b}'), "no colour where nobody sees it");
+
+    // A failure shows the line, both packets and the capture.
+    let captures = dir.path("captures");
+    let failed = drill(&["--captures", &captures, &bad]);
+    assert_eq!(code(failed.status), 1);
+    let out = text(&failed.stdout);
+    for part in
+        ["bad.pkt:6:", "> S. 0:0(0) ack 2", "acknowledgment number", "expected", "actual", "1 of 1 failed"]
+    {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let capture = std::fs::read_dir(&captures).unwrap().next().expect("a capture").unwrap().path();
+    assert!(out.contains(capture.to_str().unwrap()), "{out}");
+    let magic = std::fs::read(&capture).unwrap();
+    assert_eq!(magic[..4], [0x0a, 0x0d, 0x0d, 0x0a], "a pcapng file");
+
+    // What is no script is told as such, and what cannot be judged is not a failure.
+    let broken = drill(&[&none]);
+    assert_eq!(code(broken.status), 1);
+    assert!(text(&broken.stdout).contains("none.pkt:1:") && text(&broken.stdout).contains('^'));
+    let skipped = drill(&[&skip]);
+    assert_eq!(code(skipped.status), 0);
+    assert!(text(&skipped.stdout).contains("nstat"), "{}", text(&skipped.stdout));
+    assert!(text(&skipped.stdout).contains("0 of 1 passed, none failed"));
+
+    // All of a folder: in order, by topic, for people, for programs and for build servers.
+    let root = dir.path("");
+    let all = drill(&[&root]);
+    assert_eq!(code(all.status), 1);
+    let out = text(&all.stdout);
+    let places = ["other/none.pkt", "other/skip.pkt", "topic/bad.pkt", "topic/good.pkt", "topic  "];
+    let places = places.map(|name| out.find(name).unwrap_or_else(|| panic!("{name}: {out}")));
+    assert!(places.is_sorted(), "{out}");
+    let junit = dir.path("report.xml");
+    let json = drill(&["--json", "--junit", &junit, "-j", "1", &root]);
+    let lines: Vec<serde_json::Value> =
+        text(&json.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let verdicts: Vec<_> = lines.iter().filter_map(|line| line["verdict"].as_str()).collect();
+    assert_eq!(verdicts, ["broken", "skipped", "failed", "passed"]);
+    assert_eq!((lines[2]["line"].as_u64(), lines[2]["topic"].as_str()), (Some(6), Some("topic")));
+    assert_eq!(lines[3]["virtual_seconds"].as_f64(), Some(3600.0));
+    let summary = lines.last().unwrap();
+    assert_eq!((summary["event"].as_str(), summary["failed"].as_u64()), (Some("summary"), Some(2)));
+    let xml = std::fs::read_to_string(&junit).unwrap();
+    for part in ["<testsuite name=\"topic\" tests=\"2\"", "failures=\"1\"", "good.pkt", "bad.pkt:6:"] {
+        assert!(xml.contains(part), "{part}: {xml}");
+    }
+
+    // A part of them, and only their names.
+    let listed = drill(&["--list", "--filter", "good", &root]);
+    assert_eq!((code(listed.status), text(&listed.stdout).as_str()), (0, "topic/good.pkt\n"));
+
+    // The command line has the last word.
+    let defined = dir.write("defined.pkt", PASSES.replace("win 1000", "win WINDOW").as_bytes());
+    assert_eq!(code(drill(&[&defined]).status), 1);
+    assert_eq!(code(drill(&["-D", "WINDOW=1000", "--set", "tolerance_usecs=1000", &defined]).status), 0);
+}
