@@ -14,7 +14,7 @@ pub struct Config {
     pub addresses: Vec<Prefix>,
     /// The largest IP packet the device takes, octets. IPv6 works from 1280 on (RFC 8200 §5), IPv4 from 68.
     pub mtu: u16,
-    /// TTL and hop limit of what we send (sysctl `ip_default_ttl`).
+    /// TTL and hop limit of what we send (sysctl `ip_default_ttl`); 0 counts as 1.
     pub hop_limit: u8,
     /// Ephemeral ports, both included (sysctl `ip_local_port_range`).
     pub ephemeral_ports: (u16, u16),

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::addr::{Address, Prefix};
+use crate::error::Error;
 
 /// The addresses of a host and what they say about others.
 #[derive(Clone, Debug, Default)]
@@ -16,12 +17,13 @@ pub struct Routes {
 
 impl Routes {
     /// The routes of a host with these addresses. What no host can have as its own (RFC 1122 §3.2.1.3:
-    /// unspecified, multicast, broadcast, class E) is left out, and so are repetitions.
+    /// unspecified and the rest of 0/8, multicast, broadcast, class E) is left out, and so are repetitions.
     pub fn new(addresses: Vec<Prefix>) -> Self {
         let mut routes = Self { addresses: Vec::with_capacity(addresses.len()) };
         for prefix in addresses {
             let broadcast = prefix.broadcast() == Some(prefix.address);
-            if prefix.address.is_unicast() && !broadcast && !routes.is_assigned(prefix.address) {
+            let possible = prefix.address.is_unicast() && !broadcast && !is_this_network(prefix.address);
+            if possible && !routes.is_assigned(prefix.address) {
                 routes.addresses.push(prefix);
             }
         }
@@ -53,8 +55,7 @@ impl Routes {
     /// Whether one host can have it as the source of what it sends: not unspecified nor in "this network" (0/8),
     /// not a group, not a broadcast, not class E (RFC 1122 §3.2.1.3, §3.2.2).
     pub fn is_single_host(&self, address: Address) -> bool {
-        let this_network = address.is_v4() && address.v4_octets()[0] == 0;
-        address.is_unicast() && !this_network && !self.is_broadcast(address)
+        address.is_unicast() && !is_this_network(address) && !self.is_broadcast(address)
     }
 
     /// Whether the host listens to this multicast group: all hosts (RFC 1112 §4), all nodes and the
@@ -73,7 +74,15 @@ impl Routes {
     /// Whether something can be sent there: it is an address a packet may have as its destination, and we
     /// have one of the same family to send from.
     pub fn reachable(&self, dst: Address) -> bool {
-        !dst.is_unspecified() && self.source_for(dst).is_some()
+        !dst.is_unspecified() && !is_this_network(dst) && self.source_for(dst).is_some()
+    }
+
+    /// Whether a packet from `src` to `dst` may leave the host, if that is where it goes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]: from a loopback address to somebody else, as in Linux.
+    pub fn check_leaves(&self, src: Address, dst: Address) -> Result<(), Error> {
+        if src.is_loopback() && !self.is_local(dst) { Err(Error::Invalid) } else { Ok(()) }
     }
 
     /// The address to speak from to `dst`, `None` when we have none of its family.
@@ -101,6 +110,11 @@ impl Routes {
         }
         best.map(|(_, address)| address)
     }
+}
+
+/// Whether the address names a host on "this network", 0/8, which has no meaning on the wire (RFC 1122 §3.2.1.3 b).
+const fn is_this_network(address: Address) -> bool {
+    address.is_v4() && address.v4_octets()[0] == 0
 }
 
 /// Whether the address means something on one link only: fe80::/10, multicast of interface-local and
@@ -211,6 +225,7 @@ mod tests {
     fn impossible_addresses_of_our_own_are_left_out() {
         let r = routes(&[
             ("0.0.0.0", 0),
+            ("0.1.2.3", 8),
             ("224.0.0.1", 4),
             ("10.7.0.255", 24),
             ("10.7.0.2", 24),

@@ -50,7 +50,7 @@ impl Stack {
         //# A TCP implementation MUST reject as an error a local OPEN call for an invalid remote IP address
         //# (e.g., a broadcast or multicast address) (MUST-46).
         // MUST-46: a host is one, and so is what it connects to.
-        if !remote.address.is_unicast() || self.routes.is_broadcast(remote.address) {
+        if !self.routes.is_single_host(remote.address) {
             return Err(Error::NetUnreachable);
         }
         let address = match self.routes.is_local(bound.address) {
@@ -108,11 +108,7 @@ impl Stack {
             (Family::V6, false) if bound.is_v4() => return Err(Error::AddrFamily),
             _ => {}
         }
-        // RFC 1122 §3.2.1.3 (g): what comes from 127/8 must not leave the host.
-        if bound.is_v4() && bound.is_loopback() && !self.routes.is_local(remote) {
-            return Err(Error::Invalid);
-        }
-        Ok(())
+        self.routes.check_leaves(bound, remote)
     }
 
     /// BSD's custom: to connect to no address in particular is to connect to oneself.

@@ -164,7 +164,7 @@ impl Stack {
     ///
     /// # Errors
     /// [`Error::DestinationRequired`], [`Error::MessageTooLong`], [`Error::NetUnreachable`],
-    /// [`Error::Access`] (broadcast), [`Error::AddrFamily`], [`Error::NotSupported`] (TCP), [`Error::BadSocket`],
+    /// [`Error::Invalid`] (bound to a loopback address, and to somebody else), [`Error::Access`] (broadcast), [`Error::AddrFamily`], [`Error::NotSupported`] (TCP), [`Error::BadSocket`],
     /// and what ICMP reported about an earlier datagram: [`Error::Refused`], …
     pub fn try_send_to(
         &mut self,
@@ -187,6 +187,7 @@ impl Stack {
                 } else {
                     local.address
                 };
+                self.routes.check_leaves(address, to.address)?;
                 let from = Endpoint::new(address, local.port);
                 let payload = udp::build(from, to, data)?;
                 if let Err(error) = socket.check_send() {
@@ -212,6 +213,7 @@ impl Stack {
                 } else {
                     local
                 };
+                self.routes.check_leaves(from, to)?;
                 let payload = socket.request(from, to, data)?;
                 let header = datagram_header(from, to, socket.protocol(), &socket.options);
                 (header, payload, socket.options.path_mtu_discovery)

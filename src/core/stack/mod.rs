@@ -247,6 +247,7 @@ impl Stack {
     /// numbers, ports and the connection table's hash keys are drawn from it. The same seed and the same
     /// calls give the same bytes.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        let config = Config { hop_limit: config.hop_limit.max(1), ..config };
         let mut rng = ChaCha12Rng::from_seed(seed);
         let keys = Keys::new(&mut rng);
         let mut ids = [0; 32];

@@ -28,6 +28,8 @@ mod linux;
 mod numbers;
 mod path;
 mod raw;
+mod rfc1122;
+mod rfc8200;
 mod urgent;
 mod windows;
 mod writing;

@@ -1,0 +1,515 @@
+//! Clauses of RFC 1122, with RFC 792 and 768: one host, and packets written octet by octet.
+
+use core::net::IpAddr;
+
+use super::*;
+use crate::ip::output;
+use crate::ip::reassembly::{Outcome, Reassembly};
+use crate::sockopt::SocketOptions;
+use crate::wire::icmp::{self, Message};
+use crate::wire::ip::{self, protocol};
+use crate::wire::udp;
+
+pub(super) const NOW: Instant = Instant::from_secs(1);
+
+pub(super) fn a(s: &str) -> Address {
+    s.parse::<IpAddr>().unwrap().into()
+}
+
+/// A host with addresses in three networks and no gateway.
+pub(super) fn host(config: Config) -> Stack {
+    let addresses = [("10.7.0.1", 24), ("10.9.0.1", 16), ("fd00::1", 64)];
+    let addresses = addresses.map(|(address, length)| Prefix::new(a(address), length)).to_vec();
+    Stack::new(Config { addresses, ..config }, [7; 32])
+}
+
+pub(super) fn header(src: &str, dst: &str, protocol: u8) -> ip::Header {
+    ip::Header {
+        src: a(src),
+        dst: a(dst),
+        protocol,
+        hop_limit: 64,
+        traffic_class: 0,
+        flow_label: 0,
+        dont_fragment: !a(src).is_v4(),
+        fragment: None,
+    }
+}
+
+pub(super) fn packet(header: ip::Header, payload: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::new();
+    header.emit(payload.len(), 7, &mut packet).unwrap();
+    packet.extend_from_slice(payload);
+    packet
+}
+
+/// An IPv4 packet with options, which are a multiple of four octets long.
+fn with_options(header: ip::Header, options: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::new();
+    header.emit(options.len() + payload.len(), 7, &mut packet).unwrap();
+    packet.extend_from_slice(options);
+    packet[0] += (options.len() / 4) as u8;
+    packet[10..12].fill(0);
+    let sum = crate::wire::checksum::Sum::new().add(&packet).finish();
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet.extend_from_slice(payload);
+    packet
+}
+
+/// A UDP datagram from port 4000 to port 53.
+pub(super) fn udp_payload(src: &str, dst: &str, text: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    udp::emit(a(src), a(dst), udp::Header { src_port: 4000, dst_port: 53 }, text, &mut payload);
+    payload
+}
+
+fn datagram(src: &str, dst: &str, text: &[u8]) -> Vec<u8> {
+    packet(header(src, dst, protocol::UDP), &udp_payload(src, dst, text))
+}
+
+pub(super) fn icmp(src: &str, dst: &str, message: &Message<'_>) -> Vec<u8> {
+    let mut payload = Vec::new();
+    message.emit(a(src), a(dst), &mut payload);
+    packet(header(src, dst, if a(src).is_v4() { protocol::ICMP } else { protocol::ICMPV6 }), &payload)
+}
+
+/// All that leaves the host at this time.
+pub(super) fn out(host: &mut Stack, now: Instant) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    drive(
+        host,
+        now,
+        |d| {
+            let mut packet = vec![0; d.len()];
+            d.copy_to(&mut packet).unwrap();
+            all.push(packet);
+        },
+        |_| {},
+    );
+    all
+}
+
+/// What the host makes of a packet, and what leaves it then.
+pub(super) fn give(host: &mut Stack, packet: &[u8]) -> (Received, Vec<Vec<u8>>) {
+    let received = host.receive(NOW, Inbound::plain(packet));
+    (received, out(host, NOW))
+}
+
+/// Takes an ICMP packet apart.
+pub(super) fn message(packet: &[u8]) -> (ip::Header, Message<'_>) {
+    let parsed = ip::parse(packet).unwrap();
+    (parsed.header, icmp::parse(&parsed.header, parsed.payload, Trust::Verify).unwrap())
+}
+
+/// A UDP socket at a port, at every address.
+pub(super) fn bound(host: &mut Stack, family: Family, port: u16) -> SocketId {
+    let any = match family {
+        Family::V4 => Address::UNSPECIFIED_V4,
+        Family::V6 => Address::UNSPECIFIED,
+    };
+    let id = host.udp_socket(family);
+    host.bind(id, Endpoint::new(any, port)).unwrap();
+    id
+}
+
+fn set(host: &mut Stack, id: SocketId, change: impl FnOnce(&mut SocketOptions)) {
+    let mut options = host.options(id).unwrap();
+    change(&mut options);
+    host.set_options(id, options, NOW).unwrap();
+}
+
+fn read(host: &mut Stack, id: SocketId) -> Result<Vec<u8>, Error> {
+    let mut buf = vec![0; 65_536];
+    host.try_receive_from(id, &mut buf, false).map(|got| buf[..got.copied].to_vec())
+}
+
+/// The pieces of a packet put together again.
+fn joined(packets: &[Vec<u8>]) -> (ip::Header, Vec<u8>) {
+    let mut reassembly = Reassembly::new(1 << 20, Duration::from_secs(60));
+    for packet in packets {
+        if let Outcome::Complete(header, payload) = reassembly.insert(NOW, &ip::parse(packet).unwrap()) {
+            return (header, payload);
+        }
+    }
+    panic!("a piece is missing");
+}
+
+#[test]
+fn a_ping_of_any_length_is_answered_from_where_it_went() {
+    let mut h = host(Config::default());
+    for (to, len) in [("10.7.0.1", 56), ("10.9.0.1", 56), ("10.7.0.1", 60_000)] {
+        let data = pattern(len);
+        let mut ping = Vec::new();
+        Message::EchoRequest { id: 7, sequence: 9, data: &data }.emit(a("8.8.8.8"), a(to), &mut ping);
+        let mut answer = Vec::new();
+        output::fragment(header("8.8.8.8", to, protocol::ICMP), &ping, 1500, 5, |p| {
+            answer.extend(give(&mut h, &p).1);
+        })
+        .unwrap();
+        let (ip, payload) = joined(&answer);
+        assert_eq!((ip.src, ip.dst), (a(to), a("8.8.8.8")));
+        let reply = icmp::parse(&ip, &payload, Trust::Verify).unwrap();
+        assert_eq!(reply, Message::EchoReply { id: 7, sequence: 9, data: &data });
+    }
+}
+
+#[test]
+fn what_is_for_another_host_goes_nowhere() {
+    let mut h = host(Config::default());
+    for dst in ["10.7.0.2", "10.9.0.2", "8.8.8.8"] {
+        let (received, sent) = give(&mut h, &datagram("10.7.0.3", dst, b"text"));
+        assert_eq!((received, sent.len()), (Received::Dropped("not for us"), 0), "{dst}");
+    }
+    assert_eq!(h.counters().ip_in_addr_errors, 3);
+}
+
+#[test]
+fn a_header_that_is_wrong_is_dropped_in_silence_and_counted() {
+    let good = datagram("10.7.0.2", "10.7.0.1", b"text");
+    for (at, octet, why) in [(0, 0x55, "unknown IP version"), (10, good[10] ^ 1, "bad IP checksum")] {
+        let mut h = host(Config::default());
+        let mut bad = good.clone();
+        bad[at] = octet;
+        let (received, sent) = give(&mut h, &bad);
+        assert_eq!((received, sent.len()), (Received::Dropped(why), 0));
+        assert_eq!(h.counters().ip_in_hdr_errors, 1);
+        assert_eq!(alloc::format!("{received}"), alloc::format!("dropped: {why}"), "for the capture");
+    }
+}
+
+#[test]
+fn a_source_that_is_no_host_is_dropped_in_silence() {
+    let mut h = host(Config::default());
+    for src in
+        ["0.0.0.0", "0.1.2.3", "255.255.255.255", "10.7.0.255", "10.9.255.255", "127.0.0.1", "224.0.0.1"]
+    {
+        let (received, sent) = give(&mut h, &datagram(src, "10.7.0.1", b"text"));
+        assert_eq!((received, sent.len()), (Received::Dropped("martian address"), 0), "{src}");
+    }
+    assert_eq!(h.counters().ip_in_martian, 7);
+}
+
+#[test]
+fn a_udp_checksum_is_made_and_verified() {
+    let mut h = host(Config::default());
+    let id = bound(&mut h, Family::V4, 53);
+    let mut bad = datagram("10.7.0.2", "10.7.0.1", b"text");
+    *bad.last_mut().unwrap() ^= 1;
+    let (received, sent) = give(&mut h, &bad);
+    assert_eq!((received, sent.len()), (Received::Dropped("bad UDP checksum"), 0));
+    assert_eq!((read(&mut h, id), h.counters().udp_in_csum_errors), (Err(Error::WouldBlock), 1));
+    // The addresses are of it: what was written for another host is not taken.
+    let stray =
+        packet(header("10.7.0.2", "10.7.0.1", protocol::UDP), &udp_payload("10.7.0.2", "10.9.0.1", b"x"));
+    assert_eq!(give(&mut h, &stray).0, Received::Dropped("bad UDP checksum"));
+
+    h.try_send_to(id, b"text", Some(Endpoint::new(a("10.7.0.2"), 4000)), NOW).unwrap();
+    let sent = out(&mut h, NOW);
+    let parsed = ip::parse(&sent[0]).unwrap();
+    assert_ne!(parsed.payload[6..8], [0, 0]);
+    assert!(udp::parse(&parsed.header, parsed.payload, Trust::Verify).is_ok());
+}
+
+#[test]
+fn icmp_that_means_nothing_here_is_dropped_in_silence() {
+    let mut h = host(Config::default());
+    // Nobody's; source quench, redirect, router discovery, timestamp, information, address mask.
+    for kind in [1, 2, 7, 19, 42, 255, 4, 5, 9, 10, 13, 14, 15, 16, 17, 18] {
+        let mut bytes = vec![kind, 0, 0, 0, 10, 7, 0, 9];
+        bytes.extend(datagram("10.7.0.1", "10.7.0.2", b"text"));
+        let sum = crate::wire::checksum::Sum::new().add(&bytes).finish();
+        bytes[2..4].copy_from_slice(&sum.to_be_bytes());
+        let ip = header("10.7.0.2", "10.7.0.1", protocol::ICMP);
+        let (received, sent) = give(&mut h, &packet(ip, &bytes));
+        assert_eq!((received, sent.len()), (Received::Icmp("ignored"), 0), "{kind}");
+    }
+}
+
+#[test]
+fn an_address_that_no_host_has_is_not_spoken_from_nor_to() {
+    let no_hosts =
+        [("0.0.0.0", 0), ("0.1.2.3", 8), ("255.255.255.255", 32), ("10.7.0.255", 24), ("10.9.255.255", 16)];
+    let given = no_hosts.iter().chain(&[("10.7.0.1", 24)]);
+    let addresses = given.map(|&(address, length)| Prefix::new(a(address), length)).collect();
+    let mut h = Stack::new(Config { addresses, ..Config::default() }, [7; 32]);
+    for (address, _) in no_hosts {
+        let id = h.udp_socket(Family::V4);
+        // To be bound to a broadcast is to hear it, and no more.
+        if h.bind(id, Endpoint::new(a(address), 53)).is_ok() {
+            for to in ["10.7.0.2", "10.9.0.2", "8.8.8.8"] {
+                h.try_send_to(id, b"text", Some(Endpoint::new(a(to), 53)), NOW).unwrap();
+            }
+            let sent = out(&mut h, NOW);
+            assert!(sent.len() == 3 && sent.iter().all(|p| p[12..16] == [10, 7, 0, 1]), "{address}");
+        }
+        h.close(id, NOW).unwrap();
+    }
+    let (id, stream) = (h.udp_socket(Family::V4), h.tcp_socket(Family::V4));
+    let to = Endpoint::new(a("0.1.2.3"), 53);
+    assert_eq!(h.try_send_to(id, b"text", Some(to), NOW), Err(Error::NetUnreachable));
+    assert_eq!(h.connect(stream, to, NOW), Err(Error::NetUnreachable));
+    assert!(out(&mut h, NOW).is_empty());
+}
+
+#[test]
+fn loopback_does_not_leave_the_host() {
+    let mut h = host(Config::default());
+    let id = h.udp_socket(Family::V4);
+    h.bind(id, Endpoint::new(a("127.0.0.1"), 53)).unwrap();
+    let stream = h.tcp_socket(Family::V4);
+    h.bind(stream, Endpoint::new(a("127.0.0.1"), 53)).unwrap();
+    let ping = h.ping_socket(Family::V4);
+    h.bind(ping, Endpoint::new(a("127.0.0.1"), 5)).unwrap();
+    let outside = Endpoint::new(a("10.7.0.2"), 53);
+    assert_eq!(h.try_send_to(id, b"text", Some(outside), NOW), Err(Error::Invalid));
+    assert_eq!(h.try_send_to(ping, &[8, 0, 0, 0, 0, 0, 0, 0], Some(outside), NOW), Err(Error::Invalid));
+    assert_eq!(h.connect(stream, outside, NOW), Err(Error::Invalid));
+    assert!(out(&mut h, NOW).is_empty());
+    for to in ["127.0.0.1", "127.5.6.7", "10.7.0.1"] {
+        h.try_send_to(id, b"text", Some(Endpoint::new(a(to), 53)), NOW).unwrap();
+        assert!(out(&mut h, NOW).is_empty(), "{to}");
+    }
+    assert_eq!(read(&mut h, id), Ok(b"text".to_vec()));
+}
+
+#[test]
+fn type_of_service_and_time_to_live_are_the_programs_and_the_default_is_configured() {
+    for (configured, default) in [(64, 64), (9, 9), (0, 1)] {
+        let mut h = host(Config { hop_limit: configured, ..Config::default() });
+        let (id, stream) = (h.udp_socket(Family::V4), h.tcp_socket(Family::V4));
+        let to = Endpoint::new(a("10.7.0.2"), 53);
+        let send = |h: &mut Stack| {
+            h.try_send_to(id, b"text", Some(to), NOW).unwrap();
+            let sent = out(h, NOW);
+            (sent[0][1], sent[0][8])
+        };
+        assert_eq!(send(&mut h), (0, default));
+        set(&mut h, id, |o| (o.traffic_class, o.hop_limit) = (0xb8, 33));
+        assert_eq!(send(&mut h), (0xb8, 33));
+        assert_eq!(h.connect(stream, to, NOW), Err(Error::InProgress));
+        let syn = out(&mut h, NOW);
+        assert_eq!((syn[0][1], syn[0][8]), (0, default));
+        let ping = icmp("10.7.0.2", "10.7.0.1", &Message::EchoRequest { id: 1, sequence: 1, data: b"" });
+        assert_eq!(give(&mut h, &ping).1[0][8], default);
+    }
+    assert_eq!(Config::default().hop_limit, 64);
+}
+
+#[test]
+fn a_time_to_live_that_has_run_out_here_is_no_fault() {
+    for ttl in [0, 1] {
+        let mut h = host(Config::default());
+        let id = bound(&mut h, Family::V4, 53);
+        let ip = ip::Header { hop_limit: ttl, ..header("10.7.0.2", "10.7.0.1", protocol::UDP) };
+        let (_, sent) = give(&mut h, &packet(ip, &udp_payload("10.7.0.2", "10.7.0.1", b"text")));
+        assert!(sent.is_empty());
+        assert_eq!(read(&mut h, id), Ok(b"text".to_vec()), "{ttl}");
+    }
+}
+
+#[test]
+fn options_that_mean_nothing_here_are_passed_over() {
+    // Stream identifier, record route, timestamp, router alert, nobody's.
+    for option in [
+        [136, 4, 1, 2].to_vec(),
+        [7, 7, 4, 0, 0, 0, 0, 0].to_vec(),
+        [68, 8, 5, 0, 0, 0, 0, 0].to_vec(),
+        [148, 4, 0, 0].to_vec(),
+        [0x9e, 4, 1, 2].to_vec(),
+    ] {
+        let mut h = host(Config::default());
+        let id = bound(&mut h, Family::V4, 53);
+        let ip = header("10.7.0.2", "10.7.0.1", protocol::UDP);
+        let payload = udp_payload("10.7.0.2", "10.7.0.1", b"text");
+        let (_, sent) = give(&mut h, &with_options(ip, &option, &payload));
+        assert!(sent.is_empty());
+        assert_eq!(read(&mut h, id), Ok(b"text".to_vec()), "{option:?}");
+        h.try_send_to(id, b"answer", Some(Endpoint::new(a("10.7.0.2"), 4000)), NOW).unwrap();
+        assert_eq!(out(&mut h, NOW)[0][0], 0x45, "and never sent");
+    }
+}
+
+#[test]
+fn a_header_that_makes_no_sense_is_answered_with_where_it_goes_wrong() {
+    let mut h = host(Config::default());
+    let id = bound(&mut h, Family::V4, 53);
+    let ip = header("10.7.0.2", "10.7.0.1", protocol::UDP);
+    let bad = with_options(ip, &[1, 68, 1, 0], &udp_payload("10.7.0.2", "10.7.0.1", b"text"));
+    let (_, sent) = give(&mut h, &bad);
+    let (ip, problem) = message(&sent[0]);
+    assert_eq!((ip.src, ip.dst), (a("10.7.0.1"), a("10.7.0.2")));
+    assert_eq!(problem, Message::ParameterProblem { code: 0, pointer: 21, quoted: &bad });
+    assert_eq!(read(&mut h, id), Err(Error::WouldBlock));
+}
+
+#[test]
+fn what_nobody_takes_is_unreachable() {
+    let mut h = host(Config::default());
+    let ip = header("10.7.0.2", "10.9.0.1", 200);
+    let ip = ip::Header { traffic_class: 0xb8, ..ip };
+    for (offending, expected) in [(datagram("10.7.0.2", "10.9.0.1", b"text"), 3), (packet(ip, b"text"), 2)] {
+        let (_, sent) = give(&mut h, &offending);
+        assert_eq!(sent.len(), 1);
+        let (ip, unreachable) = message(&sent[0]);
+        assert_eq!((ip.src, ip.dst, ip.traffic_class), (a("10.9.0.1"), a("10.7.0.2"), 0));
+        assert_eq!(unreachable, Message::DestinationUnreachable { code: expected, quoted: &offending });
+        assert_eq!(sent[0][24..28], [0; 4], "unused");
+    }
+}
+
+/// A packet of ours from port 4000 to port 80 of 10.7.0.2, as a router quotes it.
+fn quoted(protocol: u8, seq: u32) -> Vec<u8> {
+    let mut transport = vec![0x0f, 0xa0, 0, 80];
+    transport.extend(seq.to_be_bytes());
+    packet(header("10.7.0.1", "10.7.0.2", protocol), &transport)
+}
+
+#[test]
+fn an_error_goes_to_the_protocol_whose_packet_it_quotes() {
+    for about in [protocol::UDP, protocol::TCP] {
+        let mut h = host(Config::default());
+        let (id, stream) = (h.udp_socket(Family::V4), h.tcp_socket(Family::V4));
+        let (from, to) = (Endpoint::new(a("10.7.0.1"), 4000), Endpoint::new(a("10.7.0.2"), 80));
+        h.bind(id, from).unwrap();
+        h.bind(stream, from).unwrap();
+        h.connect(id, to, NOW).unwrap();
+        assert_eq!(h.connect(stream, to, NOW), Err(Error::InProgress));
+        let syn = out(&mut h, NOW);
+        let iss = u32::from_be_bytes(syn[0][24..28].try_into().unwrap());
+        let unreachable = Message::DestinationUnreachable { code: 3, quoted: &quoted(about, iss) };
+        let (received, sent) = give(&mut h, &icmp("10.7.0.2", "10.7.0.1", &unreachable));
+        assert_eq!((received, sent.len()), (Received::Icmp("error: told to its socket"), 0));
+        let told = [id, stream].map(|id| h.take_error(id));
+        let refused = Some(Error::Refused);
+        assert_eq!(told, if about == protocol::UDP { [refused, None] } else { [None, refused] });
+    }
+}
+
+#[test]
+fn what_may_pass_is_told_to_tcp_and_ends_nothing() {
+    let unreachable = |code| (3, code);
+    for (kind, code) in [unreachable(0), unreachable(1), unreachable(5), (11, 0), (11, 1), (12, 0)] {
+        let mut h = host(Config::default());
+        let stream = h.tcp_socket(Family::V4);
+        h.bind(stream, Endpoint::new(a("10.7.0.1"), 4000)).unwrap();
+        assert_eq!(h.connect(stream, Endpoint::new(a("10.7.0.2"), 80), NOW), Err(Error::InProgress));
+        let iss = u32::from_be_bytes(out(&mut h, NOW)[0][24..28].try_into().unwrap());
+        let quoted = quoted(protocol::TCP, iss);
+        let (message, expected) = match kind {
+            3 => {
+                let error = [Error::NetUnreachable, Error::HostUnreachable][usize::from(code == 1)];
+                let error = if code == 5 { Error::NotSupported } else { error };
+                (Message::DestinationUnreachable { code, quoted: &quoted }, error)
+            }
+            11 => (Message::TimeExceeded { code, quoted: &quoted }, Error::HostUnreachable),
+            _ => (Message::ParameterProblem { code, pointer: 0, quoted: &quoted }, Error::Protocol),
+        };
+        let (received, _) = give(&mut h, &icmp("10.7.0.9", "10.7.0.1", &message));
+        assert_eq!(received, Received::Icmp("error: told to its socket"));
+        assert_eq!(h.state(stream), Some(State::SynSent));
+        let Kind::Connection(tcb) = &h.slab.get(stream).unwrap().kind else { panic!("no connection") };
+        assert_eq!(tcb.soft_error, Some(expected), "{kind} {code}");
+    }
+}
+
+#[test]
+fn fragments_become_the_largest_datagram_there_is() {
+    let mut h = host(Config::default());
+    let id = bound(&mut h, Family::V4, 53);
+    let text = pattern(65_507);
+    let payload = udp_payload("10.7.0.2", "10.7.0.1", &text);
+    let ip = header("10.7.0.2", "10.7.0.1", protocol::UDP);
+    output::fragment(ip, &payload, 576, 5, |p| assert!(give(&mut h, &p).1.is_empty())).unwrap();
+    assert_eq!(read(&mut h, id), Ok(text));
+}
+
+#[test]
+fn fragments_that_stay_alone_are_given_up_and_their_sender_told_if_the_first_came() {
+    for ttl in [5, 200] {
+        let mut pieces = Vec::new();
+        let ip = ip::Header { hop_limit: ttl, ..header("10.7.0.2", "10.7.0.1", protocol::UDP) };
+        let payload = udp_payload("10.7.0.2", "10.7.0.1", &pattern(2000));
+        output::fragment(ip, &payload, 1500, 5, |p| pieces.push(p)).unwrap();
+        for (kept, told) in [(0, true), (1, false)] {
+            let mut h = host(Config::default());
+            bound(&mut h, Family::V4, 53);
+            assert_eq!(give(&mut h, &pieces[kept]).0, Received::Fragment);
+            let due = NOW + Duration::from_secs(60);
+            assert_eq!(h.poll_timeout(), Some(due));
+            assert!(out(&mut h, due - Duration::from_millis(1)).is_empty());
+            let sent = out(&mut h, due);
+            assert_eq!(sent.len(), usize::from(told));
+            if told {
+                let quoted = &pieces[0][..576 - 28];
+                assert_eq!(message(&sent[0]).1, Message::TimeExceeded { code: 1, quoted });
+            }
+            assert_eq!(h.receive(due, Inbound::plain(&pieces[1 - kept])), Received::Fragment, "begun anew");
+            assert_eq!(h.counters().ip_reasm_timeout, 1);
+        }
+    }
+}
+
+#[test]
+fn the_source_is_the_programs_choice_or_fits_the_destination() {
+    let mut h = host(Config::default());
+    for (bound, to, expected) in [
+        (None, "10.7.0.2", "10.7.0.1"),
+        (None, "10.9.3.4", "10.9.0.1"),
+        (None, "8.8.8.8", "10.7.0.1"),
+        (Some("10.9.0.1"), "10.7.0.2", "10.9.0.1"),
+    ] {
+        let (id, stream) = (h.udp_socket(Family::V4), h.tcp_socket(Family::V4));
+        let to = Endpoint::new(a(to), 80);
+        for id in [id, stream] {
+            if let Some(bound) = bound {
+                h.bind(id, Endpoint::new(a(bound), 0)).unwrap();
+            }
+        }
+        h.try_send_to(id, b"text", Some(to), NOW).unwrap();
+        h.connect(id, to, NOW).unwrap();
+        assert_eq!(h.connect(stream, to, NOW), Err(Error::InProgress));
+        let sent = out(&mut h, NOW);
+        assert_eq!(sent.len(), 2);
+        assert!(sent.iter().all(|p| ip::parse(p).unwrap().header.src == a(expected)), "{bound:?} {to}");
+        assert_eq!(h.local_endpoint(id).map(|e| e.address), Ok(a(expected)), "and the program learns it");
+        h.close(id, NOW).unwrap();
+        h.abort(stream, NOW).unwrap();
+        out(&mut h, NOW);
+    }
+    let id = h.udp_socket(Family::V4);
+    assert_eq!(h.bind(id, Endpoint::new(a("10.7.0.2"), 0)), Err(Error::AddrNotAvailable), "not ours");
+}
+
+#[test]
+fn a_program_pings_and_hears_the_answer() {
+    let mut h = host(Config::default());
+    let id = h.ping_socket(Family::V4);
+    h.bind(id, Endpoint::new(Address::UNSPECIFIED_V4, 5)).unwrap();
+    let to = Endpoint::new(a("10.7.0.2"), 0);
+    h.try_send_to(id, &[8, 0, 0, 0, 0, 0, 0, 9, b'x'], Some(to), NOW).unwrap();
+    let sent = out(&mut h, NOW);
+    assert_eq!(message(&sent[0]).1, Message::EchoRequest { id: 5, sequence: 9, data: b"x" });
+    let reply = icmp("10.7.0.2", "10.7.0.1", &Message::EchoReply { id: 5, sequence: 9, data: b"x" });
+    give(&mut h, &reply);
+    assert_eq!(read(&mut h, id).unwrap(), reply[20..]);
+}
+
+#[test]
+fn a_datagram_says_where_it_comes_from_and_where_it_went() {
+    let mut h = host(Config::default());
+    let id = bound(&mut h, Family::V4, 53);
+    for to in ["10.7.0.1", "10.9.0.1", "10.7.0.255", "255.255.255.255", "224.0.0.1"] {
+        give(&mut h, &datagram("10.7.0.2", to, b"text"));
+        let got = h.try_receive_from(id, &mut [0; 9], false).unwrap();
+        assert_eq!(
+            (got.len, got.from, got.to),
+            (4, Endpoint::new(a("10.7.0.2"), 4000), Endpoint::new(a(to), 53))
+        );
+    }
+    h.try_send_to(id, b"answer", Some(Endpoint::new(a("10.7.0.2"), 4000)), NOW).unwrap();
+    let sent = out(&mut h, NOW);
+    let parsed = ip::parse(&sent[0]).unwrap();
+    let (ports, text) = udp::parse(&parsed.header, parsed.payload, Trust::Verify).unwrap();
+    assert_eq!((parsed.header.src, parsed.header.dst), (a("10.7.0.1"), a("10.7.0.2")));
+    assert_eq!((ports, text), (udp::Header { src_port: 53, dst_port: 4000 }, &b"answer"[..]));
+}
