@@ -11,8 +11,14 @@ use crate::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Our own addresses, each with the prefix that is reached over the device directly.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.1.6
+    //= id=rfc1122-3.3.1.6-1, rfc1122-3.3.1.6-2
+    // There are no gateways to choose between, so (3) has nothing to say here.
     pub addresses: Vec<Prefix>,
     /// The largest IP packet the device takes, octets. IPv6 works from 1280 on (RFC 8200 §5), IPv4 from 68.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.3
+    //= id=rfc1122-3.3.3-4
+    //# The MTU of each physical interface MUST be configurable.
     pub mtu: u16,
     /// TTL and hop limit of what we send (sysctl `ip_default_ttl`); 0 counts as 1.
     pub hop_limit: u8,
@@ -47,9 +53,19 @@ impl Default for Config {
         Self {
             addresses: Vec::new(),
             mtu: 1500,
+            //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.7
+            //= id=rfc1122-3.2.1.7-4
+            //# When a fixed TTL value is used, it MUST be configurable.
+            //= https://www.rfc-editor.org/rfc/rfc792
+            //= id=rfc792-front-3
+            //# Time to live in seconds; as this field is decremented at each machine in which the datagram
+            //# is processed, the value in this field should be at least as great as the number of gateways
+            //# which this datagram will traverse.
             hop_limit: 64,
             ephemeral_ports: (32_768, 60_999),
             reassembly_memory: 4 << 20,
+            //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.2
+            //= id=rfc1122-3.3.2-4, rfc1122-3.3.2-5
             reassembly_timeout: Duration::from_secs(60),
             icmp_errors_per_second: 100,
             path_mtu_lifetime: Duration::from_secs(600),

@@ -115,6 +115,10 @@ pub struct SocketOptions {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.9
     //# TCP implementations SHOULD pass the current Differentiated Services field value without change to
     //# the IP layer, when it sends segments on the connection (SHLD-22).
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.4
+    //= id=rfc1122-3.4-2
+    //# The transport layer MUST either have mechanisms to set these interface parameters, or provide a path
+    //# to pass them through from an application, or both.
     pub traffic_class: u8,
     /// Bind although others hold the address that allow it too and do not listen: connections, TIME-WAIT
     /// (`SO_REUSEADDR`).

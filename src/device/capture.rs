@@ -158,6 +158,9 @@ mod tests {
         packets
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.1
+    //= type=test
+    //= id=rfc1122-3.1-6
     #[test]
     fn both_ways_with_what_became_of_it() {
         let (capture, peer) = captured();

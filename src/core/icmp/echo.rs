@@ -27,6 +27,17 @@ pub fn reply(
     if !to.is_unicast() {
         return None;
     }
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.6
+    //= id=rfc1122-3.2.2.6-3
+    //# The IP source address in an ICMP Echo Reply MUST be the same as the specific-destination address
+    //# (defined in Section 3.2.1.3) of the corresponding ICMP Echo Request message.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.4.2
+    //= id=rfc1122-3.3.4.2-1
+    //# (1) If the datagram is sent in response to a received datagram, the source address for the response
+    //# SHOULD be the specific-destination address of the request.
+    //= https://www.rfc-editor.org/rfc/rfc792
+    //= id=rfc792-front-11
+    //# The replying IP module should send the reply with the addresses fully specified.
     let src = if routes.is_local(header.dst) {
         header.dst
     } else if !header.dst.is_v4() && header.dst.is_multicast() {
@@ -35,6 +46,12 @@ pub fn reply(
         return None;
     };
     let mut bytes = Vec::with_capacity(HEADER_LEN + data.len());
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.6
+    //= id=rfc1122-3.2.2.6-4
+    //# Data received in an ICMP Echo Request MUST be entirely included in the resulting Echo Reply.
+    //= https://www.rfc-editor.org/rfc/rfc792
+    //= id=rfc792-front-10
+    //# The data received in the echo message must be returned in the echo reply message.
     Message::EchoReply { id, sequence, data }.emit(src, to, &mut bytes);
     let header = Header {
         src,
@@ -166,6 +183,10 @@ impl PingSocket {
     /// least. Identifier and checksum are filled in here, so what stands there counts for nothing.
     ///
     /// Errors: [`Error::Invalid`] for anything else, [`Error::MessageTooLong`] above what IP can carry.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.6
+    //= id=rfc1122-3.2.2.6-2
+    //# A host SHOULD also implement an application-layer interface for sending an Echo Request and receiving
+    //# an Echo Reply, for diagnostic purposes.
     pub fn request(&self, src: Address, dst: Address, message: &[u8]) -> Result<Vec<u8>, Error> {
         let Some((&[kind, code, _, _, _, _, s0, s1], data)) = message.split_first_chunk::<HEADER_LEN>()
         else {

@@ -80,6 +80,8 @@ pub enum ErrorKind {
 pub fn build(kind: ErrorKind, packet: &[u8], routes: &Routes, hop_limit: u8) -> Option<(Header, Vec<u8>)> {
     let offending = Quoted::parse(packet)?;
     let v4 = offending.src.is_v4();
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2
+    //= id=rfc1122-3.2.2-4
     if !may_answer_source(kind, offending.src, routes) || may_be_error(&offending) {
         return None;
     }
@@ -99,6 +101,9 @@ pub fn build(kind: ErrorKind, packet: &[u8], routes: &Routes, hop_limit: u8) -> 
 
     let room = if v4 { MAX_V4 - V4_HEADER_LEN } else { MAX_V6 - V6_HEADER_LEN } - HEADER_LEN;
     let quoted = packet.get(..room.min(packet.len()))?;
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.1
+    //= id=rfc1122-3.2.2.1-1
+    //# A host SHOULD generate Destination Unreachable messages with code:
     let message = match kind {
         ErrorKind::PortUnreachable => {
             Message::DestinationUnreachable { code: if v4 { 3 } else { 4 }, quoted }
@@ -119,7 +124,9 @@ pub fn build(kind: ErrorKind, packet: &[u8], routes: &Routes, hop_limit: u8) -> 
         dst: offending.src,
         protocol: if v4 { protocol::ICMP } else { protocol::ICMPV6 },
         hop_limit,
-        // "normal (i.e., zero) TOS bits": RFC 1122 §3.2.2.
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2
+        //= id=rfc1122-3.2.2-3
+        //# An ICMP error message SHOULD be sent with normal (i.e., zero) TOS bits.
         traffic_class: 0,
         flow_label: 0,
         dont_fragment: !v4,
@@ -216,7 +223,14 @@ pub fn interpret<'a>(message: &Message<'a>) -> Option<Report<'a>> {
             packet_too_big = Some(u16::try_from(mtu).unwrap_or(u16::MAX));
             (Error::MessageTooLong, Soft)
         }
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.4
+        //= id=rfc1122-3.2.2.4-1
+        //# An incoming Time Exceeded message MUST be passed to the transport layer.
         Message::TimeExceeded { .. } => (Error::HostUnreachable, Soft),
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.5
+        //= id=rfc1122-3.2.2.5-2
+        //# An incoming Parameter Problem message MUST be passed to the transport layer, and it MAY be
+        //# reported to the user.
         _ => (Error::Protocol, Soft),
     };
     debug_assert!(packet_too_big.is_none() || hardness != Hard);
@@ -228,6 +242,11 @@ const fn unreachable_v4(code: u8) -> Option<(Error, Hardness)> {
     use Hardness::{Hard, Soft};
     Some(match code {
         // Network; for this type of service.
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.1
+        //= id=rfc1122-3.2.2.1-5
+        //# A Destination Unreachable message that is received with code 0 (Net), 1 (Host), or 5 (Bad Source
+        //# Route) may result from a routing transient and MUST therefore be interpreted as only a hint, not
+        //# proof, that the specified destination is unreachable [IP:11].
         0 | 11 => (Error::NetUnreachable, Soft),
         // Host; for this type of service.
         1 | 12 => (Error::HostUnreachable, Soft),

@@ -33,6 +33,13 @@ pub enum Delivery {
 /// TCP is for one host alone (RFC 9293 MUST-57); a broadcast or multicast packet that claims to carry it is
 /// refused. The protocol of an IPv6 fragment is only known when it has been put together, so ask again then.
 pub fn accept(header: &Header, routes: &Routes) -> Result<Delivery, Refusal> {
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.7
+    //= id=rfc1122-3.2.1.7-2
+    //# A host MUST NOT discard a datagram just because it was received with TTL less than 2.
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-3
+    //= id=rfc8200-3-1
+    //# A node that is the destination of a packet should not discard a packet with Hop Limit equal to zero;
+    //# it should process the packet normally.
     let delivery = delivery(header.dst, routes)?;
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.3
     //= id=MUST-57
@@ -51,6 +58,10 @@ pub fn accept(header: &Header, routes: &Routes) -> Result<Delivery, Refusal> {
     let looks_for_address = header.src == Address::UNSPECIFIED
         && header.protocol == protocol::ICMPV6
         && delivery == Delivery::Multicast;
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+    //= id=rfc1122-3.2.1.3-11
+    //# A host MUST silently discard an incoming datagram containing an IP source address that is invalid by
+    //# the rules of this section.
     if looks_for_address { Ok(delivery) } else { Err(Refusal::Martian) }
 }
 
@@ -60,10 +71,22 @@ fn delivery(dst: Address, routes: &Routes) -> Result<Delivery, Refusal> {
     } else if routes.is_assigned(dst) {
         Ok(Delivery::Unicast)
     } else if routes.is_broadcast(dst) {
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.6
+        //= id=rfc1122-3.3.6-1
+        //# A host MUST recognize any of these forms in the destination address of an incoming datagram.
+        // But for the broadcast to all subnets, which went with the classes (RFC 4632).
         Ok(Delivery::Broadcast)
     } else if routes.is_member(dst) {
         Ok(Delivery::Multicast)
     } else {
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.1
+        //= id=rfc1122-3.1-5
+        //# The host software MUST NOT automatically move into gateway mode if the host has more than one
+        //# interface, as the operator of the machine may neither want to provide that service nor be
+        //# competent to do so.
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+        //= id=rfc1122-3.2.1.3-10
+        //# A host MUST silently discard an incoming datagram that is not destined for the host.
         Err(Refusal::NotForUs)
     }
 }
@@ -120,6 +143,12 @@ mod tests {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.3
     //= type=test
     //= id=MUST-57
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.6
+    //= type=test
+    //= id=rfc1122-3.3.6-1
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.7
+    //= type=test
+    //= id=rfc1122-3.3.7-2
     #[test]
     fn destinations() {
         use protocol::{ICMP, ICMPV6, TCP, UDP};

@@ -57,6 +57,10 @@ pub fn fragment(
     }
     header.fragment = Some(Fragment { id, offset: 0, more: true });
     // All but the last are a multiple of 8 octets long.
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+    //= id=rfc8200-4.5-3
+    //# The lengths of the fragments must be chosen such that the resulting fragment packets fit within the
+    //# MTU of the path to the packet's destination(s).
     let step = mtu.saturating_sub(header.emitted_len()) & !7;
     if step == 0 || (v4 && header.dont_fragment) {
         return Err(TooBig { mtu });
@@ -64,8 +68,14 @@ pub fn fragment(
     let mut offset = 0;
     for piece in payload.chunks(step) {
         let more = offset + piece.len() < payload.len();
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+        //= id=rfc8200-4.5-2, rfc8200-4.5-4
         header.fragment = Some(Fragment { id, offset: offset as u32, more });
         send(&header, piece);
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+        //= id=rfc8200-4.5-5
+        //# Fragments must not be created that overlap with any other fragments created from the original
+        //# packet.
         offset += piece.len();
     }
     Ok(made)
@@ -100,6 +110,10 @@ impl Ids {
 
     /// The identification of the next packet to be cut for this pair of hosts, all 32 bits of it; IPv4 takes
     /// the lower 16.
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+    //= id=rfc8200-4.5-1
+    //# The Identification must be different than that of any other fragmented packet sent recently* with the
+    //# same Source Address and Destination Address.
     pub fn next(&mut self, src: Address, dst: Address) -> u32 {
         let mut pair = [0; 32];
         for (to, from) in pair.iter_mut().zip(src.octets().iter().chain(dst.octets())) {
@@ -179,6 +193,9 @@ mod tests {
         assert_eq!(packet[4..6], [0x12, 0x34]);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+    //= type=test
+    //= id=rfc8200-4.5-2, rfc8200-4.5-4, rfc8200-4.5-5
     #[test]
     fn cut_at_multiples_of_eight() {
         let payload: Vec<u8> = (0..3000).map(|i| i as u8).collect();
@@ -217,6 +234,9 @@ mod tests {
         assert!(cut(header(false), &vec![0; 65_536], 1500).is_err());
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+    //= type=test
+    //= id=rfc8200-4.5-1
     #[test]
     fn identifications_of_a_pair_do_not_repeat() {
         let mut ids = Ids::new([7; 32]);
@@ -247,6 +267,9 @@ mod tests {
     }
 
     proptest! {
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+        //= type=test
+        //= id=rfc8200-4.5-3
         #[test]
         fn every_mtu_cuts_or_says_no(v4 in any::<bool>(), mtu in 0usize..70_000, len in 0usize..70_000) {
             let payload = vec![5; len];

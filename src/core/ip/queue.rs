@@ -34,6 +34,9 @@ pub struct Labels {
 
 impl Labels {
     /// Those of a header.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.6
+    //= id=rfc1122-3.2.1.6-2
+    //# The IP layer SHOULD pass received TOS values up to the transport layer.
     pub const fn of(header: &Header) -> Self {
         Self { hop_limit: header.hop_limit, traffic_class: header.traffic_class }
     }

@@ -156,6 +156,8 @@ impl Reassembly {
             return Outcome::Complete(header, payload.to_vec());
         };
         let v4 = header.src.is_v4();
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+        //= id=rfc8200-4.5-6, rfc8200-4.5-7
         if !v4 && fragment.is_atomic() {
             return Outcome::Complete(Header { fragment: None, ..header }, payload.to_vec());
         }
@@ -231,6 +233,11 @@ impl Reassembly {
     }
 
     /// Gives up one datagram whose time is over; to be called until there is none.
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+    //= id=rfc8200-4.5-8
+    //# If insufficient fragments are received to complete reassembly of a packet within 60 seconds of the
+    //# reception of the first-arriving fragment of that packet, reassembly of that packet must be abandoned
+    //# and all the fragments that have been received for that packet must be discarded.
     pub fn expire(&mut self, now: Instant) -> Option<Expired> {
         while let Some((_, &(began, key))) = self.by_age.first_key_value() {
             if now < began + self.timeout {
@@ -322,6 +329,11 @@ impl Reassembly {
 
     /// Fragments overlapped. IPv6 also discards "those not yet received" (RFC 5722 §4): an empty record stays
     /// until the time is over. IPv4's 16 bits of identification come round too soon for that.
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+    //= id=rfc8200-4.5-13
+    //# If any of the fragments being reassembled overlap with any other fragments being reassembled for the
+    //# same packet, reassembly of that packet must be abandoned and all the fragments that have been
+    //# received for that packet must be discarded, and no ICMP error messages should be sent.
     fn condemn(&mut self, key: &Key, v4: bool) {
         if v4 {
             self.remove(key);

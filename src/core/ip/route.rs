@@ -22,6 +22,8 @@ impl Routes {
         let mut routes = Self { addresses: Vec::with_capacity(addresses.len()) };
         for prefix in addresses {
             let broadcast = prefix.broadcast() == Some(prefix.address);
+            //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+            //= id=rfc1122-3.2.1.3-1, rfc1122-3.2.1.3-2, rfc1122-3.2.1.3-3, rfc1122-3.2.1.3-4, rfc1122-3.2.1.3-5
             let possible = prefix.address.is_unicast() && !broadcast && !is_this_network(prefix.address);
             if possible && !routes.is_assigned(prefix.address) {
                 routes.addresses.push(prefix);
@@ -62,6 +64,10 @@ impl Routes {
     /// solicited-node groups of its own addresses (RFC 4291 §2.7.1).
     pub fn is_member(&self, group: Address) -> bool {
         match group.ip() {
+            //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.7
+            //= id=rfc1122-3.3.7-2
+            //# If IGMP is not implemented, a host SHOULD still join the "all-hosts" group (224.0.0.1) when
+            //# the IP layer is initialized and remain a member for as long as the IP layer is active.
             IpAddr::V4(a) => a == Ipv4Addr::new(224, 0, 0, 1),
             IpAddr::V6(a) => {
                 a == Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0, 1)
@@ -73,6 +79,10 @@ impl Routes {
 
     /// Whether something can be sent there: it is an address a packet may have as its destination, and we
     /// have one of the same family to send from.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.1.1
+    //= id=rfc1122-3.3.1.1-2
+    //# The host IP layer MUST operate correctly in a minimal network environment, and in particular, when
+    //# there are no gateways.
     pub fn reachable(&self, dst: Address) -> bool {
         !dst.is_unspecified() && !is_this_network(dst) && self.source_for(dst).is_some()
     }
@@ -81,6 +91,9 @@ impl Routes {
     ///
     /// # Errors
     /// [`Error::Invalid`]: from a loopback address to somebody else, as in Linux.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+    //= id=rfc1122-3.2.1.3-7
+    //# Addresses of this form MUST NOT appear outside a host.
     pub fn check_leaves(&self, src: Address, dst: Address) -> Result<(), Error> {
         if src.is_loopback() && !self.is_local(dst) { Err(Error::Invalid) } else { Ok(()) }
     }
@@ -89,6 +102,9 @@ impl Routes {
     ///
     /// RFC 6724 §5 as far as one device needs it: our own address speaks from itself (rule 1), the scope
     /// fits (rule 2), then the longest connected prefix that holds `dst` (rule 8), then the first.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.4.2
+    //= id=rfc1122-3.3.4.2-3
+    //# (3) In the absence of such a specification, the networking software MUST choose a source address.
     pub fn source_for(&self, dst: Address) -> Option<Address> {
         if self.is_assigned(dst) {
             return Some(dst);
@@ -102,6 +118,9 @@ impl Routes {
         let mut best: Option<((bool, u8), Address)> = None;
         for prefix in self.addresses.iter().filter(|p| p.address.is_v4() == dst.is_v4()) {
             // Length 0 is the default route: it holds everything and says nothing.
+            //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+            //= id=rfc1122-3.2.1.3-8
+            //# A host MUST support the subnet extensions to IP [IP:3].
             let length = if prefix.contains(dst) { prefix.length } else { 0 };
             let rank = (is_link_local(prefix.address) == is_link_local(dst), length);
             if best.is_none_or(|(highest, _)| rank > highest) {
@@ -186,6 +205,9 @@ mod tests {
         assert!(!routes(&[("10.7.0.2", 24)]).is_member(a("ff02::1:ff00:2")));
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+    //= type=test
+    //= id=rfc1122-3.2.1.3-8
     #[test]
     fn source_is_the_longest_prefix_then_the_first() {
         let r = routes(&[("10.0.0.1", 8), ("10.7.0.2", 24), ("fd00::2", 64), ("2001:db8::2", 64)]);

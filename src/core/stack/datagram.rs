@@ -115,6 +115,11 @@ impl Stack {
             socket.set_remote(Some(remote));
             // It stays for a peer that comes after this one, as in Linux.
             if let (true, Some(source)) = (local.address.is_unspecified(), source) {
+                //= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.5
+                //= id=rfc1122-4.1.3.5-3
+                //# There SHOULD be a way to communicate the chosen source address up to the application
+                //# layer (e.g, so that the application can later receive a reply datagram only from the
+                //# corresponding interface).
                 socket.set_local(Endpoint::new(source, local.port));
             }
         }
@@ -166,6 +171,9 @@ impl Stack {
     /// [`Error::DestinationRequired`], [`Error::MessageTooLong`], [`Error::NetUnreachable`],
     /// [`Error::Invalid`] (bound to a loopback address, and to somebody else), [`Error::Access`] (broadcast), [`Error::AddrFamily`], [`Error::NotSupported`] (TCP), [`Error::BadSocket`],
     /// and what ICMP reported about an earlier datagram: [`Error::Refused`], …
+    //= https://www.rfc-editor.org/rfc/rfc768
+    //= id=rfc768-front-1
+    //# A user interface should allow
     pub fn try_send_to(
         &mut self,
         id: SocketId,
@@ -179,6 +187,10 @@ impl Stack {
             Kind::Udp(socket) => {
                 let to = socket.destination(to, &self.routes)?;
                 let local = socket.local();
+                //= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.6
+                //= id=rfc1122-4.1.3.6-1
+                //# When a host sends a UDP datagram, the source address MUST be (one of) the IP address(es)
+                //# of the host.
                 let address = if local.address.is_unspecified()
                     || local.address.is_multicast()
                     || self.routes.is_broadcast(local.address)
@@ -380,6 +392,14 @@ impl Stack {
 }
 
 /// The IP header of a datagram; a hop limit of 0 stands for the stack's default.
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.6
+//= id=rfc1122-3.2.1.6-1
+//# The IP layer MUST provide a means for the transport layer to set the TOS field of every datagram that is
+//# sent; the default is all zero bits.
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.7
+//= id=rfc1122-3.2.1.7-3
+//# The IP layer MUST provide a means for the transport layer to set the TTL field of every datagram that is
+//# sent.
 fn datagram_header(src: Address, dst: Address, protocol: u8, options: &SocketOptions) -> Header {
     Header {
         src,

@@ -247,6 +247,9 @@ impl Stack {
     /// numbers, ports and the connection table's hash keys are drawn from it. The same seed and the same
     /// calls give the same bytes.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.7
+        //= id=rfc1122-3.2.1.7-1
+        //# A host MUST NOT send a datagram with a Time-to-Live (TTL) value of zero.
         let config = Config { hop_limit: config.hop_limit.max(1), ..config };
         let mut rng = ChaCha12Rng::from_seed(seed);
         let keys = Keys::new(&mut rng);

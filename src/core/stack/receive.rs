@@ -45,6 +45,10 @@ pub(super) enum Delivered {
 
 impl Stack {
     /// A packet arrived.
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-5
+    //= id=rfc8200-5-3
+    //# From each link to which a node is directly attached, the node must be able to accept packets as large
+    //# as that link's MTU.
     pub fn receive(&mut self, now: Instant, inbound: Inbound<'_>) -> Received {
         self.counters.ip_in_receives += 1;
         let parsed = match ip::parse(inbound.packet) {
@@ -79,10 +83,22 @@ impl Stack {
             WireError::Truncated => self.counters.ip_in_truncated += 1,
             _ => self.counters.ip_in_hdr_errors += 1,
         }
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.5
+        //= id=rfc1122-3.2.2.5-1
+        //# A host SHOULD generate Parameter Problem messages.
+        //= https://www.rfc-editor.org/rfc/rfc792
+        //= id=rfc792-front-8
+        //# If the gateway or host processing a datagram finds a problem with the header parameters such that
+        //# it cannot complete processing the datagram it must discard the datagram.
         if let WireError::Unrecognised { pointer, code, even_multicast } = error {
             let kind = ErrorKind::ParameterProblem { pointer, code, even_multicast };
             self.send_icmp_error(kind, packet, now);
         }
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.1
+        //= id=rfc1122-3.1-6
+        //# However, for diagnosis of problems a host SHOULD provide the capability of logging the error (see
+        //# Section 1.2.3), including the contents of the silently-discarded datagram, and SHOULD record the
+        //# event in a statistics counter.
         Received::Dropped(match error {
             WireError::Truncated => "truncated",
             WireError::Length => "bad length",
@@ -115,6 +131,9 @@ impl Stack {
             );
         }
         self.counters.ip_reasm_reqds += 1;
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.2
+        //= id=rfc1122-3.3.2-1
+        //# The IP layer MUST implement reassembly of IP datagrams.
         let outcome = self.reassembly.insert(now, &parsed);
         self.counters.ip_reasm_fails += self.reassembly.take_evicted();
         match outcome {
@@ -169,6 +188,17 @@ impl Stack {
 
     fn deliver(&mut self, now: Instant, whole: Whole<'_>) -> Received {
         let v4 = whole.header.src.is_v4();
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.1
+        //= id=rfc1122-3.1-1
+        //# The Internet layer of host software MUST implement both IP and ICMP.
+        //= https://www.rfc-editor.org/rfc/rfc792
+        //= id=rfc792-front-1
+        //# ICMP, uses the basic support of IP as if it were a higher level protocol, however, ICMP is
+        //# actually an integral part of IP, and must be implemented by every IP module.
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-1
+        //= id=rfc8200-1-1
+        //# The IPv6 version of ICMP, which all IPv6 implementations are required to include, is specified in
+        //# [RFC4443].
         match whole.header.protocol {
             protocol::TCP => {
                 self.counters.ip_in_delivers += 1;
@@ -183,6 +213,8 @@ impl Stack {
             protocol::NO_NEXT_HEADER if !v4 => Received::Dropped("no next header"),
             _ => {
                 self.counters.ip_in_unknown_protos += 1;
+                //= https://www.rfc-editor.org/rfc/rfc8200#section-4
+                //= id=rfc8200-4-3
                 let kind = ErrorKind::ProtocolUnreachable { pointer: whole.protocol_offset };
                 self.send_icmp_error(kind, whole.packet, now);
                 Received::Dropped("unknown protocol")
@@ -216,6 +248,10 @@ impl Stack {
         let (header, payload) = match udp::parse(&whole.header, whole.payload, whole.inbound.trust) {
             Ok(parsed) => parsed,
             Err(error) => {
+                //= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.4
+                //= id=rfc1122-4.1.3.4-2
+                //# If a UDP datagram is received with a checksum that is non-zero and invalid, UDP MUST
+                //# silently discard the datagram.
                 self.counters.udp_in_errors += 1;
                 self.counters.udp_in_csum_errors += u64::from(error == WireError::Checksum);
                 return Received::Dropped(match error {
@@ -225,6 +261,14 @@ impl Stack {
             }
         };
         let from = Endpoint::new(whole.header.src, header.src_port);
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.4
+        //= id=rfc1122-3.4-3
+        //# Since this may be a broadcast or multicast address, the SpecDest parameter (not shown in RFC-791)
+        //# MUST be passed.
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.5
+        //= id=rfc1122-4.1.3.5-1
+        //# When a UDP datagram is received, its specific-destination address MUST be passed up to the
+        //# application layer.
         let to = Endpoint::new(whole.header.dst, header.dst_port);
         match self.deliver_udp(from, to, Labels::of(&whole.header), payload, whole.delivery) {
             Some(Delivered::Queued) if whole.reassembled => {
@@ -235,6 +279,14 @@ impl Stack {
             Some(Delivered::Nobody) => Received::Udp("nobody listens to that group or broadcast"),
             None => {
                 self.counters.udp_no_ports += 1;
+                //= https://www.rfc-editor.org/rfc/rfc1122#section-3.4
+                //= id=rfc1122-3.4-5
+                //# The transport layer MUST be able to send certain ICMP messages: Port Unreachable or any
+                //# of the query-type messages.
+                //= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.1
+                //= id=rfc1122-4.1.3.1-1
+                //# If a datagram arrives addressed to a UDP port for which there is no pending LISTEN call,
+                //# UDP SHOULD send an ICMP Port Unreachable message.
                 self.send_icmp_error(ErrorKind::PortUnreachable, whole.packet, now);
                 Received::Udp("nobody at that port")
             }
@@ -254,6 +306,10 @@ impl Stack {
             }
         };
         match message {
+            //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.6
+            //= id=rfc1122-3.2.2.6-1
+            //# Every host MUST implement an ICMP Echo server function that receives Echo Requests and sends
+            //# corresponding Echo Replies.
             Message::EchoRequest { .. } => {
                 self.counters.icmp_in_echos += 1;
                 match echo::reply(&message, &whole.header, &self.routes, self.config.hop_limit) {
@@ -270,6 +326,10 @@ impl Stack {
             }
             Message::EchoReply { id, .. } => {
                 self.counters.icmp_in_echo_reps += 1;
+                //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.6
+                //= id=rfc1122-3.2.2.6-6
+                //# Echo Reply messages MUST be passed to the ICMP user interface, unless the corresponding
+                //# Echo Request originated in the IP layer.
                 if self.deliver_echo(id, &whole.header, whole.payload) {
                     Received::Icmp(match whole.reassembled {
                         true => "echo reply: whole with this fragment, delivered",
@@ -281,6 +341,18 @@ impl Stack {
             }
             _ => match icmp::errors::interpret(&message) {
                 Some(report) => self.on_icmp_error(&report, now),
+                //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2
+                //= id=rfc1122-3.2.2-1
+                //# If an ICMP message of unknown type is received, it MUST be silently discarded.
+                //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.7
+                //= id=rfc1122-3.2.2.7-1
+                //# A host SHOULD NOT implement these messages.
+                //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.2
+                //= id=rfc1122-3.2.2.2-4
+                //# A Redirect message SHOULD be silently discarded if the new gateway address it specifies
+                //# is not on the same connected (sub-) net through which the Redirect arrived [INTRO:2,
+                //# Appendix A], or if the source of the Redirect is not the current first-hop gateway for
+                //# the specified destination (see Section 3.3.1).
                 None => Received::Icmp("ignored"),
             },
         }
@@ -300,6 +372,17 @@ impl Stack {
             local: Endpoint::new(quoted.src, local),
             remote: Endpoint::new(quoted.dst, remote),
         });
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2
+        //= id=rfc1122-3.2.2-2
+        //# In those cases where the Internet layer is required to pass an ICMP error message to the
+        //# transport layer, the IP protocol number MUST be extracted from the original header and used to
+        //# select the appropriate transport protocol entity to handle the error.
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.4
+        //= id=rfc1122-3.4-6
+        //# The IP layer MUST pass certain ICMP messages up to the appropriate transport-layer routine.
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.1
+        //= id=rfc1122-3.2.2.1-2
+        //# A Destination Unreachable message that is received MUST be reported to the transport layer.
         let believed = match quoted.protocol {
             protocol::TCP => match (quad, quoted.tcp_seq()) {
                 (Some(quad), Some(seq)) if self.is_in_flight(quad, seq) => {
@@ -337,6 +420,10 @@ impl Stack {
         }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-5
+    //= id=rfc8200-5-4
+    //# It is strongly recommended that IPv6 nodes implement Path MTU Discovery [RFC8201], in order to
+    //# discover and take advantage of path MTUs greater than 1280 octets.
     fn learn_path_mtu(&mut self, report: &icmp::errors::Report<'_>, now: Instant) {
         if let Some(mtu) = report.packet_too_big {
             self.path_mtu.update(report.quoted.dst, mtu, report.quoted_len, now, self.config.mtu);
@@ -344,6 +431,10 @@ impl Stack {
     }
 
     /// Sends an ICMP error about a packet, where one may be sent.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.8
+    //= id=rfc1122-3.3.8-1
+    //# Wherever practical, hosts MUST return ICMP error datagrams on detection of an error, except in those
+    //# cases where returning an ICMP error message is specifically prohibited.
     pub(super) fn send_icmp_error(&mut self, kind: ErrorKind, packet: &[u8], now: Instant) {
         let Some((header, bytes)) = errors::build(kind, packet, &self.routes, self.config.hop_limit) else {
             return;
@@ -412,6 +503,15 @@ impl Stack {
         while let Some(expired) = self.reassembly.expire(now) {
             self.counters.ip_reasm_fails += 1;
             self.counters.ip_reasm_timeout += 1;
+            //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.2
+            //= id=rfc1122-3.3.2-6
+            //# If this timeout expires, the partially-reassembled datagram MUST be discarded and an ICMP
+            //# Time Exceeded message sent to the source host (if fragment zero has been received).
+            //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+            //= id=rfc8200-4.5-9
+            //# If the first fragment (i.e., the one with a Fragment Offset of zero) has been received, an
+            //# ICMP Time Exceeded -- Fragment Reassembly Time Exceeded message should be sent to the source
+            //# of that fragment.
             if let Some(packet) = expired.first_fragment {
                 self.send_icmp_error(ErrorKind::ReassemblyTimeExceeded, &packet, now);
             }

@@ -52,6 +52,15 @@ impl Stack {
     /// [`Error::AddrInUse`] (another socket has it, see `reuse_address` and `reuse_port`),
     /// [`Error::AddrNotAvailable`] (not an address of this stack, or no port is free),
     /// [`Error::AddrFamily`], [`Error::Invalid`] (bound already, or in use), [`Error::BadSocket`].
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.4.2
+    //= id=rfc1122-3.3.4.2-2
+    //# (2) An application MUST be able to explicitly specify the source address for initiating a connection
+    //# or a request.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.5
+    //= id=rfc1122-4.1.3.5-2
+    //# An application program MUST be able to specify the IP source address to be used for sending a UDP
+    //# datagram or to leave it unspecified (in which case the networking software will choose an appropriate
+    //# source address).
     pub fn bind(&mut self, id: SocketId, local: Endpoint) -> Result<(), Error> {
         match &self.held(id)?.kind {
             Kind::Idle(_) | Kind::Connection(_) | Kind::Listener(_) => self.bind_tcp(id, local),
@@ -71,6 +80,10 @@ impl Stack {
     }
 
     /// Whether an address may be bound: ours, or unspecified.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+    //= id=rfc1122-3.2.1.3-9
+    //# When a host sends any datagram, the IP source address MUST be one of its own IP addresses (but not a
+    //# broadcast or multicast address).
     pub(super) fn check_local(&self, address: Address) -> Result<(), Error> {
         if address.is_unspecified() || self.routes.is_local(address) {
             Ok(())

@@ -302,7 +302,16 @@ impl Stack {
     }
 
     /// The largest segment the path to the other end carries, options included.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.3
+    //= id=rfc1122-3.3.3-1
+    //# A host MUST implement a mechanism to allow the transport layer to learn MMS_S, the maximum
+    //# transport-layer message size that may be sent for a given {source, destination, TOS} triplet (see
+    //# GET_MAXSIZES call in Section 3.4).
     pub(super) fn path_mss(&mut self, quad: Quad, now: Instant) -> u16 {
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-8.3
+        //= id=rfc8200-8.3-1
+        //# When computing the maximum payload size available for upper-layer data, an upper-layer protocol
+        //# must take into account the larger size of the IPv6 header relative to the IPv4 header.
         let headers = if quad.remote.address.is_v4() { 40 } else { 60 };
         let mtu = self.path_mtu.get(quad.remote.address, now, self.config.mtu);
         mtu.saturating_sub(headers).max(1)
@@ -328,6 +337,8 @@ impl Stack {
             }
             match path {
                 Some(mss) => tcb.path_mss(mss, cx.now),
+                //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.1
+                //= id=rfc1122-3.2.2.1-3, rfc1122-3.2.2.1-4
                 None => tcb.on_network_error(error, hard, cx),
             }
             true

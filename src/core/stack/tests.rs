@@ -29,6 +29,7 @@ mod numbers;
 mod path;
 mod raw;
 mod rfc1122;
+mod rfc792;
 mod rfc8200;
 mod urgent;
 mod windows;

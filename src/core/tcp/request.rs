@@ -340,6 +340,11 @@ pub fn limit_segment(mss: u16, options: &SocketOptions) -> u16 {
 //# maximum size for a transport-layer message that can be received (and reassembled at the IP layer)
 //# (MUST-67).
 pub fn mss_to_offer(local: IpAddr, mtu: u16, options: &SocketOptions) -> u16 {
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-8.3
+    //= id=rfc8200-8.3-2
+    //# When using TCP over IPv6, the MSS must be computed as the maximum packet size minus 60 octets,
+    //# because the minimum-length IPv6 header (i.e., an IPv6 header with no extension headers) is 20 octets
+    //# longer than a minimum-length IPv4 header.
     let headers = if local.is_ipv4() { 40 } else { 60 };
     limit_segment(mtu.saturating_sub(headers).max(1), options)
 }

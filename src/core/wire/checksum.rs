@@ -113,6 +113,11 @@ const fn fold(sum: u64) -> u16 {
 
 /// The sum of the pseudo-header that a transport checksum covers: RFC 9293 §3.1 for IPv4, RFC 8200 §8.1 for
 /// IPv6. The family is that of `src`; `len` is the length in octets of transport header and text.
+//= https://www.rfc-editor.org/rfc/rfc8200#section-8.1
+//= id=rfc8200-8.1-1
+//# Any transport or other upper-layer protocol that includes the addresses from the IP header in its
+//# checksum computation must be modified for use over IPv6, to include the 128-bit IPv6 addresses instead of
+//# 32-bit IPv4 addresses.
 pub fn pseudo_header(src: Address, dst: Address, protocol: u8, len: u32) -> Sum {
     let ends = if src.is_v4() {
         word(src.v4_octets()) + word(dst.v4_octets())

@@ -188,6 +188,10 @@ impl Message<'_> {
                 (of(v4::ECHO_REPLY, v6::ECHO_REPLY), 0, echo(id, sequence), data)
             }
             Self::DestinationUnreachable { code, quoted } => {
+                //= https://www.rfc-editor.org/rfc/rfc792
+                //= id=rfc792-front-2
+                //# Any field labeled "unused" is reserved for later extensions and must be zero when sent,
+                //# but receivers should not use these fields (except to include them in the checksum).
                 (of(v4::DESTINATION_UNREACHABLE, v6::DESTINATION_UNREACHABLE), code, 0, quoted)
             }
             Self::FragmentationNeeded { mtu, quoted } | Self::PacketTooBig { mtu, quoted } => match family {
@@ -207,6 +211,8 @@ impl Message<'_> {
         };
         let [a, b, c, d] = word.to_be_bytes();
         let len = HEADER_LEN + rest.len();
+        //= https://www.rfc-editor.org/rfc/rfc792
+        //= id=rfc792-front-4, rfc792-front-5
         let checksum = base(src, dst, len as u32).add(&[kind, code, 0, 0, a, b, c, d]).add(rest).finish();
         let [s0, s1] = checksum.to_be_bytes();
         out.reserve(len);

@@ -33,6 +33,13 @@ pub const V6_HEADER_LEN: usize = 40;
 /// Octets of an IPv6 fragment header.
 pub const FRAGMENT_HEADER_LEN: usize = 8;
 /// What both length fields can tell at the most: the whole packet in IPv4, what follows the header in IPv6.
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.2
+//= id=rfc1122-3.3.2-2
+//# EMTU_R MUST be greater than or equal to 576, SHOULD be either configurable or indefinite, and SHOULD be
+//# greater than or equal to the MTU of the connected network(s).
+//= https://www.rfc-editor.org/rfc/rfc8200#section-5
+//= id=rfc8200-5-5
+//# A node must be able to accept a fragmented packet that, after reassembly, is as large as 1500 octets.
 pub const MAX_LEN: usize = 65_535;
 
 /// The ECN field of IP (RFC 3168 §5).
@@ -212,6 +219,9 @@ pub fn parse(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
     match packet.first().ok_or(WireError::Truncated)? >> 4 {
         4 => parse_v4(packet),
         6 => parse_v6(packet),
+        //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.1
+        //= id=rfc1122-3.2.1.1-1
+        //# A datagram whose version number is not 4 MUST be silently discarded.
         _ => Err(WireError::Version),
     }
 }
@@ -237,6 +247,10 @@ fn parse_v4(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
         return Err(WireError::Length);
     }
     let packet = packet.get(..total_len).ok_or(WireError::Truncated)?;
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.2
+    //= id=rfc1122-3.2.1.2-1
+    //# A host MUST verify the IP header checksum on every received datagram and silently discard every
+    //# datagram that has a bad checksum.
     if Sum::new().add(slice.slice()).finish() != 0 {
         return Err(WireError::Checksum);
     }
@@ -279,6 +293,8 @@ fn check_v4_options(mut options: &[u8]) -> Result<(), WireError> {
             END => break,
             NO_OPERATION => rest,
             LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE => return Err(WireError::Discard),
+            //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.8
+            //= id=rfc1122-3.2.1.8-3, rfc1122-3.2.1.8-4
             _ => {
                 let at = V4_HEADER_LEN + whole - options.len();
                 let bad = WireError::Unrecognised { pointer: at as u16, code: 0, even_multicast: false };

@@ -39,9 +39,16 @@ pub fn parse<'a>(ip: &ip::Header, bytes: &'a [u8], trust: Trust) -> Result<(Head
     }
     let datagram = bytes.get(..usize::from(len)).ok_or(WireError::Truncated)?;
     let without_checksum = [c0, c1] == [0, 0];
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-8.1
+    //= id=rfc8200-8.1-3
+    //# IPv6 receivers must discard UDP packets containing a zero checksum and should log the error.
     if without_checksum && !ip.src.is_v4() {
         return Err(WireError::Checksum);
     }
+    //= https://www.rfc-editor.org/rfc/rfc768
+    //= id=rfc768-front-2
+    //# The UDP module must be able to determine the source and destination internet addresses and the
+    //# protocol field from the internet header.
     if trust == Trust::Verify
         && !without_checksum
         && pseudo_header(ip.src, ip.dst, protocol::UDP, len.into()).add(datagram).finish() != 0
@@ -60,8 +67,16 @@ pub fn emit(src: Address, dst: Address, header: Header, payload: &[u8], out: &mu
     let [l0, l1] = len.to_be_bytes();
     let fixed = [s0, s1, d0, d1, l0, l1];
     // RFC 768: 0 says that there is none, so a sum that comes to 0 is sent as its equal.
+    //= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.4
+    //= id=rfc1122-4.1.3.4-1
+    //# A host MUST implement the facility to generate and validate UDP checksums.
     let checksum = match pseudo_header(src, dst, protocol::UDP, len.into()).add(&fixed).add(payload).finish()
     {
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-8.1
+        //= id=rfc8200-8.1-2
+        //# That is, whenever originating a UDP packet, an IPv6 node must compute a UDP checksum over the
+        //# packet and the pseudo-header, and, if that computation yields a result of zero, it must be
+        //# changed to hex FFFF for placement in the UDP header.
         0 => 0xffff,
         sum => sum,
     };
@@ -83,6 +98,9 @@ mod tests {
     const PORTS: Header = Header { src_port: 7, dst_port: 8 };
 
     proptest! {
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-8.1
+        //= type=test
+        //= id=rfc8200-8.1-1
         #[test]
         fn what_is_emitted_is_parsed_and_etherparse_agrees(
             ip in header(protocol::UDP), src_port: u16, dst_port: u16, payload in octets(60), padding in octets(5)
@@ -131,6 +149,9 @@ mod tests {
         }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-8.1
+    //= type=test
+    //= id=rfc8200-8.1-2
     #[test]
     fn a_sum_of_zero_is_sent_as_its_equal() {
         for family in [Family::V4, Family::V6] {

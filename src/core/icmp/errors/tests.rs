@@ -96,6 +96,9 @@ fn kinds() {
     assert_eq!((body(problem, 0), body(problem, 1)), ((12, 0, 42), (12, 2, 42)));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2
+//= type=test
+//= id=rfc1122-3.2.2-4
 #[test]
 fn never_about_packets_to_many_or_from_nobody() {
     for dst in ["10.7.0.255", "255.255.255.255", "224.0.0.1", "10.7.0.3"] {
@@ -136,6 +139,9 @@ fn between_our_own_addresses() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2
+//= type=test
+//= id=rfc1122-3.2.2-4
 #[test]
 fn never_about_errors() {
     let about = |family: usize, protocol, payload: &[u8]| {
@@ -160,6 +166,9 @@ fn never_about_errors() {
     assert_eq!(unreachable(&back), None);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2
+//= type=test
+//= id=rfc1122-3.2.2-4
 #[test]
 fn never_about_a_later_fragment() {
     let part = |offset| {

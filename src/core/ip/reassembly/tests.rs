@@ -106,6 +106,9 @@ fn what_is_no_fragment_passes() {
     assert!(r.is_empty());
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+//= type=test
+//= id=rfc8200-4.5-6, rfc8200-4.5-7
 #[test]
 fn an_atomic_fragment_keeps_to_itself() {
     let mut r = roomy();

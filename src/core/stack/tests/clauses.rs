@@ -154,6 +154,9 @@ fn the_first_probe_waits_one_rto_and_each_next_twice_as_long() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
 //= type=test
 //= id=MUST-14, SHLD-5, MAY-3, MUST-67, MUST-16
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.3
+//= type=test
+//= id=rfc1122-3.3.3-4
 #[test]
 fn the_mss_option_is_on_syns_alone_and_is_what_the_link_leaves() {
     for (mtu, mss) in [(1500, 1460), (576, 536), (9000, 8960)] {

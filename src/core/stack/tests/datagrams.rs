@@ -17,6 +17,15 @@ fn pair() -> (Pair, SocketId, SocketId) {
     (p, from, to)
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.6
+//= type=test
+//= id=rfc1122-3.2.1.6-2
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.4
+//= type=test
+//= id=rfc1122-3.4-3
+//= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.5
+//= type=test
+//= id=rfc1122-4.1.3.5-1
 #[test]
 fn where_to_and_how() {
     let (mut p, from, to) = pair();

@@ -89,6 +89,9 @@ impl Raw {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
 //= type=test
 //= id=MUST-54, MUST-56
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.1
+//= type=test
+//= id=rfc1122-3.2.2.1-3
 #[test]
 fn errors_about_segments_in_each_state() {
     let mut r = Raw::new(Config::default());

@@ -35,6 +35,9 @@ fn send(
     Ok(packets)
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.3
+//= type=test
+//= id=rfc1122-3.3.3-1
 #[test]
 fn larger_than_the_path() {
     use PathMtuDiscovery::{Do, Dont, Probe, Want};
@@ -57,6 +60,9 @@ fn larger_than_the_path() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.7
+//= type=test
+//= id=rfc1122-3.2.1.7-1
 #[test]
 fn multicast_goes_no_further_than_asked_for() {
     let group = Address::from_v4_octets([239, 1, 2, 3]);

@@ -1,10 +1,9 @@
-//! Clauses of RFC 1122, with RFC 792 and 768: one host, and packets written octet by octet.
+//! Clauses of RFC 1122 about IP and UDP, with RFC 768: one host, and packets written octet by octet.
 
 use core::net::IpAddr;
 
 use super::*;
 use crate::ip::output;
-use crate::ip::reassembly::{Outcome, Reassembly};
 use crate::sockopt::SocketOptions;
 use crate::wire::icmp::{self, Message};
 use crate::wire::ip::{self, protocol};
@@ -44,7 +43,7 @@ pub(super) fn packet(header: ip::Header, payload: &[u8]) -> Vec<u8> {
 }
 
 /// An IPv4 packet with options, which are a multiple of four octets long.
-fn with_options(header: ip::Header, options: &[u8], payload: &[u8]) -> Vec<u8> {
+pub(super) fn with_options(header: ip::Header, options: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut packet = Vec::new();
     header.emit(options.len() + payload.len(), 7, &mut packet).unwrap();
     packet.extend_from_slice(options);
@@ -63,7 +62,7 @@ pub(super) fn udp_payload(src: &str, dst: &str, text: &[u8]) -> Vec<u8> {
     payload
 }
 
-fn datagram(src: &str, dst: &str, text: &[u8]) -> Vec<u8> {
+pub(super) fn datagram(src: &str, dst: &str, text: &[u8]) -> Vec<u8> {
     packet(header(src, dst, protocol::UDP), &udp_payload(src, dst, text))
 }
 
@@ -118,41 +117,17 @@ fn set(host: &mut Stack, id: SocketId, change: impl FnOnce(&mut SocketOptions)) 
     host.set_options(id, options, NOW).unwrap();
 }
 
-fn read(host: &mut Stack, id: SocketId) -> Result<Vec<u8>, Error> {
+pub(super) fn read(host: &mut Stack, id: SocketId) -> Result<Vec<u8>, Error> {
     let mut buf = vec![0; 65_536];
     host.try_receive_from(id, &mut buf, false).map(|got| buf[..got.copied].to_vec())
 }
 
-/// The pieces of a packet put together again.
-fn joined(packets: &[Vec<u8>]) -> (ip::Header, Vec<u8>) {
-    let mut reassembly = Reassembly::new(1 << 20, Duration::from_secs(60));
-    for packet in packets {
-        if let Outcome::Complete(header, payload) = reassembly.insert(NOW, &ip::parse(packet).unwrap()) {
-            return (header, payload);
-        }
-    }
-    panic!("a piece is missing");
-}
-
-#[test]
-fn a_ping_of_any_length_is_answered_from_where_it_went() {
-    let mut h = host(Config::default());
-    for (to, len) in [("10.7.0.1", 56), ("10.9.0.1", 56), ("10.7.0.1", 60_000)] {
-        let data = pattern(len);
-        let mut ping = Vec::new();
-        Message::EchoRequest { id: 7, sequence: 9, data: &data }.emit(a("8.8.8.8"), a(to), &mut ping);
-        let mut answer = Vec::new();
-        output::fragment(header("8.8.8.8", to, protocol::ICMP), &ping, 1500, 5, |p| {
-            answer.extend(give(&mut h, &p).1);
-        })
-        .unwrap();
-        let (ip, payload) = joined(&answer);
-        assert_eq!((ip.src, ip.dst), (a(to), a("8.8.8.8")));
-        let reply = icmp::parse(&ip, &payload, Trust::Verify).unwrap();
-        assert_eq!(reply, Message::EchoReply { id: 7, sequence: 9, data: &data });
-    }
-}
-
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.1
+//= type=test
+//= id=rfc1122-3.1-5
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+//= type=test
+//= id=rfc1122-3.2.1.3-10
 #[test]
 fn what_is_for_another_host_goes_nowhere() {
     let mut h = host(Config::default());
@@ -163,6 +138,15 @@ fn what_is_for_another_host_goes_nowhere() {
     assert_eq!(h.counters().ip_in_addr_errors, 3);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.1
+//= type=test
+//= id=rfc1122-3.1-6
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.1
+//= type=test
+//= id=rfc1122-3.2.1.1-1
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.2
+//= type=test
+//= id=rfc1122-3.2.1.2-1
 #[test]
 fn a_header_that_is_wrong_is_dropped_in_silence_and_counted() {
     let good = datagram("10.7.0.2", "10.7.0.1", b"text");
@@ -177,6 +161,9 @@ fn a_header_that_is_wrong_is_dropped_in_silence_and_counted() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+//= type=test
+//= id=rfc1122-3.2.1.3-11
 #[test]
 fn a_source_that_is_no_host_is_dropped_in_silence() {
     let mut h = host(Config::default());
@@ -189,6 +176,12 @@ fn a_source_that_is_no_host_is_dropped_in_silence() {
     assert_eq!(h.counters().ip_in_martian, 7);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.4
+//= type=test
+//= id=rfc1122-4.1.3.4-1, rfc1122-4.1.3.4-2
+//= https://www.rfc-editor.org/rfc/rfc768
+//= type=test
+//= id=rfc768-front-2
 #[test]
 fn a_udp_checksum_is_made_and_verified() {
     let mut h = host(Config::default());
@@ -210,21 +203,12 @@ fn a_udp_checksum_is_made_and_verified() {
     assert!(udp::parse(&parsed.header, parsed.payload, Trust::Verify).is_ok());
 }
 
-#[test]
-fn icmp_that_means_nothing_here_is_dropped_in_silence() {
-    let mut h = host(Config::default());
-    // Nobody's; source quench, redirect, router discovery, timestamp, information, address mask.
-    for kind in [1, 2, 7, 19, 42, 255, 4, 5, 9, 10, 13, 14, 15, 16, 17, 18] {
-        let mut bytes = vec![kind, 0, 0, 0, 10, 7, 0, 9];
-        bytes.extend(datagram("10.7.0.1", "10.7.0.2", b"text"));
-        let sum = crate::wire::checksum::Sum::new().add(&bytes).finish();
-        bytes[2..4].copy_from_slice(&sum.to_be_bytes());
-        let ip = header("10.7.0.2", "10.7.0.1", protocol::ICMP);
-        let (received, sent) = give(&mut h, &packet(ip, &bytes));
-        assert_eq!((received, sent.len()), (Received::Icmp("ignored"), 0), "{kind}");
-    }
-}
-
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+//= type=test
+//= id=rfc1122-3.2.1.3-1, rfc1122-3.2.1.3-2, rfc1122-3.2.1.3-3, rfc1122-3.2.1.3-4, rfc1122-3.2.1.3-5, rfc1122-3.2.1.3-9
+//= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.6
+//= type=test
+//= id=rfc1122-4.1.3.6-1
 #[test]
 fn an_address_that_no_host_has_is_not_spoken_from_nor_to() {
     let no_hosts =
@@ -251,6 +235,9 @@ fn an_address_that_no_host_has_is_not_spoken_from_nor_to() {
     assert!(out(&mut h, NOW).is_empty());
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.3
+//= type=test
+//= id=rfc1122-3.2.1.3-7
 #[test]
 fn loopback_does_not_leave_the_host() {
     let mut h = host(Config::default());
@@ -272,6 +259,18 @@ fn loopback_does_not_leave_the_host() {
     assert_eq!(read(&mut h, id), Ok(b"text".to_vec()));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.6
+//= type=test
+//= id=rfc1122-3.2.1.6-1
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.7
+//= type=test
+//= id=rfc1122-3.2.1.7-1, rfc1122-3.2.1.7-3, rfc1122-3.2.1.7-4
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.4
+//= type=test
+//= id=rfc1122-3.4-2
+//= https://www.rfc-editor.org/rfc/rfc792
+//= type=test
+//= id=rfc792-front-3
 #[test]
 fn type_of_service_and_time_to_live_are_the_programs_and_the_default_is_configured() {
     for (configured, default) in [(64, 64), (9, 9), (0, 1)] {
@@ -295,6 +294,9 @@ fn type_of_service_and_time_to_live_are_the_programs_and_the_default_is_configur
     assert_eq!(Config::default().hop_limit, 64);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.7
+//= type=test
+//= id=rfc1122-3.2.1.7-2
 #[test]
 fn a_time_to_live_that_has_run_out_here_is_no_fault() {
     for ttl in [0, 1] {
@@ -307,6 +309,9 @@ fn a_time_to_live_that_has_run_out_here_is_no_fault() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.8
+//= type=test
+//= id=rfc1122-3.2.1.8-3, rfc1122-3.2.1.8-4
 #[test]
 fn options_that_mean_nothing_here_are_passed_over() {
     // Stream identifier, record route, timestamp, router alert, nobody's.
@@ -329,89 +334,9 @@ fn options_that_mean_nothing_here_are_passed_over() {
     }
 }
 
-#[test]
-fn a_header_that_makes_no_sense_is_answered_with_where_it_goes_wrong() {
-    let mut h = host(Config::default());
-    let id = bound(&mut h, Family::V4, 53);
-    let ip = header("10.7.0.2", "10.7.0.1", protocol::UDP);
-    let bad = with_options(ip, &[1, 68, 1, 0], &udp_payload("10.7.0.2", "10.7.0.1", b"text"));
-    let (_, sent) = give(&mut h, &bad);
-    let (ip, problem) = message(&sent[0]);
-    assert_eq!((ip.src, ip.dst), (a("10.7.0.1"), a("10.7.0.2")));
-    assert_eq!(problem, Message::ParameterProblem { code: 0, pointer: 21, quoted: &bad });
-    assert_eq!(read(&mut h, id), Err(Error::WouldBlock));
-}
-
-#[test]
-fn what_nobody_takes_is_unreachable() {
-    let mut h = host(Config::default());
-    let ip = header("10.7.0.2", "10.9.0.1", 200);
-    let ip = ip::Header { traffic_class: 0xb8, ..ip };
-    for (offending, expected) in [(datagram("10.7.0.2", "10.9.0.1", b"text"), 3), (packet(ip, b"text"), 2)] {
-        let (_, sent) = give(&mut h, &offending);
-        assert_eq!(sent.len(), 1);
-        let (ip, unreachable) = message(&sent[0]);
-        assert_eq!((ip.src, ip.dst, ip.traffic_class), (a("10.9.0.1"), a("10.7.0.2"), 0));
-        assert_eq!(unreachable, Message::DestinationUnreachable { code: expected, quoted: &offending });
-        assert_eq!(sent[0][24..28], [0; 4], "unused");
-    }
-}
-
-/// A packet of ours from port 4000 to port 80 of 10.7.0.2, as a router quotes it.
-fn quoted(protocol: u8, seq: u32) -> Vec<u8> {
-    let mut transport = vec![0x0f, 0xa0, 0, 80];
-    transport.extend(seq.to_be_bytes());
-    packet(header("10.7.0.1", "10.7.0.2", protocol), &transport)
-}
-
-#[test]
-fn an_error_goes_to_the_protocol_whose_packet_it_quotes() {
-    for about in [protocol::UDP, protocol::TCP] {
-        let mut h = host(Config::default());
-        let (id, stream) = (h.udp_socket(Family::V4), h.tcp_socket(Family::V4));
-        let (from, to) = (Endpoint::new(a("10.7.0.1"), 4000), Endpoint::new(a("10.7.0.2"), 80));
-        h.bind(id, from).unwrap();
-        h.bind(stream, from).unwrap();
-        h.connect(id, to, NOW).unwrap();
-        assert_eq!(h.connect(stream, to, NOW), Err(Error::InProgress));
-        let syn = out(&mut h, NOW);
-        let iss = u32::from_be_bytes(syn[0][24..28].try_into().unwrap());
-        let unreachable = Message::DestinationUnreachable { code: 3, quoted: &quoted(about, iss) };
-        let (received, sent) = give(&mut h, &icmp("10.7.0.2", "10.7.0.1", &unreachable));
-        assert_eq!((received, sent.len()), (Received::Icmp("error: told to its socket"), 0));
-        let told = [id, stream].map(|id| h.take_error(id));
-        let refused = Some(Error::Refused);
-        assert_eq!(told, if about == protocol::UDP { [refused, None] } else { [None, refused] });
-    }
-}
-
-#[test]
-fn what_may_pass_is_told_to_tcp_and_ends_nothing() {
-    let unreachable = |code| (3, code);
-    for (kind, code) in [unreachable(0), unreachable(1), unreachable(5), (11, 0), (11, 1), (12, 0)] {
-        let mut h = host(Config::default());
-        let stream = h.tcp_socket(Family::V4);
-        h.bind(stream, Endpoint::new(a("10.7.0.1"), 4000)).unwrap();
-        assert_eq!(h.connect(stream, Endpoint::new(a("10.7.0.2"), 80), NOW), Err(Error::InProgress));
-        let iss = u32::from_be_bytes(out(&mut h, NOW)[0][24..28].try_into().unwrap());
-        let quoted = quoted(protocol::TCP, iss);
-        let (message, expected) = match kind {
-            3 => {
-                let error = [Error::NetUnreachable, Error::HostUnreachable][usize::from(code == 1)];
-                let error = if code == 5 { Error::NotSupported } else { error };
-                (Message::DestinationUnreachable { code, quoted: &quoted }, error)
-            }
-            11 => (Message::TimeExceeded { code, quoted: &quoted }, Error::HostUnreachable),
-            _ => (Message::ParameterProblem { code, pointer: 0, quoted: &quoted }, Error::Protocol),
-        };
-        let (received, _) = give(&mut h, &icmp("10.7.0.9", "10.7.0.1", &message));
-        assert_eq!(received, Received::Icmp("error: told to its socket"));
-        assert_eq!(h.state(stream), Some(State::SynSent));
-        let Kind::Connection(tcb) = &h.slab.get(stream).unwrap().kind else { panic!("no connection") };
-        assert_eq!(tcb.soft_error, Some(expected), "{kind} {code}");
-    }
-}
-
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.2
+//= type=test
+//= id=rfc1122-3.3.2-1, rfc1122-3.3.2-2
 #[test]
 fn fragments_become_the_largest_datagram_there_is() {
     let mut h = host(Config::default());
@@ -423,6 +348,9 @@ fn fragments_become_the_largest_datagram_there_is() {
     assert_eq!(read(&mut h, id), Ok(text));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.2
+//= type=test
+//= id=rfc1122-3.3.2-4, rfc1122-3.3.2-5, rfc1122-3.3.2-6
 #[test]
 fn fragments_that_stay_alone_are_given_up_and_their_sender_told_if_the_first_came() {
     for ttl in [5, 200] {
@@ -449,6 +377,18 @@ fn fragments_that_stay_alone_are_given_up_and_their_sender_told_if_the_first_cam
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.1.1
+//= type=test
+//= id=rfc1122-3.3.1.1-2
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.1.6
+//= type=test
+//= id=rfc1122-3.3.1.6-1, rfc1122-3.3.1.6-2
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.4.2
+//= type=test
+//= id=rfc1122-3.3.4.2-2, rfc1122-3.3.4.2-3
+//= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.5
+//= type=test
+//= id=rfc1122-4.1.3.5-2, rfc1122-4.1.3.5-3
 #[test]
 fn the_source_is_the_programs_choice_or_fits_the_destination() {
     let mut h = host(Config::default());
@@ -480,20 +420,15 @@ fn the_source_is_the_programs_choice_or_fits_the_destination() {
     assert_eq!(h.bind(id, Endpoint::new(a("10.7.0.2"), 0)), Err(Error::AddrNotAvailable), "not ours");
 }
 
-#[test]
-fn a_program_pings_and_hears_the_answer() {
-    let mut h = host(Config::default());
-    let id = h.ping_socket(Family::V4);
-    h.bind(id, Endpoint::new(Address::UNSPECIFIED_V4, 5)).unwrap();
-    let to = Endpoint::new(a("10.7.0.2"), 0);
-    h.try_send_to(id, &[8, 0, 0, 0, 0, 0, 0, 9, b'x'], Some(to), NOW).unwrap();
-    let sent = out(&mut h, NOW);
-    assert_eq!(message(&sent[0]).1, Message::EchoRequest { id: 5, sequence: 9, data: b"x" });
-    let reply = icmp("10.7.0.2", "10.7.0.1", &Message::EchoReply { id: 5, sequence: 9, data: b"x" });
-    give(&mut h, &reply);
-    assert_eq!(read(&mut h, id).unwrap(), reply[20..]);
-}
-
+//= https://www.rfc-editor.org/rfc/rfc1122#section-3.4
+//= type=test
+//= id=rfc1122-3.4-3
+//= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.5
+//= type=test
+//= id=rfc1122-4.1.3.5-1
+//= https://www.rfc-editor.org/rfc/rfc768
+//= type=test
+//= id=rfc768-front-1
 #[test]
 fn a_datagram_says_where_it_comes_from_and_where_it_went() {
     let mut h = host(Config::default());

@@ -61,6 +61,12 @@ fn problem(packet: &[u8]) -> Option<(u8, u32)> {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-1
+//= type=test
+//= id=rfc8200-1-1
+//= https://www.rfc-editor.org/rfc/rfc8200#section-3
+//= type=test
+//= id=rfc8200-3-1
 #[test]
 fn a_ping_is_answered_whatever_its_hop_limit() {
     for hop_limit in [64, 1, 0] {
@@ -74,6 +80,9 @@ fn a_ping_is_answered_whatever_its_hop_limit() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4
+//= type=test
+//= id=rfc8200-4-1, rfc8200-4-3, rfc8200-4-4
 #[test]
 fn a_next_header_that_nobody_knows_is_pointed_at() {
     let unknown = |headers: &[(u8, &[u8])]| {
@@ -88,6 +97,12 @@ fn a_next_header_that_nobody_knows_is_pointed_at() {
     assert_eq!(problem(&chain(US, &[(HOP_BY_HOP, PADDED), (HOP_BY_HOP, PADDED)])), Some((1, 40)));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4
+//= type=test
+//= id=rfc8200-4-2
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4.2
+//= type=test
+//= id=rfc8200-4.2-1
 #[test]
 fn headers_and_options_are_taken_in_their_order() {
     const ASKS: &[u8] = &[0, 0x80, 0, 1, 2, 0, 0];
@@ -101,6 +116,9 @@ fn headers_and_options_are_taken_in_their_order() {
     assert_eq!(problem(&chain(US, &[(DESTINATION, ASKS_FIRST)])), Some((2, 42)));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4.1
+//= type=test
+//= id=rfc8200-4.1-3
 #[test]
 fn headers_come_in_any_order_and_number() {
     let (d, r, f) = ((DESTINATION, PADDED), (ROUTING, ROUTED), (FRAGMENT, ATOMIC));
@@ -116,6 +134,9 @@ fn headers_come_in_any_order_and_number() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4.2
+//= type=test
+//= id=rfc8200-4.2-2, rfc8200-4.2-5
 #[test]
 fn an_option_that_nobody_knows_says_what_is_to_be_done() {
     for (dst, kind, delivered, answered) in [
@@ -144,6 +165,9 @@ fn an_option_that_nobody_knows_says_what_is_to_be_done() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4.4
+//= type=test
+//= id=rfc8200-4.4-1, rfc8200-4.4-2
 #[test]
 fn a_route_that_has_ended_is_ignored_and_one_that_goes_on_refused() {
     assert_eq!(outcome(&chain(US, &[(ROUTING, ROUTED)])), (true, vec![]));
@@ -158,6 +182,9 @@ fn fragment(field: u16, part: &[u8]) -> Vec<u8> {
     packet(header(THEM, US, FRAGMENT), &bytes)
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+//= type=test
+//= id=rfc8200-4.5-10, rfc8200-4.5-11, rfc8200-4.5-12
 #[test]
 fn fragments_that_cannot_be_are_pointed_at() {
     assert_eq!(problem(&fragment(1, &[0; 23])), Some((0, 4)), "no multiple of 8, and more follow");
@@ -166,6 +193,9 @@ fn fragments_that_cannot_be_are_pointed_at() {
     assert_eq!(problem(&packet(header(THEM, US, FRAGMENT), &headless)), Some((3, 0)), "not all its headers");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+//= type=test
+//= id=rfc8200-4.5-8, rfc8200-4.5-9
 #[test]
 fn fragments_have_a_minute_and_their_sender_is_told_if_the_first_came() {
     let payload = udp_payload(THEM, US, &[7; 72]);
@@ -186,6 +216,9 @@ fn fragments_have_a_minute_and_their_sender_is_told_if_the_first_came() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+//= type=test
+//= id=rfc8200-4.5-13
 #[test]
 fn fragments_that_overlap_end_in_silence() {
     let mut h = host(Config::default());
@@ -199,6 +232,9 @@ fn fragments_that_overlap_end_in_silence() {
     assert_eq!(h.counters().ip_reasm_overlaps, 2);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-5
+//= type=test
+//= id=rfc8200-5-3, rfc8200-5-5
 #[test]
 fn packets_of_the_links_size_and_larger_ones_in_fragments_are_taken() {
     for (mtu, len) in [(1280, 1280), (1500, 1500), (9000, 9000), (1280, 1500), (1500, 65_535)] {
@@ -219,12 +255,21 @@ fn packets_of_the_links_size_and_larger_ones_in_fragments_are_taken() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4.7
+//= type=test
+//= id=rfc8200-4.7-1
 #[test]
 fn nothing_follows_no_next_header() {
     let bytes = behind(&[(DESTINATION, PADDED)], protocol::NO_NEXT_HEADER, b"octets past the end");
     assert_eq!(outcome(&packet(header(THEM, US, DESTINATION), &bytes)), (false, vec![]));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+//= type=test
+//= id=rfc8200-4.5-1
+//= https://www.rfc-editor.org/rfc/rfc8200#section-5
+//= type=test
+//= id=rfc8200-5-4
 #[test]
 fn what_the_path_takes_is_learned_from_packet_too_big() {
     let mut h = host(Config::default());
@@ -242,6 +287,9 @@ fn what_the_path_takes_is_learned_from_packet_too_big() {
     assert_ne!(cut[0][44..48], lens(&mut h)[0][44..48], "another identification for the next");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-8.3
+//= type=test
+//= id=rfc8200-8.3-1, rfc8200-8.3-2
 #[test]
 fn the_mss_leaves_room_for_the_larger_header() {
     for (mtu, mss) in [(1280, 1220u16), (1500, 1440), (9000, 8940)] {
@@ -253,6 +301,9 @@ fn the_mss_leaves_room_for_the_larger_header() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8200#section-8.1
+//= type=test
+//= id=rfc8200-8.1-3
 #[test]
 fn a_udp_datagram_without_a_checksum_is_dropped_and_counted() {
     let mut h = host(Config::default());

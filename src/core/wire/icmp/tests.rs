@@ -137,6 +137,9 @@ fn too_large_is_told_in_the_words_of_the_family() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc792
+//= type=test
+//= id=rfc792-front-4, rfc792-front-5
 #[test]
 fn known_vector() {
     // RFC 792 echo request, identifier 1, sequence number 9, no data: the words sum to 080a, whose complement is f7f5.

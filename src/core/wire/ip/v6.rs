@@ -66,11 +66,24 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
+    //= https://www.rfc-editor.org/rfc/rfc8200#section-4.1
+    //= id=rfc8200-4.1-3
+    //# IPv6 nodes must accept and attempt to process extension headers in any order and occurring any number
+    //# of times in the same packet, except for the Hop-by-Hop Options header, which is restricted to appear
+    //# immediately after an IPv6 header only.
+    // Up to `MAX_HEADERS` of them (RFC 8504 §5.3), of which one is a fragment header.
     fn run(mut self) -> Result<End<'a>, WireError> {
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-4
+        //= id=rfc8200-4-2
+        //# Therefore, extension headers must be processed strictly in the order they appear in the packet; a
+        //# receiver must not, for example, scan through a packet looking for a particular kind of extension
+        //# header and process that header prior to processing all preceding ones.
         for _ in 0..=MAX_HEADERS {
             match self.next {
                 // RFC 8200 §4.1: only immediately after the IPv6 header; elsewhere as an unknown next header.
                 HOP_BY_HOP if self.at == V6_HEADER_LEN && !self.whole => self.options()?,
+                //= https://www.rfc-editor.org/rfc/rfc8200#section-4
+                //= id=rfc8200-4-1, rfc8200-4-4
                 HOP_BY_HOP => return Err(problem(self.named_at, code::NEXT_HEADER)),
                 DESTINATION_OPTIONS => self.options()?,
                 ROUTING => self.routing()?,
@@ -97,6 +110,11 @@ impl<'a> Walk<'a> {
             fragment: self.fragment,
             header_len: self.at,
             // RFC 8200 §4.7: octets past it are ignored. Of a fragment they may be needed to fill its place.
+            //= https://www.rfc-editor.org/rfc/rfc8200#section-4.7
+            //= id=rfc8200-4.7-1
+            //# If the Payload Length field of the IPv6 header indicates the presence of octets past the end
+            //# of a header whose Next Header field contains 59, those octets must be ignored and passed on
+            //# unchanged if the packet is forwarded.
             payload: if self.next == protocol::NO_NEXT_HEADER && !fragmented { &[] } else { rest },
         }
     }
@@ -122,7 +140,15 @@ impl<'a> Walk<'a> {
         let &[next, _, ref area @ ..] = header else { return Err(WireError::Truncated) };
         let mut options = area;
         let mut count = 0;
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-4.2
+        //= id=rfc8200-4.2-1
+        //# The sequence of options within a header must be processed strictly in the order they appear in
+        //# the header; a receiver must not, for example, scan through the header looking for a particular
+        //# kind of option and process that option prior to processing all preceding ones.
         while let Some((&kind, rest)) = options.split_first() {
+            //= https://www.rfc-editor.org/rfc/rfc8200#section-4.2
+            //= id=rfc8200-4.2-5
+            //# These padding options must be recognized by all IPv6 implementations:
             if kind == PAD1 {
                 options = rest;
                 continue;
@@ -135,6 +161,8 @@ impl<'a> Walk<'a> {
                     return Err(WireError::Discard);
                 }
                 // None but the padding means anything to this host.
+                //= https://www.rfc-editor.org/rfc/rfc8200#section-4.2
+                //= id=rfc8200-4.2-2
                 match kind >> 6 {
                     0b00 => {}
                     0b01 => return Err(WireError::Discard),
@@ -159,6 +187,8 @@ impl<'a> Walk<'a> {
         const ROUTING_TYPE: usize = 2;
         let header = self.header()?;
         let &[next, _, _, segments_left, ..] = header else { return Err(WireError::Truncated) };
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-4.4
+        //= id=rfc8200-4.4-1, rfc8200-4.4-2
         if segments_left != 0 {
             return Err(problem(self.at + ROUTING_TYPE, code::ERRONEOUS_FIELD));
         }
@@ -187,15 +217,24 @@ impl<'a> Walk<'a> {
         if fragment.is_atomic() {
             return Ok(false);
         }
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+        //= id=rfc8200-4.5-10
         if fragment.more && part.len() % 8 != 0 {
             return Err(problem(PAYLOAD_LENGTH, code::ERRONEOUS_FIELD));
         }
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+        //= id=rfc8200-4.5-11
         if here - V6_HEADER_LEN + fragment.offset as usize + part.len() > MAX_LEN {
             return Err(problem(here + FRAGMENT_OFFSET, code::ERRONEOUS_FIELD));
         }
         if part.is_empty() {
             return Err(WireError::Length);
         }
+        //= https://www.rfc-editor.org/rfc/rfc8200#section-4.5
+        //= id=rfc8200-4.5-12
+        //# If the first fragment does not include all headers through an Upper-Layer header, then that
+        //# fragment should be discarded and an ICMP Parameter Problem, Code 3, message should be sent to the
+        //# source of the fragment, with the Pointer field set to zero.
         if fragment.offset == 0 && !chain_is_complete(next, part) {
             return Err(problem(0, code::INCOMPLETE_CHAIN));
         }
