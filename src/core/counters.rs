@@ -101,7 +101,7 @@ counters! {
     tcp_in_errs = "TcpInErrs",
     /// … of these with a bad checksum.
     tcp_in_csum_errors = "TcpInCsumErrors",
-    /// Segments whose options were malformed (taken up to there).
+    /// Segments whose options were malformed (taken up to there), or told of a window scale above 14 (taken as 14).
     tcp_in_bad_options = "TcpExtInBadOptions",
     /// Resets sent.
     tcp_out_rsts = "TcpOutRsts",

@@ -11,6 +11,7 @@ use crate::ip::input::{self, Delivery, Refusal};
 use crate::ip::output;
 use crate::ip::queue::Labels;
 use crate::ip::reassembly::{self, Outcome};
+use crate::seq::WindowScale;
 use crate::tcp::segment::Segment;
 use crate::time::Instant;
 use crate::wire::WireError;
@@ -235,7 +236,8 @@ impl Stack {
                 });
             }
         };
-        self.counters.tcp_in_bad_options += u64::from(packet.options.malformed);
+        let scale_beyond_limit = packet.options.window_scale.is_some_and(|s| s > WindowScale::MAX.shift());
+        self.counters.tcp_in_bad_options += u64::from(packet.options.malformed || scale_beyond_limit);
         let quad = Quad {
             local: Endpoint::new(whole.header.dst, packet.header.dst_port),
             remote: Endpoint::new(whole.header.src, packet.header.src_port),

@@ -31,6 +31,14 @@ mod raw;
 mod rfc1122;
 mod rfc792;
 mod rfc8200;
+
+mod rfc1191;
+mod rfc2018;
+mod rfc4443;
+mod rfc5961;
+mod rfc7323;
+mod rfc8201;
+mod six;
 mod urgent;
 mod windows;
 mod writing;

@@ -54,7 +54,7 @@ fn numbers_go_round_under_loss() {
 
 impl Raw {
     /// A router says that a segment of ours with this sequence number came to grief.
-    fn unreachable(&mut self, seq: u32, code: u8, mtu: u16) {
+    pub(super) fn unreachable(&mut self, seq: u32, code: u8, mtu: u16) {
         let mut quoted = Vec::new();
         let ours = ip::Header {
             src: v4(1),

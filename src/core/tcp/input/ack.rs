@@ -221,19 +221,23 @@ impl Tcb {
     //# The RTO MUST be computed according to the algorithm in [10], including Karn's algorithm for taking
     //# RTT samples (MUST-18).
     fn measure(&mut self, ack: Seq, timestamps: Option<Timestamps>, cx: &Context<'_>) -> Option<Duration> {
-        let rtt = match self.timed {
+        let (rtt, samples) = match self.timed {
             Some((end, sent)) if ack.at_or_after(end) => {
                 self.timed = None;
-                Some(cx.now.saturating_since(sent))
+                (cx.now.saturating_since(sent), 1)
             }
-            Some(_) => None,
-            None => timestamps
-                .filter(|_| self.timestamps.enabled())
-                .and_then(|ts| self.timestamps.round_trip(ts.echo, cx.now))
-                // The clock of timestamps ticks in milliseconds.
-                .filter(|rtt| *rtt <= cx.now.saturating_since(self.timed_out) + Duration::from_millis(1)),
-        }?;
-        self.rtt.sample(rtt, cx.config.min_rto, cx.config.max_rto, 1);
+            Some(_) => return None,
+            None => {
+                let rtt = timestamps
+                    .filter(|_| self.timestamps.enabled())
+                    .and_then(|ts| self.timestamps.round_trip(ts.echo, cx.now))
+                    // The clock of timestamps ticks in milliseconds.
+                    .filter(|rtt| *rtt <= cx.now.saturating_since(self.timed_out) + Duration::from_millis(1))?;
+                // Each ACK of what is in flight may give one: they share the weight of one (Appendix G).
+                (rtt, self.in_flight().div_ceil(2 * self.smss()))
+            }
+        };
+        self.rtt.sample(rtt, cx.config.min_rto, cx.config.max_rto, samples);
         Some(rtt)
     }
 
