@@ -143,6 +143,14 @@ pub struct TcpConfig {
     pub keepalive_probes: u8,
     /// Challenge ACKs and answers to unacceptable segments a connection sends in
     /// [`challenge_interval`](Self::challenge_interval) (RFC 5961 §7).
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-7
+    //= id=rfc5961-7-1
+    //# 2) The values for both the time and number of ACKs SHOULD be tunable by the system administrator to
+    //# accommodate different perceived levels of threat and/or system resources.
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-7
+    //= id=rfc5961-7-3
+    //# The time limit SHOULD be tunable to help timeout brute force attacks faster than a potential
+    //# legitimate flood of RSTs.
     pub challenge_limit: u8,
     /// The interval for [`challenge_limit`](Self::challenge_limit).
     pub challenge_interval: Duration,

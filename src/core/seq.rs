@@ -155,6 +155,13 @@ impl WindowScale {
     pub const MAX: Self = Self(14);
 
     /// A shift as an option carries it; more than 14 is taken as 14 (RFC 7323 §2.3).
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
+    //= id=rfc7323-2.3-6
+    //# Thus, the shift count MUST be limited to 14 (which allows windows of 2^30 = 1 GiB).
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
+    //= id=rfc7323-2.3-7
+    //# If a Window Scale option is received with a shift.cnt value larger than 14, the TCP SHOULD log the
+    //# error but MUST use 14 instead of the specified value.
     pub const fn new(shift: u8) -> Self {
         if shift > 14 { Self::MAX } else { Self(shift) }
     }

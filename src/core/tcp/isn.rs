@@ -52,6 +52,10 @@ impl Keys {
 
     /// What is added to the timestamp clock of a connection (RFC 7323 §5.4). The same for each connection of a
     /// quad, so that its timestamps grow from one to the next (RFC 6191 §2).
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-7
+    //= id=rfc7323-7-1
+    //# It is therefore RECOMMENDED to generate a random, per-connection offset to be used with the clock
+    //# source when generating the Timestamps option value (see Section 5.4).
     pub fn timestamp_offset(&self, quad: &Quad) -> u32 {
         self.timestamp.hash(&quad_octets(quad)) as u32
     }

@@ -185,6 +185,10 @@ impl Request {
         let timestamps = self.timestamps(cx);
         segment.options = Options {
             mss: Some(our_mss),
+            //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
+            //= id=rfc7323-2.3-1
+            //# If a TCP receives a <SYN> segment containing a Window Scale option, it SHOULD send its own Window
+            //# Scale option in the <SYN,ACK> segment.
             window_scale: scaled.then(|| self.our_scale().shift()),
             sack_permitted: self.agreed.contains(Agreed::SACK),
             timestamps: timestamps.enabled().then(|| timestamps.option(cx.now)),

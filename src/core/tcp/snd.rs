@@ -74,6 +74,10 @@ impl Send {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
     //# However, a sending TCP peer MUST be robust against window shrinking, which may cause the "usable
     //# window" (see Section 3.8.6.2.1) to become negative (MUST-34).
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-2.4
+    //= id=rfc7323-2.4-1
+    //# Implementations MUST ensure that they handle a shrinking window, as specified in Section 4.2.2.16 of
+    //# [RFC1122].
     pub const fn usable(&self) -> u32 {
         self.edge().saturating_since(self.nxt)
     }

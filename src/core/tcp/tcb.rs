@@ -176,6 +176,10 @@ impl Tcb {
 
     /// The window scale we offer on a SYN.
     pub(super) fn scale_to_offer(&self, cx: &Context<'_>) -> WindowScale {
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
+        //= id=rfc7323-2.3-2
+        //# The Window Scale option MUST be sent with shift.cnt = R, where R is the value that the TCP would
+        //# like to use for its receive window.
         if cx.config.window_scaling { self.options.window_scale(cx.config) } else { WindowScale::ZERO }
     }
 
@@ -243,6 +247,10 @@ impl Tcb {
         let mut segment =
             ControlSegment::reset_ack(self.quad, self.state, self.acceptable_seq(), self.rcv.nxt, reason);
         if self.timestamps.enabled() {
+            //= https://www.rfc-editor.org/rfc/rfc7323#section-5.2
+            //= id=rfc7323-5.2-4
+            //# If an <RST> is being generated because of a user abort, and Snd.TS.OK is set, then a Timestamps
+            //# option SHOULD be included in the <RST>.
             segment.options.timestamps = Some(self.timestamps.option(cx.now));
         }
         segment.variables = Some(self.variables());
@@ -404,6 +412,10 @@ impl Tcb {
 
     /// The path now carries segments of `mss` octets, options included. Lowered, what is outstanding is sent
     /// again in smaller pieces (RFC 1191 §6.5).
+    //= https://www.rfc-editor.org/rfc/rfc7323#section-5.7
+    //= id=rfc7323-5.7-1
+    //# Setting the DF bit implies the use of Path MTU Discovery as described in [RFC1191], [RFC1981], and
+    //# [RFC4821]; thus, any TCP implementation that implements PAWS MUST also implement Path MTU Discovery.
     pub fn path_mss(&mut self, mss: u16, now: Instant) {
         if mss >= self.snd.mss {
             return;

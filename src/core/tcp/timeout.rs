@@ -55,6 +55,14 @@ impl Tcb {
         //# For any state if the retransmission timeout expires on a segment in the retransmission queue,
         //# send the segment at the front of the retransmission queue again, reinitialize the retransmission
         //# timer, and return.
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-5
+        //= id=rfc2018-5-3
+        //# The data sender MUST retransmit the segment at the left edge of the window after a retransmit
+        //# timeout, whether or not the SACKed bit is on for that segment.
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
+        //= id=rfc2018-5.1-2
+        //# Because the data receiver is allowed to discard SACKed data, when a retransmit timeout occurs the
+        //# data sender MUST ignore prior SACK information in determining which data to retransmit.
         let first = self.recovery.on_timeout(&self.snd);
         if self.syn_unacked() {
             self.recovery.request(Reason::SynTimeout);

@@ -24,11 +24,18 @@ pub struct Timestamps {
 impl Timestamps {
     /// Not negotiated yet.
     pub const fn new(offset: u32) -> Self {
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+        //= id=rfc7323-3.2-1
+        //# If the ACK bit is not set in the outgoing TCP header, the sender of that segment SHOULD set the
+        //# TSecr field to zero.
         Self { offset, recent: 0, recent_at: 0, enabled: false }
     }
 
     /// Negotiated: the peer's SYN carried `value`.
     pub const fn enable(&mut self, value: u32, now: Instant) {
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+        //= id=rfc7323-3.2-6
+        //# The TCP SHOULD remember this state by setting a flag, referred to as Snd.TS.OK, to one.
         self.enabled = true;
         self.set_recent(value, now);
     }
@@ -40,6 +47,21 @@ impl Timestamps {
 
     /// The value our clock shows.
     pub const fn clock(&self, now: Instant) -> u32 {
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-4.1
+        //= id=rfc7323-4.1-1
+        //# Values of this clock MUST be at least approximately proportional to real time, in order to measure
+        //# actual RTT.
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-5.4
+        //= id=rfc7323-5.4-1
+        //# It MUST tick at least once for each 2^31 bytes sent.
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-5.4
+        //= id=rfc7323-5.4-2
+        //# In fact, in order to be useful to the sender for round-trip timing, the clock SHOULD tick at least
+        //# once per window's worth of data, and even with the window extension defined in Section 2.2, 2^31
+        //# bytes must be at least two windows.
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-5.4
+        //= id=rfc7323-5.4-3
+        //# The recycling time of the timestamp clock MUST be greater than MSL seconds.
         (now.as_millis() as u32).wrapping_add(self.offset)
     }
 
@@ -50,6 +72,13 @@ impl Timestamps {
 
     /// The option for a segment leaving now.
     pub const fn option(&self, now: Instant) -> options::Timestamps {
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+        //= id=rfc7323-3.2-2
+        //# When the ACK bit is set in an outgoing segment, the sender MUST echo a recently received TSval sent
+        //# by the remote TCP in the TSval field of a Timestamps option.
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+        //= id=rfc7323-3.2-3
+        //# The exact rules on which TSval MUST be echoed are given in Section 4.3.
         options::Timestamps { value: self.clock(now), echo: self.recent }
     }
 
@@ -67,6 +96,21 @@ impl Timestamps {
 
     /// Takes TSval from a segment that spans the last acknowledgment we sent (RFC 7323 §4.3).
     pub fn update(&mut self, value: u32, seq: Seq, last_ack_sent: Seq, now: Instant) {
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
+        //= id=rfc7323-4.3-1
+        //# Thus, when delayed ACKs are in use, the receiver SHOULD reply with the TSval field from the earliest
+        //# unacknowledged segment.
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
+        //= id=rfc7323-4.3-2
+        //# An <ACK> for an out-of-order segment SHOULD, therefore, contain the timestamp from the most recent
+        //# segment that advanced RCV.NXT.
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
+        //= id=rfc7323-4.3-3
+        //# Thus, the timestamp from the latest segment (which filled the hole) MUST be echoed.
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-5.2
+        //= id=rfc7323-5.2-1
+        //# The choice of incoming timestamps to be saved for this comparison MUST guarantee a value that is
+        //# monotonically non-decreasing.
         if seq.at_or_before(last_ack_sent) && !self.is_old(value, now) {
             self.set_recent(value, now);
         }

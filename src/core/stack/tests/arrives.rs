@@ -80,6 +80,9 @@ fn listen_takes_a_syn_alone() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
 //= type=test
 //= id=STEP-3.10.7.3-1, STEP-3.10.7.3-3, STEP-3.10.7.3-8, STEP-3.10.7.3-4, STEP-3.10.7.3-5
+//= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+//= type=test
+//= id=rfc5961-3.2-6
 #[test]
 fn syn_sent_believes_only_what_acknowledges_its_syn() {
     let mut r = raw();
@@ -252,6 +255,15 @@ fn a_closed_window_lets_control_through() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
 //= type=test
 //= id=STEP-3.10.7.4-6, rfc9293-3.10.7.4-2, rfc9293-3.10.7.4-3, rfc9293-3.10.7.4-1, STEP-3.10.7.4-9
+//= https://www.rfc-editor.org/rfc/rfc5961#section-1.1
+//= type=test
+//= id=rfc5961-1.1-1
+//= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+//= type=test
+//= id=rfc5961-3.2-1, rfc5961-3.2-2, rfc5961-3.2-3, rfc5961-3.2-4, rfc5961-3.2-5
+//= https://www.rfc-editor.org/rfc/rfc5961#section-4.2
+//= type=test
+//= id=rfc5961-4.2-4
 #[test]
 fn a_reset_has_to_be_exact() {
     let mut r = raw();
@@ -274,6 +286,12 @@ fn a_reset_has_to_be_exact() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
 //= type=test
 //= id=rfc9293-3.10.7.4-4, rfc9293-3.10.7.4-5
+//= https://www.rfc-editor.org/rfc/rfc5961#section-1.1
+//= type=test
+//= id=rfc5961-1.1-1
+//= https://www.rfc-editor.org/rfc/rfc5961#section-4.2
+//= type=test
+//= id=rfc5961-4.2-1, rfc5961-4.2-2, rfc5961-4.2-3
 #[test]
 fn a_syn_in_a_connection_is_challenged() {
     let mut r = raw();
@@ -302,6 +320,12 @@ fn text_without_ack_is_dropped() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
 //= type=test
 //= id=STEP-3.10.7.4-19, MAY-12, rfc9293-3.10.7.4-6, rfc9293-3.10.7.4-7
+//= https://www.rfc-editor.org/rfc/rfc5961#section-1.1
+//= type=test
+//= id=rfc5961-1.1-1
+//= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
+//= type=test
+//= id=rfc5961-5.2-1, rfc5961-5.2-2
 #[test]
 fn acks_from_too_far_back_or_of_what_was_not_sent_are_answered_and_dropped() {
     let mut r = raw();

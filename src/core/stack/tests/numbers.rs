@@ -92,6 +92,10 @@ impl Raw {
 //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.1
 //= type=test
 //= id=rfc1122-3.2.2.1-3
+
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.7
+//= type=test
+//= id=rfc7323-5.7-1
 #[test]
 fn errors_about_segments_in_each_state() {
     let mut r = Raw::new(Config::default());

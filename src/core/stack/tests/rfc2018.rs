@@ -25,6 +25,9 @@ fn answer(r: &mut Raw, at: u32) -> Vec<(u32, u32)> {
     blocks(&out[0])
 }
 
+//= https://www.rfc-editor.org/rfc/rfc2018#section-2
+//= type=test
+//= id=rfc2018-2-1
 #[test]
 fn sack_permitted_is_on_syns_alone() {
     for active in [true, false] {
@@ -58,6 +61,9 @@ fn answer_all(r: &mut Raw) {
     assert!(!out.is_empty() && out.iter().all(|s| !s.options.sack_permitted), "{out:?}");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc2018#section-4
+//= type=test
+//= id=rfc2018-4-2
 #[test]
 fn blocks_are_told_only_to_a_peer_that_permitted_them() {
     for permitted in [true, false] {
@@ -68,6 +74,12 @@ fn blocks_are_told_only_to_a_peer_that_permitted_them() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc2018#section-4
+//= type=test
+//= id=rfc2018-4-1, rfc2018-4-3, rfc2018-4-4, rfc2018-4-5, rfc2018-4-6, rfc2018-4-7
+//= https://www.rfc-editor.org/rfc/rfc2018#section-8
+//= type=test
+//= id=rfc2018-8-1, rfc2018-8-3
 #[test]
 fn every_ack_below_the_highest_octet_bears_blocks_the_newest_first() {
     let (mut r, id) = accepted(true);
@@ -105,6 +117,15 @@ fn claimed(held: &[(u32, u32)]) -> (Raw, SocketId, u32) {
     (r, id, una)
 }
 
+//= https://www.rfc-editor.org/rfc/rfc2018#section-5
+//= type=test
+//= id=rfc2018-5-3
+//= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
+//= type=test
+//= id=rfc2018-5.1-2
+//= https://www.rfc-editor.org/rfc/rfc2018#section-8
+//= type=test
+//= id=rfc2018-8-4
 #[test]
 fn after_a_timeout_all_is_sent_again_whatever_was_claimed() {
     for held in [&[(0, 1000)][..], &[(1000, 5000)], &[(0, 1000), (2000, 4000)]] {
@@ -129,6 +150,9 @@ fn after_a_timeout_all_is_sent_again_whatever_was_claimed() {
 }
 
 /// Duplicate ACKs with blocks mean what those without mean: one retransmission and half the window.
+//= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
+//= type=test
+//= id=rfc2018-5.1-1
 #[test]
 fn congestion_control_is_as_without_blocks() {
     let mut seen = Vec::new();

@@ -118,11 +118,7 @@ fn informational_messages_of_unknown_type_are_discarded() {
 /// Each kind of error finds the connection whose segment it quotes: an attempt, and one that stands.
 #[test]
 fn errors_reach_whoever_sent_what_they_quote() {
-    for (what, told) in [
-        (0, Error::NetUnreachable),
-        (1, Error::HostUnreachable),
-        (2, Error::Protocol),
-    ] {
+    for (what, told) in [(0, Error::NetUnreachable), (1, Error::HostUnreachable), (2, Error::Protocol)] {
         let mut s = six();
         let id = s.connected(4000, 1440);
         let out = s.write(id, 100);

@@ -5,6 +5,9 @@ use super::*;
 use crate::config::TcpConfig;
 use crate::wire::options::Options;
 
+//= https://www.rfc-editor.org/rfc/rfc5961#section-7
+//= type=test
+//= id=rfc5961-7-1, rfc5961-7-2, rfc5961-7-3
 #[test]
 fn challenges_are_limited_and_the_limit_is_the_administrators() {
     for (limit, seconds) in [(10, 5), (1, 5), (3, 60), (100, 1)] {

@@ -41,6 +41,12 @@ fn with_buffer(receive_buffer: u32) -> Config {
     Config { tcp: crate::config::TcpConfig { receive_buffer, ..config.tcp }, ..config }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+//= type=test
+//= id=rfc7323-2.2-1
+//= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
+//= type=test
+//= id=rfc7323-2.3-1, rfc7323-2.3-2
 #[test]
 fn the_scale_is_offered_even_where_it_is_nothing() {
     for (buffer, shift) in [(30_000, 0), (65_536, 1), (1 << 20, 5), (u32::MAX, 14)] {
@@ -55,6 +61,12 @@ fn the_scale_is_offered_even_where_it_is_nothing() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+//= type=test
+//= id=rfc7323-2.2-2, rfc7323-2.2-4
+//= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
+//= type=test
+//= id=rfc7323-2.3-3, rfc7323-2.3-4, rfc7323-2.3-5, rfc7323-2.3-6, rfc7323-2.3-7
 #[test]
 fn windows_are_scaled_when_both_syns_say_so_and_never_on_a_syn() {
     for theirs in [None, Some(0), Some(7), Some(14), Some(15), Some(255)] {
@@ -90,6 +102,9 @@ fn windows_are_scaled_when_both_syns_say_so_and_never_on_a_syn() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+//= type=test
+//= id=rfc7323-2.2-3
 #[test]
 fn a_scale_after_the_syn_is_ignored() {
     let mut r = scaling(2);
@@ -104,6 +119,9 @@ fn a_scale_after_the_syn_is_ignored() {
 }
 
 /// What an odd amount of unread text rounds off the field is not taken from what was promised.
+//= https://www.rfc-editor.org/rfc/rfc7323#section-2.4
+//= type=test
+//= id=rfc7323-2.4-2, rfc7323-2.4-3
 #[test]
 fn what_any_ack_offered_is_still_taken() {
     let mut r = Raw::new(with_buffer(1 << 20));
@@ -123,6 +141,9 @@ fn what_any_ack_offered_is_still_taken() {
     assert_eq!(r.host.counters().tcp_ofo_queue, held + 1, "the last octet ever offered");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-2.4
+//= type=test
+//= id=rfc7323-2.4-4
 #[test]
 fn new_data_stays_inside_the_window_of_the_latest_ack() {
     let mut r = raw();
@@ -139,6 +160,9 @@ fn new_data_stays_inside_the_window_of_the_latest_ack() {
     assert!(out.iter().all(|s| s.header.seq.add(s.text.len() as u32).at_or_before(edge)), "{out:?}");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+//= type=test
+//= id=rfc7323-3.2-1, rfc7323-3.2-2, rfc7323-3.2-5, rfc7323-3.2-6
 #[test]
 fn a_syn_echoes_nothing_and_later_segments_what_came() {
     let mut r = stamping(77);
@@ -158,6 +182,9 @@ fn a_syn_echoes_nothing_and_later_segments_what_came() {
     assert!(out.iter().all(|s| echo(s) == 80), "on each that leaves");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+//= type=test
+//= id=rfc7323-3.2-4
 #[test]
 fn without_an_ack_the_echo_says_nothing() {
     let mut r = stamping(5);
@@ -176,6 +203,9 @@ fn without_an_ack_the_echo_says_nothing() {
     assert_eq!(r.tcb(id).rtt.srtt(), Some(Duration::from_millis(300)));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+//= type=test
+//= id=rfc7323-3.2-7, rfc7323-3.2-8
 #[test]
 fn what_lacks_agreed_timestamps_is_dropped_without_a_word() {
     let mut r = stamping(5);
@@ -190,6 +220,9 @@ fn what_lacks_agreed_timestamps_is_dropped_without_a_word() {
     assert_eq!(read(&mut r, id).unwrap(), b"text");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+//= type=test
+//= id=rfc7323-3.2-9
 #[test]
 fn timestamps_nobody_agreed_on_are_ignored() {
     let mut r = raw();
@@ -206,6 +239,12 @@ fn timestamps_nobody_agreed_on_are_ignored() {
 }
 
 /// A tick a millisecond: 2^31 octets in one would be 2 TB a second, and half its range is 24 days.
+//= https://www.rfc-editor.org/rfc/rfc7323#section-4.1
+//= type=test
+//= id=rfc7323-4.1-1
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.4
+//= type=test
+//= id=rfc7323-5.4-1, rfc7323-5.4-2, rfc7323-5.4-3
 #[test]
 fn the_clock_follows_real_time() {
     let mut r = stamping(5);
@@ -223,6 +262,9 @@ fn the_clock_follows_real_time() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-4.2
+//= type=test
+//= id=rfc7323-4.2-1
 #[test]
 fn the_acks_of_one_window_count_for_one_sample() {
     let mut r = stamping(5);
@@ -246,6 +288,12 @@ fn the_acks_of_one_window_count_for_one_sample() {
     assert!(moved > one / 4 && moved <= one, "{moved:?} of {one:?}");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+//= type=test
+//= id=rfc7323-3.2-3
+//= https://www.rfc-editor.org/rfc/rfc7323#section-4.3
+//= type=test
+//= id=rfc7323-4.3-1, rfc7323-4.3-2, rfc7323-4.3-3
 #[test]
 fn which_timestamp_is_echoed() {
     let mut r = stamping(10);
@@ -277,6 +325,9 @@ fn which_timestamp_is_echoed() {
     assert_eq!((out[0].header.ack.get(), echo(&out[0])), (seq + 22, 17));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.2
+//= type=test
+//= id=rfc7323-5.2-1
 #[test]
 fn ts_recent_never_goes_back() {
     let mut r = stamping(1000);
@@ -297,6 +348,9 @@ fn ts_recent_never_goes_back() {
     assert_eq!(last, 3, "around the circle");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.2
+//= type=test
+//= id=rfc7323-5.2-5
 #[test]
 fn a_reset_is_not_asked_for_its_timestamp() {
     let mut r = stamping(1000);
@@ -310,6 +364,12 @@ fn a_reset_is_not_asked_for_its_timestamp() {
     assert_eq!(r.host.counters().tcp_paws_drops, 0);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.2
+//= type=test
+//= id=rfc7323-5.2-4
+//= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+//= type=test
+//= id=rfc7323-3.2-5
 #[test]
 fn an_abort_carries_timestamps() {
     let mut r = stamping(1000);
@@ -321,6 +381,9 @@ fn an_abort_carries_timestamps() {
     assert_eq!(echo(&out[0]), 1000);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+//= type=test
+//= id=rfc7323-5.3-1, rfc7323-5.3-2
 #[test]
 fn paws_looks_first_and_at_every_segment() {
     let mut r = stamping(1000);
@@ -353,6 +416,9 @@ fn seq_expected(r: &mut Raw, id: SocketId) -> u32 {
     r.tcb(id).rcv.nxt.get()
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+//= type=test
+//= id=rfc7323-5.3-3
 #[test]
 fn what_waits_for_a_gap_is_not_asked_again() {
     let mut r = stamping(1000);
@@ -365,6 +431,9 @@ fn what_waits_for_a_gap_is_not_asked_again() {
     assert_eq!(read(&mut r, id).unwrap(), b"abcdef");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7323#section-7
+//= type=test
+//= id=rfc7323-7-1
 #[test]
 fn two_connections_have_clocks_of_their_own() {
     let mut r = stamping(5);
@@ -380,4 +449,3 @@ fn two_connections_have_clocks_of_their_own() {
     assert_eq!(shown.len(), 50);
     assert!(shown[49] - shown[0] > 1 << 30, "they lie apart");
 }
-

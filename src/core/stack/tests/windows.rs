@@ -143,6 +143,9 @@ fn limited_transmit_is_no_part_of_the_flight_size() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
 //= type=test
 //= id=MUST-34, SHLD-16, MUST-35
+//= https://www.rfc-editor.org/rfc/rfc7323#section-2.4
+//= type=test
+//= id=rfc7323-2.4-1
 #[test]
 fn a_window_that_shrinks_is_obeyed() {
     let mut r = Raw::new(Config::default());

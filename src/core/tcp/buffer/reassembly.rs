@@ -157,6 +157,15 @@ impl Reassembly {
     pub fn sack_blocks(&self, max: usize) -> SackBlocks {
         let mut out = SackBlocks::new();
         let Some(queue) = &self.0 else { return out };
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-4
+        //= id=rfc2018-4-7
+        //# The SACK option SHOULD be filled out by repeating the most recently reported SACK blocks (based on
+        //# first SACK blocks in previous SACK options) that are not subsets of a SACK block already included in
+        //# the SACK option being constructed.
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-8
+        //= id=rfc2018-8-3
+        //# Except for the newest segment, all SACK blocks MUST NOT report any old data which is no longer
+        //# actually held by the receiver.
         let remembered = queue.recent.iter().filter_map(|&seq| queue.blocks.run_of(seq));
         for block in remembered.chain(queue.blocks.iter()) {
             if out.len() >= max || out.is_full() {
@@ -275,6 +284,14 @@ impl Queue {
         if self.recent.is_full() {
             self.recent.pop();
         }
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-4
+        //= id=rfc2018-4-5
+        //# The first SACK block (i.e., the one immediately following the kind and length fields in the option)
+        //# MUST specify the contiguous block of data containing the segment which triggered this ACK, unless
+        //# that segment advanced the Acknowledgment Number field in the header.
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-8
+        //= id=rfc2018-8-1
+        //# The first SACK block MUST reflect the newest segment.
         self.recent.insert(0, seq);
     }
 

@@ -21,6 +21,9 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=STEP-3.10.7.4-13
         //# if the ACK bit is off, drop the segment and return
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+        //= id=rfc7323-3.2-4
+        //# When the ACK bit is not set, the receiver MUST ignore the value of the TSecr field.
         if !seg.has_ack() {
             cx.counters.tcp_no_acks += 1;
             return Break(Verdict::NoAck);
@@ -63,6 +66,10 @@ impl Tcb {
         //# TCP stacks that implement RFC 5961 MUST add an input check that the ACK value is acceptable only
         //# if it is in the range of ((SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT).
         // RFC 5961 §5.2: what lies further back than the largest window cannot be a late duplicate.
+        //= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
+        //= id=rfc5961-5.2-1
+        //# TCP stacks that implement this mitigation MUST add an additional input check to any incoming
+        //# segment.
         if self.snd.una.saturating_since(seg.ack) > self.snd.max_wnd {
             cx.counters.tcp_bad_acks += 1;
             self.challenge(AckReason::Challenge, cx);
@@ -70,10 +77,18 @@ impl Tcb {
             //= id=rfc9293-3.10.7.4-7
             //# All incoming segments whose ACK value doesn't satisfy the above condition MUST be discarded
             //# and an ACK sent back.
+            //= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
+            //= id=rfc5961-5.2-2
+            //# All incoming segments whose ACK value doesn't satisfy the above condition MUST be discarded and an
+            //# ACK sent back.
             return Break(Verdict::AckTooOld);
         }
 
         let before = self.snd.wnd;
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
+        //= id=rfc7323-2.3-4
+        //# The window field (SEG.WND) in the header of every incoming segment, with the exception of <SYN>
+        //# segments, MUST be left-shifted by Snd.Wind.Shift bits before updating SND.WND
         let window = self.snd.scale.octets(seg.window);
         let duplicate = self.is_duplicate_ack(seg, window);
         if self.snd.una.at_or_before(seg.ack) {
@@ -164,6 +179,10 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=STEP-3.10.7.4-17
         //# Any segments on the retransmission queue that are thereby entirely acknowledged are removed.
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-8
+        //= id=rfc2018-8-4
+        //# Since the data receiver may later discard data reported in a SACK option, the sender MUST NOT
+        //# discard data before it is acknowledged by the Acknowledgment Number field in the TCP header.
         self.send_buffer.advance((acked - u32::from(fin)) as usize);
         self.tally.octets_acked += u64::from(acked - u32::from(fin));
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
@@ -206,6 +225,10 @@ impl Tcb {
         let in_flight = self.in_flight().saturating_sub(self.recovery.limited());
         if self.recovery.on_duplicate_ack(&self.snd, smss) {
             cx.counters.tcp_fast_retrans += 1;
+            //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
+            //= id=rfc2018-5.1-1
+            //# However, the congestion control algorithms present in the de facto standard TCP implementations MUST
+            //# be preserved [Stevens94].
             self.congestion.on_event(CongestionEvent::Loss, in_flight, cx.now);
             self.timed = None;
         }
@@ -232,8 +255,14 @@ impl Tcb {
                     .filter(|_| self.timestamps.enabled())
                     .and_then(|ts| self.timestamps.round_trip(ts.echo, cx.now))
                     // The clock of timestamps ticks in milliseconds.
-                    .filter(|rtt| *rtt <= cx.now.saturating_since(self.timed_out) + Duration::from_millis(1))?;
+                    .filter(|rtt| {
+                        *rtt <= cx.now.saturating_since(self.timed_out) + Duration::from_millis(1)
+                    })?;
                 // Each ACK of what is in flight may give one: they share the weight of one (Appendix G).
+                //= https://www.rfc-editor.org/rfc/rfc7323#section-4.2
+                //= id=rfc7323-4.2-1
+                //# When multiple RTTMs per RTT are available to update the RTT estimator, an implementation SHOULD
+                //# try to adhere to the spirit of the history specified in [RFC6298].
                 (rtt, self.in_flight().div_ceil(2 * self.smss()))
             }
         };

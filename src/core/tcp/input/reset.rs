@@ -11,6 +11,14 @@ use crate::tcp::tcb::Tcb;
 use crate::tcp::trace::{AckReason, Verdict};
 
 impl Tcb {
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-1.1
+    //= id=rfc5961-1.1-1
+    //# The mitigations suggested in this document SHOULD be implemented in devices that regularly need to
+    //# maintain TCP connections of the kind most vulnerable to the attacks described in this document.
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+    //= id=rfc5961-3.2-1
+    //# Instead, implementations SHOULD implement the following steps in place of those specified in
+    //# [RFC0793] (as listed above).
     pub(super) fn second_check_rst(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
         if !seg.rst() {
             return Continue(());
@@ -22,11 +30,20 @@ impl Tcb {
         //# acknowledgment (challenge ACK):
         // A blind attacker hits the window easily, but not the one number that counts.
         if seg.seq != self.rcv.nxt {
+            //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+            //= id=rfc5961-3.2-3
+            //# 3) If the RST bit is set and the sequence number does not exactly match the next expected sequence
+            //# value, yet is within the current receive window (RCV.NXT < SEG.SEQ < RCV.NXT+RCV.WND), TCP MUST send
+            //# an acknowledgment (challenge ACK): <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>
             self.challenge(AckReason::Challenge, cx);
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
             //= id=rfc9293-3.10.7.4-3
             //# After sending the challenge ACK, TCP endpoints MUST drop the unacceptable segment and stop
             //# processing the incoming packet further.
+            //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+            //= id=rfc5961-3.2-4
+            //# After sending the challenge ACK, TCP MUST drop the unacceptable segment and stop processing the
+            //# incoming packet further.
             return Break(Verdict::ResetChallenged);
         }
         let error = match self.state() {
@@ -50,7 +67,14 @@ impl Tcb {
         //# 2) If the RST bit is set and the sequence number exactly matches the next expected sequence
         //# number (RCV.NXT), then TCP endpoints MUST reset the connection in the manner prescribed below
         //# according to the connection state.
+        //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+        //= id=rfc5961-3.2-2
+        //# 2) If the RST bit is set and the sequence number exactly matches the next expected sequence number
+        //# (RCV.NXT), then TCP MUST reset the connection.
         self.fail(error, Event::Reset, cx);
+        //= https://www.rfc-editor.org/rfc/rfc5961#section-4.2
+        //= id=rfc5961-4.2-4
+        //# Upon receipt of a valid RST, the local TCP endpoint MUST terminate its connection.
         Break(Verdict::Reset)
     }
 }

@@ -12,6 +12,18 @@ use crate::wire::flags::Flags;
 
 impl Tcb {
     pub(super) fn first_check_sequence(&mut self, seg: &mut Segment<'_>, cx: &mut Context<'_>) -> Step {
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+        //= id=rfc7323-5.3-1
+        //# If the PAWS algorithm is used, the following processing MUST be performed on all incoming segments
+        //# for a synchronized connection.
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+        //= id=rfc7323-5.3-2
+        //# Also, PAWS processing MUST take precedence over the regular TCP acceptability check (Section 3.3 in
+        //# [RFC0793]), which is performed after verification of the received Timestamps option:
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-5.3
+        //= id=rfc7323-5.3-3
+        //# It is important to note that the timestamp MUST be checked only when a segment first arrives at the
+        //# receiver, regardless of whether it is in sequence or it must be queued for later delivery.
         self.check_timestamps(seg, cx)?;
 
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
@@ -30,6 +42,11 @@ impl Tcb {
         }
 
         if self.rcv.acceptable(seg.seq, seg.len()) {
+            //= https://www.rfc-editor.org/rfc/rfc7323#section-5.2
+            //= id=rfc7323-5.2-5
+            //# When an <RST> segment is received, it MUST NOT be subjected to the PAWS check by verifying an
+            //# acceptable value in SEG.TSval, and information from the Timestamps option MUST NOT be used to update
+            //# connection state information.
             if let (true, Some(ts)) = (self.timestamps.enabled() && !seg.rst(), seg.timestamps()) {
                 self.timestamps.update(ts.value, seg.seq, self.rcv.last_ack_sent, cx.now);
             }
@@ -46,6 +63,10 @@ impl Tcb {
             //= id=STEP-3.10.7.4-6
             //# If the RST bit is set and the sequence number is outside the current receive window,
             //# silently drop the segment.
+            //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+            //= id=rfc5961-3.2-5
+            //# In all other cases, where the SEQ-field does not match and is outside the window, the receiver MUST
+            //# silently discard the segment.
             return Break(Verdict::ResetIgnored);
         }
         // A duplicate is answered at once, and told by D-SACK (RFC 2883): its sender may be waiting for a lost
@@ -66,11 +87,21 @@ impl Tcb {
     }
 
     fn check_timestamps(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+        //= id=rfc7323-3.2-9
+        //# If a TSopt is received on a connection where TSopt was not negotiated in the initial three-way
+        //# handshake, the TSopt MUST be ignored and the packet processed normally.
         if !self.timestamps.enabled() || seg.rst() {
             return Continue(());
         }
         match seg.timestamps() {
             None => {
+                //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+                //= id=rfc7323-3.2-7
+                //# If a non-<RST> segment is received without a TSopt, a TCP SHOULD silently drop the segment.
+                //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+                //= id=rfc7323-3.2-8
+                //# A TCP MUST NOT abort a TCP connection because any segment lacks an expected TSopt.
                 cx.counters.tcp_missing_timestamp += 1;
                 Break(Verdict::MissingTimestamp)
             }

@@ -25,6 +25,9 @@ impl Tcb {
 
     /// A SYN inside the window of a synchronised connection is an attack or an old life of the peer: the
     /// challenge lets a peer that restarted answer with an exact reset.
+    //= https://www.rfc-editor.org/rfc/rfc5961#section-4.2
+    //= id=rfc5961-4.2-1
+    //# Instead, the handling of the SYN in the synchronized state SHOULD be performed as follows:
     pub(super) fn fourth_check_syn(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
         if !seg.syn() {
             return Continue(());
@@ -34,11 +37,19 @@ impl Tcb {
         //# RFC 5961 recommends that in these synchronized states, if the SYN bit is set, irrespective of
         //# the sequence number, TCP endpoints MUST send a "challenge ACK" to the remote peer:
         cx.counters.tcp_syn_challenge += 1;
+        //= https://www.rfc-editor.org/rfc/rfc5961#section-4.2
+        //= id=rfc5961-4.2-2
+        //# 1) If the SYN bit is set, irrespective of the sequence number, TCP MUST send an ACK (also referred
+        //# to as challenge ACK) to the remote peer: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>
         self.challenge(AckReason::Challenge, cx);
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=rfc9293-3.10.7.4-5
         //# After sending the acknowledgment, TCP implementations MUST drop the unacceptable segment and
         //# stop processing further.
+        //= https://www.rfc-editor.org/rfc/rfc5961#section-4.2
+        //= id=rfc5961-4.2-3
+        //# After sending the acknowledgment, TCP MUST drop the unacceptable segment and stop processing
+        //# further.
         Break(Verdict::SynChallenged)
     }
 }

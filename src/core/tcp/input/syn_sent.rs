@@ -39,6 +39,9 @@ impl Tcb {
             //= id=STEP-3.10.7.3-3
             //# Otherwise (no ACK), drop the segment and return.
             if !acceptable {
+                //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
+                //= id=rfc5961-3.2-6
+                //# In all other cases the receiver MUST silently discard the segment.
                 return Break(Verdict::ResetIgnored);
             }
             self.fail(Error::Refused, Event::Reset, cx);
@@ -56,6 +59,9 @@ impl Tcb {
         //= id=STEP-3.10.7.3-4
         //# RCV.NXT is set to SEG.SEQ+1, IRS is set to SEG.SEQ.
         self.rcv = Recv { scale: self.rcv.scale, ..Recv::new(seg.seq, self.rcv.wnd, self.rcv.mss) };
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+        //= id=rfc7323-2.2-3
+        //# A Window Scale option in a segment without a SYN bit MUST be ignored.
         self.take_syn_options(&seg, cx);
         self.snd.wl1 = seg.seq;
         self.snd.wl2 = if acceptable { seg.ack } else { self.snd.iss };
@@ -99,8 +105,17 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
         //# "effective send MSS", MUST be the smaller (MUST-16) of the send MSS
         self.snd.mss = self.snd.mss.min(peer_mss);
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+        //= id=rfc7323-2.2-2
+        //# This option is an offer, not a promise; both sides MUST send Window Scale options in their <SYN>
+        //# segments to enable window scaling in either direction.
         match seg.options.window_scale {
             Some(shift) if cx.config.window_scaling => {
+                //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
+                //= id=rfc7323-2.3-3
+                //# Upon receiving a <SYN> segment with a Window Scale option containing shift.cnt = S, a TCP MUST
+                //# set Snd.Wind.Shift to S and MUST set Rcv.Wind.Shift to R; otherwise, it MUST set both
+                //# Snd.Wind.Shift and Rcv.Wind.Shift to zero.
                 self.snd.scale = WindowScale::new(shift);
                 self.is.insert(Is::SCALED);
             }

@@ -81,6 +81,10 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //# A TCP implementation MAY send an ACK segment acknowledging RCV.NXT when a valid segment arrives
         //# that is in the window but not at the left window edge (MAY-13).
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-4
+        //= id=rfc2018-4-4
+        //# The receiver SHOULD send an ACK for every valid segment that arrives containing new data, and each
+        //# of these "duplicate" ACKs SHOULD bear a SACK option.
         self.acks.out_of_order();
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //# Segments with higher beginning sequence numbers SHOULD be held for later processing (SHLD-31).

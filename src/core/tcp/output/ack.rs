@@ -150,6 +150,9 @@ impl Tcb {
             acks.challenges_since = cx.now.max(Instant::from_nanos(1));
             acks.challenges = 0;
         }
+        //= https://www.rfc-editor.org/rfc/rfc5961#section-7
+        //= id=rfc5961-7-2
+        //# An implementation SHOULD include an ACK throttling mechanism to be conservative.
         if acks.challenges >= cx.config.challenge_limit {
             cx.counters.tcp_challenge_limited += 1;
             return;

@@ -56,10 +56,21 @@ impl Tcb {
     }
 
     fn sack_block_count(&self) -> usize {
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-4
+        //= id=rfc2018-4-1
+        //# If the data receiver generates SACK options under any circumstance, it SHOULD generate them under
+        //# all permitted circumstances.
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-4
+        //= id=rfc2018-4-2
+        //# If the data receiver has not received a SACK-Permitted option for a given connection, it MUST NOT
+        //# send SACK options on that connection.
         if !self.is.contains(Is::SACK) {
             return 0;
         }
         let held = if self.reassembly.is_empty() { 0 } else { self.reassembly.sack_blocks(4).len() };
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-4
+        //= id=rfc2018-4-6
+        //# The data receiver SHOULD include as many distinct SACK blocks as possible in the SACK option.
         let (max, timestamps) = if self.timestamps.enabled() { (3, 12) } else { (4, 0) };
         // Over the smallest path that IPv4 knows, 68 octets, few blocks fit beside an octet of text.
         let fit = usize::from(self.snd.mss).saturating_sub(timestamps + 4 + 1) / 8;
@@ -115,6 +126,10 @@ impl Tcb {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
             //# and MAY send it always (MAY-3)
             mss: Some(self.mss_offered),
+            //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+            //= id=rfc7323-2.2-1
+            //# Thus, a TCP that is prepared to scale windows SHOULD send the option, even if its own scale factor
+            //# is 1 and the exponent 0.
             window_scale: (cx.config.window_scaling && (!answering || self.is.contains(Is::SCALED)))
                 .then_some(self.rcv.scale.shift()),
             sack_permitted: cx.config.sack && (!answering || self.is.contains(Is::SACK)),
@@ -125,8 +140,16 @@ impl Tcb {
     }
 
     fn segment_options(&self, cx: &Context<'_>) -> Options {
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-2
+        //= id=rfc2018-2-1
+        //# It MUST NOT be sent on non-SYN segments.
         let mut options = Options::default();
         if self.timestamps.enabled() {
+            //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
+            //= id=rfc7323-3.2-5
+            //# Once TSopt has been successfully negotiated, that is both <SYN> and <SYN,ACK> contain TSopt, the
+            //# TSopt MUST be sent in every non-<RST> segment for the duration of the connection, and SHOULD be sent
+            //# in an <RST> segment (see Section 5.2 for details).
             options.timestamps = Some(self.timestamps.option(cx.now));
         }
         let blocks = self.sack_block_count();
@@ -134,6 +157,10 @@ impl Tcb {
             // RFC 2883 §4: what came twice is told first, once.
             let first: Option<SeqRange> = self.acks.dsack();
             let held = self.reassembly.sack_blocks(4);
+            //= https://www.rfc-editor.org/rfc/rfc2018#section-4
+            //= id=rfc2018-4-3
+            //# If sent at all, SACK options SHOULD be included in all ACKs which do not ACK the highest sequence
+            //# number in the data receiver's queue.
             options.sack = first.into_iter().chain(held).take(blocks).collect();
         }
         options

@@ -101,6 +101,9 @@ impl Tcb {
         if self.recovery.resend_from(&self.snd).is_some() || !self.has_unsent() {
             return None;
         }
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-2.4
+        //= id=rfc7323-2.4-4
+        //# 3) The initial transmission MUST be within the window announced by the most recent <ACK>.
         let usable = self.snd.usable();
         if usable == 0 {
             return None;

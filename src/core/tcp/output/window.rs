@@ -34,13 +34,30 @@ impl Tcb {
         // A field can only tell multiples of the scale. Rounding up keeps the edge the peer knows; where there
         // is no room for that, rounding down shows it a little less than we still take (RFC 7323 §2.4).
         let rounded = scale.round_up(wanted);
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
+        //= id=rfc7323-2.3-5
+        //# The window field (SEG.WND) of every outgoing segment, with the exception of <SYN> segments, MUST be
+        //# right-shifted by Rcv.Wind.Shift bits
         let field = if rounded <= room { scale.field(rounded) } else { scale.field(wanted) };
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-2.4
+        //= id=rfc7323-2.4-2
+        //# 1) The receiver MUST honor, as in window, any segment that would have been in window for any <ACK>
+        //# sent by the receiver.
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-2.4
+        //= id=rfc7323-2.4-3
+        //# 2) When window scaling is in effect, the receiver SHOULD track the actual maximum window sequence
+        //# number (which is likely to be greater than the window announced by the most recent <ACK>, if more
+        //# than one segment has arrived since the application consumed any data in the receive buffer).
         Offer { field, octets: scale.octets(field).max(promised) }
     }
 
     /// The offer on a SYN, which is never scaled (RFC 7323 §2.2).
     pub(in crate::tcp) fn syn_window_offer(&self) -> Offer {
         let octets = self.rcv.wnd.min(0xffff);
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
+        //= id=rfc7323-2.2-4
+        //# The window field in a segment where the SYN bit is set (i.e., a <SYN> or <SYN,ACK>) MUST NOT be
+        //# scaled.
         Offer { field: WindowScale::ZERO.field(octets), octets }
     }
 

@@ -78,6 +78,9 @@ fn what_lies_before_rcv_nxt_is_cut() {
 
 /// The example of RFC 2018 §4, case 3 and after it case 4's last lines: of eight segments of 500 octets from
 /// 5000 on, the second, fourth, sixth and eighth are lost.
+//= https://www.rfc-editor.org/rfc/rfc2018#section-4
+//= type=test
+//= id=rfc2018-4-5, rfc2018-4-7
 #[test]
 fn sack_blocks_as_in_rfc_2018() {
     let mut q = Reassembly::new();
