@@ -29,8 +29,23 @@ pub struct Config {
     /// How long fragments wait for the rest: 60 s (RFC 8200 §4.5, RFC 1122 §3.3.2).
     pub reassembly_timeout: Duration,
     /// ICMP errors sent a second, as a token bucket's rate and size (RFC 4443 §2.4 f).
+    //= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+    //= id=rfc4443-2.4-7
+    //# The rate-limiting parameters SHOULD be configurable.
+    //= https://www.rfc-editor.org/rfc/rfc4443#section-3.1
+    //= id=rfc4443-3.1-5
+    //# For security reasons, it is recommended that implementations SHOULD allow sending of ICMP
+    //# destination unreachable messages to be disabled, preferably on a per-interface basis.
     pub icmp_errors_per_second: u32,
     /// How long a lowered path MTU is believed (sysctl `route.mtu_expires`, RFC 1191 §6.3).
+    //= https://www.rfc-editor.org/rfc/rfc8201#section-5.3
+    //= id=rfc8201-5.3-3
+    //# Note: an implementation should provide a means for changing the timeout duration, including setting
+    //# it to "infinity".
+    //= https://www.rfc-editor.org/rfc/rfc8201#section-5.6
+    //= id=rfc8201-5.6-1
+    //# The implementation should also provide a way to change the timeout period for aging stale PMTU
+    //# information.
     pub path_mtu_lifetime: Duration,
     /// Forbid routers to cut our packets, so that path MTUs are learned, on sockets that do not say otherwise (RFC 1191
     /// §3, RFC 8201; the inverse of sysctl `ip_no_pmtu_disc`).
@@ -68,6 +83,9 @@ impl Default for Config {
             //= id=rfc1122-3.3.2-4, rfc1122-3.3.2-5
             reassembly_timeout: Duration::from_secs(60),
             icmp_errors_per_second: 100,
+            //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+            //= id=rfc8201-4-10
+            //# The recommended setting for this timer is twice its minimum value (10 minutes).
             path_mtu_lifetime: Duration::from_secs(600),
             path_mtu_discovery: true,
             path_mtu_entries: 1024,

@@ -38,9 +38,22 @@ pub fn reply(
     //= https://www.rfc-editor.org/rfc/rfc792
     //= id=rfc792-front-11
     //# The replying IP module should send the reply with the addresses fully specified.
+
+    //= https://www.rfc-editor.org/rfc/rfc4443#section-4.2
+    //= id=rfc4443-4.2-1
+    //# The source address of an Echo Reply sent in response to a unicast Echo Request message MUST be the
+    //# same as the destination address of that Echo Request message.
     let src = if routes.is_local(header.dst) {
         header.dst
     } else if !header.dst.is_v4() && header.dst.is_multicast() {
+        //= https://www.rfc-editor.org/rfc/rfc4443#section-4.2
+        //= id=rfc4443-4.2-2
+        //# An Echo Reply SHOULD be sent in response to an Echo Request message sent to an IPv6 multicast or
+        //# anycast address.
+        //= https://www.rfc-editor.org/rfc/rfc4443#section-4.2
+        //= id=rfc4443-4.2-3
+        //# In this case, the source address of the reply MUST be a unicast address belonging to the interface
+        //# on which the Echo Request message was received.
         routes.source_for(to)?
     } else {
         return None;
@@ -52,6 +65,11 @@ pub fn reply(
     //= https://www.rfc-editor.org/rfc/rfc792
     //= id=rfc792-front-10
     //# The data received in the echo message must be returned in the echo reply message.
+
+    //= https://www.rfc-editor.org/rfc/rfc4443#section-4.2
+    //= id=rfc4443-4.2-4
+    //# The data received in the ICMPv6 Echo Request message MUST be returned entirely and unmodified in the
+    //# ICMPv6 Echo Reply message.
     Message::EchoReply { id, sequence, data }.emit(src, to, &mut bytes);
     let header = Header {
         src,
@@ -70,6 +88,10 @@ pub fn reply(
 /// A ping socket: sends echo requests with an identifier of its own and gets the replies to them, and no
 /// other ICMP. Messages are read and written from their type octet on, as on Linux' `IPPROTO_ICMP` datagram
 /// sockets, where the identifier takes the place of the port.
+//= https://www.rfc-editor.org/rfc/rfc4443#section-4.1
+//= id=rfc4443-4.1-2
+//# A node SHOULD also implement an application-layer interface for originating Echo Requests and
+//# receiving Echo Replies, for diagnostic purposes.
 #[derive(Clone, Debug)]
 pub struct PingSocket {
     family: Family,

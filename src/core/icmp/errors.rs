@@ -82,12 +82,24 @@ pub fn build(kind: ErrorKind, packet: &[u8], routes: &Routes, hop_limit: u8) -> 
     let v4 = offending.src.is_v4();
     //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2
     //= id=rfc1122-3.2.2-4
+
+    //= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+    //= id=rfc4443-2.4-5
+    //# (e) An ICMPv6 error message MUST NOT be originated as a result of receiving the following:
     if !may_answer_source(kind, offending.src, routes) || may_be_error(&offending) {
         return None;
     }
     if v4 && is_v4_part(packet) {
         return None;
     }
+    //= https://www.rfc-editor.org/rfc/rfc4443#section-2.2
+    //= id=rfc4443-2.2-1
+    //# If the node has more than one unicast address, it MUST choose the Source Address of the message as
+    //# follows:
+    //= https://www.rfc-editor.org/rfc/rfc4443#section-2.2
+    //= id=rfc4443-2.2-2
+    //# (a) If the message is a response to a message sent to one of the node's unicast addresses, the
+    //# Source Address of the reply MUST be that same address.
     let src = if routes.is_local(offending.dst) {
         offending.dst
     } else {
@@ -96,9 +108,21 @@ pub fn build(kind: ErrorKind, packet: &[u8], routes: &Routes, hop_limit: u8) -> 
         if v4 || !offending.dst.is_multicast() || !excepted {
             return None;
         }
+        //= https://www.rfc-editor.org/rfc/rfc4443#section-2.2
+        //= id=rfc4443-2.2-3
+        //# the Source Address of the ICMPv6 packet MUST be a unicast address belonging to the node.
+        //= https://www.rfc-editor.org/rfc/rfc4443#section-2.2
+        //= id=rfc4443-2.2-4
+        //# The address SHOULD be chosen according to the rules that would be used to select the source address
+        //# for any other packet originated by the node, given the destination address of the packet.
         routes.source_for(offending.src)?
     };
 
+    //= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+    //= id=rfc4443-2.4-4
+    //# (c) Every ICMPv6 error message (type < 128) MUST include as much of the IPv6 offending (invoking)
+    //# packet (the packet that caused the error) as possible without making the error message packet exceed
+    //# the minimum IPv6 MTU [IPv6].
     let room = if v4 { MAX_V4 - V4_HEADER_LEN } else { MAX_V6 - V6_HEADER_LEN } - HEADER_LEN;
     let quoted = packet.get(..room.min(packet.len()))?;
     //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.1

@@ -10,6 +10,9 @@ use crate::addr::Address;
 use crate::time::{Duration, Instant};
 
 /// The smallest MTU of an IPv4 link (RFC 791 §3.2), below which an estimate never goes (RFC 1191 §3).
+//= https://www.rfc-editor.org/rfc/rfc1191#section-3
+//= id=rfc1191-3-7
+//# A host MUST never reduce its estimate of the Path MTU below 68 octets.
 pub const MIN_V4: u16 = 68;
 /// The smallest MTU of an IPv6 link (RFC 8200 §5, RFC 8201 §4).
 pub const MIN_V6: u16 = 1280;
@@ -25,8 +28,15 @@ struct Entry {
 }
 
 /// The path MTUs learned, at most a fixed number of them. What was confirmed longest ago makes room first.
+//= https://www.rfc-editor.org/rfc/rfc8201#section-1
+//= id=rfc8201-1-1
+//# IPv6 nodes should implement Path MTU Discovery in order to discover and take advantage of paths with
+//# PMTU greater than the IPv6 minimum link MTU [RFC8200].
 #[derive(Clone, Debug)]
 pub struct PathMtu {
+    //= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
+    //= id=rfc8201-5.2-2
+    //# Rather, a node must associate a PMTU value with some local representation of a path.
     paths: BTreeMap<Address, Entry>,
     by_age: BTreeMap<u64, Address>,
     next_serial: u64,
@@ -43,7 +53,36 @@ impl PathMtu {
 
     /// The largest packet for `dst`, octets with the IP header: what a router said, or what the device takes.
     pub fn get(&mut self, dst: Address, now: Instant, device_mtu: u16) -> u16 {
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
+        //= id=rfc8201-5.2-4
+        //# The local representation of the "path" to a multicast destination must represent a potentially large
+        //# set of paths.
         let Some(&entry) = self.paths.get(&dst) else { return device_mtu };
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-3
+        //= id=rfc8201-3-1
+        //# Therefore, attempts to detect increases in a path's PMTU should be done infrequently.
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+        //= id=rfc8201-4-8
+        //# Nodes may detect increases in PMTU, but because doing so requires sending packets larger than the
+        //# current estimated PMTU, and because the likelihood is that the PMTU will not have increased, this
+        //# must be done at infrequent intervals.
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+        //= id=rfc8201-4-9
+        //# An attempt to detect an increase (by sending a packet larger than the current estimate) must not be
+        //# done less than 5 minutes after a Packet Too Big message has been received for the given path.
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-5.3
+        //= id=rfc8201-5.3-1
+        //# No such mechanism exists for realizing that a stale PMTU value is too small, so an implementation
+        //# should "age" cached values.
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-5.3
+        //= id=rfc8201-5.3-2
+        //# When a PMTU value has not been decreased for a while (on the order of 10 minutes), it should probe
+        //# to find if a larger PMTU is supported.
+        //= https://www.rfc-editor.org/rfc/rfc1191#section-3
+        //= id=rfc1191-3-5
+        //# An attempt to detect an increase (by sending a datagram larger than the current estimate) MUST NOT
+        //# be done less than 5 minutes after a Datagram Too Big message has been received for the given
+        //# destination, or less than 1 minute after a previous, successful attempted increase.
         if now >= entry.confirmed + self.lifetime {
             self.forget(dst);
             return device_mtu;
@@ -68,13 +107,45 @@ impl PathMtu {
             return None;
         }
         let mtu = if dst.is_v4() {
+            //= https://www.rfc-editor.org/rfc/rfc1191#section-3
+            //= id=rfc1191-3-3
+            //# Clearly, the former strategy may continue to elicit Datagram Too Big messages for a while, but since
+            //# each of these messages (and the dropped datagrams they respond to) consume Internet resources, the
+            //# host MUST force the PMTU Discovery process to converge.
+            //= https://www.rfc-editor.org/rfc/rfc1191#section-3
+            //= id=rfc1191-3-6
+            //# Hosts MUST be able to deal with Datagram Too Big messages that do not include the next-hop MTU,
+            //# since it is not feasible to upgrade all the routers in the Internet in any finite time.
             if mtu == 0 { plateau(quoted_len, current) } else { mtu.max(MIN_V4) }
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+        //= id=rfc8201-4-2
+        //# If a node receives a Packet Too Big message reporting a next-hop MTU that is less than the IPv6
+        //# minimum link MTU, it must discard it.
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+        //= id=rfc8201-4-3
+        //# A node must not reduce its estimate of the Path MTU below the IPv6 minimum link MTU on receipt of a
+        //# Packet Too Big message.
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-6
+        //= id=rfc8201-6-1
+        //# In response, the victim node should never set its PMTU estimate below the IPv6 minimum link MTU.
         } else if mtu < MIN_V6 {
             // "must discard it": since RFC 8200 there are no atomic fragments to answer it with (RFC 8201 §4).
             return None;
         } else {
             mtu
         };
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+        //= id=rfc8201-4-11
+        //# A node must not increase its estimate of the Path MTU in response to the contents of a Packet Too
+        //# Big message.
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-6
+        //= id=rfc8201-6-2
+        //# A node, however, must not raise its estimate of the PMTU based on a Packet Too Big message, so it
+        //# should not be vulnerable to this attack.
+        //= https://www.rfc-editor.org/rfc/rfc1191#section-3
+        //= id=rfc1191-3-8
+        //# A host MUST not increase its estimate of the Path MTU in response to the contents of a Datagram Too
+        //# Big message.
         if mtu > current || self.entries == 0 {
             return None;
         }
@@ -90,6 +161,14 @@ impl PathMtu {
         let serial = self.next_serial;
         self.next_serial += 1;
         self.by_age.insert(serial, dst);
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+        //= id=rfc8201-4-4
+        //# When a node receives a Packet Too Big message, it must reduce its estimate of the PMTU for the
+        //# relevant path, based on the value of the MTU field in the message.
+        //= https://www.rfc-editor.org/rfc/rfc1191#section-3
+        //= id=rfc1191-3-1
+        //# When a host receives a Datagram Too Big message, it MUST reduce its estimate of the PMTU for the
+        //# relevant path, based on the value of the Next-Hop MTU field in the message (see section 4).
         self.paths.insert(dst, Entry { mtu, confirmed: now, serial });
         (mtu < current).then_some(mtu)
     }
@@ -139,6 +218,9 @@ mod tests {
         Instant::from_secs(secs)
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc1191#section-3
+    //= type=test
+    //= id=rfc1191-3-1, rfc1191-3-5
     #[test]
     fn lowered_then_aged() {
         let mut table = PathMtu::new(4, LIFE);
@@ -151,6 +233,9 @@ mod tests {
         assert!(table.is_empty());
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc1191#section-3
+    //= type=test
+    //= id=rfc1191-3-5, rfc1191-3-8
     #[test]
     fn never_raised_but_confirmed() {
         let mut table = PathMtu::new(4, LIFE);
@@ -168,6 +253,12 @@ mod tests {
         assert!(table.is_empty());
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+    //= type=test
+    //= id=rfc8201-4-2, rfc8201-4-3
+    //= https://www.rfc-editor.org/rfc/rfc1191#section-3
+    //= type=test
+    //= id=rfc1191-3-7
     #[test]
     fn floors() {
         let mut table = PathMtu::new(4, LIFE);
@@ -178,6 +269,9 @@ mod tests {
         assert_eq!(table.get(a("fd00::1"), at(1), 1500), 1280);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc1191#section-3
+    //= type=test
+    //= id=rfc1191-3-3, rfc1191-3-6, rfc1191-3-7
     #[test]
     fn plateaus_when_the_router_does_not_say() {
         let mut table = PathMtu::new(4, LIFE);

@@ -256,6 +256,10 @@ impl Stack {
             PathMtuDiscovery::Dont | PathMtuDiscovery::Want => known,
             PathMtuDiscovery::Do if fits(known) => known,
             PathMtuDiscovery::Probe if fits(self.config.mtu) => self.config.mtu,
+            //= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
+            //= id=rfc8201-5.2-10
+            //# In this approach, when an attempt is made to SEND a packet that is larger than the PMTU estimate,
+            //# the SEND function should fail and return a suitable error indication.
             PathMtuDiscovery::Do | PathMtuDiscovery::Probe => return Err(Error::MessageTooLong),
         };
         header.dont_fragment = !header.src.is_v4() || (fits(mtu) && discovery != PathMtuDiscovery::Dont);

@@ -92,6 +92,12 @@ impl Stack {
         //# If the gateway or host processing a datagram finds a problem with the header parameters such that
         //# it cannot complete processing the datagram it must discard the datagram.
         if let WireError::Unrecognised { pointer, code, even_multicast } = error {
+            //= https://www.rfc-editor.org/rfc/rfc4443#section-3.4
+            //= id=rfc4443-3.4-1
+            //# If an IPv6 node processing a packet finds a problem with a field in the IPv6 header or extension
+            //# headers such that it cannot complete processing the packet, it MUST discard the packet and SHOULD
+            //# originate an ICMPv6 Parameter Problem message to the packet's source, indicating the type and
+            //# location of the problem.
             let kind = ErrorKind::ParameterProblem { pointer, code, even_multicast };
             self.send_icmp_error(kind, packet, now);
         }
@@ -277,6 +283,9 @@ impl Stack {
                 Received::Udp("whole with this fragment, delivered")
             }
             Some(Delivered::Queued) => Received::Udp("delivered"),
+            //= https://www.rfc-editor.org/rfc/rfc4443#section-3.1
+            //= id=rfc4443-3.1-2
+            //# (An ICMPv6 message MUST NOT be generated if a packet is dropped due to congestion.)
             Some(Delivered::Full) => Received::Udp("dropped: the socket's queue is full"),
             Some(Delivered::Nobody) => Received::Udp("nobody listens to that group or broadcast"),
             None => {
@@ -289,6 +298,12 @@ impl Stack {
                 //= id=rfc1122-4.1.3.1-1
                 //# If a datagram arrives addressed to a UDP port for which there is no pending LISTEN call,
                 //# UDP SHOULD send an ICMP Port Unreachable message.
+
+                //= https://www.rfc-editor.org/rfc/rfc4443#section-3.1
+                //= id=rfc4443-3.1-4
+                //# A destination node SHOULD originate a Destination Unreachable message with Code 4 in response to
+                //# a packet for which the transport protocol (e.g., UDP) has no listener, if that transport
+                //# protocol has no alternative means to inform the sender.
                 self.send_icmp_error(ErrorKind::PortUnreachable, whole.packet, now);
                 Received::Udp("nobody at that port")
             }
@@ -314,6 +329,10 @@ impl Stack {
             //# corresponding Echo Replies.
             Message::EchoRequest { .. } => {
                 self.counters.icmp_in_echos += 1;
+                //= https://www.rfc-editor.org/rfc/rfc4443#section-4.1
+                //= id=rfc4443-4.1-1
+                //# Every node MUST implement an ICMPv6 Echo responder function that receives Echo Requests and
+                //# originates corresponding Echo Replies.
                 match echo::reply(&message, &whole.header, &self.routes, self.config.hop_limit) {
                     Some((header, bytes)) => {
                         self.counters.icmp_out_msgs += 1;
@@ -332,6 +351,10 @@ impl Stack {
                 //= id=rfc1122-3.2.2.6-6
                 //# Echo Reply messages MUST be passed to the ICMP user interface, unless the corresponding
                 //# Echo Request originated in the IP layer.
+
+                //= https://www.rfc-editor.org/rfc/rfc4443#section-4.2
+                //= id=rfc4443-4.2-5
+                //# Echo Reply messages MUST be passed to the process that originated an Echo Request message.
                 if self.deliver_echo(id, &whole.header, whole.payload) {
                     Received::Icmp(match whole.reassembled {
                         true => "echo reply: whole with this fragment, delivered",
@@ -342,6 +365,22 @@ impl Stack {
                 }
             }
             _ => match icmp::errors::interpret(&message) {
+                //= https://www.rfc-editor.org/rfc/rfc4443#section-3.1
+                //= id=rfc4443-3.1-6
+                //# A node receiving the ICMPv6 Destination Unreachable message MUST notify the upper-layer process
+                //# if the relevant process can be identified (see Section 2.4, (d)).
+                //= https://www.rfc-editor.org/rfc/rfc4443#section-3.2
+                //= id=rfc4443-3.2-2
+                //# An incoming Packet Too Big message MUST be passed to the upper-layer process if the relevant
+                //# process can be identified (see Section 2.4, (d)).
+                //= https://www.rfc-editor.org/rfc/rfc4443#section-3.3
+                //= id=rfc4443-3.3-1
+                //# An incoming Time Exceeded message MUST be passed to the upper-layer process if the relevant
+                //# process can be identified (see Section 2.4, (d)).
+                //= https://www.rfc-editor.org/rfc/rfc4443#section-3.4
+                //= id=rfc4443-3.4-2
+                //# A node receiving this ICMPv6 message MUST notify the upper-layer process if the relevant process
+                //# can be identified (see Section 2.4, (d)).
                 Some(report) => self.on_icmp_error(&report, now),
                 //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2
                 //= id=rfc1122-3.2.2-1
@@ -355,6 +394,11 @@ impl Stack {
                 //# is not on the same connected (sub-) net through which the Redirect arrived [INTRO:2,
                 //# Appendix A], or if the source of the Redirect is not the current first-hop gateway for
                 //# the specified destination (see Section 3.3.1).
+
+                //= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+                //= id=rfc4443-2.4-3
+                //# (b) If an ICMPv6 informational message of unknown type is received, it MUST be silently
+                //# discarded.
                 None => Received::Icmp("ignored"),
             },
         }
@@ -387,6 +431,11 @@ impl Stack {
         //# A Destination Unreachable message that is received MUST be reported to the transport layer.
         let believed = match quoted.protocol {
             protocol::TCP => match (quad, quoted.tcp_seq()) {
+                //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+                //= id=rfc8201-4-1
+                //# Nodes should appropriately validate the payload of ICMPv6 PTB messages to ensure these are
+                //# received in response to transmitted traffic (i.e., a reported error condition that corresponds
+                //# to an IPv6 packet actually sent by the application) per [ICMPv6].
                 (Some(quad), Some(seq)) if self.is_in_flight(quad, seq) => {
                     self.learn_path_mtu(report, now);
                     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
@@ -441,6 +490,10 @@ impl Stack {
         let Some((header, bytes)) = errors::build(kind, packet, &self.routes, self.config.hop_limit) else {
             return;
         };
+        //= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+        //= id=rfc4443-2.4-6
+        //# (f) Finally, in order to limit the bandwidth and forwarding costs incurred by originating ICMPv6
+        //# error messages, an IPv6 node MUST limit the rate of ICMPv6 error messages it originates.
         if self.icmp_limit.allow(now) {
             self.counters.icmp_out_msgs += 1;
             self.send_ip(header, &bytes, OtherReason::Error(kind), now);

@@ -313,6 +313,10 @@ impl Stack {
         //# When computing the maximum payload size available for upper-layer data, an upper-layer protocol
         //# must take into account the larger size of the IPv6 header relative to the IPv4 header.
         let headers = if quad.remote.address.is_v4() { 40 } else { 60 };
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-3
+        //= id=rfc8201-3-2
+        //# Note that Path MTU Discovery must be performed even in cases where a node "thinks" a destination is
+        //# attached to the same link as itself, as it might have a PMTU lower than the link MTU.
         let mtu = self.path_mtu.get(quad.remote.address, now, self.config.mtu);
         mtu.saturating_sub(headers).max(1)
     }
@@ -336,6 +340,16 @@ impl Stack {
                 return false;
             }
             match path {
+                //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+                //= id=rfc8201-4-7
+                //# Because each of these messages (and the dropped packets they respond to) consume network
+                //# resources, nodes using Path MTU Discovery must detect decreases in PMTU as fast as possible.
+                //= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
+                //= id=rfc8201-5.2-6
+                //# The packetization layers must be notified about decreases in the PMTU.
+                //= https://www.rfc-editor.org/rfc/rfc1191#section-3
+                //= id=rfc1191-3-4
+                //# Hosts using PMTU Discovery MUST detect decreases in Path MTU as fast as possible.
                 Some(mss) => tcb.path_mss(mss, cx.now),
                 //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2.1
                 //= id=rfc1122-3.2.2.1-3, rfc1122-3.2.2.1-4

@@ -350,6 +350,10 @@ pub fn mss_to_offer(local: IpAddr, mtu: u16, options: &SocketOptions) -> u16 {
     //# because the minimum-length IPv6 header (i.e., an IPv6 header with no extension headers) is 20 octets
     //# longer than a minimum-length IPv4 header.
     let headers = if local.is_ipv4() { 40 } else { 60 };
+    //= https://www.rfc-editor.org/rfc/rfc1191#section-3.1
+    //= id=rfc1191-3.1-1
+    //# Moreover, doing this prevents PMTU Discovery from discovering PMTUs larger than 576, so hosts SHOULD
+    //# no longer lower the value they send
     limit_segment(mtu.saturating_sub(headers).max(1), options)
 }
 

@@ -316,6 +316,11 @@ impl Tcb {
 
     /// The largest text that fits a segment beside `options_len` octets of options: Eff.snd.MSS (§3.7.1).
     pub const fn effective_mss(&self, options_len: usize) -> u32 {
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-5.4
+        //= id=rfc8201-5.4-1
+        //# A packetization layer (e.g., TCP) must use the PMTU for the path(s) in use by a connection; it
+        //# should not send segments that would result in packets larger than the PMTU, except to probe during
+        //# PMTU Discovery (this probe packet must not be fragmented to the PMTU).
         let mss = (self.snd.mss as u32).saturating_sub(options_len as u32);
         if mss == 0 { 1 } else { mss }
     }
@@ -417,14 +422,47 @@ impl Tcb {
     //# Setting the DF bit implies the use of Path MTU Discovery as described in [RFC1191], [RFC1981], and
     //# [RFC4821]; thus, any TCP implementation that implements PAWS MUST also implement Path MTU Discovery.
     pub fn path_mss(&mut self, mss: u16, now: Instant) {
+        //= https://www.rfc-editor.org/rfc/rfc1191#section-6.3
+        //= id=rfc1191-6.3-1
+        //# An upper layer MUST not retransmit datagrams in response to an increase in the PMTU estimate, since
+        //# this increase never comes in response to an indication of a dropped datagram.
+        //= https://www.rfc-editor.org/rfc/rfc1191#section-6.4
+        //= id=rfc1191-6.4-1
+        //# Note: One MUST not retransmit in response to every Datagram Too Big message, since a burst of
+        //# several oversized segments will give rise to several such messages and hence several retransmissions
+        //# of the same data.
         if mss >= self.snd.mss {
             return;
         }
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+        //= id=rfc8201-4-5
+        //# After receiving a Packet Too Big message, a node must attempt to avoid eliciting more such messages
+        //# in the near future.
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-4
+        //= id=rfc8201-4-6
+        //# The node must reduce the size of the packets it is sending along the path.
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-5.4
+        //= id=rfc8201-5.4-3
+        //# The packet size used in the retransmission should be no larger than the new PMTU.
+        //= https://www.rfc-editor.org/rfc/rfc1191#section-3
+        //= id=rfc1191-3-2
+        //# We do require that after receiving a Datagram Too Big message, a host MUST attempt to avoid
+        //# eliciting more such messages in the near future.
         self.snd.mss = mss;
         let smss = self.smss();
         let in_flight = self.in_flight();
         self.congestion.on_event(super::congestion::CongestionEvent::MssChanged(smss), in_flight, now);
         if self.state.is_synchronized() {
+            //= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
+            //= id=rfc8201-5.2-9
+            //# Also, the instance that sent the packet that elicited the Packet Too Big message should be notified
+            //# that its packet has been dropped, even if the PMTU estimate has not changed, so that it may
+            //# retransmit the dropped data.
+            //= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
+            //= id=rfc8201-5.2-11
+            //# The latter should be done as soon as practical (i.e., asynchronously from the point of view of the
+            //# packetization layer instance), while the former may be delayed until a packetization layer instance
+            //# wants to create a packet.
             self.recovery.on_path_mtu(&self.snd);
             self.timed = None;
         }

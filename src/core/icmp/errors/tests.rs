@@ -66,6 +66,9 @@ fn port_unreachable() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+//= type=test
+//= id=rfc4443-2.4-4
 #[test]
 fn quotes_as_much_as_every_path_takes() {
     for (family, most) in [576, 1280].into_iter().enumerate() {
@@ -99,6 +102,10 @@ fn kinds() {
 //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2
 //= type=test
 //= id=rfc1122-3.2.2-4
+
+//= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+//= type=test
+//= id=rfc4443-2.4-5
 #[test]
 fn never_about_packets_to_many_or_from_nobody() {
     for dst in ["10.7.0.255", "255.255.255.255", "224.0.0.1", "10.7.0.3"] {
@@ -115,6 +122,9 @@ fn never_about_packets_to_many_or_from_nobody() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4443#section-2.2
+//= type=test
+//= id=rfc4443-2.2-3, rfc4443-2.2-4
 #[test]
 fn ipv6_options_may_ask_for_an_answer_to_multicast() {
     let problem = |code, even_multicast| {
@@ -142,6 +152,10 @@ fn between_our_own_addresses() {
 //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.2
 //= type=test
 //= id=rfc1122-3.2.2-4
+
+//= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+//= type=test
+//= id=rfc4443-2.4-5
 #[test]
 fn never_about_errors() {
     let about = |family: usize, protocol, payload: &[u8]| {

@@ -96,6 +96,9 @@ impl Raw {
 //= https://www.rfc-editor.org/rfc/rfc7323#section-5.7
 //= type=test
 //= id=rfc7323-5.7-1
+//= https://www.rfc-editor.org/rfc/rfc1191#section-3
+//= type=test
+//= id=rfc1191-3-1, rfc1191-3-2, rfc1191-3-4
 #[test]
 fn errors_about_segments_in_each_state() {
     let mut r = Raw::new(Config::default());

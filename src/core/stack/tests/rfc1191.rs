@@ -3,6 +3,9 @@
 use super::raw::Raw;
 use super::*;
 
+//= https://www.rfc-editor.org/rfc/rfc1191#section-6.3
+//= type=test
+//= id=rfc1191-6.3-1
 #[test]
 fn an_increase_sends_nothing_again() {
     let mut r = Raw::new(Config::default());
@@ -21,6 +24,9 @@ fn an_increase_sends_nothing_again() {
 }
 
 /// A burst of large segments has as many answers, and each octet is sent again once.
+//= https://www.rfc-editor.org/rfc/rfc1191#section-6.4
+//= type=test
+//= id=rfc1191-6.4-1
 #[test]
 fn a_burst_of_complaints_is_one_retransmission() {
     let mut r = Raw::new(Config::default());
@@ -42,6 +48,9 @@ fn a_burst_of_complaints_is_one_retransmission() {
     assert_eq!(r.host.counters().tcp_fast_retrans, 0);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc1191#section-3.1
+//= type=test
+//= id=rfc1191-3.1-1
 #[test]
 fn what_a_host_offers_does_not_follow_the_path() {
     let mut r = Raw::new(Config::default());

@@ -26,6 +26,15 @@ fn message(packet: &[u8]) -> (Address, Address, Message<'_>) {
     (parsed.header.src, parsed.header.dst, message)
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4443#section-2.2
+//= type=test
+//= id=rfc4443-2.2-3, rfc4443-2.2-4
+//= https://www.rfc-editor.org/rfc/rfc4443#section-4.1
+//= type=test
+//= id=rfc4443-4.1-1
+//= https://www.rfc-editor.org/rfc/rfc4443#section-4.2
+//= type=test
+//= id=rfc4443-4.2-1, rfc4443-4.2-2, rfc4443-4.2-3, rfc4443-4.2-4
 #[test]
 fn echoes_come_from_where_they_were_asked() {
     let data = pattern(1400);
@@ -46,6 +55,12 @@ fn echoes_come_from_where_they_were_asked() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4443#section-4.1
+//= type=test
+//= id=rfc4443-4.1-2
+//= https://www.rfc-editor.org/rfc/rfc4443#section-4.2
+//= type=test
+//= id=rfc4443-4.2-5
 #[test]
 fn replies_reach_the_program_that_asked() {
     let mut s = six();
@@ -65,6 +80,12 @@ fn replies_reach_the_program_that_asked() {
     assert_eq!((buf[0], buf[8]), (129, b'x'));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4443#section-2.2
+//= type=test
+//= id=rfc4443-2.2-1, rfc4443-2.2-2
+//= https://www.rfc-editor.org/rfc/rfc4443#section-3.1
+//= type=test
+//= id=rfc4443-3.1-4
 #[test]
 fn a_port_without_a_socket_is_unreachable() {
     for dst in [US, "fd01::1"] {
@@ -77,6 +98,12 @@ fn a_port_without_a_socket_is_unreachable() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+//= type=test
+//= id=rfc4443-2.4-6, rfc4443-2.4-7
+//= https://www.rfc-editor.org/rfc/rfc4443#section-3.1
+//= type=test
+//= id=rfc4443-3.1-5
 #[test]
 fn errors_are_limited_as_the_administrator_wants() {
     for limit in [0, 1, 5, 100] {
@@ -91,6 +118,9 @@ fn errors_are_limited_as_the_administrator_wants() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4443#section-3.1
+//= type=test
+//= id=rfc4443-3.1-2
 #[test]
 fn a_full_queue_drops_without_a_word() {
     let mut s = six();
@@ -106,6 +136,9 @@ fn a_full_queue_drops_without_a_word() {
     assert!(s.sent().is_empty());
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+//= type=test
+//= id=rfc4443-2.4-3
 #[test]
 fn informational_messages_of_unknown_type_are_discarded() {
     let mut s = six();
@@ -116,6 +149,18 @@ fn informational_messages_of_unknown_type_are_discarded() {
 }
 
 /// Each kind of error finds the connection whose segment it quotes: an attempt, and one that stands.
+//= https://www.rfc-editor.org/rfc/rfc4443#section-3.1
+//= type=test
+//= id=rfc4443-3.1-6
+//= https://www.rfc-editor.org/rfc/rfc4443#section-3.2
+//= type=test
+//= id=rfc4443-3.2-2
+//= https://www.rfc-editor.org/rfc/rfc4443#section-3.3
+//= type=test
+//= id=rfc4443-3.3-1
+//= https://www.rfc-editor.org/rfc/rfc4443#section-3.4
+//= type=test
+//= id=rfc4443-3.4-2
 #[test]
 fn errors_reach_whoever_sent_what_they_quote() {
     for (what, told) in [(0, Error::NetUnreachable), (1, Error::HostUnreachable), (2, Error::Protocol)] {
@@ -146,6 +191,9 @@ fn errors_reach_whoever_sent_what_they_quote() {
     assert_eq!(segment_of(&s.sent()[0]).1, 1220);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4443#section-3.4
+//= type=test
+//= id=rfc4443-3.4-1
 #[test]
 fn a_header_that_cannot_be_processed_is_told_with_its_place() {
     let mut s = six();

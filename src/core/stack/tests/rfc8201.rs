@@ -15,6 +15,24 @@ fn too_big(mtu: u32, quoted: &[u8]) -> Message<'_> {
 }
 
 /// The peer is on our own link, and the path may be narrower all the same.
+//= https://www.rfc-editor.org/rfc/rfc8201#section-1
+//= type=test
+//= id=rfc8201-1-1
+//= https://www.rfc-editor.org/rfc/rfc8201#section-3
+//= type=test
+//= id=rfc8201-3-2
+//= https://www.rfc-editor.org/rfc/rfc8201#section-4
+//= type=test
+//= id=rfc8201-4-3, rfc8201-4-2, rfc8201-4-4, rfc8201-4-5, rfc8201-4-6, rfc8201-4-7, rfc8201-4-11
+//= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
+//= type=test
+//= id=rfc8201-5.2-2, rfc8201-5.2-6, rfc8201-5.2-11
+//= https://www.rfc-editor.org/rfc/rfc8201#section-5.4
+//= type=test
+//= id=rfc8201-5.4-1, rfc8201-5.4-3
+//= https://www.rfc-editor.org/rfc/rfc8201#section-6
+//= type=test
+//= id=rfc8201-6-1, rfc8201-6-2
 #[test]
 fn a_packet_too_big_lowers_the_estimate_and_what_is_sent_at_once() {
     let mut s = six();
@@ -42,6 +60,9 @@ fn a_packet_too_big_lowers_the_estimate_and_what_is_sent_at_once() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8201#section-4
+//= type=test
+//= id=rfc8201-4-1
 #[test]
 fn what_quotes_nothing_of_ours_is_not_believed() {
     let mut s = six();
@@ -63,6 +84,9 @@ fn what_quotes_nothing_of_ours_is_not_believed() {
 }
 
 /// Two connections on a path: the second hears that its packet was dropped though the estimate stands already.
+//= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
+//= type=test
+//= id=rfc8201-5.2-9
 #[test]
 fn whose_packet_was_dropped_is_told_though_the_estimate_stays() {
     let mut s = six();
@@ -76,6 +100,9 @@ fn whose_packet_was_dropped_is_told_though_the_estimate_stays() {
     assert_eq!(segment_of(&again[0]), (una, 1240));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
+//= type=test
+//= id=rfc8201-5.2-10
 #[test]
 fn a_datagram_larger_than_the_path_is_refused_where_it_must_not_be_cut() {
     let mut s = six();
@@ -93,6 +120,18 @@ fn a_datagram_larger_than_the_path_is_refused_where_it_must_not_be_cut() {
     assert_eq!(s.sent()[0].len(), 1300);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8201#section-3
+//= type=test
+//= id=rfc8201-3-1
+//= https://www.rfc-editor.org/rfc/rfc8201#section-4
+//= type=test
+//= id=rfc8201-4-8, rfc8201-4-9, rfc8201-4-10
+//= https://www.rfc-editor.org/rfc/rfc8201#section-5.3
+//= type=test
+//= id=rfc8201-5.3-1, rfc8201-5.3-2, rfc8201-5.3-3
+//= https://www.rfc-editor.org/rfc/rfc8201#section-5.6
+//= type=test
+//= id=rfc8201-5.6-1
 #[test]
 fn an_estimate_ages_as_long_as_the_administrator_wants() {
     let forever = Duration::from_secs(u64::MAX);
@@ -112,6 +151,9 @@ fn an_estimate_ages_as_long_as_the_administrator_wants() {
 }
 
 /// One estimate stands for all the paths that lead to a group.
+//= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
+//= type=test
+//= id=rfc8201-5.2-4
 #[test]
 fn a_group_is_one_path() {
     let mut table = PathMtu::new(4, Duration::from_secs(600));
@@ -123,6 +165,9 @@ fn a_group_is_one_path() {
     assert_eq!((table.get(group, now, 1500), table.len()), (1350, 1));
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8201#section-5.4
+//= type=test
+//= id=rfc8201-5.4-2
 #[test]
 fn no_segment_is_larger_than_the_peers_mss_whatever_the_path_takes() {
     for (mss, text) in [(1000, 1000), (1440, 1440), (9000, 1440)] {

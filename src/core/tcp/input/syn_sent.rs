@@ -104,6 +104,11 @@ impl Tcb {
         };
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
         //# "effective send MSS", MUST be the smaller (MUST-16) of the send MSS
+        //= https://www.rfc-editor.org/rfc/rfc8201#section-5.4
+        //= id=rfc8201-5.4-2
+        //# A TCP implementation must also store the Maximum Segment Size (MSS) value received from its peer,
+        //# which represents the EMTU_R, the largest packet that can be reassembled by the receiver, and must
+        //# not send any segment larger than this MSS, regardless of the PMTU.
         self.snd.mss = self.snd.mss.min(peer_mss);
         //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
         //= id=rfc7323-2.2-2
