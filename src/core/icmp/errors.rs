@@ -221,7 +221,7 @@ pub struct Report<'a> {
     pub quoted_len: u16,
 }
 
-/// What a message says about a packet of ours, `None` if nothing: it is no error, an unknown one, a source
+/// What a message says about a packet of ours, `None` if nothing: it is no error, an unknown one of IPv4, a source
 /// quench (ignored: RFC 9293 MUST-55, RFC 6633 §3) or a redirect (there is one way only), or it quotes too
 /// little. The quoted packet's family is that of the message's.
 ///
@@ -232,7 +232,8 @@ pub fn interpret<'a>(message: &Message<'a>) -> Option<Report<'a>> {
     | Message::FragmentationNeeded { quoted: bytes, .. }
     | Message::PacketTooBig { quoted: bytes, .. }
     | Message::TimeExceeded { quoted: bytes, .. }
-    | Message::ParameterProblem { quoted: bytes, .. }) = *message
+    | Message::ParameterProblem { quoted: bytes, .. }
+    | Message::UnknownError { quoted: bytes, .. }) = *message
     else {
         return None;
     };
@@ -255,6 +256,12 @@ pub fn interpret<'a>(message: &Message<'a>) -> Option<Report<'a>> {
         //= id=rfc1122-3.2.2.5-2
         //# An incoming Parameter Problem message MUST be passed to the transport layer, and it MAY be
         //# reported to the user.
+
+        //= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+        //= id=rfc4443-2.4-2
+        //# (a) If an ICMPv6 error message of unknown type is received at its destination, it MUST be passed
+        //# to the upper-layer process that originated the packet that caused the error, where this can be
+        //# identified
         _ => (Error::Protocol, Soft),
     };
     debug_assert!(packet_too_big.is_none() || hardness != Hard);

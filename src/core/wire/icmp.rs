@@ -93,6 +93,16 @@ pub enum Message<'a> {
         /// The packet.
         quoted: &'a [u8],
     },
+    /// IPv6: an error of a type that nobody here knows, which is an error all the same: its type is below 128
+    /// (RFC 4443 §2.1).
+    UnknownError {
+        /// Type.
+        kind: u8,
+        /// Code.
+        code: u8,
+        /// The packet.
+        quoted: &'a [u8],
+    },
     /// Anything else. It is emitted without a body.
     Other {
         /// Type.
@@ -159,6 +169,7 @@ pub fn parse<'a>(ip: &ip::Header, bytes: &'a [u8], trust: Trust) -> Result<Messa
         (Family::V6, v6::PARAMETER_PROBLEM) => {
             Message::ParameterProblem { code, pointer: word, quoted: rest }
         }
+        (Family::V6, 0..128) => Message::UnknownError { kind, code, quoted: rest },
         _ => Message::Other { kind, code },
     })
 }
@@ -207,6 +218,7 @@ impl Message<'_> {
                 Family::V4 => (v4::PARAMETER_PROBLEM, code, pointer.min(0xff) << 24, quoted),
                 Family::V6 => (v6::PARAMETER_PROBLEM, code, pointer, quoted),
             },
+            Self::UnknownError { kind, code, quoted } => (kind, code, 0, quoted),
             Self::Other { kind, code } => (kind, code, 0, &[][..]),
         };
         let [a, b, c, d] = word.to_be_bytes();

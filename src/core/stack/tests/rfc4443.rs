@@ -161,6 +161,9 @@ fn informational_messages_of_unknown_type_are_discarded() {
 //= https://www.rfc-editor.org/rfc/rfc4443#section-3.4
 //= type=test
 //= id=rfc4443-3.4-2
+//= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
+//= type=test
+//= id=rfc4443-2.4-2
 #[test]
 fn errors_reach_whoever_sent_what_they_quote() {
     for (what, told) in [(0, Error::NetUnreachable), (1, Error::HostUnreachable), (2, Error::Protocol)] {
@@ -171,7 +174,8 @@ fn errors_reach_whoever_sent_what_they_quote() {
         let complaint = match what {
             0 => Message::DestinationUnreachable { code: 0, quoted },
             1 => Message::TimeExceeded { code: 0, quoted },
-            _ => Message::ParameterProblem { code: 0, pointer: 4, quoted },
+            2 => Message::ParameterProblem { code: 0, pointer: 4, quoted },
+            _ => Message::UnknownError { kind: 100, code: 7, quoted },
         };
         s.complaint(&complaint);
         assert_eq!((s.tcb(id).soft_error, s.host.state(id)), (Some(told), Some(State::Established)));

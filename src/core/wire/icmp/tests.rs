@@ -169,6 +169,9 @@ fn lengths() {
     // Types of the other family and of nobody.
     assert_eq!(parse(&v6, &[8, 5, 0, 0], Trust::Trusted), Ok(Message::Other { kind: 8, code: 5 }));
     assert_eq!(parse(&v4, &[128; 9], Trust::Trusted), Ok(Message::Other { kind: 128, code: 128 }));
+    let error = Message::UnknownError { kind: 99, code: 2, quoted: &DATA };
+    assert_eq!(parse(&v6, &emitted(&error, &v6), Trust::Verify), Ok(error));
+    assert_eq!(parse(&v4, &emitted(&error, &v4), Trust::Verify), Ok(Message::Other { kind: 99, code: 2 }));
     // The pseudo-header counts in IPv6 alone.
     let echo = Message::EchoReply { id: 1, sequence: 2, data: &[] };
     assert_eq!(parse(&v6, &emitted(&echo, &v4), Trust::Verify), Err(WireError::Checksum));
