@@ -227,14 +227,14 @@ fn what_lacks_agreed_timestamps_is_dropped_without_a_word() {
 fn timestamps_nobody_agreed_on_are_ignored() {
     let mut r = raw();
     let id = r.accepted();
-    // The second would be older than the first.
-    for (value, text) in [(1000, b"ab"), (1, b"cd")] {
+    // The later ones would be older than the first, and than nothing.
+    for (value, text) in [(1000, b"ab"), (1, b"cd"), (0x9000_0000, b"ef")] {
         r.clock = Some(value);
         r.send(Flags::ACK, text);
         let out = r.sent();
         assert!(out[0].options.timestamps.is_none() && out[0].header.ack.get() == r.seq);
     }
-    assert_eq!(read(&mut r, id).unwrap(), b"abcd");
+    assert_eq!(read(&mut r, id).unwrap(), b"abcdef");
     assert_eq!(r.host.counters().tcp_paws_drops, 0);
 }
 
