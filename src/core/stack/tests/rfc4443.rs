@@ -166,7 +166,9 @@ fn informational_messages_of_unknown_type_are_discarded() {
 //= id=rfc4443-2.4-2
 #[test]
 fn errors_reach_whoever_sent_what_they_quote() {
-    for (what, told) in [(0, Error::NetUnreachable), (1, Error::HostUnreachable), (2, Error::Protocol)] {
+    for (what, told) in
+        [(0, Error::NetUnreachable), (1, Error::HostUnreachable), (2, Error::Protocol), (3, Error::Protocol)]
+    {
         let mut s = six();
         let id = s.connected(4000, 1440);
         let out = s.write(id, 100);
