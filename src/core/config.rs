@@ -191,6 +191,9 @@ impl Default for TcpConfig {
             receive_buffer_max: 0,
             unsent_low_water: 0,
             msl: Duration::from_secs(30),
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-2
+            //= id=rfc6298-2-1
+            //# the sender SHOULD set RTO <- 1 second
             initial_rto: Duration::from_secs(1),
             min_rto: Duration::from_millis(200),
             max_rto: Duration::from_secs(120),

@@ -226,6 +226,9 @@ pub struct Report<'a> {
 /// little. The quoted packet's family is that of the message's.
 ///
 /// Hard and soft are those of RFC 9293 §3.9.2.2; what that leaves open, and the errors, are as in Linux.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
+//= id=MUST-55
+//# TCP implementations MUST silently discard any received ICMP Source Quench messages (MUST-55).
 pub fn interpret<'a>(message: &Message<'a>) -> Option<Report<'a>> {
     use Hardness::{Hard, Soft};
     let (Message::DestinationUnreachable { quoted: bytes, .. }

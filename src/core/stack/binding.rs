@@ -113,6 +113,8 @@ impl Stack {
     /// # Errors
     /// [`Error::AddrInUse`] (another listens there), [`Error::Invalid`] (connected),
     /// [`Error::NotSupported`] (not TCP), [`Error::BadSocket`].
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.1
+    //= id=MUST-43
     pub fn listen(&mut self, id: SocketId, backlog: u32) -> Result<(), Error> {
         let config = &self.config.tcp;
         let socket = self.slab.get_mut(id).filter(|s| s.held).ok_or(Error::BadSocket)?;
@@ -136,6 +138,8 @@ impl Stack {
         }
         let Socket { kind: Kind::Idle(idle), own, .. } = self.held(id)? else { return Err(Error::Invalid) };
         let (local, family, options) = (idle.local, own.family(), idle.options);
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.1
+        //= id=MUST-41, MUST-42
         self.check_tcp_port(id.index(), local, &options)?;
         let listener = Listener::new(local, family, options, backlog, &self.config.tcp);
         self.held_mut(id)?.kind = Kind::Listener(Box::new(listener));

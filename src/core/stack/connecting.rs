@@ -53,6 +53,8 @@ impl Stack {
         if !self.routes.is_single_host(remote.address) {
             return Err(Error::NetUnreachable);
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.1
+        //= id=MUST-43, MUST-44
         let address = match self.routes.is_local(bound.address) {
             true => bound.address,
             false => self.routes.source_for(remote.address).ok_or(Error::NetUnreachable)?,

@@ -178,6 +178,10 @@ impl Stack {
                 cx.counters.tcp_abort_on_memory += 1;
                 tcb.reset(Error::Reset, Event::Abort, RstReason::Limit, cx);
             } else {
+                //= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
+                //= id=MAY-1
+                //# A host MAY implement a "half-duplex" TCP close sequence, so that an application that has
+                //# called CLOSE cannot continue to read data from the connection (MAY-1).
                 tcb.close_send(cx);
                 tcb.orphan(cx);
             }

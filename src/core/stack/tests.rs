@@ -39,6 +39,10 @@ mod rfc5961;
 mod rfc7323;
 mod rfc8201;
 mod six;
+
+mod rfc5681;
+mod rfc6298;
+mod rfc9293;
 mod urgent;
 mod windows;
 mod writing;
@@ -220,6 +224,9 @@ fn nobody_listens() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
 //= type=test
 //= id=MUST-23
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+//= type=test
+//= id=MUST-22
 #[test]
 fn a_black_hole_times_out_after_at_least_three_minutes() {
     let mut p = Pair::new();
@@ -238,6 +245,9 @@ fn a_black_hole_times_out_after_at_least_three_minutes() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
 //= type=test
 //= id=SHLD-3
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
+//= type=test
+//= id=MAY-1
 #[test]
 fn close_with_unread_data_resets() {
     let mut p = Pair::new();
@@ -256,6 +266,9 @@ fn close_with_unread_data_resets() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
 //= type=test
 //= id=MUST-36
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+//= type=test
+//= id=MAY-8
 #[test]
 fn a_closed_window_is_probed_for_hours_and_opens() {
     let mut p = Pair::new();

@@ -20,6 +20,9 @@ pub struct Keys {
 
 impl Keys {
     /// Draws the secrets, 128 bits each (RFC 6528 §3).
+    //= https://www.rfc-editor.org/rfc/rfc6528#section-4
+    //= id=rfc6528-4-1
+    //# they MUST be chosen in accordance with the recommendations given in [RFC4086].
     pub fn new(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let mut key = || {
             let mut key = [0; 16];
@@ -41,6 +44,8 @@ impl Keys {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
         //# A TCP implementation MUST use the above type of "clock" for clock-driven selection of initial
         //# sequence numbers (MUST-8)
+        //= https://www.rfc-editor.org/rfc/rfc6528#section-3
+        //= id=rfc6528-3-1, rfc6528-3-2
         let m = (now.as_nanos() / 4_000) as u32;
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
         //= id=SHLD-1
@@ -125,6 +130,9 @@ mod tests {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
     //= type=test
     //= id=MUST-8
+    //= https://www.rfc-editor.org/rfc/rfc6528#section-3
+    //= type=test
+    //= id=rfc6528-3-1
     #[test]
     fn a_number_of_one_quad_ticks_every_four_microseconds() {
         let (k, q) = (keys(1), quad(1000, 80));
@@ -141,6 +149,9 @@ mod tests {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
     //= type=test
     //= id=SHLD-1, MUST-9
+    //= https://www.rfc-editor.org/rfc/rfc6528#section-3
+    //= type=test
+    //= id=rfc6528-3-1, rfc6528-3-2
     #[test]
     fn every_part_of_a_quad_and_the_key_matter() {
         let q = quad(1000, 80);

@@ -54,6 +54,9 @@ impl Recv {
     /// too, and is taken. So is an empty segment at the right edge, against the letter of the second row: a sender
     /// that has filled our window has no other number for its ACKs, and while one of its segments is lost, the
     /// data that we send depends on them.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= id=STEP-3.10.7.4-2
+    //# There are four cases for the acceptability test for an incoming segment:
     pub const fn acceptable(&self, seq: Seq, len: u32) -> bool {
         match (len, self.wnd) {
             (0, _) => seq.since(self.nxt) <= self.wnd,
@@ -78,6 +81,9 @@ impl Recv {
 mod tests {
     use super::*;
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= type=test
+    //= id=STEP-3.10.7.4-2
     #[test]
     fn acceptability_is_table_6() {
         for base in [100, u32::MAX - 5, 0x8000_0000 - 5] {

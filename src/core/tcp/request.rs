@@ -316,6 +316,9 @@ impl Request {
             tcb.congestion.set_mss(smss);
         }
         tcb.rcv.mss = smss as u16;
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.2
+        //= id=STEP-3.10.7.2-5
+        //# SND.NXT is set to ISS+1 and SND.UNA to ISS.
         tcb.snd.nxt = self.iss.add(1);
         tcb.snd.up = tcb.snd.nxt;
         if self.retransmits() == 0 {

@@ -64,10 +64,15 @@ impl RttEstimator {
         let r = u64::from(rtt) << FRACTION;
         let n = u64::from(samples_per_rtt.max(1));
         if self.srtt == 0 {
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-2
+            //= id=rfc6298-2-2
+            //# When the first RTT measurement R is made, the host MUST set
             // (2.2)
             self.srtt = r;
             self.rttvar = r / 2;
         } else {
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-2
+            //= id=rfc6298-2-3, rfc6298-2-4, rfc6298-2-5
             // (2.3) RTTVAR first: it wants SRTT as it was.
             self.rttvar = towards(self.rttvar, self.srtt.abs_diff(r), 4 * n);
             self.srtt = towards(self.srtt, r, 8 * n);
@@ -76,6 +81,10 @@ impl RttEstimator {
         self.backoffs = 0;
         self.max_rto = micros(max_rto);
         let variance =
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-2
+            //= id=rfc6298-2-6
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-4
+            //= id=rfc6298-4-1
             (4 * self.rttvar).div_ceil(1 << FRACTION).max(u64::from(GRANULARITY.max(micros(min_rto))));
         let rto = self.srtt.div_ceil(1 << FRACTION) + variance;
         self.rto = rto.min(u64::from(self.max_rto)) as u32;
@@ -103,6 +112,9 @@ impl RttEstimator {
     }
 
     /// The timer expired: the timeout doubles (RFC 6298 (5.5)) and stays so until a sample.
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+    //= id=rfc6298-5-3
+    //# The host MUST set RTO <- RTO * 2
     pub fn back_off(&mut self) {
         self.backoffs = (self.backoffs + 1).min(MAX_BACKOFFS);
     }
@@ -120,6 +132,9 @@ impl RttEstimator {
 
     /// The handshake is done and its SYN timed out: where no sample says better, the timeout begins anew with
     /// at least 3 s (RFC 6298 (5.7)).
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+    //= id=rfc6298-5-4
+    //# the RTO MUST be re-initialized to 3 seconds when data transmission begins
     pub fn set_rto_after_syn_timeout(&mut self) {
         if self.srtt == 0 {
             self.backoffs = 0;
@@ -173,6 +188,9 @@ mod tests {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.1
     //= type=test
     //= id=MUST-18
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-2
+    //= type=test
+    //= id=rfc6298-2-2, rfc6298-2-3, rfc6298-2-4, rfc6298-2-5, rfc6298-2-6
     #[test]
     fn vectors_by_hand() {
         let mut e = RttEstimator::new(SECOND);
@@ -208,6 +226,9 @@ mod tests {
         assert!(e.rttvar().unwrap() <= us(1), "{:?}", e.rttvar());
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-4
+    //= type=test
+    //= id=rfc6298-4-1
     #[test]
     fn the_floor_is_on_the_variance_term() {
         let mut e = RttEstimator::new(SECOND);
@@ -250,6 +271,9 @@ mod tests {
         assert_eq!(RttEstimator::with_max(SECOND * 9, SECOND).rto(), SECOND);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+    //= type=test
+    //= id=rfc6298-5-4
     #[test]
     fn three_seconds_after_a_lost_syn() {
         let mut e = RttEstimator::new(SECOND);

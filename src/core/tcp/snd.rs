@@ -25,6 +25,9 @@ pub struct Send {
     /// SND.NXT: next sequence number to be sent.
     pub nxt: Seq,
     /// SND.WND: the window the peer offers from SND.UNA on, octets.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= id=REC-1
+    //# do all window computations with 32 bits (REC-1).
     pub wnd: u32,
     /// SND.UP: the octet after urgent data; at or before SND.UNA when there is none.
     pub up: Seq,

@@ -406,6 +406,9 @@ impl Tcb {
     /// that stands bears it (RFC 5927 §5.2) and names it if it times out.
     pub fn on_network_error(&mut self, error: Error, hard: bool, cx: &mut Context<'_>) {
         if hard && self.syn_unacked() {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
+            //= id=SHLD-26
+            //# SHOULD abort the connection (SHLD-26).
             self.fail(error, Event::Abort, cx);
         } else {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2

@@ -123,6 +123,10 @@ impl TimeWait {
     }
 
     /// RFC 6191 §2: whether a SYN begins a new connection rather than being a late duplicate of the old one.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.6.1
+    //= id=SHLD-4
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= id=STEP-3.10.7.4-12
     fn believes(&self, seg: &Segment<'_>) -> bool {
         let beyond = seg.seq.after(self.rcv_nxt);
         match (self.timestamps.enabled(), seg.timestamps()) {

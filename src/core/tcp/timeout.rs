@@ -2,6 +2,7 @@
 
 use super::congestion::CongestionEvent;
 use super::context::Context;
+use super::recovery::Phase;
 use super::state::{Event, State};
 use super::tcb::{Is, Tcb};
 use super::timers::Timer;
@@ -32,6 +33,9 @@ impl Tcb {
     }
 
     /// RFC 6298 §5.4 to 5.6, with the limits of RFC 9293 §3.8.3.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+    //= id=MUST-22
+    //# SYN retransmissions MUST be handled in the general way just described for data retransmissions
     fn retransmission_timeout(&mut self, cx: &mut Context<'_>) {
         let waited = cx.now.saturating_since(self.progress);
         let give_up = if self.syn_unacked() {
@@ -42,6 +46,9 @@ impl Tcb {
             //# An application MUST (MUST-21) be able to set the value for R2 for a particular connection.
             waited >= self.give_up_after(cx)
         };
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
+        //= id=STEP-3.10.8-1
+        //# For any state if the user timeout expires, flush all queues
         if give_up {
             cx.counters.tcp_abort_on_timeout += 1;
             let error = self.soft_error.unwrap_or(Error::TimedOut);
@@ -49,7 +56,15 @@ impl Tcb {
             return;
         }
         cx.counters.tcp_timeouts += 1;
-        let in_flight = self.in_flight();
+        let mut in_flight = self.in_flight();
+        if self.recovery.phase() == Phase::Recovery {
+            //= https://www.rfc-editor.org/rfc/rfc5681#section-4.3
+            //= id=rfc5681-4.3-4
+            //# the loss of a retransmission, should be taken as two indications of congestion and, therefore,
+            //# cwnd (and ssthresh) MUST be lowered twice in this case.
+            // What duplicates let out is outstanding too: half of all that can be more than the threshold is now.
+            in_flight = in_flight.min(self.congestion.cwnd());
+        }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
         //= id=STEP-3.10.8-2
         //# For any state if the retransmission timeout expires on a segment in the retransmission queue,
@@ -78,6 +93,10 @@ impl Tcb {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
     //# In particular, R2 for a SYN segment MUST be set large enough to provide retransmission of the
     //# segment for at least 3 minutes (MUST-23).
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+    //= id=MUST-20
+    //# When the number of transmissions of the same segment reaches a threshold R2 greater than R1, close
+    //# the connection.
     fn syn_limit(&self, cx: &Context<'_>) -> u8 {
         if self.state() == State::SynSent { self.options.syn_retries } else { cx.config.syn_ack_retries }
     }
@@ -86,6 +105,9 @@ impl Tcb {
     /// or corked, and the wait ends.
     fn persist_timeout(&mut self, cx: &mut Context<'_>) {
         if self.snd.wnd > 0 {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
+            //= id=MUST-60
+            //# MUST NOT buffer data indefinitely (MUST-60)
             self.is.insert(Is::OVERRIDE);
             return;
         }
@@ -116,6 +138,10 @@ impl Tcb {
         //# (described below) (MUST-35).
         if self.snd.wnd == 0 && !self.syn_unacked() && (outstanding || self.has_unsent()) {
             self.timers.cancel(Timer::Rto);
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
+            //= id=SHLD-17
+            //# SHOULD NOT time out the connection if data beyond the right window edge is not acknowledged
+            //# (SHLD-17).
             if self.window_probes == 0 && !self.timers.is_armed(Timer::Persist) {
                 self.progress = cx.now;
             }
@@ -123,6 +149,10 @@ impl Tcb {
             self.timers.arm_if_idle(Timer::Persist, capped(cx.now + wait));
         } else if outstanding {
             self.timers.cancel(Timer::Persist);
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+            //= id=rfc6298-5-1
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-1
+            //= id=rfc6298-1-1
             self.timers.arm_if_idle(Timer::Rto, capped(cx.now + self.rtt.rto()));
         } else {
             self.timers.cancel(Timer::Rto);

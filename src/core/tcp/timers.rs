@@ -50,6 +50,9 @@ impl TimerTable {
     }
 
     /// Arms a timer unless it is armed.
+    //= https://www.rfc-editor.org/rfc/rfc6298#section-5
+    //= id=rfc6298-5-2
+    //# if the timer is not running, start it running so that it will expire after RTO seconds
     pub fn arm_if_idle(&mut self, timer: Timer, deadline: Instant) {
         if !self.is_armed(timer) {
             self.arm(timer, deadline);

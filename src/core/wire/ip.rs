@@ -282,6 +282,9 @@ fn parse_v4(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
 
 /// Options are skipped by their length (RFC 791 §3.1); a source route is refused, as hosts do now by default
 /// (RFC 7126 §4.3, §4.4). An impossible length is a parameter problem (RFC 1122 §3.2.1.8, RFC 792).
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2
+//= id=MUST-50
+//# a TCP implementation MUST ignore options that it does not understand (MUST-50).
 fn check_v4_options(mut options: &[u8]) -> Result<(), WireError> {
     const END: u8 = 0;
     const NO_OPERATION: u8 = 1;

@@ -54,6 +54,10 @@ impl Options {
     /// Reads the options of a header, in whatever order and alignment (MUST-64). Never fails: what cannot be
     /// read is passed over, and [`malformed`](Self::malformed) tells. Unknown kinds are skipped by their
     /// length (MUST-6), a length that cannot be ends the walk (MUST-7). Of a repeated option the first counts.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.2
+    //= id=MUST-64
+    //# receivers MUST be prepared to process options even if they do not begin on a word boundary
+    //# (MUST-64).
     pub fn parse(bytes: &[u8]) -> Self {
         // What nearly every segment of a connection with timestamps carries (RFC 7323 appendix A).
         if let &[NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10, a, b, c, d, e, f, g, h] = bytes {
@@ -61,6 +65,9 @@ impl Options {
         }
         let mut options = Self::default();
         let mut rest = bytes;
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+        //= id=MUST-4
+        //# the following options MUST be supported
         while let Some((&kind, after)) = rest.split_first() {
             rest = match kind {
                 END => break,
@@ -111,6 +118,10 @@ impl Options {
     }
 
     /// Octets that [`emit`](Self::emit) appends: a multiple of 4, at most [`MAX_OPTIONS_LEN`].
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= id=MUST-69
+    //# The content of the header beyond the End of Option List Option MUST be header padding of zeros
+    //# (MUST-69).
     pub fn emitted_len(&self) -> usize {
         let blocks = self.sack.len().min(self.max_sack_blocks());
         self.len_without_sack() + if blocks == 0 { 0 } else { 4 + 8 * blocks }
@@ -140,6 +151,9 @@ impl Options {
     /// has made the common one. On a SYN that is MSS, SACK-permitted, timestamps, NOP, window scale, with
     /// NOPs in the place of what is missing; later NOP, NOP, timestamps, NOP, NOP, SACK. The user timeout
     /// comes last. SACK blocks for which there is no room are left out from the end.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= id=MUST-68
+    //# MUST have length fields
     pub fn emit(&self, out: &mut Vec<u8>) {
         if let Some(mss) = self.mss {
             let [a, b] = mss.to_be_bytes();
@@ -292,6 +306,9 @@ mod tests {
             prop_assert_eq!(Options::parse(&bytes), model(&bytes));
         }
 
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+        //= type=test
+        //= id=MUST-4
         #[test]
         fn the_walk_is_the_plain_one_among_known_kinds(
             bytes in proptest::collection::vec(
@@ -311,6 +328,9 @@ mod tests {
         }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= type=test
+    //= id=MUST-68
     #[test]
     fn layouts() {
         let timestamps = Some(Timestamps { value: 0x0102_0304, echo: 0 });
@@ -355,6 +375,9 @@ mod tests {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
     //= type=test
     //= id=MUST-6
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.2
+    //= type=test
+    //= id=MUST-64
     #[test]
     fn unknown_kinds_are_skipped_by_their_length() {
         // MUST-6: an MSS, a Fast Open cookie, an experiment, then the rest.
@@ -386,6 +409,9 @@ mod tests {
         assert!(Options::parse(&five_blocks).sack_permitted);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= type=test
+    //= id=MUST-4
     #[test]
     fn the_first_of_two_counts_and_the_end_ends() {
         let options = Options::parse(&[2, 4, 1, 0, 2, 4, 2, 0, 3, 3, 1, 3, 3, 2, 0, 4, 2]);

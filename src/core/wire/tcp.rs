@@ -77,6 +77,9 @@ pub fn parse<'a>(ip: &ip::Header, bytes: &'a [u8], trust: Trust) -> Result<Packe
         window: slice.window_size(),
         urgent: slice.urgent_pointer(),
     };
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= id=MUST-5
+    //# A TCP implementation MUST be able to receive a TCP Option in any segment (MUST-5).
     Ok(Packet { header, options: Options::parse(slice.options()), payload })
 }
 
@@ -119,6 +122,9 @@ pub fn emit<'a>(
     out.extend_from_slice(&tcp.urgent.to_be_bytes());
     options.emit(out);
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+    //= id=MUST-2
+    //# The sender MUST generate it (MUST-2)
     let (field, checksum) = if partial {
         (pseudo.partial(), Checksum::Partial { start: start as u16, offset: CHECKSUM_OFFSET })
     } else {
@@ -193,6 +199,9 @@ mod tests {
     }
 
     proptest! {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+        //= type=test
+        //= id=MUST-5
         #[test]
         fn what_is_emitted_is_parsed(
             ip in header(protocol::TCP), tcp in tcp(), options in options(),
@@ -210,6 +219,9 @@ mod tests {
             prop_assert_eq!(segment.payload, pieces.concat());
         }
 
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
+        //= type=test
+        //= id=MUST-2
         #[test]
         fn etherparse_reads_what_is_emitted(
             ip in header(protocol::TCP), tcp in tcp(), options in options(),

@@ -229,6 +229,9 @@ fn read(family: usize, message: &Message<'_>) -> Option<(Error, Hardness)> {
     interpret(&icmp::parse(&h, &bytes, Trust::Verify).unwrap()).map(|r| (r.error, r.hardness))
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
+//= type=test
+//= id=MUST-55
 #[test]
 fn hard_and_soft() {
     use Error::*;

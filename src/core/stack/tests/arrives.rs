@@ -31,6 +31,9 @@ fn shut(r: &mut Raw, id: SocketId) -> Vec<Sent> {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.1
 //= type=test
 //= id=STEP-3.10.7.1-1, STEP-3.10.7.1-2, STEP-3.10.7.1-3, STEP-3.10.7.1-4, STEP-3.10.7.1-5
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-33
 #[test]
 fn closed_answers_all_but_a_reset() {
     let mut r = raw();
@@ -50,6 +53,9 @@ fn closed_answers_all_but_a_reset() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
 //= type=test
 //= id=STEP-3.10.7.4-14
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-33
 #[test]
 fn listen_takes_a_syn_alone() {
     let mut r = raw();
@@ -83,6 +89,10 @@ fn listen_takes_a_syn_alone() {
 //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
 //= type=test
 //= id=rfc5961-3.2-6
+
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-33
 #[test]
 fn syn_sent_believes_only_what_acknowledges_its_syn() {
     let mut r = raw();
@@ -207,6 +217,12 @@ fn only_the_new_part_of_a_segment_is_taken() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
 //= type=test
 //= id=SHLD-31, MAY-13
+//= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+//= type=test
+//= id=rfc5681-3.2-1, rfc5681-3.2-2
+//= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+//= type=test
+//= id=rfc5681-4.2-5, rfc5681-4.2-6, rfc5681-4.2-7
 #[test]
 fn later_segments_are_held_until_the_gap_is_filled() {
     let mut r = raw();
@@ -326,6 +342,10 @@ fn text_without_ack_is_dropped() {
 //= https://www.rfc-editor.org/rfc/rfc5961#section-5.2
 //= type=test
 //= id=rfc5961-5.2-1, rfc5961-5.2-2
+
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+//= type=test
+//= id=STEP-3.10.7.4-18
 #[test]
 fn acks_from_too_far_back_or_of_what_was_not_sent_are_answered_and_dropped() {
     let mut r = raw();

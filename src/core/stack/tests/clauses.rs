@@ -50,6 +50,9 @@ fn nagle_waits_until_it_is_told_not_to() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
 //= type=test
 //= id=SHLD-19, SHLD-18, MUST-40
+//= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+//= type=test
+//= id=rfc5681-4.2-1, rfc5681-4.2-2, rfc5681-4.2-3, rfc5681-4.2-4
 #[test]
 fn every_second_full_segment_is_acknowledged_and_none_waits_half_a_second() {
     let mut r = raw();
@@ -175,6 +178,9 @@ fn the_mss_option_is_on_syns_alone_and_is_what_the_link_leaves() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
+//= type=test
+//= id=MUST-15
 #[test]
 fn a_peer_without_the_mss_option_gets_536() {
     let mut r = raw();
@@ -218,6 +224,9 @@ fn a_window_of_more_than_half_the_field_is_not_negative() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
 //= type=test
 //= id=MUST-61
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
+//= type=test
+//= id=SHLD-28
 #[test]
 fn a_push_stands_on_the_last_of_what_is_buffered() {
     let mut r = raw();
@@ -235,6 +244,12 @@ fn a_push_stands_on_the_last_of_what_is_buffered() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
 //= type=test
 //= id=MUST-21, SHLD-11
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
+//= type=test
+//= id=STEP-3.10.8-1
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+//= type=test
+//= id=MUST-20
 #[test]
 fn an_unanswered_segment_ends_the_connection_after_r2() {
     for limit in [None, Some(Duration::from_secs(7))] {
@@ -262,6 +277,15 @@ fn an_unanswered_segment_ends_the_connection_after_r2() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.2
+//= type=test
+//= id=MUST-19
+//= https://www.rfc-editor.org/rfc/rfc6298#section-5
+//= type=test
+//= id=rfc6298-5-1, rfc6298-5-3
+//= https://www.rfc-editor.org/rfc/rfc6298#section-1
+//= type=test
+//= id=rfc6298-1-1
 #[test]
 fn retransmissions_are_spaced_twice_as_far_each_time() {
     let mut r = raw();
@@ -282,6 +306,9 @@ fn retransmissions_are_spaced_twice_as_far_each_time() {
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.1
 //= type=test
 //= id=MUST-18
+//= https://www.rfc-editor.org/rfc/rfc6298#section-3
+//= type=test
+//= id=rfc6298-3-1, rfc6298-3-2
 #[test]
 fn what_was_sent_twice_is_not_timed() {
     let mut r = raw();

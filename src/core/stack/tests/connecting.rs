@@ -45,6 +45,9 @@ const TARGETS: [Row; 20] = [
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.1
 //= type=test
 //= id=MUST-46
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.1
+//= type=test
+//= id=MUST-43, MUST-44
 #[test]
 fn targets() {
     for (family, bound, to, want, name) in TARGETS {

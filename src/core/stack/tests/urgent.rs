@@ -174,6 +174,9 @@ fn a_second_behind_the_reader_leaves_the_first_out() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
+//= type=test
+//= id=MUST-30
 #[test]
 fn in_line_it_is_an_octet_with_a_mark() {
     let mut e = Ends::new(true);

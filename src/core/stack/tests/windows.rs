@@ -102,6 +102,9 @@ fn quiet_hours_are_no_part_of_the_user_timeout() {
 }
 
 /// SND.UP is never left behind: 2^31 octets on it would seem to lie ahead.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
+//= type=test
+//= id=MUST-62
 #[test]
 fn the_urgent_mark_follows_the_acknowledgments() {
     let mut r = Raw::new(Config::default());
@@ -122,6 +125,9 @@ fn the_urgent_mark_follows_the_acknowledgments() {
 }
 
 /// RFC 5681 §3.2 step 2: what limited transmit sent does not count in FlightSize.
+//= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+//= type=test
+//= id=rfc5681-3.2-4, rfc5681-3.2-8
 #[test]
 fn limited_transmit_is_no_part_of_the_flight_size() {
     let mut r = Raw::new(Config::default());

@@ -3,6 +3,9 @@
 use super::raw::Raw;
 use super::*;
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
+//= type=test
+//= id=MAY-16
 #[test]
 fn more_to_come_waits_for_it() {
     let mut r = Raw::new(Config::default());
@@ -20,6 +23,9 @@ fn more_to_come_waits_for_it() {
 }
 
 /// A full segment does not wait, and the rest not for ever.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
+//= type=test
+//= id=MUST-60
 #[test]
 fn more_that_never_comes() {
     let mut r = Raw::new(Config::default());

@@ -141,6 +141,9 @@ mod tests {
         assert_eq!(initial_window(u32::MAX, u32::MAX), u32::MAX);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+    //= type=test
+    //= id=rfc5681-3.1-8
     #[test]
     fn known_by_name() {
         let c = Congestion::by_name("reno", 1460, 10).unwrap();

@@ -23,6 +23,9 @@ impl Reno {
         let mss = mss.max(1);
         Self {
             cwnd: initial_window(mss, initial_segments.into()),
+            //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+            //= id=rfc5681-3.1-8
+            //# The initial value of ssthresh SHOULD be set arbitrarily high
             ssthresh: u32::MAX,
             mss,
             bytes_acked: 0,
@@ -44,11 +47,18 @@ impl Reno {
         initial_window(self.mss, self.initial_segments.into())
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.2
+    //= id=MUST-19
+    //# A TCP endpoint MUST implement the basic congestion control algorithms slow start, congestion
+    //# avoidance, and exponential backoff of RTO
     pub(super) fn on_ack(&mut self, sample: &AckSample) {
         // A window that was not used says nothing about the path (RFC 7661 §1.1, RFC 9438 §4.6).
         if !sample.cwnd_limited {
             return;
         }
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+        //= id=rfc5681-3.1-1
+        //# The slow start and congestion avoidance algorithms MUST be used by a TCP sender
         if self.cwnd < self.ssthresh {
             // RFC 3465 §2.2, with L = 2; §2.3 wants L = 1 after a timeout, where one acknowledgment may cover
             // what had arrived long before.
@@ -58,6 +68,8 @@ impl Reno {
         } else {
             // RFC 3465 §2.1: one segment for each window of acknowledged octets, and one at the most for an
             // acknowledgment.
+            //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+            //= id=rfc5681-3.1-9, rfc5681-3.1-10, rfc5681-3.1-11, rfc5681-3.1-12
             self.bytes_acked = self.bytes_acked.saturating_add(sample.acked);
             if self.bytes_acked >= self.cwnd {
                 self.bytes_acked = (self.bytes_acked - self.cwnd).min(self.cwnd);
@@ -70,9 +82,15 @@ impl Reno {
         match event {
             CongestionEvent::Loss => {
                 self.reduce(in_flight);
+                //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+                //= id=rfc5681-3.2-12
+                //= https://www.rfc-editor.org/rfc/rfc5681#section-4.3
+                //= id=rfc5681-4.3-2, rfc5681-4.3-3
                 self.cwnd = self.ssthresh;
             }
             CongestionEvent::Timeout { first } => {
+                //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+                //= id=rfc5681-3.1-14, rfc5681-3.1-15
                 // Where the same segment timed out before, the threshold is held (RFC 5681 §3.1).
                 if first {
                     self.reduce(in_flight);
@@ -113,6 +131,8 @@ impl Reno {
 
     /// Smaller segments: the window shrinks in proportion, so that as many segments as before may be underway
     /// and no burst follows (RFC 5681 §3.1). Larger ones: it stays, but holds at least one.
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+    //= id=rfc5681-3.1-6, rfc5681-3.1-7
     fn change_mss(&mut self, mss: u32) {
         let mss = mss.max(1);
         if mss < self.mss {
@@ -152,6 +172,12 @@ mod tests {
         r.cwnd
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.2
+    //= type=test
+    //= id=MUST-19
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+    //= type=test
+    //= id=rfc5681-3.1-1
     #[test]
     fn slow_start_doubles_each_round_trip_in_spite_of_delayed_acks() {
         let mut r = Reno::new(MSS, 10);
@@ -161,6 +187,9 @@ mod tests {
         assert_eq!(acks(&mut r, 1000, 1), 42 * MSS + 1000, "dividing acknowledgments gains nothing");
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+    //= type=test
+    //= id=rfc5681-3.1-14, rfc5681-3.1-15
     #[test]
     fn slow_start_after_a_timeout_counts_one_segment() {
         let mut r = Reno::new(MSS, 10);
@@ -170,6 +199,12 @@ mod tests {
         assert_eq!(r.cwnd, 2 * MSS);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.2
+    //= type=test
+    //= id=MUST-19
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+    //= type=test
+    //= id=rfc5681-3.1-1, rfc5681-3.1-9, rfc5681-3.1-10, rfc5681-3.1-11, rfc5681-3.1-12
     #[test]
     fn congestion_avoidance_adds_one_segment_a_window() {
         let mut r = Reno::new(MSS, 10);
@@ -202,6 +237,9 @@ mod tests {
         assert_eq!((r.cwnd, r.bytes_acked), (10 * MSS, 0));
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+    //= type=test
+    //= id=rfc5681-3.1-8
     #[test]
     fn the_threshold_comes_from_flight_size_and_is_at_least_two_segments() {
         let mut r = Reno::new(MSS, 100);
@@ -211,6 +249,9 @@ mod tests {
         assert_eq!((r.cwnd, r.ssthresh), (2 * MSS, 2 * MSS));
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+    //= type=test
+    //= id=rfc5681-3.1-14, rfc5681-3.1-15
     #[test]
     fn a_segment_that_times_out_again_leaves_the_threshold() {
         let mut r = Reno::new(MSS, 10);
@@ -219,6 +260,9 @@ mod tests {
         assert_eq!((r.cwnd, r.ssthresh), (MSS, 10 * MSS));
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.1
+    //= type=test
+    //= id=rfc5681-4.1-1
     #[test]
     fn idle_restarts_with_the_initial_window_at_the_most() {
         let mut r = Reno::new(MSS, 10);
@@ -247,6 +291,9 @@ mod tests {
         assert_eq!(r.cwnd, MSS);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+    //= type=test
+    //= id=rfc5681-3.1-6, rfc5681-3.1-7
     #[test]
     fn a_smaller_segment_size_keeps_the_number_of_segments() {
         let mut r = Reno::new(1460, 10);

@@ -99,6 +99,9 @@ impl Tcb {
         }
         if seg.ack.after(self.snd.una) {
             self.on_new_ack(seg.ack, seg.timestamps(), cx);
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-18
+        //# If the ACK is a duplicate (SEG.ACK =< SND.UNA), it can be ignored.
         } else if duplicate {
             self.on_duplicate_ack(cx);
         }
@@ -157,6 +160,10 @@ impl Tcb {
         }
         let smss = self.smss();
         self.snd.una = self.snd.iss.add(1);
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
+        //= id=rfc5681-3.1-4
+        //# the SYN/ACK and the acknowledgment of the SYN/ACK MUST NOT increase the size of the congestion
+        //# window.
         let _ = self.recovery.on_ack(&self.snd, 0, smss);
         self.progress = cx.now;
         if self.options.keepalive {
@@ -201,6 +208,9 @@ impl Tcb {
 
         let smss = self.smss();
         let progress = self.recovery.on_ack(&self.snd, acked, smss);
+        //= https://www.rfc-editor.org/rfc/rfc6582#section-6
+        //= id=rfc6582-6-3
+        //# cwnd should not be updated until a further event occurs
         if let Progress::Normal = progress {
             let cwnd_limited = in_flight.saturating_add(smss) > self.congestion.cwnd()
                 || (self.congestion.cwnd() < self.congestion.ssthresh()
@@ -222,6 +232,10 @@ impl Tcb {
 
     fn on_duplicate_ack(&mut self, cx: &mut Context<'_>) {
         let smss = self.smss();
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+        //= id=rfc5681-3.2-7, rfc5681-3.2-8
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-4.3
+        //= id=rfc5681-4.3-1
         let in_flight = self.in_flight().saturating_sub(self.recovery.limited());
         if self.recovery.on_duplicate_ack(&self.snd, smss) {
             cx.counters.tcp_fast_retrans += 1;
@@ -244,6 +258,8 @@ impl Tcb {
     //# The RTO MUST be computed according to the algorithm in [10], including Karn's algorithm for taking
     //# RTT samples (MUST-18).
     fn measure(&mut self, ack: Seq, timestamps: Option<Timestamps>, cx: &Context<'_>) -> Option<Duration> {
+        //= https://www.rfc-editor.org/rfc/rfc6298#section-3
+        //= id=rfc6298-3-1, rfc6298-3-2
         let (rtt, samples) = match self.timed {
             Some((end, sent)) if ack.at_or_after(end) => {
                 self.timed = None;

@@ -20,6 +20,9 @@ impl Tcb {
     //# Instead, implementations SHOULD implement the following steps in place of those specified in
     //# [RFC0793] (as listed above).
     pub(super) fn second_check_rst(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.5.3
+        //= id=SHLD-2
+        //# TCP implementations SHOULD allow a received RST segment to include data (SHLD-2).
         if !seg.rst() {
             return Continue(());
         }

@@ -154,6 +154,10 @@ impl Tcb {
         //= id=STEP-3.10.7.4-1
         //# If a segment's contents straddle the boundary between old and new, only the new parts are
         //# processed.
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-27
+        //# Data from segments can be moved into buffers until either the buffer is full or the segment is
+        //# empty.
         seg.trim(self.rcv.nxt, self.rcv.edge());
     }
 }

@@ -15,6 +15,10 @@ use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::trace::{AckReason, Reason, RstReason, Verdict};
 
 /// The MSS of a peer that names none (RFC 9293 §3.7.1, MUST-15): 536 over IPv4, 1220 over IPv6.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
+//= id=MUST-15
+//# TCP implementations MUST assume a default send MSS of 536 (576 - 40) for IPv4 or 1220 (1280 - 60) for
+//# IPv6 (MUST-15).
 pub const fn default_mss(peer: Address) -> u16 {
     if peer.is_v4() { 536 } else { 1220 }
 }
@@ -51,6 +55,9 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
         //= id=STEP-3.10.7.3-8
         //# if neither of the SYN or RST bits is set, then drop the segment and return.
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-33
+        //# Do not process the FIN if the state is CLOSED, LISTEN, or SYN-SENT
         if !seg.syn() {
             cx.counters.tcp_ignored += 1;
             return Break(Verdict::Ignored);

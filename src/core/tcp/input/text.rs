@@ -50,6 +50,10 @@ impl Tcb {
         if wanted {
             self.receive_buffer.push(seg.text, seg.backing);
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+        //= id=STEP-3.10.7.4-29
+        //# it advances RCV.NXT over the data accepted, and adjusts RCV.WND as appropriate to the current
+        //# buffer availability.
         self.rcv.advance(seg.text.len() as u32);
         self.tally.octets_received += seg.text.len() as u64;
         self.acks.advanced();
@@ -67,6 +71,10 @@ impl Tcb {
         }
         if had_gap {
             // RFC 5681 §4.2: the sender learns at once what filled the gap.
+            //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+            //= id=rfc5681-3.2-2
+            //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+            //= id=rfc5681-4.2-7
             self.acks.now(AckReason::GapFilled);
         } else {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4

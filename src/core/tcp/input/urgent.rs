@@ -10,6 +10,9 @@ use crate::tcp::tcb::{Is, Tcb};
 use crate::wire::flags::Flags;
 
 impl Tcb {
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
+    //= id=MUST-30
+    //# TCP implementations MUST still include support for the urgent mechanism (MUST-30).
     pub(super) fn sixth_check_urg(&mut self, seg: &Segment<'_>) {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=STEP-3.10.7.4-26
@@ -29,6 +32,9 @@ impl Tcb {
         }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+    //= id=STEP-3.10.7.4-25
+    //# If the URG bit is set, RCV.UP <- max(RCV.UP,SEG.UP)
     fn announce_urgent(&mut self, mark: Seq) {
         let old = self.is.contains(Is::URGENT) && !mark.after(self.urgent_mark());
         if mark.before(self.rcv.nxt) || old {
@@ -61,6 +67,10 @@ impl Tcb {
     }
 
     /// How many octets lie before the urgent one, where there is one.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
+    //= id=MUST-33
+    //# (MUST-33) provide a way for the application to learn how much urgent data remains to be read from
+    //# the connection
     pub fn before_urgent_mark(&self) -> Option<usize> {
         let ahead = self.urgent_mark().saturating_since(self.read_position());
         self.is.contains(Is::URGENT).then_some(ahead as usize)

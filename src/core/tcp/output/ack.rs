@@ -63,6 +63,10 @@ impl Acks {
     }
 
     /// A segment came beyond a gap: it is worth a duplicate ACK of its own.
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+    //= id=rfc5681-3.2-1
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+    //= id=rfc5681-4.2-5, rfc5681-4.2-6
     pub const fn out_of_order(&mut self) {
         if matches!(self.due, Some(AckReason::OutOfOrder)) {
             self.repeats = self.repeats.saturating_add(1);
@@ -97,6 +101,9 @@ impl Acks {
     }
 
     /// An acknowledgment has left.
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+    //= id=rfc5681-4.2-8
+    //# A TCP receiver MUST NOT generate more than one ACK for every incoming segment
     pub const fn sent(&mut self) {
         self.delayed = false;
         self.duplicate = None;
@@ -111,6 +118,8 @@ impl Tcb {
     /// Text came in order, with no gap known: every second full segment is acknowledged (SHLD-19), and what came behind a
     /// full one although it is short, as in Linux: with it a burst mostly ends. The first few of a connection are
     /// acknowledged each, and the rest when the timer says (MUST-40).
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.2
+    //= id=rfc5681-4.2-1, rfc5681-4.2-2, rfc5681-4.2-3, rfc5681-4.2-4
     pub(in crate::tcp) fn acknowledge_text(&mut self, cx: &mut Context<'_>) {
         let unacknowledged = self.rcv.nxt.since(self.rcv.last_ack_sent);
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3

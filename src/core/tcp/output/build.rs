@@ -94,14 +94,25 @@ impl Tcb {
         //# MUST set the PSH bit in the last buffered segment
         flags.set(Flags::PSH, plan.len > 0 && end == self.data_end());
         let mut urgent = 0;
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
+        //= id=MUST-31
+        //# A TCP implementation MUST support a sequence of urgent data of any length (MUST-31)
         if self.snd.up.after(plan.seq) && self.snd.up.since(plan.seq) <= 0xffff && plan.len > 0 {
             flags.insert(Flags::URG);
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
+            //= id=MUST-62
+            //# The urgent pointer MUST point to the sequence number of the octet following the urgent data
+            //# (MUST-62).
             urgent = self.snd.up.since(plan.seq) as u16;
         }
         let offer = if syn { self.syn_window_offer() } else { self.window_offer() };
         self.rcv.wnd = self.rcv.wnd.max(offer.octets);
         Outgoing {
             header: Header {
+                //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.1
+                //= id=MUST-45
+                //# TCP implementations MUST use the same local address that was used in those previous
+                //# segments (MUST-45).
                 src_port: self.quad.local.port,
                 dst_port: self.quad.remote.port,
                 seq: plan.seq,
@@ -183,6 +194,9 @@ impl Tcb {
             if self.snd.una == self.snd.nxt {
                 self.progress = cx.now;
             }
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-3
+            //= id=rfc6298-3-3
+            //# A TCP implementation MUST take at least one RTT measurement per RTT
             if self.timed.is_none() {
                 self.timed = Some((end, cx.now));
             }
@@ -228,6 +242,9 @@ impl Tcb {
     fn restart_after_idle(&mut self, cx: &mut Context<'_>) {
         let idle = self.snd.una == self.snd.nxt && self.has_unsent() && self.state().is_synchronized();
         if idle && cx.config.slow_start_after_idle && cx.now.saturating_since(self.sent) > self.rtt.rto() {
+            //= https://www.rfc-editor.org/rfc/rfc5681#section-4.1
+            //= id=rfc5681-4.1-1
+            //# a TCP SHOULD set cwnd to no more than RW before beginning transmission
             self.congestion.on_event(CongestionEvent::Idle, 0, cx.now);
             self.sent = cx.now;
         }

@@ -37,6 +37,9 @@ impl Tcb {
                 .decide_retransmission()
                 .or_else(|| self.decide_new())
                 .or_else(|| self.decide_probe())
+                //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
+                //= id=STEP-3.10.7.4-31
+                //# This acknowledgment should be piggybacked on a segment being transmitted if possible
                 .or_else(|| self.decide_acknowledgment()),
         }
     }
@@ -105,6 +108,9 @@ impl Tcb {
         //= id=rfc7323-2.4-4
         //# 3) The initial transmission MUST be within the window announced by the most recent <ACK>.
         let usable = self.snd.usable();
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
+        //= id=SHLD-15
+        //# If this happens, the sender SHOULD NOT send new data (SHLD-15)
         if usable == 0 {
             return None;
         }
@@ -113,6 +119,8 @@ impl Tcb {
             return Some(Plan { fin: true, ..Plan::empty(Reason::Fin, self.snd.nxt) });
         }
         let mss = self.effective_mss(self.options_len());
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
+        //= id=SHLD-27, SHLD-28
         let len = unsent.min(usable).min(mss);
         let last = len == unsent;
         let fin = last && self.fin_due() && usable > len;
@@ -120,6 +128,10 @@ impl Tcb {
         let cwnd = self.congestion.cwnd();
         let allowance = self.recovery.allowance(self.smss());
         // At least one segment may always be in flight, or a window below the segment size would be the end.
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-2
+        //= id=rfc5681-2-1
+        //# a TCP MUST NOT send data with a sequence number higher than the sum of the highest acknowledged
+        //# sequence number and the minimum of cwnd and rwnd.
         if in_flight > 0 && cwnd.saturating_add(allowance).saturating_sub(in_flight) < len {
             return None;
         }

@@ -18,6 +18,9 @@ pub(in crate::tcp) struct Candidate {
 
 impl Tcb {
     /// The rule of §3.8.6.2.1. All text counts as pushed: a program that writes wants it sent.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.1
+    //= id=MUST-38
+    //# A TCP implementation MUST include a SWS avoidance algorithm in the sender (MUST-38).
     pub(in crate::tcp) fn may_leave(&self, c: Candidate) -> bool {
         if c.len >= c.mss || self.is.contains(Is::OVERRIDE) {
             return true;
@@ -25,6 +28,9 @@ impl Tcb {
         if c.fin && c.last {
             return true;
         }
+        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
+        //= id=MAY-16
+        //# the TCP implementation MAY aggregate the data internally without sending it (MAY-16).
         if self.options.cork || self.is.contains(Is::MORE) {
             return false;
         }

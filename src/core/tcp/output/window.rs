@@ -26,6 +26,9 @@ impl Tcb {
     //# The total of RCV.NXT and RCV.WND should not be reduced.
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
     //# A TCP receiver SHOULD NOT shrink the window, i.e., move the right window edge to the left (SHLD-14).
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
+    //= id=MAY-8
+    //# A TCP implementation MAY keep its offered receive window closed indefinitely (MAY-8).
     pub(in crate::tcp) fn window_offer(&self) -> Offer {
         let promised = self.rcv.wnd;
         let room = self.room();
@@ -61,6 +64,9 @@ impl Tcb {
         Offer { field: WindowScale::ZERO.field(octets), octets }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.2
+    //= id=MUST-39
+    //# A TCP implementation MUST include a SWS avoidance algorithm in the receiver (MUST-39).
     fn may_grow_by(&self, octets: u32) -> bool {
         octets > 0 && octets >= u32::from(self.rcv.mss).min(self.options.largest_window() / 2)
     }

@@ -158,6 +158,8 @@ impl Recovery {
     /// How much more than the congestion window may be in flight, octets: in fast recovery what duplicate
     /// ACKs showed to have left (RFC 5681 §3.2, steps 3 and 4), before it a segment for each of the first two
     /// (limited transmit, RFC 3042); of more, where the threshold is higher, for each below it.
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+    //= id=rfc5681-3.2-4, rfc5681-3.2-5, rfc5681-3.2-11
     pub fn allowance(&self, mss: u32) -> u32 {
         match self.phase {
             Phase::Recovery => self.inflation,
@@ -172,12 +174,20 @@ impl Recovery {
     pub fn on_duplicate_ack(&mut self, snd: &Send, mss: u32) -> bool {
         self.dup_acks = self.dup_acks.saturating_add(1);
         match self.phase {
+            //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+            //= id=rfc5681-3.2-10
+            //# For each additional duplicate ACK received (after the third), cwnd MUST be incremented by SMSS.
             Phase::Recovery => {
                 self.inflation = self.inflation.saturating_add(mss);
                 false
             }
+            //= https://www.rfc-editor.org/rfc/rfc6582#section-6
+            //= id=rfc6582-6-2
+            //# the sender should follow the guidance in Section 4.
             // RFC 6582 §3.2 step 2 and §4: what was outstanding at the last recovery or time-out does not
             // begin another.
+            //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+            //= id=rfc5681-3.2-3, rfc5681-3.2-9
             Phase::Open if self.dup_acks == self.dup_thresh && snd.una.sub(1).at_or_after(self.recover) => {
                 self.phase = Phase::Recovery;
                 self.partial_seen = false;
@@ -283,6 +293,9 @@ mod tests {
         snd
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+    //= type=test
+    //= id=rfc5681-3.2-10
     #[test]
     fn third_duplicate_begins_recovery_and_further_ones_stretch_the_window() {
         let (mut r, snd) = (Recovery::new(Seq::new(0), 3), sent(1, 10_001));
@@ -342,6 +355,9 @@ mod tests {
         assert_eq!(r.phase(), Phase::Open);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc6582#section-6
+    //= type=test
+    //= id=rfc6582-6-2
     #[test]
     fn what_timed_out_does_not_begin_fast_recovery() {
         let (mut r, snd) = (Recovery::new(Seq::new(0), 3), sent(1, 5001));

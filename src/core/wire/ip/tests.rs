@@ -283,6 +283,9 @@ fn what_has_no_form_is_not_emitted() {
     assert!(out.is_empty());
 }
 
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2
+//= type=test
+//= id=MUST-50
 #[test]
 fn v4_options() {
     for (options, error) in [
