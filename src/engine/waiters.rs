@@ -27,6 +27,9 @@ pub enum Interest {
 
 impl Interest {
     /// The readiness bits that end the wait.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.8
+    //# However, an application program that does not want to receive such ERROR_REPORT calls SHOULD be able to
+    //# effectively disable these calls (SHLD-20).
     pub const fn mask(self) -> Readiness {
         let always = Readiness::HANG_UP.union(Readiness::ERROR);
         match self {

@@ -18,6 +18,13 @@ bitflags::bitflags! {
         const ERROR = 1 << 4;
         /// An urgent octet is here that the program has neither taken nor read past.
         const URGENT = 1 << 5;
+        /// The urgent pointer lies ahead of the reader, whether the octet is here or still to come
+        /// ([`before_mark`](super::Stack::before_mark)); news whenever it advances (RFC 9293 §3.8.5).
+        const URGENT_AHEAD = 1 << 6;
+        /// The network or the peer's silence stands in the way of what is sent, and that is no end yet:
+        /// [`soft_error`](crate::tcp::info::TcpInfo::soft_error) says what. News with every report
+        /// (RFC 9293 §3.9.1.8). Who does not wait for it hears nothing of it.
+        const SOFT_ERROR = 1 << 7;
     }
 }
 

@@ -131,6 +131,14 @@ impl Stack {
         }
     }
 
+    /// Has something told as new that may have stood before, and nothing else with it.
+    pub(super) fn report_again(&mut self, index: u32, what: Readiness) {
+        if let Some(socket) = self.slab.by_index_mut(index) {
+            socket.published.remove(what);
+        }
+        self.publish(index, false);
+    }
+
     /// Tells the program of a changed readiness.
     pub(super) fn publish(&mut self, index: u32, news: bool) {
         let Some(socket) = self.slab.by_index_mut(index) else { return };
@@ -231,6 +239,12 @@ fn stream_readiness(tcb: &Tcb) -> Readiness {
     let state = tcb.state();
     let mut readiness = Readiness::empty();
     readiness.set(Readiness::ERROR, tcb.error.is_some());
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.8
+    //= id=MUST-47, rfc9293-3.9.1.8-1
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
+    //= id=SHLD-25
+    readiness.set(Readiness::SOFT_ERROR, tcb.soft_error.is_some() && state != State::Closed);
+    readiness.set(Readiness::URGENT_AHEAD, tcb.is.contains(Is::URGENT));
     let closed = matches!(state, State::Closed | State::TimeWait);
     let read_closed = closed || tcb.is.intersects(Is::PEER_CLOSED | Is::SHUT_READ);
     let write_closed = closed || tcb.is.intersects(Is::FIN_QUEUED | Is::SHUT_WRITE);

@@ -3,13 +3,14 @@
 use alloc::boxed::Box;
 
 use super::settle::quad_of;
-use super::{Kind, Own, Socket, SocketId, Stack};
+use super::{Kind, Own, Readiness, Socket, SocketId, Stack};
 use crate::addr::{Address, Quad};
 use crate::seq::Seq;
 use crate::tcp::input::closed;
 use crate::tcp::request::{self, Request};
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
+use crate::tcp::tcb::Is;
 use crate::tcp::time_wait;
 use crate::tcp::trace::{Change, Reason, RstReason, TcpEvent, Variables, Verdict, What};
 use crate::time::Instant;
@@ -61,13 +62,22 @@ impl Stack {
         match &mut socket.kind {
             Kind::Connection(tcb) => {
                 let before = tcb.rcv.nxt;
+                let urgent_before = tcb.rcv.up;
                 let verdict = tcb.on_segment(segment, &mut context!(self, now));
                 let news = tcb.rcv.nxt != before;
+                let urgent_news = tcb.is.contains(Is::URGENT) && tcb.rcv.up != urgent_before;
                 if self.config.trace {
                     // Before it is settled: one that is over leaves its slot.
                     *seen = Some((tcb.state(), Some(tcb.variables())));
                 }
                 self.settle(index, now, news);
+                //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
+                //# inform the application layer asynchronously whenever it receives an urgent pointer and
+                //# there was previously no pending urgent data, or whenever the urgent pointer advances in
+                //# the data stream.
+                if urgent_news {
+                    self.report_again(index, Readiness::URGENT_AHEAD);
+                }
                 verdict
             }
             Kind::Request(request) => {
@@ -333,7 +343,7 @@ impl Stack {
     ) -> bool {
         let Some(index) = self.table.find(&quad, quad_of(&self.slab)) else { return false };
         let path = packet_too_big.map(|_| self.path_mss(quad, now));
-        self.with_connection(index, now, |tcb, cx| {
+        let believed = self.with_connection(index, now, |tcb, cx| {
             // RFC 5927 §4.1: only what is in flight can have come to grief.
             let outstanding = seq.at_or_after(tcb.snd.una) && seq.before(tcb.snd.nxt);
             if !outstanding {
@@ -356,8 +366,11 @@ impl Stack {
                 None => tcb.on_network_error(error, hard, cx),
             }
             true
-        })
-        .unwrap_or(false)
+        });
+        if believed == Some(true) {
+            self.report_again(index, Readiness::SOFT_ERROR);
+        }
+        believed.unwrap_or(false)
     }
 
     /// The connection a handle names while it waits to be accepted, for the listener's end.

@@ -40,6 +40,7 @@ mod rfc7323;
 mod rfc8201;
 mod six;
 
+mod reports;
 mod rfc5681;
 mod rfc6298;
 mod rfc9293;

@@ -60,6 +60,9 @@ pub struct TcpInfo {
     pub out_of_order: usize,
     /// Octets allocated for the buffers.
     pub memory: usize,
+    /// What stands in the way of what is sent, as ICMP or R1 retransmissions without an answer say (RFC 9293
+    /// §3.8.3, §3.9.1.8); forgotten when new data is acknowledged. If the connection times out, it ends of this.
+    pub soft_error: Option<Error>,
     /// The pending error.
     pub error: Option<Error>,
     /// What it has counted.
@@ -101,6 +104,7 @@ impl Tcb {
             receive_queue: self.receive_buffer.len(),
             out_of_order: self.reassembly.len(),
             memory: self.send_buffer.memory() + self.receive_buffer.memory() + self.reassembly.memory(),
+            soft_error: self.soft_error,
             error: self.error,
             tally: self.tally,
             unacked_segments: self.snd.outstanding().div_ceil(self.smss()),

@@ -69,7 +69,8 @@ pub struct Tcb {
     pub probe: Option<Reason>,
     /// The MSS we tell the peer on our SYN.
     pub mss_offered: u16,
-    /// What ICMP reported softly: the reason given if the connection times out (RFC 9293 MUST-56).
+    /// What ICMP reported softly, or that R1 was reached: the reason given if the connection times out (RFC 9293
+    /// MUST-56).
     pub soft_error: Option<Error>,
     /// Keep-alive probes sent in a row without an answer.
     pub keepalives: u8,

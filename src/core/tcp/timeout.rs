@@ -18,6 +18,11 @@ const OVERRIDE_TIMEOUT: Duration = Duration::from_millis(200);
 /// so with none there would be no end of probes.
 const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
 
+/// R1: after so many retransmissions of one segment the program is told.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+//# The value of R1 SHOULD correspond to at least 3 retransmissions, at the current RTO (SHLD-10).
+const R1: u8 = 3;
+
 impl Tcb {
     /// Runs every timer that is due.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
@@ -79,6 +84,13 @@ impl Tcb {
         //# Because the data receiver is allowed to discard SACKed data, when a retransmit timeout occurs the
         //# data sender MUST ignore prior SACK information in determining which data to retransmit.
         let first = self.recovery.on_timeout(&self.snd);
+        if self.recovery.timeouts() > R1 {
+            //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
+            //= id=SHLD-9
+            //# TCP implementations SHOULD inform the application of the delivery problem
+            // The IP layer needs no advice: there is one way, and no gateway on it to give up.
+            self.soft_error.get_or_insert(Error::TimedOut);
+        }
         if self.syn_unacked() {
             self.recovery.request(Reason::SynTimeout);
         } else {

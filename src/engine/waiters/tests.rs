@@ -46,6 +46,23 @@ fn ids() -> (SocketId, SocketId) {
     (first, second)
 }
 
+/// Reports of what is no end of a connection are for those who ask for them.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.8
+//= type=test
+//= id=SHLD-20
+#[test]
+fn soft_errors_wake_only_who_waits_for_them() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let counters = [(); 3].map(|()| counter());
+    let wanted = [Interest::Readable.mask(), Interest::Writable.mask(), Readiness::SOFT_ERROR];
+    for ((_, waker), wanted) in counters.iter().zip(wanted) {
+        waiters.register(id, wanted, None, waker);
+    }
+    notify(&mut waiters, id, Readiness::SOFT_ERROR);
+    assert_eq!(counters.map(|(count, _)| times(&count)), [0, 0, 1]);
+}
+
 #[test]
 fn each_is_woken_once_by_what_fits() {
     let (id, _) = ids();
