@@ -218,11 +218,11 @@ fn the_right_edge_moves_by_a_full_segment_or_not_at_all() {
     let mut r = small_window(10_000);
     let id = r.accepted();
     let edge = |s: &Sent| s.header.ack.get() + u32::from(s.header.window);
-    let mut last = r.seq + 10_000;
     while r.tcb(id).rcv.wnd > 0 {
         r.send(Flags::ACK, &[7; 1000]);
         r.sent();
     }
+    let mut last = r.tcb(id).rcv.nxt.get();
     // The program reads by the spoonful; the peer asks in between.
     let mut moved = 0;
     for _ in 0..95 {
@@ -478,20 +478,20 @@ fn a_reset_ends_closing_and_last_ack() {
 //= id=STEP-3.10.7.4-27, STEP-3.10.7.4-29
 #[test]
 fn text_is_taken_as_far_as_the_window_goes() {
-    let mut r = small_window(2000);
+    let mut r = small_window(2920);
     let id = r.accepted();
     let seq = r.seq;
     r.send(Flags::ACK, &[1; 1200]);
     let tcb = r.tcb(id);
-    assert_eq!((tcb.rcv.nxt.get(), tcb.rcv.wnd), (seq + 1200, 800));
-    r.send(Flags::ACK, &[2; 1200]);
+    assert_eq!((tcb.rcv.nxt.get(), tcb.rcv.wnd), (seq + 1200, 1720));
+    r.send(Flags::ACK, &[2; 2000]);
     let out = r.sent();
-    assert_eq!((out.len(), out[0].header.ack.get(), out[0].header.window), (1, seq + 2000, 0));
+    assert_eq!((out.len(), out[0].header.ack.get(), out[0].header.window), (1, seq + 2920, 0));
     let text = read(&mut r, id, 3000).unwrap();
-    assert_eq!((text.len(), text[1999]), (2000, 2));
+    assert_eq!((text.len(), text[2919]), (2920, 2));
     let out = r.sent();
-    assert_eq!((out.len(), out[0].header.window), (1, 2000));
-    assert_eq!(r.tcb(id).rcv.wnd, 2000);
+    assert_eq!((out.len(), out[0].header.window), (1, 2920));
+    assert_eq!(r.tcb(id).rcv.wnd, 2920);
 }
 
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
