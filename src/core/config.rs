@@ -140,6 +140,9 @@ pub struct TcpConfig {
     /// A handshake completed while the accept queue is full is reset. Otherwise its ACK is dropped, to be provoked again
     /// by our SYN,ACK (sysctl `tcp_abort_on_overflow`).
     pub abort_on_overflow: bool,
+    /// A hard error that ICMP reports of a segment in flight ends a connection that stands, too, as RFC 9293 §3.9.2.2 would
+    /// have it (SHLD-26). Otherwise only attempts to connect end so: RFC 5927 §5.2, since such messages are easily forged.
+    pub abort_on_hard_icmp: bool,
     /// Initial window, segments (RFC 6928).
     pub initial_window: u32,
     /// Duplicate ACKs that mean a loss: 3 in RFC 5681 §3.2, more where a path reorders (sysctl `tcp_reordering`); 0
@@ -205,6 +208,7 @@ impl Default for TcpConfig {
             max_syn_backlog: 4096,
             max_backlog: 4096,
             abort_on_overflow: false,
+            abort_on_hard_icmp: false,
             initial_window: 10,
             reordering: 3,
             slow_start_after_idle: true,

@@ -404,9 +404,9 @@ impl Tcb {
     }
 
     /// ICMP says that a segment in flight came to grief. Hard, it ends an attempt to connect; a connection
-    /// that stands bears it (RFC 5927 §5.2) and names it if it times out.
+    /// that stands bears it (RFC 5927 §5.2), unless it was decided otherwise, and names it if it times out.
     pub fn on_network_error(&mut self, error: Error, hard: bool, cx: &mut Context<'_>) {
-        if hard && self.syn_unacked() {
+        if hard && (self.syn_unacked() || cx.config.abort_on_hard_icmp) {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
             //= id=SHLD-26
             //# SHOULD abort the connection (SHLD-26).

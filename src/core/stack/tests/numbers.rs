@@ -3,6 +3,7 @@
 use super::raw::Raw;
 use super::*;
 use crate::addr::Quad;
+use crate::config::TcpConfig;
 use crate::wire::ip::{self, protocol};
 
 /// Moves time so that the connection which `host` opens `later` has this initial sequence number.
@@ -139,4 +140,23 @@ fn errors_about_segments_in_each_state() {
     let fin = r.sent();
     r.unreachable(fin[0].header.seq.get(), 3, 0);
     assert_eq!(r.state(id), State::FinWait1);
+}
+
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
+//= type=test
+//= id=SHLD-26
+#[test]
+fn a_hard_error_ends_a_connection_where_that_was_decided() {
+    let config = TcpConfig { abort_on_hard_icmp: true, ..TcpConfig::default() };
+    let mut r = Raw::new(Config { tcp: config, ..Config::default() });
+    let id = r.accepted();
+    r.write(id, &[0; 100]);
+    r.sent();
+    r.unreachable(r.ack, 1, 0);
+    assert_eq!(r.state(id), State::Established, "a soft one");
+    r.unreachable(r.ack.wrapping_sub(1), 3, 0);
+    assert_eq!(r.state(id), State::Established, "about nothing in flight");
+    r.unreachable(r.ack, 3, 0);
+    assert_eq!(r.state(id), State::Closed);
+    assert_eq!(r.host.take_error(id), Some(Error::Refused));
 }
