@@ -145,6 +145,9 @@ pub struct TcpConfig {
     pub abort_on_hard_icmp: bool,
     /// Initial window, segments (RFC 6928).
     pub initial_window: u32,
+    /// How many segments at the least leave in one go, as far as the windows allow (sysctl `tcp_min_tso_segs`). The last
+    /// of them has PSH set.
+    pub burst_segments: u8,
     /// Duplicate ACKs that mean a loss: 3 in RFC 5681 §3.2, more where a path reorders (sysctl `tcp_reordering`); 0
     /// counts as 1.
     pub reordering: u16,
@@ -210,6 +213,7 @@ impl Default for TcpConfig {
             abort_on_overflow: false,
             abort_on_hard_icmp: false,
             initial_window: 10,
+            burst_segments: 2,
             reordering: 3,
             slow_start_after_idle: true,
             delayed_ack: Duration::from_millis(40),

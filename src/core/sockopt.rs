@@ -72,6 +72,8 @@ pub struct SocketOptions {
     /// Octets written and never sent at which a connection is no longer writable; 0: no limit but the buffer's
     /// (`TCP_NOTSENT_LOWAT`).
     pub unsent_low_water: u32,
+    /// The same where the program sets none (sysctl `tcp_notsent_lowat`).
+    pub unsent_low_water_default: u32,
     /// Time after which unacknowledged data ends the connection (`TCP_USER_TIMEOUT`); `None`: R2.
     pub user_timeout: Option<Duration>,
     /// What close does (`SO_LINGER`): `None` returns at once; zero resets; otherwise the time a blocking
@@ -146,7 +148,8 @@ impl SocketOptions {
         Self {
             send_buffer: config.tcp.send_buffer,
             receive_buffer: config.tcp.receive_buffer,
-            unsent_low_water: config.tcp.unsent_low_water,
+            unsent_low_water: 0,
+            unsent_low_water_default: config.tcp.unsent_low_water,
             user_timeout: None,
             linger: None,
             keepalive_time: config.tcp.keepalive_time,
@@ -176,6 +179,14 @@ impl SocketOptions {
             oob_inline: true,
             keep_after_shutdown: false,
             receive_low_water: 1,
+        }
+    }
+
+    /// Octets written and never sent at which a connection is no longer writable, if there is such a limit.
+    pub const fn unsent_limit(&self) -> Option<u32> {
+        match (self.unsent_low_water, self.unsent_low_water_default) {
+            (0, 0) => None,
+            (0, limit) | (limit, _) => Some(limit),
         }
     }
 
@@ -224,11 +235,13 @@ mod tests {
     fn sockets_begin_as_the_stack_is_set() {
         let mut config = Config::default();
         let options = SocketOptions::tcp(&config);
-        assert_eq!((options.unsent_low_water, options.path_mtu_discovery), (0, PathMtuDiscovery::Want));
+        assert_eq!((options.unsent_limit(), options.path_mtu_discovery), (None, PathMtuDiscovery::Want));
         config.tcp.unsent_low_water = 4000;
         config.path_mtu_discovery = false;
         let options = SocketOptions::tcp(&config);
-        assert_eq!((options.unsent_low_water, options.path_mtu_discovery), (4000, PathMtuDiscovery::Dont));
+        assert_eq!((options.unsent_low_water, options.unsent_limit()), (0, Some(4000)));
+        assert_eq!(SocketOptions { unsent_low_water: 8000, ..options }.unsent_limit(), Some(8000));
+        assert_eq!(options.path_mtu_discovery, PathMtuDiscovery::Dont);
         assert_eq!(SocketOptions::udp(&config).path_mtu_discovery, PathMtuDiscovery::Dont);
     }
 

@@ -154,6 +154,11 @@ const OBEYED: &[Row] = &[
         "octets: tcp.unsent_low_water, unsent data at which a connection is not writable; 4294967295 is no limit",
     ),
     row(
+        "net.ipv4.tcp_min_tso_segs",
+        Does::Number(1, 255, |c, n| c.tcp.burst_segments = octet(n)),
+        "tcp.burst_segments: segments that leave in one go at the least; the last has PSH set",
+    ),
+    row(
         "net.ipv4.tcp_syn_retries",
         Does::Number(1, 127, |c, n| c.tcp.syn_retries = octet(n)),
         "tcp.syn_retries: how often a SYN is sent again (RFC 9293 §3.8.3)",
@@ -340,7 +345,6 @@ const NOTED: &[Row] = &[
     note("net.ipv4.tcp_ecn_fallback", SWITCH, "no ECN on a SYN sent again (RFC 3168 §6.1.1.1)", ECN),
     note("net.ipv4.tcp_pacing_ss_ratio", Values::Number(0, 1000), "pacing in slow start, per cent", PACING),
     note("net.ipv4.tcp_pacing_ca_ratio", Values::Number(0, 1000), "pacing after it, per cent", PACING),
-    note("net.ipv4.tcp_min_tso_segs", Values::Number(0, 255), "segments that leave as one packet", NO_BURSTS),
     note("net.ipv4.tcp_tso_win_divisor", ANY, "the part of a window that leaves as one packet", NO_BURSTS),
     note("net.ipv4.tcp_tso_rtt_log", ANY, "how that part depends on the round trip", NO_BURSTS),
     note("net.ipv4.tcp_limit_output_bytes", ANY, "octets that wait in the device's queue", NO_BURSTS),

@@ -100,7 +100,8 @@ fn accepts(file: &File) -> Result<i32> {
 }
 
 /// Linux counts a buffer with what the kernel needs to hold it, so it doubles what a program asks for; of a TCP
-/// buffer half is for data, of a UDP queue all but what each datagram costs.
+/// receive buffer half is for data, of a UDP queue all but what each datagram costs. A send buffer holds nearly all of
+/// it, since what is written lies in long runs.
 fn doubled(file: &File, octets: u32) -> i32 {
     let shown = if file.kind == Kind::Stream { octets.saturating_mul(2) } else { octets };
     i32::try_from(shown).unwrap_or(i32::MAX)
@@ -122,12 +123,11 @@ fn forced(value: i32) -> u32 {
 }
 
 fn send_buffer(file: &File) -> Result<i32> {
-    Ok(doubled(file, file.options()?.send_buffer))
+    Ok(i32::try_from(file.options()?.send_buffer).unwrap_or(i32::MAX))
 }
 
 fn set_send_buffer(file: &File, octets: u32) -> Result<()> {
-    let octets = of_doubled(file, octets.max(LEAST_SEND));
-    file.change_options(|options| options.send_buffer = octets)
+    file.change_options(|options| options.send_buffer = octets.max(LEAST_SEND))
 }
 
 fn receive_buffer(file: &File) -> Result<i32> {

@@ -248,7 +248,10 @@ impl Stack {
             local: Endpoint::new(whole.header.dst, packet.header.dst_port),
             remote: Endpoint::new(whole.header.src, packet.header.src_port),
         };
-        let segment = Segment::new(&packet, whole.header.ecn(), whole.inbound.backing);
+        let segment = Segment {
+            joined: whole.inbound.gso_size,
+            ..Segment::new(&packet, whole.header.ecn(), whole.inbound.backing)
+        };
         Received::Tcp(self.on_tcp(quad, segment, now))
     }
 

@@ -256,13 +256,7 @@ fn stream_readiness(tcb: &Tcb) -> Readiness {
         return readiness;
     }
     readiness.set(Readiness::READABLE, read_closed || tcb.error.is_some() || enough_to_read(tcb));
-    // Room for a third of the buffer, so that a writer is not woken for every octet acknowledged.
-    let room = (tcb.options.send_buffer as usize).saturating_sub(tcb.send_buffer.len());
-    let roomy = room.saturating_mul(3) >= tcb.options.send_buffer as usize;
-    // As on Linux half of what may lie unsent.
-    let unsent = tcb.options.unsent_low_water as usize;
-    let little_unsent = unsent == 0 || tcb.unsent().saturating_mul(2) < unsent;
-    readiness.set(Readiness::WRITABLE, write_closed || tcb.error.is_some() || (roomy && little_unsent));
+    readiness.set(Readiness::WRITABLE, write_closed || tcb.error.is_some() || tcb.has_space());
     readiness.set(Readiness::URGENT, tcb.is.contains(Is::URGENT_HERE));
     readiness
 }

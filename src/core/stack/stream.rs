@@ -106,8 +106,8 @@ impl Stack {
         };
         let result = room.map(|room| {
             let data = data.get(..room).unwrap_or(data);
-            tcb.is.set(Is::MORE, more);
             tcb.send_buffer.write(data);
+            tcb.has_written(more);
             data.len()
         });
         self.has_written(id, now);
@@ -123,8 +123,8 @@ impl Stack {
         let result = Self::check_write(tcb).map(|room| {
             let taken = data.split_to(room.min(data.len()));
             let n = taken.len();
-            tcb.is.remove(Is::MORE);
             tcb.send_buffer.write_bytes(taken);
+            tcb.has_written(false);
             n
         });
         self.has_written(id, now);

@@ -65,7 +65,7 @@ impl Stack {
             };
             if let Kind::Connection(tcb) = &mut socket.kind {
                 let outgoing = tcb.poll_transmit(&mut context!(self, now));
-                let watches_unsent = tcb.options.unsent_low_water > 0;
+                let watches_unsent = tcb.options.unsent_limit().is_some();
                 if let Some(outgoing) = outgoing {
                     if watches_unsent {
                         self.publish(index, false);

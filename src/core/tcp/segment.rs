@@ -27,6 +27,8 @@ pub struct Segment<'a> {
     pub text: &'a [u8],
     /// The allocation the text lies in, if it may be kept.
     pub backing: Option<&'a Bytes>,
+    /// Not 0: the device joined segments with this much text into it.
+    pub joined: u16,
     /// The ECN field of the packet it came in.
     pub ecn: Ecn,
 }
@@ -44,6 +46,7 @@ impl<'a> Segment<'a> {
             options: &packet.options,
             text: packet.payload,
             backing,
+            joined: 0,
             ecn,
         }
     }

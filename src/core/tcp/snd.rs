@@ -15,7 +15,7 @@
 //! *RFC 9293 Figure 3.* SND.NXT never goes back here: what has to be sent again is the business of
 //! [`recovery`](super::recovery).
 
-use super::seq::{Seq, WindowScale};
+use super::seq::{Seq, SeqRange, WindowScale};
 
 /// The send variables of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,12 @@ pub struct Send {
     pub up: Seq,
     /// The end of the last segment sent that was not full; at or before SND.UNA when none is outstanding.
     pub short: Seq,
+    /// The end of what was written last and is to be pushed; at or before SND.UNA when all that was is acknowledged.
+    pub pushed: Seq,
+    /// The most that was in flight since the window was last judged, octets, and SND.NXT at that moment.
+    pub peak: (u32, Seq),
+    /// New text that leaves in one go.
+    pub burst: SeqRange,
     /// SND.WL1: sequence number of the segment that gave SND.WND.
     pub wl1: Seq,
     /// SND.WL2: acknowledgment number of the segment that gave SND.WND.
@@ -56,6 +62,9 @@ impl Send {
             wnd: 0,
             up: iss,
             short: iss,
+            pushed: iss,
+            peak: (0, iss),
+            burst: SeqRange::new(iss, iss),
             wl1: iss,
             wl2: iss,
             iss,

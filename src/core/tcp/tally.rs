@@ -53,6 +53,11 @@ impl Tally {
         }
     }
 
+    /// The connection stands.
+    pub(super) const fn established(&mut self, now: Instant) {
+        self.data_in_at = now.as_millis() as u32;
+    }
+
     /// A segment with `text` octets left, `again` or for the first time.
     pub(super) const fn sent(&mut self, text: u32, again: bool) {
         self.segments_out = self.segments_out.wrapping_add(1);
@@ -64,7 +69,7 @@ impl Tally {
         }
     }
 
-    /// Milliseconds since text was last received, or since the connection began.
+    /// Milliseconds since text was last received, or since the handshake.
     pub const fn since_data_in(&self, now: Instant) -> u32 {
         (now.as_millis() as u32).wrapping_sub(self.data_in_at)
     }

@@ -87,7 +87,7 @@ pub struct Tcb {
 bitflags::bitflags! {
     /// What is so of a connection.
     #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-    pub struct Is: u16 {
+    pub struct Is: u32 {
         /// The program has closed its sending side: a FIN follows the data.
         const FIN_QUEUED = 1 << 0;
         /// The peer has acknowledged our FIN.
@@ -119,6 +119,10 @@ bitflags::bitflags! {
         const SHUT_WRITE = 1 << 13;
         /// The last write said that more is coming: what does not fill a segment waits for it.
         const MORE = 1 << 14;
+        /// The congestion window was full when it was last judged.
+        const CWND_LIMITED = 1 << 15;
+        /// A program has more to write than there was room for.
+        const NO_SPACE = 1 << 16;
     }
 }
 
@@ -297,19 +301,6 @@ impl Tcb {
         text as usize + usize::from(self.fin_due() && !self.fin_outstanding())
     }
 
-    /// Octets that can be written: what the buffer has room for, or what keeps unsent data small where that is
-    /// wanted; a full segment at the least then, or none.
-    pub fn send_room(&self) -> usize {
-        let room = (self.options.send_buffer as usize).saturating_sub(self.send_buffer.len());
-        match self.options.unsent_low_water as usize {
-            0 => room,
-            low => match low.saturating_sub(self.unsent()) {
-                0 => 0,
-                unsent => room.min(unsent.max(self.smss() as usize)),
-            },
-        }
-    }
-
     /// Octets in flight.
     pub fn in_flight(&self) -> u32 {
         self.recovery.in_flight(&self.snd)
@@ -368,6 +359,8 @@ impl Tcb {
             return;
         }
         self.is.insert(Is::FIN_QUEUED);
+        // CLOSE pushes what was written (§3.9.1.4).
+        self.push();
         // In SYN-RECEIVED it is queued until the handshake is done: before, nothing of ours may follow the SYN.
         if self.state != State::SynReceived {
             self.transition(Event::Close, cx);

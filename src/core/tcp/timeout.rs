@@ -121,6 +121,7 @@ impl Tcb {
             //= id=MUST-60
             //# MUST NOT buffer data indefinitely (MUST-60)
             self.is.insert(Is::OVERRIDE);
+            self.push();
             return;
         }
         if cx.now.saturating_since(self.progress) >= self.give_up_after(cx) {

@@ -152,6 +152,7 @@ impl Tcb {
             self.congestion = Congestion::new(self.smss(), 1);
         }
         self.timers.cancel(Timer::Rto);
+        self.tally.established(cx.now);
         // A SYN,ACK that has not left yet is not needed any more.
         self.probe = None;
         self.measure(ack, timestamps, cx);
@@ -199,9 +200,13 @@ impl Tcb {
         // Left behind, it would seem to lie ahead after 2³¹ octets.
         self.snd.up = self.snd.up.max(ack);
         self.snd.short = self.snd.short.max(ack);
+        self.snd.pushed = self.snd.pushed.max(ack);
+        self.snd.peak.1 = self.snd.peak.1.max(ack);
         if fin {
             self.is.insert(Is::FIN_ACKED);
         }
+        // What a write with `MSG_MORE` left over has waited for company long enough.
+        self.is.remove(Is::MORE);
         self.progress = cx.now;
         self.soft_error = None;
         self.window_probes = 0;
@@ -212,9 +217,7 @@ impl Tcb {
         //= id=rfc6582-6-3
         //# cwnd should not be updated until a further event occurs
         if let Progress::Normal = progress {
-            let cwnd_limited = in_flight.saturating_add(smss) > self.congestion.cwnd()
-                || (self.congestion.cwnd() < self.congestion.ssthresh()
-                    && in_flight.saturating_mul(2) > self.congestion.cwnd());
+            let cwnd_limited = self.uses_cwnd();
             self.congestion.on_ack(&AckSample {
                 now: cx.now,
                 acked,

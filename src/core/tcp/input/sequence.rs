@@ -47,7 +47,9 @@ impl Tcb {
             //# When an <RST> segment is received, it MUST NOT be subjected to the PAWS check by verifying an
             //# acceptable value in SEG.TSval, and information from the Timestamps option MUST NOT be used to update
             //# connection state information.
-            if let (true, Some(ts)) = (self.timestamps.enabled() && !seg.rst(), seg.timestamps()) {
+            // A segment that the ACK check will throw away says nothing (RFC 7323 §4.3 takes what is acceptable).
+            let counts = self.timestamps.enabled() && !seg.rst() && self.believes_ack(seg);
+            if let (true, Some(ts)) = (counts, seg.timestamps()) {
                 self.timestamps.update(ts.value, seg.seq, self.rcv.last_ack_sent, cx.now);
             }
             self.note_heard(cx);
@@ -128,12 +130,17 @@ impl Tcb {
         let Some(ts) = seg.timestamps().filter(|_| self.timestamps.enabled()) else { return };
         let window = self.rcv.scale.octets(u16::MAX).max(self.options.receive_buffer);
         let late = seg.seq.before(self.rcv.nxt) && self.rcv.nxt.since(seg.seq) <= window;
-        let believed = seg.has_ack()
-            && seg.ack.at_or_before(self.snd.nxt)
-            && self.snd.una.saturating_since(seg.ack) <= self.snd.max_wnd;
-        if late && believed {
+        if late && self.believes_ack(seg) {
             self.timestamps.update(ts.value, seg.seq, self.rcv.last_ack_sent, cx.now);
         }
+    }
+
+    /// Whether the ACK is one that the fifth step accepts: of what was sent, and not from before the largest window (RFC
+    /// 5961 §5.2).
+    fn believes_ack(&self, seg: &Segment<'_>) -> bool {
+        seg.has_ack()
+            && seg.ack.at_or_before(self.snd.nxt)
+            && self.snd.una.saturating_since(seg.ack) <= self.snd.max_wnd
     }
 
     /// Remembers for a D-SACK which octets came although we had them (RFC 2883 §4).

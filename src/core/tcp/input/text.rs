@@ -29,7 +29,8 @@ impl Tcb {
             self.reset(Error::Reset, Event::Abort, RstReason::DataAfterClose, cx);
             return Break(Verdict::DataAfterClose);
         }
-        self.rcv.mss = self.rcv.mss.max(seg.text.len().min(0xffff) as u16);
+        let sent = if seg.joined == 0 { usize::from(u16::MAX) } else { seg.joined.into() };
+        self.rcv.mss = self.rcv.mss.max(seg.text.len().min(sent) as u16);
         if seg.seq == self.rcv.nxt {
             self.take_in_order(seg, cx);
             Continue(())

@@ -87,12 +87,7 @@ impl Tcb {
         flags.set(Flags::SYN, syn);
         flags.set(Flags::ACK, self.state() != State::SynSent);
         flags.set(Flags::FIN, plan.fin);
-        let end = plan.seq.add(plan.len);
-        // PSH says that a sender has no more at hand (§3.9.1, SEND): when the buffer ends with it.
-        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
-        //= id=MUST-61
-        //# MUST set the PSH bit in the last buffered segment
-        flags.set(Flags::PSH, plan.len > 0 && end == self.data_end());
+        flags.set(Flags::PSH, self.pushes(plan, cx));
         let mut urgent = 0;
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
         //= id=MUST-31
@@ -206,6 +201,7 @@ impl Tcb {
         }
         if end.after(plan.seq) {
             self.snd.nxt = self.snd.nxt.max(end);
+            self.judge_cwnd();
             self.sent = cx.now;
             self.is.remove(Is::OVERRIDE);
         }

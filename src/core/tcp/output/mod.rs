@@ -8,6 +8,12 @@ pub mod nagle;
 
 pub mod decide;
 
+pub mod burst;
+
+pub mod usage;
+
+pub mod room;
+
 pub mod build;
 
 pub use build::Outgoing;

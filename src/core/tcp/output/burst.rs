@@ -1,0 +1,86 @@
+//! Bursts, and where PSH is set (RFC 9293 §3.9.1.2).
+//!
+//! PSH asks the receiver to wait no longer. It belongs to the end of what a program wrote, unless the program said that
+//! more follows: such a write has no PUSH flag (MAY-15). It is worth setting at the end of a burst too: receivers that
+//! join arriving segments hold the last one back for its successor, which comes only after their ACK. Linux does both.
+
+use crate::seq::{Seq, SeqRange};
+use crate::tcp::context::Context;
+use crate::tcp::output::decide::Plan;
+use crate::tcp::output::nagle::Candidate;
+use crate::tcp::tcb::{Is, Tcb};
+use crate::time::Duration;
+
+/// The most octets that a burst has, whatever its speed.
+const MOST: u64 = 64 << 10;
+
+impl Tcb {
+    /// The program has written; it said that `more` follows, or not.
+    pub(crate) fn has_written(&mut self, more: bool) {
+        self.is.set(Is::MORE, more);
+        if !more {
+            self.push();
+        }
+    }
+
+    /// What the program has written so far is to be pushed.
+    pub(in crate::tcp) fn push(&mut self) {
+        self.snd.pushed = self.data_end();
+    }
+
+    /// Whether the segment of `plan` has PSH set; it is about to leave.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
+    //= id=MUST-61
+    //# MUST set the PSH bit in the last buffered segment
+    pub(super) fn pushes(&mut self, plan: Plan, cx: &Context<'_>) -> bool {
+        if plan.len == 0 {
+            return false;
+        }
+        let end = plan.seq.add(plan.len);
+        let written = self.snd.pushed.after(plan.seq) && self.snd.pushed.at_or_before(end);
+        written || (plan.seq == self.snd.nxt && self.ends_burst(plan.seq, end, cx))
+    }
+
+    /// Whether new text up to `end` is the last of a burst of more than one segment. A burst may be cut short by what
+    /// happens meanwhile: nothing but its PSH is lost.
+    fn ends_burst(&mut self, seq: Seq, end: Seq, cx: &Context<'_>) -> bool {
+        if !self.snd.burst.contains(seq) {
+            self.snd.burst = SeqRange::new(seq, seq.add(self.burst(cx)));
+        }
+        end.at_or_after(self.snd.burst.end) && seq.after(self.snd.burst.start)
+    }
+
+    /// Octets of new text that may leave in one go now.
+    fn burst(&self, cx: &Context<'_>) -> u32 {
+        let mss = self.effective_mss(self.options_len());
+        let unsent = self.data_end().saturating_since(self.snd.nxt);
+        let usable = self.snd.usable();
+        let cwnd = self.congestion.cwnd().saturating_add(self.recovery.allowance(self.smss()));
+        let uncongested = cwnd.saturating_sub(self.in_flight()).max(mss);
+        let wanted = unsent.min(usable).min(self.longest_burst(mss, cx));
+        let octets = if wanted > uncongested { uncongested - uncongested % mss } else { wanted };
+        let short = octets % mss;
+        let last = octets == unsent;
+        let fin = last && self.fin_due() && usable > octets;
+        // What Nagle's rule holds back is not part of it.
+        if short == 0 || self.may_leave(Candidate { len: short, mss, last, fin }) { octets } else { octets - short }
+    }
+
+    /// About a millisecond's worth of what the path takes at twice the window a round trip, and more where the round
+    /// trip is short; but no more than half the window, so that one burst is being made while the other travels.
+    fn longest_burst(&self, mss: u32, cx: &Context<'_>) -> u32 {
+        let cwnd = u64::from(self.congestion.cwnd());
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let by_rate = match self.rtt.srtt().map(micros) {
+            Some(srtt) => 2 * cwnd * 1000 / srtt.max(1),
+            None => MOST,
+        };
+        let by_distance = match self.rtt.min_rtt().map(micros) {
+            Some(min) => MOST >> (min / 512).min(63),
+            None => MOST,
+        };
+        let segments = (by_rate.saturating_add(by_distance).min(MOST) / u64::from(mss)) as u32;
+        let half = (self.congestion.cwnd() / mss / 2).max(1);
+        segments.max(cx.config.burst_segments.into()).min(half).saturating_mul(mss)
+    }
+}
