@@ -1,7 +1,8 @@
 //! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (of 6.x) shows it.
 //!
 //! Not measured, and 0: `tcpi_sacked`, `lost`, `retrans`, `fackets`, `last_ack_sent` (0 on Linux too), `rcv_ssthresh`,
-//! `rcv_rtt`, `rcv_space`, `delivery_rate` and all after it, save `bytes_sent`, `bytes_retrans`, `snd_wnd` and `rcv_wnd`.
+//! `rcv_rtt`, `rcv_space`, `delivery_rate` and all after it, save `busy_time`, `rwnd_limited`, `sndbuf_limited`, `bytes_sent`,
+//! `bytes_retrans`, `snd_wnd` and `rcv_wnd`.
 //! Rates are not limited: all ones.
 
 use std::time::Duration;
@@ -33,6 +34,10 @@ const fn state(state: State) -> u8 {
 
 fn micros(time: Duration) -> u32 {
     u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}
+
+fn long_micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn count(n: usize) -> u32 {
@@ -117,7 +122,9 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
         tally.data_in,
         tally.data_out,
     ]);
-    fields.longs(&[0; 4]);
+    let busy = info.limits.busy(now);
+    let [total, window, buffer] = [busy.total, busy.window, busy.buffer].map(long_micros);
+    fields.longs(&[0, total, window, buffer]);
     fields.words(&[0; 2]);
     fields.longs(&[tally.octets_sent, tally.octets_resent]);
     fields.words(&[0, 0, 0, variables.snd_wnd, variables.rcv_wnd, 0]);

@@ -18,7 +18,7 @@ use super::row::{How, Row, natural, off, read_only, within};
 const NAME: usize = 16;
 
 pub(super) const ROWS: &[Row] = &[
-    Row(TCP_NODELAY, How::Flag(|o| &mut o.nodelay)),
+    Row(TCP_NODELAY, How::Int(nodelay, set_nodelay)),
     Row(TCP_MAXSEG, How::Int(max_segment, set_max_segment)),
     Row(TCP_CORK, How::Flag(|o| &mut o.cork)),
     Row(TCP_KEEPIDLE, How::Int(|f| Ok(seconds(f.options()?.keepalive_time)), set_keepalive_time)),
@@ -56,6 +56,16 @@ fn nothing(_: &File, _: usize) -> Result<Vec<u8>> {
 
 fn seconds(time: Duration) -> i32 {
     i32::try_from(time.as_secs()).unwrap_or(i32::MAX)
+}
+
+fn nodelay(file: &File) -> Result<i32> {
+    Ok(i32::from(file.options()?.nodelay))
+}
+
+/// Said again it lets go again what waits, be it for a cork.
+fn set_nodelay(file: &File, value: i32) -> Result<()> {
+    file.change_options(|options| options.nodelay = false)?;
+    file.change_options(|options| options.nodelay = value != 0)
 }
 
 fn set_syn_retries(file: &File, value: i32) -> Result<()> {

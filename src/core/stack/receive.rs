@@ -582,6 +582,7 @@ impl Stack {
             Some(Socket { kind: Kind::Connection(tcb), .. }) => {
                 seq.at_or_after(tcb.snd.una) && seq.before(tcb.snd.nxt)
             }
+            Some(Socket { kind: Kind::Request(request), .. }) => seq == request.iss(),
             _ => false,
         }
     }

@@ -72,7 +72,10 @@ impl Stack {
             return Err(Error::BrokenPipe);
         }
         match tcb.send_room() {
-            0 => Err(Error::WouldBlock),
+            0 => {
+                tcb.is.insert(Is::NO_SPACE);
+                Err(Error::WouldBlock)
+            }
             room => Ok(room),
         }
     }
@@ -87,7 +90,8 @@ impl Stack {
     }
 
     /// As [`try_write`](Self::try_write). `more` says that more is to be written soon (`MSG_MORE`): what does not fill
-    /// a segment waits for it, at most 200 ms, as with the option `cork`.
+    /// a segment waits for it, at most 200 ms, as with the option `cork`, or until something of ours is acknowledged.
+    /// What is written so is not pushed (RFC 9293 MAY-15).
     ///
     /// # Errors
     /// Those of [`try_write`](Self::try_write).
@@ -105,6 +109,7 @@ impl Stack {
             room => room,
         };
         let result = room.map(|room| {
+            tcb.is.set(Is::NO_SPACE, data.len() > room);
             let data = data.get(..room).unwrap_or(data);
             tcb.send_buffer.write(data);
             tcb.has_written(more);
@@ -121,6 +126,7 @@ impl Stack {
     pub fn try_write_bytes(&mut self, id: SocketId, data: &mut Bytes, now: Instant) -> Result<usize, Error> {
         let tcb = self.writable_mut(id)?;
         let result = Self::check_write(tcb).map(|room| {
+            tcb.is.set(Is::NO_SPACE, data.len() > room);
             let taken = data.split_to(room.min(data.len()));
             let n = taken.len();
             tcb.send_buffer.write_bytes(taken);

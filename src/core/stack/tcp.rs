@@ -342,6 +342,14 @@ impl Stack {
         now: Instant,
     ) -> bool {
         let Some(index) = self.table.find(&quad, quad_of(&self.slab)) else { return false };
+        if let Some(Socket { kind: Kind::Request(request), .. }) = self.slab.by_index(index) {
+            // No program knows of it yet: it is forgotten without a word (RFC 9293 §3.9.2.2, SHLD-26).
+            let aborts = hard && seq == request.iss();
+            if aborts {
+                self.end_request(index);
+            }
+            return aborts;
+        }
         let path = packet_too_big.map(|_| self.path_mss(quad, now));
         let believed = self.with_connection(index, now, |tcb, cx| {
             // RFC 5927 §4.1: only what is in flight can have come to grief.

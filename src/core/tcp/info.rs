@@ -1,5 +1,6 @@
 //! A connection as tools show it: a snapshot of its record.
 
+use super::limits::Limits;
 use super::recovery::Phase;
 use super::state::State;
 use super::tally::Tally;
@@ -67,6 +68,8 @@ pub struct TcpInfo {
     pub error: Option<Error>,
     /// What it has counted.
     pub tally: Tally,
+    /// What has limited it, with how long.
+    pub limits: Limits,
     /// Sequence numbers sent and not acknowledged, in segments of `snd_mss`, rounded up.
     pub unacked_segments: u32,
     /// The largest packet that we send the peer, octets with its IP header: what the path carries and the peer takes.
@@ -107,6 +110,7 @@ impl Tcb {
             soft_error: self.soft_error,
             error: self.error,
             tally: self.tally,
+            limits: self.limits,
             unacked_segments: self.snd.outstanding().div_ceil(self.smss()),
             path_mtu: u32::from(self.snd.mss) + if self.quad.remote.address.is_v4() { 40 } else { 60 },
         }

@@ -72,6 +72,8 @@ pub mod timers;
 
 pub mod tally;
 
+pub mod limits;
+
 pub mod buffer;
 
 pub mod congestion;

@@ -127,6 +127,11 @@ impl Request {
         may
     }
 
+    /// The sequence number of our SYN,ACK.
+    pub const fn iss(&self) -> Seq {
+        self.iss
+    }
+
     const fn our_scale(&self) -> WindowScale {
         WindowScale::new(self.scales & 15)
     }

@@ -148,6 +148,7 @@ mod tests {
             options,
             text,
             backing: None,
+            joined: 0,
             ecn: Ecn::NotEct,
         }
     }

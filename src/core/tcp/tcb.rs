@@ -6,6 +6,7 @@ use super::buffer::receive::ReceiveBuffer;
 use super::buffer::send::SendBuffer;
 use super::congestion::Congestion;
 use super::context::{Context, ControlSegment};
+use super::limits::Limits;
 use super::output::ack::Acks;
 use super::rcv::Recv;
 use super::recovery::Recovery;
@@ -82,6 +83,8 @@ pub struct Tcb {
     pub is: Is,
     /// What it has counted.
     pub tally: Tally,
+    /// What has limited it.
+    pub limits: Limits,
 }
 
 bitflags::bitflags! {
@@ -176,6 +179,7 @@ impl Tcb {
             urgent_octet: 0,
             is: Is::empty(),
             tally: Tally::new(now),
+            limits: Limits::new(),
         }
     }
 
@@ -472,6 +476,6 @@ mod tests {
 
     #[test]
     fn size_budget() {
-        assert!(size_of::<Tcb>() <= 640, "Tcb is {} octets", size_of::<Tcb>());
+        assert!(size_of::<Tcb>() <= 688, "Tcb is {} octets", size_of::<Tcb>());
     }
 }

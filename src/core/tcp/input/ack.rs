@@ -122,6 +122,7 @@ impl Tcb {
             self.timers.cancel(Timer::Persist);
         }
         self.arm_retransmission(cx);
+        self.note_limit(cx.now);
         self.fin_may_be_acknowledged(cx);
         Continue(())
     }
@@ -212,6 +213,9 @@ impl Tcb {
         self.window_probes = 0;
 
         let smss = self.smss();
+        // Duplicate ACKs have told of some of it before, and let as much leave (RFC 3042).
+        let told = u32::from(self.recovery.dup_acks()).saturating_mul(smss);
+        let news = acked.saturating_sub(told).max(acked.min(smss));
         let progress = self.recovery.on_ack(&self.snd, acked, smss);
         //= https://www.rfc-editor.org/rfc/rfc6582#section-6
         //= id=rfc6582-6-3
@@ -220,7 +224,7 @@ impl Tcb {
             let cwnd_limited = self.uses_cwnd();
             self.congestion.on_ack(&AckSample {
                 now: cx.now,
-                acked,
+                acked: news,
                 rtt,
                 in_flight,
                 cwnd_limited,

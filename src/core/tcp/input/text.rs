@@ -29,8 +29,11 @@ impl Tcb {
             self.reset(Error::Reset, Event::Abort, RstReason::DataAfterClose, cx);
             return Break(Verdict::DataAfterClose);
         }
-        let sent = if seg.joined == 0 { usize::from(u16::MAX) } else { seg.joined.into() };
-        self.rcv.mss = self.rcv.mss.max(seg.text.len().min(sent) as u16);
+        self.rcv.mss = match seg.joined {
+            0 => self.rcv.mss.max(seg.text.len().min(0xffff) as u16),
+            // Only full segments are joined.
+            full => full,
+        };
         if seg.seq == self.rcv.nxt {
             self.take_in_order(seg, cx);
             Continue(())

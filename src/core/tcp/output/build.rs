@@ -34,6 +34,7 @@ impl Tcb {
         let Some(mut plan) = self.decide() else {
             // Nothing may leave now; what waits nevertheless must not wait for ever.
             self.arm_retransmission(cx);
+            self.note_limit(cx.now);
             return None;
         };
         // The send buffer may hold the text in more pieces than one packet is gathered from.

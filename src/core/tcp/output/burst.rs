@@ -63,7 +63,11 @@ impl Tcb {
         let last = octets == unsent;
         let fin = last && self.fin_due() && usable > octets;
         // What Nagle's rule holds back is not part of it.
-        if short == 0 || self.may_leave(Candidate { len: short, mss, last, fin }) { octets } else { octets - short }
+        if short == 0 || self.may_leave(Candidate { len: short, mss, last, fin }) {
+            octets
+        } else {
+            octets - short
+        }
     }
 
     /// About a millisecond's worth of what the path takes at twice the window a round trip, and more where the round

@@ -13,10 +13,10 @@ const MOST: u32 = 64 << 10;
 impl Tcb {
     /// Octets that can be written now.
     pub fn send_room(&self) -> usize {
-        let unsent = self.data_end().saturating_since(self.snd.nxt);
         let run = self.run();
-        // What leaves at once fills no run, as long as nothing waits before it.
-        let leaves = if unsent == 0 { self.leaves_at_once() } else { 0 };
+        // What leaves at once fills no run: what has been written already goes first.
+        let (written, leaves) = (self.data_end().saturating_since(self.snd.nxt), self.leaves_at_once());
+        let (unsent, leaves) = (written.saturating_sub(leaves), leaves.saturating_sub(written));
         let whole = leaves - leaves % run;
         // Where a run begins, counted from the end of what has been written: at the first place from `least` on.
         let begin = |least: u32| {
@@ -31,7 +31,10 @@ impl Tcb {
         };
         let queued = u32::try_from(self.send_buffer.len()).unwrap_or(u32::MAX);
         let full = begin(self.options.send_buffer.saturating_sub(queued));
-        let low = self.options.unsent_limit().map_or(u32::MAX, |limit| begin(limit.saturating_add(leaves).saturating_sub(unsent)));
+        let low = self
+            .options
+            .unsent_limit()
+            .map_or(u32::MAX, |limit| begin(limit.saturating_add(leaves).saturating_sub(unsent)));
         full.min(low) as usize
     }
 
