@@ -99,6 +99,26 @@ fn a_fin_beyond_a_gap_waits() {
     }
 }
 
+/// A FIN without text beyond a gap is an out-of-order segment like others: it is answered at once, each time.
+#[test]
+fn a_bare_fin_beyond_a_gap_is_answered() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    let seq = r.seq;
+    for _ in 0..2 {
+        r.seq = seq + 3;
+        r.send(Flags::FIN | Flags::ACK, b"");
+        assert_eq!(r.state(id), State::Established);
+        let out = r.sent();
+        assert_eq!((out.len(), out[0].header.ack.get()), (1, seq));
+    }
+    r.seq = seq;
+    r.send(Flags::ACK, b"abc");
+    assert_eq!(r.state(id), State::CloseWait);
+    let out = r.sent();
+    assert_eq!((out.len(), out[0].header.ack.get()), (1, seq + 4));
+}
+
 /// A peer without memory of the connection resets it exactly, also from SYN-SENT against an old life.
 #[test]
 fn a_half_open_connection_is_found() {

@@ -14,11 +14,16 @@ impl Tcb {
         if seg.fin() && !self.is.contains(Is::PEER_CLOSED) {
             // It counts when everything in front of it has come; until then its place is remembered.
             self.rcv.fin = Some(seg.text_range().end);
+            if seg.text.is_empty() && seg.seq.after(self.rcv.nxt) {
+                // RFC 5681 §4.2: with text it would have been answered as such; the sender learns of the gap.
+                self.acks.out_of_order();
+            }
         }
         if self.rcv.fin == Some(self.rcv.nxt) {
             self.take_fin(cx);
         }
-        if !self.reassembly.is_empty() && seg.seq.after(self.rcv.nxt) && !seg.text.is_empty() {
+        let kept = !self.reassembly.is_empty() && !seg.text.is_empty() || seg.fin() && self.rcv.fin.is_some();
+        if kept && seg.seq.after(self.rcv.nxt) {
             return Break(Verdict::OutOfOrder);
         }
         Continue(())
