@@ -76,6 +76,26 @@ fn the_timer_runs_from_the_first_segment_and_starts_anew_with_each_new_acknowled
     assert!(r.wait(Duration::from_secs(1000)).is_empty());
 }
 
+//= https://www.rfc-editor.org/rfc/rfc6298#section-5
+//= type=test
+//= id=rfc6298-5-1
+#[test]
+fn what_fast_retransmit_sent_again_has_a_whole_timeout() {
+    let mut r = raw();
+    let id = r.accepted();
+    r.write(id, &[7; 4000]);
+    r.sent();
+    let rto = r.tcb(id).rtt.rto();
+    assert!(r.wait(rto / 2).is_empty());
+    for _ in 0..3 {
+        r.send(Flags::ACK, b"");
+    }
+    assert_eq!(r.sent().len(), 1, "fast retransmit");
+    let again = timed(&mut r, rto.as_millis() as u32 + 5);
+    assert_eq!(again.len(), 1);
+    at(again[0].0, rto);
+}
+
 //= https://www.rfc-editor.org/rfc/rfc6298#section-3
 //= type=test
 //= id=rfc6298-3-3

@@ -252,6 +252,9 @@ impl Tcb {
             //# be preserved [Stevens94].
             self.congestion.on_event(CongestionEvent::Loss, in_flight, cx.now);
             self.timed = None;
+            // It starts anew with the retransmission, which else would be repeated less than one RTO later
+            // (RFC 6298 §5).
+            self.timers.cancel(Timer::Rto);
         }
     }
 
