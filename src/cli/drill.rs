@@ -87,7 +87,7 @@ enum Version {
     Ipv4MappedIpv6,
     /// IPv6
     Ipv6,
-    /// One after the other
+    /// One after the other; a script whose head names one runs with that alone
     All,
 }
 
@@ -206,10 +206,18 @@ fn jobs(scripts: Vec<Script>, args: &DrillArgs) -> Vec<Job> {
         };
         match versions {
             None => add(None, Vec::new()),
+            // Of all, a script that is about one takes that.
+            Some(versions) if versions.len() > 1 && names_version(&script) => add(None, Vec::new()),
             Some(versions) => versions.iter().for_each(|v| add(Some(v.name()), v.settings())),
         }
     }
     jobs
+}
+
+/// Whether the script's head says with which addresses it runs. What cannot be read is told when it is run.
+fn names_version(script: &Script) -> bool {
+    let text = fs::read_to_string(&script.path).unwrap_or_default();
+    text.lines().any(|line| line.starts_with("--ip_version"))
 }
 
 /// Runs them on several threads, and reports in their order.

@@ -83,6 +83,10 @@ pub(crate) fn scripts_are_run_and_reported() {
         assert!(xml.contains(part), "{part}: {xml}");
     }
 
+    // A script about one kind of addresses is run with these alone.
+    let own = dir.write("own.pkt", format!("--ip_version=ipv6\n{PASSES}").as_bytes());
+    assert!(text(&drill(&["--ip-version", "all", &own]).stdout).contains("all 1 passed"));
+
     // A part of them, and only their names.
     let listed = drill(&["--list", "--filter", "good", &root]);
     assert_eq!((code(listed.status), text(&listed.stdout).as_str()), (0, "topic/good.pkt\n"));
