@@ -29,6 +29,13 @@ pub struct ReceivedMessage {
     pub flags: MsgFlags,
 }
 
+impl ReceivedMessage {
+    /// One that other sockets gave.
+    pub const fn new(len: usize, name: Option<SocketAddr>, flags: MsgFlags) -> Self {
+        Self { len, name, flags }
+    }
+}
+
 impl Sockets {
     fn receive(&self, file: &Arc<File>, parts: &mut [IoSliceMut<'_>], flags: MsgFlags) -> Result<Received> {
         let mut done = 0;

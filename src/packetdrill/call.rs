@@ -1,4 +1,4 @@
-//! The system calls of a script, made to our sockets.
+//! The system calls of a script, made to our sockets or to others of the same family.
 //!
 //! A call goes three steps, so that one that waits can be made on a thread of its own while the script goes on:
 //! [`Calls::prepare`] evaluates its arguments, [`Prepared::run`] makes it, [`Calls::check`] compares what came with what
@@ -39,6 +39,12 @@ mod poll;
 
 mod epoll;
 
+mod system;
+
+mod record;
+
+mod effect;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
@@ -48,9 +54,11 @@ use super::outcome::Failure;
 use super::script::Syscall;
 use super::symbols;
 use crate::bsd::abi::{AF_INET, AF_INET6};
-use crate::bsd::{EpollEvent, Errno, PollFd, ReceivedMessage, Sockets};
+use crate::bsd::{EpollEvent, Errno, PollFd, ReceivedMessage};
 use descriptors::Descriptors;
 use failure::{of_script, plain};
+pub use record::Recorded;
+pub use system::SystemCalls;
 use value::Args;
 
 /// What `...` stands for. Addresses are of the domain: over IPv4 an IPv6 socket has a mapped one.
@@ -140,7 +148,7 @@ pub enum Effect {
     },
 }
 
-type Run = Box<dyn FnOnce(&Sockets) -> Done + Send>;
+type Run = Box<dyn FnOnce(&dyn SystemCalls) -> Done + Send>;
 
 /// A call whose arguments are known. It can be made on any thread.
 pub struct Prepared {
@@ -149,7 +157,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    fn new(run: impl FnOnce(&Sockets) -> Done + Send + 'static) -> Self {
+    fn new(run: impl FnOnce(&dyn SystemCalls) -> Done + Send + 'static) -> Self {
         Self { before: Vec::new(), run: Box::new(run) }
     }
 
@@ -163,7 +171,7 @@ impl Prepared {
     }
 
     /// Makes the call.
-    pub fn run(self, sockets: &Sockets) -> Done {
+    pub fn run(self, sockets: &dyn SystemCalls) -> Done {
         (self.run)(sockets)
     }
 }
@@ -362,7 +370,7 @@ impl Calls {
     }
 
     /// Closes all that the script left open, in the order of its numbers.
-    pub fn finish(&mut self, sockets: &Sockets) {
+    pub fn finish(&mut self, sockets: &dyn SystemCalls) {
         for live in self.descriptors.take() {
             // Whatever is wrong with one, the others are closed too.
             sockets.close(live).ok();
@@ -377,7 +385,7 @@ impl Calls {
     /// One line: there is no such descriptor, or it is not a TCP socket.
     pub fn tcp_info(
         &self,
-        sockets: &Sockets,
+        sockets: &dyn SystemCalls,
         fd: i32,
     ) -> std::result::Result<Vec<(&'static str, u64)>, String> {
         let live = self.live(fd).ok_or_else(|| format!("the script has no descriptor {fd} open"))?;

@@ -396,6 +396,10 @@ impl Flows {
                 flow.state = FlowState::SynAckSent;
                 flow.live_local_isn = live.seq;
             }
+            // One that was bound is known before its first packet.
+            if flow.state == FlowState::SynSent && live.flags & (SYN | ACK) == SYN {
+                flow.live_local_isn = live.seq;
+            }
         }
         Ok(Some(flow))
     }
@@ -519,9 +523,7 @@ impl Flow {
             return false;
         }
         match &seen.carried {
-            Carried::Tcp(tcp) if self.state == FlowState::SynSent && tcp.flags & (SYN | ACK) == SYN => {
-                self.live_local_isn = tcp.seq;
-            }
+            Carried::Tcp(tcp) if self.state == FlowState::SynSent && tcp.flags & (SYN | ACK) == SYN => {}
             Carried::Udp(_) if self.state == FlowState::Connecting => {}
             _ => return false,
         }

@@ -5,8 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::super::script::ValueKind;
 use super::address::{compare, given, of_packets};
 use super::value::{Args, int, is_null, unexpected};
-use super::{Calls, Done, Effect, Errno, Out, Prepared, Result};
-use crate::bsd::Sockets;
+use super::{Calls, Done, Effect, Errno, Out, Prepared, Result, SystemCalls};
 use crate::bsd::abi::{AF_INET, AF_INET6, AF_UNSPEC};
 
 /// The bits of a socket's type that are not flags.
@@ -155,7 +154,7 @@ pub(super) fn shutdown(calls: &Calls, args: &Args<'_>) -> Result<Prepared> {
     Ok(Prepared::new(move |sockets| Done::nothing(sockets.shutdown(live, how))))
 }
 
-type Name = fn(&Sockets, i32) -> crate::bsd::Result<SocketAddr>;
+type Name = fn(&dyn SystemCalls, i32) -> crate::bsd::Result<SocketAddr>;
 
 fn name(calls: &Calls, args: &Args<'_>, name: Name) -> Result<Prepared> {
     args.count(3..=3)?;
@@ -167,11 +166,11 @@ fn name(calls: &Calls, args: &Args<'_>, name: Name) -> Result<Prepared> {
 }
 
 pub(super) fn getsockname(calls: &Calls, args: &Args<'_>) -> Result<Prepared> {
-    name(calls, args, Sockets::getsockname)
+    name(calls, args, |sockets, live| sockets.getsockname(live))
 }
 
 pub(super) fn getpeername(calls: &Calls, args: &Args<'_>) -> Result<Prepared> {
-    name(calls, args, Sockets::getpeername)
+    name(calls, args, |sockets, live| sockets.getpeername(live))
 }
 
 pub(super) fn named(_: &mut Calls, args: &Args<'_>, done: &Done) -> Result<Vec<Effect>> {

@@ -2,9 +2,10 @@
 
 use std::os::fd::RawFd;
 
+use super::SystemCalls;
 use super::value::number;
+use crate::bsd::Result;
 use crate::bsd::abi::{IPPROTO_TCP, TCP_INFO};
-use crate::bsd::{Result, Sockets};
 
 /// Where a field of less than an octet stands: the octet, its lowest bit and how many bits.
 const BITS: [(&str, usize, u32, u32); 8] = [
@@ -114,7 +115,7 @@ pub(super) fn fields(octets: &[u8]) -> Vec<(&'static str, u64)> {
     fields
 }
 
-pub(super) fn of(sockets: &Sockets, live: RawFd) -> Result<Vec<(&'static str, u64)>> {
+pub(super) fn of(sockets: &dyn SystemCalls, live: RawFd) -> Result<Vec<(&'static str, u64)>> {
     let mut octets = [0; LEN];
     let len = sockets.getsockopt(live, IPPROTO_TCP, TCP_INFO, &mut octets)?;
     Ok(fields(&octets[..len]))

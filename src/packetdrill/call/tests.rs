@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
+use crate::bsd::Sockets;
 use crate::device::outbox::Outbox;
 use crate::engine::{Engine, Stepper};
 use crate::packetdrill::net::IpVersion;
@@ -497,4 +498,32 @@ fn fields_of_tcp_info_stand_where_linux_has_them() {
     // Of a short one the rest is 0.
     let short = tcp_info::fields(&octets[..12]);
     assert_eq!(short.iter().find(|(name, _)| *name == "tcpi_ato"), Some(&("tcpi_ato", 0)));
+}
+
+#[test]
+fn what_a_call_gave_is_recorded_and_not_judged() {
+    let mut world = World::connected();
+    let mut gave = |line: &str| {
+        let call = &calls_of(&format!("+0 {line}"))[0];
+        let done = world.calls.prepare(call).unwrap().run(&world.sockets);
+        world.stepper.settle();
+        world.calls.record(call, done).unwrap()
+    };
+    for (line, text) in [
+        ("write(4, ..., 100) = -1 EPIPE", "100"),
+        ("ioctl(5, FIONREAD, [7]) = 9", "0 [100]"),
+        ("read(5, ..., 1000) = 1", "100"),
+        ("read(5, ..., 1000) = 1", "-1 EAGAIN"),
+        ("poll([{fd=5, events=POLLOUT, revents=0}], 1, 0) = 0", "1 [POLLOUT]"),
+        ("getsockopt(4, SOL_SOCKET, SO_ERROR, [9], [4]) = 7", "0 [0]"),
+        ("getsockname(5, ..., ...) = -1", "0 [127.0.0.1 port 8080]"),
+        ("socket(..., SOCK_DGRAM, 0) = 6", "6"),
+        ("socket(..., SOCK_DGRAM, 0) = 6", "a new descriptor"),
+        ("socket(..., SOCK_DGRAM, 0) = -1 EMFILE", "a new descriptor"),
+        ("accept(3, ..., ...) = 8", "-1 EAGAIN"),
+    ] {
+        assert_eq!(gave(line).text, text, "{line}");
+    }
+    assert_eq!(gave("close(6) = -1 EBADF").effects, [Effect::Closed { fd: 6 }]);
+    assert_eq!(world.calls.descriptors.unnamed().len(), 2);
 }

@@ -8,14 +8,13 @@ use super::super::script::{Value, ValueKind};
 use super::address::compare;
 use super::open::{To, connecting, destination, length};
 use super::value::{Args, buffers, int, is_null, unexpected};
-use super::{CallError, Calls, Done, Effect, Out, Prepared, Result};
-use crate::bsd::Sockets;
+use super::{CallError, Calls, Done, Effect, Out, Prepared, Result, SystemCalls};
 use crate::bsd::abi::MsgFlags;
 
 /// A call with a buffer; without one it is not made, since what has no place is refused first.
 fn with_buffer(
     args: &Args<'_>,
-    run: impl FnOnce(&Sockets, Vec<u8>) -> Done + Send + 'static,
+    run: impl FnOnce(&dyn SystemCalls, Vec<u8>) -> Done + Send + 'static,
 ) -> Result<Prepared> {
     Ok(match args.buffer(1)? {
         Ok(buffer) => Prepared::new(move |sockets| run(sockets, buffer)),

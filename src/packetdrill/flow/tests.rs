@@ -88,6 +88,18 @@ fn a_simultaneous_open_leaves_the_remote_number_to_the_syn_ack() {
 }
 
 #[test]
+fn the_number_of_a_bound_sockets_syn_is_learnt_too() {
+    let net = Net::default();
+    let mut flows = Flows::new(&net);
+    flows.socket(3, Protocol::Tcp);
+    flows.bound(3, net.bind_address());
+    flows.connecting(3, None).unwrap();
+    let seen = Live { ports: (8080, 8080), ..Live::new(2, ISN, 0, 0) }.seen(&net);
+    flows.for_outbound(&tcp(Outbound, "S", 0, 0, 0), &seen).unwrap().unwrap();
+    assert_eq!(current(&flows).live_local_seq(1, true), ISN + 1);
+}
+
+#[test]
 fn packets_of_others_are_passed_over() {
     let (net, mut flows) = accepted(IpVersion::V4, 0);
     let expected = tcp(Outbound, ".", 1, 0, 1);

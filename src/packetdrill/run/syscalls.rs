@@ -8,10 +8,8 @@ use super::stop::{Stop, fail};
 use super::time::{Due, seconds};
 use super::under_way::UnderWay;
 use super::worker::{Progress, Worker};
-use crate::bsd::abi::{IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_STREAM};
 use crate::core::time::Instant;
 use crate::packetdrill::call::{CallError, Done, Effect, Prepared};
-use crate::packetdrill::flow::Protocol;
 use crate::packetdrill::script::{Event, Syscall};
 
 /// How long a call that waits is waited for where the script needs its end.
@@ -48,32 +46,7 @@ impl Run<'_> {
 
     /// What a call means for the packets that follow.
     fn learn(&mut self, call: &Syscall, effect: &Effect) -> Result<(), Stop> {
-        let flows = &mut self.flows;
-        let learnt = match *effect {
-            Effect::Opened { fd, kind, protocol, .. } => {
-                // No packet is of any other socket.
-                if let Some(protocol) = spoken(kind, protocol) {
-                    flows.socket(fd, protocol);
-                }
-                Ok(())
-            }
-            Effect::Bound { fd, to } => {
-                flows.bound(fd, to);
-                Ok(())
-            }
-            Effect::Disconnected { fd } => {
-                flows.disconnected(fd);
-                Ok(())
-            }
-            Effect::Closed { fd } => {
-                flows.closed(fd);
-                Ok(())
-            }
-            Effect::Listening { fd } => flows.listening(fd),
-            Effect::Connecting { fd, to } => flows.connecting(fd, to),
-            Effect::Accepted { fd, peer } => flows.accepted(fd, peer),
-        };
-        learnt.or_else(|what| fail(call.span, what))
+        effect.learn(&mut self.flows).or_else(|what| fail(call.span, what))
     }
 
     /// A call that waits begins at its time.
@@ -133,15 +106,5 @@ impl Run<'_> {
                 })
             }
         }
-    }
-}
-
-/// What a socket speaks.
-const fn spoken(kind: i32, protocol: i32) -> Option<Protocol> {
-    match (kind, protocol) {
-        (SOCK_STREAM, 0 | IPPROTO_TCP) => Some(Protocol::Tcp),
-        (SOCK_DGRAM, 0 | IPPROTO_UDP) => Some(Protocol::Udp),
-        (_, libc::IPPROTO_ICMP | libc::IPPROTO_ICMPV6) => Some(Protocol::Icmp),
-        _ => None,
     }
 }
