@@ -68,6 +68,13 @@ impl Raw {
     }
 }
 
+/// Puts the thread that calls it into a network namespace of its own, which is gone with it.
+pub(crate) fn own_network() -> Res<()> {
+    // SAFETY: no pointers. Only what this thread does from now on is in the new namespace; of memory and descriptors
+    // nothing changes.
+    done(unsafe { libc::unshare(libc::CLONE_NEWNET) })
+}
+
 fn last() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap()
 }

@@ -41,6 +41,8 @@ mod waiting;
 
 mod urgent;
 
+mod scenarios;
+
 use std::process::ExitCode;
 
 use tunstack::core::addr::{Address, Prefix};
@@ -61,6 +63,8 @@ fn main() -> ExitCode {
         ("accepting", || run("accepting", 30, accepting::rows)),
         ("waiting", || run("waiting", 50, waiting::rows)),
         ("urgent", || run("urgent", 250, urgent::rows)),
+        ("scenarios", scenarios::run),
+        ("partings", scenarios::partings),
     ])
 }
 
