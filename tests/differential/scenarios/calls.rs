@@ -74,7 +74,7 @@ impl SystemCalls for Kernel {
     }
 
     fn ioctl(&self, fd: RawFd, request: libc::Ioctl, value: &mut i32) -> Result<()> {
-        *value = Sys::ioctl(self, fd, request as u64)?;
+        *value = Sys::ioctl(self, fd, request)?;
         Ok(())
     }
 
