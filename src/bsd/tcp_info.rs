@@ -13,8 +13,8 @@ use tunstack_core::tcp::recovery::Phase;
 use tunstack_core::tcp::state::State;
 use tunstack_core::time::Instant;
 
-/// The length of the structure.
-pub(super) const LEN: usize = 248;
+/// The length of the structure: with the counters of AccECN behind the 248 octets of older versions, as in Linux 6.18.
+pub(super) const LEN: usize = 280;
 
 /// Linux's numbers of the states. Who holds a socket sees TIME-WAIT as closed, since there a record of its own waits.
 const fn state(state: State) -> u8 {

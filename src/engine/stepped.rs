@@ -89,24 +89,13 @@ impl Stepper {
 
     /// When something is due: a timer of the stack, or the end of somebody's wait.
     pub fn next(&self) -> Option<Instant> {
-        let of_stack = {
-            let held = self.shard.lock();
-            let next = self.shard.deadline(&held);
-            held.release();
-            (next < Instant::FAR_FUTURE).then_some(next)
-        };
-        [of_stack, self.time().next()].into_iter().flatten().min()
+        next(&self.shard)
     }
 
     /// Moves time to what is due next and does it, if that is not after `limit`: then it says true. Otherwise moves
     /// time to `limit` and says false.
     pub fn step(&self, limit: Instant) -> bool {
-        let due = self.next().map(|next| next.max(self.now())).filter(|next| *next <= limit);
-        self.time().advance(due.unwrap_or(limit));
-        let now = self.now();
-        self.shard.finish(self.shard.lock(), now);
-        self.settle();
-        due.is_some()
+        step(&self.shard, limit)
     }
 }
 
@@ -133,6 +122,30 @@ impl Calls {
     pub fn end(&self) {
         time(&self.shard).end();
     }
+
+    /// As [`Stepper::step`], for a thread on whose account time goes on before its call begins, while the stepper's
+    /// thread does nothing but wait for that.
+    pub fn step(&self, limit: Instant) -> bool {
+        step(&self.shard, limit)
+    }
+}
+
+fn next(shard: &Shard) -> Option<Instant> {
+    let of_stack = {
+        let held = shard.lock();
+        let next = shard.deadline(&held);
+        held.release();
+        (next < Instant::FAR_FUTURE).then_some(next)
+    };
+    [of_stack, time(shard).next()].into_iter().flatten().min()
+}
+
+fn step(shard: &Shard, limit: Instant) -> bool {
+    let due = next(shard).map(|next| next.max(shard.clock.now())).filter(|next| *next <= limit);
+    time(shard).advance(due.unwrap_or(limit));
+    shard.finish(shard.lock(), shard.clock.now());
+    time(shard).settle();
+    due.is_some()
 }
 
 /// An engine that is stepped has virtual time: its builder made it so.

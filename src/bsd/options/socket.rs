@@ -77,6 +77,7 @@ pub(super) const ROWS: &[Row] = &[
     Row(SO_MAX_PACING_RATE, How::Octets(unlimited, set_pacing)),
     Row(SO_INCOMING_CPU, How::Hint(-1, any)),
     Row(SO_INCOMING_NAPI_ID, How::Read(off)),
+    Row(SO_MEMINFO, How::Octets(memory, read_only)),
     Row(SO_COOKIE, How::Octets(cookie, read_only)),
     Row(SO_ZEROCOPY, How::Stays(off, within::<0, 1>)),
     Row(SO_BINDTOIFINDEX, How::Stays(off, natural)),
@@ -241,6 +242,18 @@ fn unlimited(_: &File, room: usize) -> Result<Vec<u8>> {
 fn set_pacing(_: &File, value: &[u8]) -> Result<()> {
     let asked = value.get(..8).or(value.get(..4)).ok_or(Errno::INVAL)?;
     if asked.iter().all(|octet| *octet == 0xff) { Ok(()) } else { Err(Errno::NOPROTOOPT) }
+}
+
+/// What lies in the receive buffer, its size, what is in flight, the send buffer's size, and what lies in that, where
+/// Linux has them; memory kept in advance, of options, behind a lock and the datagrams dropped are 0.
+fn memory(file: &File, _: usize) -> Result<Vec<u8>> {
+    let [send, receive] = [send_buffer(file)?, receive_buffer(file)?];
+    let info = file.query(|stack, id| Ok(stack.tcp_info(id)))?;
+    let count = |octets: usize| i32::try_from(octets).unwrap_or(i32::MAX);
+    let [unread, written, unsent] =
+        info.map_or([0; 3], |info| [info.receive_queue, info.send_queue, info.unsent].map(count));
+    let fields = [unread, receive, written.saturating_sub(unsent).max(0), send, 0, written, 0, 0, 0];
+    Ok(fields.map(i32::to_ne_bytes).concat())
 }
 
 fn cookie(file: &File, room: usize) -> Result<Vec<u8>> {

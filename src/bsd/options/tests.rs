@@ -73,6 +73,7 @@ fn lengths() {
             let found = [0, 1, 2, 3, 4, 8, 64].map(|room| get(&sys, fd, level, name, room).unwrap().len());
             assert_eq!(found, lengths, "{kind:?} {level} {name}");
         }
+        assert_eq!(get(&sys, fd, SOL_SOCKET, SO_MEMINFO, 64).unwrap().len(), 9 * 4);
         assert_eq!(get(&sys, fd, SOL_SOCKET, SO_COOKIE, 7), Err(Errno::INVAL));
         assert_ne!(get(&sys, fd, SOL_SOCKET, SO_COOKIE, 64).unwrap(), [0; 8]);
         // A TTL that does not fit an octet would take an `int`: -1 as the offset to peek from is never one.

@@ -37,7 +37,7 @@ fn each_field_stands_where_linux_has_it() {
     let sys = Sockets::new(&engine);
     let listener = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
     let fresh = info(&sys, listener);
-    assert_eq!((fresh.len(), LEN), (size_of::<Layout>(), size_of::<Layout>()));
+    assert_eq!((fresh.len(), LEN), (size_of::<Layout>() + 32, size_of::<Layout>() + 32));
     assert_eq!(fresh[offset_of!(Layout, tcpi_state)], 7);
     assert_eq!(field!(word, fresh, tcpi_rto), 1_000_000);
     assert_eq!(field!(word, fresh, tcpi_snd_mss), 536);

@@ -15,6 +15,7 @@ use crate::wire::flags::Flags;
 mod arrives;
 mod backlog;
 mod binding;
+mod bursts;
 mod chaos;
 mod clauses;
 mod closing;

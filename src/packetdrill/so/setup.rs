@@ -37,8 +37,8 @@ fn options() -> Vec<(String, Option<String>)> {
     head.chain(own).collect()
 }
 
-/// The stack's settings and MTU.
-pub(crate) fn config() -> (Config, u16) {
+/// The stack's settings, its MTU, and the data of each segment that a longer packet is joined from (`--mss`).
+pub(crate) fn config() -> (Config, u16, Option<u16>) {
     let mut net = Net::default();
     for (name, value) in options() {
         if let Err(why) = net.apply(&name, value.as_deref()) {
@@ -51,5 +51,5 @@ pub(crate) fn config() -> (Config, u16) {
         Ok(_) => {}
         Err(error) => eprintln!("libtunstack_packetdrill: {error}"),
     }
-    (config, net.mtu)
+    (config, net.mtu, net.mss)
 }

@@ -27,6 +27,8 @@ const BEGAN: Duration = Duration::from_secs(1_000_000_000);
 struct Stack {
     stepper: Stepper,
     outbox: Outbox,
+    mtu: u16,
+    mss: Option<u16>,
 }
 
 /// What any thread may use.
@@ -64,14 +66,14 @@ fn shared() -> Result<&'static Shared, Errno> {
 }
 
 fn make() -> io::Result<&'static Shared> {
-    let (config, mtu) = setup::config();
+    let (config, mtu, mss) = setup::config();
     let outbox = Outbox::new(mtu)?;
     let (engine, stepper) =
         Engine::builder().device(outbox.clone()).config(config).seed(SEED).start_stepped()?;
     let sockets = Sockets::new(&engine);
     tunstack::host::adopt(sockets.clone());
     let calls = stepper.calls();
-    STACK.set(Some(Box::leak(Box::new(Stack { stepper, outbox }))));
+    STACK.set(Some(Box::leak(Box::new(Stack { stepper, outbox, mtu, mss }))));
     Ok(Box::leak(Box::new(Shared { sockets, calls, main: thread::current().id() })))
 }
 
@@ -107,14 +109,12 @@ pub(crate) fn is_ours(fd: i32) -> bool {
 /// The time of day.
 pub(crate) fn time() -> Result<Duration, Errno> {
     let shared = shared()?;
-    if thread::current().id() == shared.main {
-        let stepper = &main()?.stepper;
-        run_until(stepper, stepper.now() + LOOK);
-    } else if ENDING.replace(false) {
+    if ENDING.replace(false) {
         let now = BEGAN + since_start(shared.calls.now());
         shared.calls.end();
         return Ok(now);
     }
+    run_until(&shared.calls, shared.calls.now() + LOOK);
     Ok(BEGAN + since_start(shared.calls.now()))
 }
 
@@ -122,26 +122,29 @@ fn since_start(now: Instant) -> Duration {
     now.saturating_since(Instant::ZERO)
 }
 
-fn run_until(stepper: &Stepper, until: Instant) {
-    while stepper.step(until) {}
+fn run_until(calls: &Calls, until: Instant) {
+    while calls.step(until) {}
 }
 
-/// Time goes on.
+/// Time goes on. On packetdrill's other thread too: before a call that may wait it is that thread which waits for the
+/// call's time, and the main one waits for it.
 pub(crate) fn sleep(time: Duration) -> Result<(), Errno> {
-    let stepper = &main()?.stepper;
-    run_until(stepper, stepper.now() + time);
+    let calls = &shared()?.calls;
+    run_until(calls, calls.now() + time);
     Ok(())
 }
 
-/// A packet arrives.
+/// A packet arrives. One that is longer than the MTU comes from a device that joins segments.
 pub(crate) fn arrive(packet: &[u8]) -> Result<(), Errno> {
-    main()?.stepper.receive(packet);
+    let Stack { stepper, mtu, mss, .. } = main()?;
+    let joined = mss.filter(|_| packet.len() > usize::from(*mtu)).unwrap_or(0);
+    stepper.receive_joined(packet, joined);
     Ok(())
 }
 
 /// The next packet that leaves, and the time of day when it did; time goes on until then. `None`: none ever will.
 pub(crate) fn next_packet() -> Result<Option<(Letter, Duration)>, Errno> {
-    let Stack { stepper, outbox } = main()?;
+    let Stack { stepper, outbox, .. } = main()?;
     loop {
         if let Some(letter) = outbox.take() {
             let when = BEGAN + since_start(letter.when);

@@ -114,6 +114,21 @@ fn errors_about_segments_in_each_state() {
     assert_eq!(r.state(id), State::Closed);
     assert!(r.host.take_error(id).is_some());
 
+    // A request that no program knows of yet is forgotten; our SYN,ACK's number has to be right.
+    let mut r = Raw::new(Config::default());
+    r.listen(8);
+    r.send(Flags::SYN, b"");
+    let iss = r.sent()[0].header.seq.get();
+    let slots = r.host.slots();
+    r.unreachable(iss.wrapping_add(1), 3, 0);
+    r.unreachable(iss, 1, 0);
+    assert_eq!(r.host.slots(), slots, "a soft one");
+    r.unreachable(iss, 3, 0);
+    assert_eq!(r.host.slots(), slots - 1);
+    r.ack = iss.wrapping_add(1);
+    r.send(Flags::ACK, b"");
+    assert!(r.sent()[0].is(Flags::RST));
+
     let mut r = Raw::new(Config::default());
     let id = r.accepted();
     r.unreachable(r.ack, 3, 0);
