@@ -65,7 +65,8 @@ impl Reuse {
 /// What a program asked of a socket, copied to each connection a listener begets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SocketOptions {
-    /// Send buffer, octets (`SO_SNDBUF`).
+    /// Send buffer, octets (`SO_SNDBUF`). Of TCP it is a limit at which no further run of a write is taken, of up to 64
+    /// KiB or half of the peer's largest window: it holds at most that much more.
     pub send_buffer: u32,
     /// Receive buffer, octets: the largest window offered (`SO_RCVBUF`).
     pub receive_buffer: u32,

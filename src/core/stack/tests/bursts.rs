@@ -125,7 +125,8 @@ fn times_of_what_limits() {
     r.acknowledge(&out);
     assert!(r.sent().is_empty());
     r.now += step;
-    let busy = r.tcb(id).limits.busy(r.now);
+    let now = r.now;
+    let busy = r.tcb(id).limits.busy(now);
     assert_eq!((busy.window, busy.buffer, busy.total), (step, Duration::ZERO, 2 * step));
 }
 
@@ -143,6 +144,7 @@ fn time_of_a_small_buffer() {
     r.now += step;
     r.ack = r.ack.wrapping_add(3000);
     r.send(Flags::ACK, b"");
-    let busy = r.tcb(id).limits.busy(r.now);
+    let now = r.now;
+    let busy = r.tcb(id).limits.busy(now);
     assert_eq!((busy.window, busy.buffer, busy.total), (Duration::ZERO, step, 2 * step));
 }
