@@ -21,6 +21,8 @@ mod address;
 
 mod result;
 
+mod system;
+
 mod open;
 
 mod transfer;
@@ -38,8 +40,6 @@ mod control;
 mod poll;
 
 mod epoll;
-
-mod system;
 
 mod record;
 
