@@ -37,7 +37,7 @@ fn lines() -> Vec<Line> {
 }
 
 fn trace(side: &'static str, lines: Vec<Line>) -> Trace {
-    Trace { side, lines, end: Duration::from_millis(500) }
+    Trace { side, lines, end: Duration::from_millis(500), late: Duration::ZERO }
 }
 
 /// What is said when our lines are these.

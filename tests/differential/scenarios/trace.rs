@@ -36,6 +36,8 @@ pub(crate) struct Trace {
     pub(crate) lines: Vec<Line>,
     /// When it was looked at for the last time.
     pub(crate) end: Duration,
+    /// How much later than it says the script did something, at the most.
+    pub(crate) late: Duration,
 }
 
 /// A script whose packets out and results are not looked at.
@@ -93,6 +95,7 @@ impl Stimuli {
             lines: Vec::new(),
             due: Duration::ZERO,
             late: Duration::ZERO,
+            latest: Duration::ZERO,
         };
         recorder.side.restart();
         let mut time = Duration::ZERO;
@@ -109,7 +112,8 @@ impl Stimuli {
                 .map_err(|what| format!("{}, at {}: {what}", recorder.side.name(), self.source(event)))?;
         }
         recorder.calls.finish(recorder.side.calls());
-        Ok(Trace { side: recorder.side.name(), end: recorder.side.now(), lines: recorder.lines })
+        let Recorder { side, lines, latest: late, .. } = recorder;
+        Ok(Trace { side: side.name(), end: side.now(), lines, late })
     }
 }
 
@@ -124,6 +128,8 @@ struct Recorder<'a> {
     due: Duration,
     /// How much later that was, on a machine that has other things to do.
     late: Duration,
+    /// The most of it.
+    latest: Duration,
 }
 
 impl Recorder<'_> {
@@ -131,6 +137,7 @@ impl Recorder<'_> {
         let came = self.side.wait(due)?;
         self.came(came)?;
         (self.due, self.late) = (due, self.side.now().saturating_sub(due));
+        self.latest = self.latest.max(self.late);
         Ok(())
     }
 
