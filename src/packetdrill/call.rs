@@ -11,8 +11,6 @@
 //! [`CallError::Unsupported`] names it: `open`, `pipe`, `splice`, `sendfile`, `cap_set`, PSP; control messages to be sent;
 //! options, flags and kinds of sockets that the stack refuses while the script expects that it takes them.
 
-mod system;
-
 mod descriptors;
 
 mod failure;

@@ -97,7 +97,10 @@ mod tests {
         assert_eq!(names(std::slice::from_ref(&root), &[]).unwrap(), of(&all));
         assert_eq!(names(std::slice::from_ref(&root), &["one", "x/"]).unwrap(), of(&all[..2]));
         let file = root.join("b/notes.txt");
-        assert_eq!(names(std::slice::from_ref(&file), &[]).unwrap(), [(file.display().to_string(), "b".to_owned())]);
+        assert_eq!(
+            names(std::slice::from_ref(&file), &[]).unwrap(),
+            [(file.display().to_string(), "b".to_owned())]
+        );
         assert!(
             matches!(names(&[root.join("none")], &[]), Err(Failure::Failed(text)) if text.contains("none"))
         );

@@ -1,12 +1,11 @@
 //! What keeps a sender from being faster, for `TCP_INFO`: how long there was something to send, and how much of that
 //! time the peer's window or our own send buffer was in the way.
 
-use super::tcb::{Is, Tcb};
 use crate::time::{Duration, Instant};
 
 /// What limits a connection that has something to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Limit {
+pub(super) enum Limit {
     /// There is nothing to send.
     Idle,
     /// The network, by the congestion window or by its pace.
@@ -20,7 +19,7 @@ enum Limit {
 /// The times of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    now: Limit,
+    pub(super) now: Limit,
     since: Instant,
     /// Microseconds limited by the network, the peer's window and the buffer.
     micros: [u64; 3],
@@ -43,7 +42,7 @@ impl Limits {
         Self { now: Limit::Idle, since: Instant::ZERO, micros: [0; 3] }
     }
 
-    const fn change(&mut self, to: Limit, now: Instant) {
+    pub(super) const fn change(&mut self, to: Limit, now: Instant) {
         self.micros = self.until(now);
         self.now = to;
         self.since = now;
@@ -75,35 +74,5 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Tcb {
-    /// Something has changed what may leave, or has left.
-    pub(super) fn note_limit(&mut self, now: Instant) {
-        if self.has_space() {
-            self.is.remove(Is::NO_SPACE);
-        }
-        let limit = self.limit();
-        if limit != self.limits.now {
-            self.limits.change(limit, now);
-        }
-    }
-
-    fn limit(&self) -> Limit {
-        if self.send_buffer.is_empty() {
-            return Limit::Idle;
-        }
-        let uncongested = self.congestion.cwnd().saturating_sub(self.in_flight());
-        let next = self.data_end().saturating_since(self.snd.nxt).min(self.smss());
-        if next > uncongested {
-            Limit::Network
-        } else if next > self.snd.usable() {
-            Limit::Window
-        } else if next == 0 && uncongested > 0 && self.is.contains(Is::NO_SPACE) {
-            Limit::Buffer
-        } else {
-            Limit::Network
-        }
     }
 }

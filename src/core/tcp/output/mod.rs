@@ -12,6 +12,7 @@ pub mod burst;
 
 pub mod usage;
 
+pub mod limited;
 pub mod room;
 
 pub mod build;

@@ -2,7 +2,7 @@
 //! (`TCP_NOTSENT_LOWAT`).
 //!
 //! As in Linux text is taken in runs of whole segments, and the limits are asked at the begin of each: a buffer holds at
-//! most one run more than its size. So large writes make full segments, and how much of a write is taken is what programs
+//! most one run more than its size, and at most twice its size. So large writes make full segments, and how much of a write is taken is what programs
 //! that were measured against Linux expect.
 
 use crate::tcp::tcb::Tcb;
@@ -35,7 +35,10 @@ impl Tcb {
             .options
             .unsent_limit()
             .map_or(u32::MAX, |limit| begin(limit.saturating_add(leaves).saturating_sub(unsent)));
-        full.min(low) as usize
+        // Whatever would fill a run: a small buffer stays small.
+        let size = self.options.send_buffer;
+        let bound = size.saturating_add(run.min(size)).saturating_sub(queued);
+        full.min(low).min(bound) as usize
     }
 
     /// Whether a program that waits to write is told that it can: a third of the buffer is free, and half of what may
