@@ -78,8 +78,10 @@ pub(super) fn sendto(calls: &Calls, args: &Args<'_>) -> Result<Prepared> {
     length(args, 5)?;
     match destination(calls, args, 4)? {
         To::Address(to, said) => Ok(sending(args, live, flags, Some(to))?.after(connecting(fd, to, said))),
-        To::Nowhere | To::NoSuchFamily => {
-            Err(CallError::Unsupported("sendto() to an address without a family".to_owned()))
+        // `AF_UNSPEC` names nobody: as if no address were there.
+        To::Nowhere => sending(args, live, flags, None),
+        To::NoSuchFamily => {
+            Err(CallError::Unsupported("sendto() to an address of an unknown family".to_owned()))
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The one stack of the process, in virtual time, and who may move that time.
 
 use std::cell::Cell;
+use std::fs;
 use std::io;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -44,6 +46,13 @@ thread_local! {
     /// This thread has come back from a call and has not asked for the time since.
     static ENDING: Cell<bool> = const { Cell::new(false) };
 }
+
+/// The other thread, from when its call has ended until the main one has waited for it; 0: none.
+static ENDED: AtomicI32 = AtomicI32::new(0);
+
+/// How often the main thread looks, and how long it waits between two looks: a fifth of a second in all.
+const MOST_LOOKS: u32 = 2000;
+const BETWEEN_LOOKS: Duration = Duration::from_micros(100);
 
 static SHARED: Mutex<Option<&'static Shared>> = Mutex::new(None);
 
@@ -111,6 +120,8 @@ pub(crate) fn time() -> Result<Duration, Errno> {
     let shared = shared()?;
     if ENDING.replace(false) {
         let now = BEGAN + since_start(shared.calls.now());
+        // SAFETY: it takes nothing and cannot fail.
+        ENDED.store(unsafe { libc::gettid() }, Ordering::Release);
         shared.calls.end();
         return Ok(now);
     }
@@ -129,9 +140,29 @@ fn run_until(calls: &Calls, until: Instant) {
 /// Time goes on. On packetdrill's other thread too: before a call that may wait it is that thread which waits for the
 /// call's time, and the main one waits for it.
 pub(crate) fn sleep(time: Duration) -> Result<(), Errno> {
+    let_the_other_finish();
     let calls = &shared()?.calls;
     run_until(calls, calls.now() + time);
     Ok(())
+}
+
+/// packetdrill's main thread sleeps without the lock that its other one needs to note what its call gave. Virtual sleep
+/// takes no time, so that one would hardly get it: here the main thread waits until the other has nothing to do, which it
+/// finds as packetdrill itself does, by the thread's state.
+fn let_the_other_finish() {
+    let ended = ENDED.swap(0, Ordering::AcqRel);
+    if ended == 0 {
+        return;
+    }
+    for _ in 0..MOST_LOOKS {
+        let Ok(stat) = fs::read_to_string(format!("/proc/self/task/{ended}/stat")) else { return };
+        // The state stands behind the name, which is in brackets and may have any characters.
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        if state == Some('S') {
+            return;
+        }
+        thread::sleep(BETWEEN_LOOKS);
+    }
 }
 
 /// A packet arrives. One that is longer than the MTU comes from a device that joins segments.
