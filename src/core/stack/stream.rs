@@ -246,7 +246,12 @@ impl Stack {
         }
         self.with_connection(id.index(), now, |tcb, cx| {
             tcb.receive_buffer.clear();
-            tcb.reset(Error::Aborted, Event::Abort, RstReason::Abort, cx);
+            // In CLOSING and LAST-ACK both ends have closed, and the record is deleted without a word.
+            if matches!(tcb.state(), State::Closing | State::LastAck) {
+                tcb.fail(Error::Aborted, Event::Abort, cx);
+            } else {
+                tcb.reset(Error::Aborted, Event::Abort, RstReason::Abort, cx);
+            }
         });
         Ok(())
     }

@@ -116,7 +116,9 @@ impl TimeWait {
             //# Remain in the TIME-WAIT state. Restart the 2 MSL time-wait timeout.
             return Outcome::Restart(Verdict::TimeWait);
         }
-        if !seg.is_empty() || seg.seq != self.rcv_nxt {
+        // §3.5.2, third group: an ACK of what was never sent is answered as well.
+        let never_sent = seg.has_ack() && seg.ack.after(self.snd_nxt);
+        if !seg.is_empty() || seg.seq != self.rcv_nxt || never_sent {
             self.answer(AckReason::Again, None, cx);
         }
         Outcome::Stay(Verdict::TimeWait)

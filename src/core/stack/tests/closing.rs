@@ -155,3 +155,85 @@ fn an_orphan_ends() {
         assert_eq!(r.host.poll_timeout(), None);
     }
 }
+
+/// ABORT in CLOSING and LAST-ACK: "Respond with "ok" and delete the TCB" (RFC 9293 §3.10.5).
+#[test]
+fn abort_says_nothing_where_both_have_closed() {
+    for peer_first in [true, false] {
+        let mut r = Raw::new(Config::default());
+        let id = r.accepted();
+        let now = r.now;
+        if !peer_first {
+            r.host.shutdown(id, Shutdown::Write, now).unwrap();
+            r.sent();
+        }
+        r.send(Flags::FIN | Flags::ACK, b"");
+        r.sent();
+        if peer_first {
+            r.host.shutdown(id, Shutdown::Write, now).unwrap();
+            r.sent();
+        }
+        assert_eq!(r.state(id), if peer_first { State::LastAck } else { State::Closing });
+        r.host.abort(id, now).unwrap();
+        assert!(r.sent().is_empty());
+        assert_eq!(r.state(id), State::Closed);
+        assert_eq!(r.host.take_error(id), Some(Error::Aborted));
+    }
+}
+
+/// "any unacceptable segment (out-of-window sequence number or unacceptable acknowledgment number) must be responded to
+/// with an empty acknowledgment segment", in TIME-WAIT as in any synchronised state (RFC 9293 §3.5.2).
+#[test]
+fn time_wait_answers_an_ack_of_what_was_never_sent() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    let now = r.now;
+    r.host.shutdown(id, Shutdown::Write, now).unwrap();
+    let fin = r.sent();
+    r.acknowledge(&fin);
+    r.send(Flags::FIN | Flags::ACK, b"");
+    r.sent();
+    assert_eq!(r.state(id), State::TimeWait);
+    r.send(Flags::ACK, b"");
+    assert!(r.sent().is_empty());
+    r.ack += 1;
+    r.send(Flags::ACK, b"");
+    let out = r.sent();
+    assert_eq!((out.len(), out[0].header.ack.get(), out[0].header.seq.get()), (1, r.seq, r.ack - 1));
+}
+
+/// A reset may bring text (RFC 9293 SHLD-2). A closed window does not keep it out: "special allowance should be made to
+/// accept valid […] RSTs" (§3.10.7.4).
+#[test]
+fn a_reset_with_text_ends_a_connection_whose_window_is_closed() {
+    let mut config = Config::default();
+    config.tcp.receive_buffer = 3_000;
+    let mut r = Raw::new(config);
+    let id = r.accepted();
+    while r.tcb(id).rcv.wnd > 0 {
+        let room = r.tcb(id).rcv.wnd.min(1000) as usize;
+        r.send(Flags::ACK, &vec![7; room]);
+        r.sent();
+    }
+    r.send(Flags::RST | Flags::ACK, b"why");
+    assert!(r.sent().is_empty());
+    assert_eq!(r.state(id), State::Closed);
+}
+
+/// MAX.SND.WND is "the largest window that the local sender has ever received from its peer" (RFC 5961 §5.2), that of a SYN
+/// included.
+#[test]
+fn the_window_of_a_syn_counts_for_how_old_an_ack_may_be() {
+    let mut r = Raw::new(Config::default());
+    let (id, syn) = r.connect();
+    r.send(Flags::SYN, b"");
+    r.sent();
+    r.window = 0;
+    r.acknowledge(&[syn]);
+    assert_eq!(r.state(id), State::Established);
+    let acked = r.ack;
+    r.ack = acked.wrapping_sub(60_000);
+    r.send(Flags::ACK, b"taken");
+    r.wait(Duration::from_secs(1));
+    assert_eq!(r.host.unread(id), Ok(5));
+}

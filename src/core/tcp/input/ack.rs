@@ -45,7 +45,7 @@ impl Tcb {
             self.transition(Event::AckOfSyn, cx);
             self.syn_acknowledged(seg.ack, seg.timestamps(), cx);
             self.snd.wnd = self.snd.scale.octets(seg.window);
-            self.snd.max_wnd = self.snd.wnd;
+            self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
             self.snd.wl1 = seg.seq;
             self.snd.wl2 = seg.ack;
         }

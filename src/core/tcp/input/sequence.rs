@@ -41,7 +41,9 @@ impl Tcb {
             cx.counters.tcp_rcv_q_drop += 1;
         }
 
-        if self.rcv.acceptable(seg.seq, seg.len()) {
+        // A reset may bring text (§3.5.3, SHLD-2), and a closed window keeps out the text alone.
+        let len = if seg.rst() && seg.seq == self.rcv.nxt { 0 } else { seg.len() };
+        if self.rcv.acceptable(seg.seq, len) {
             //= https://www.rfc-editor.org/rfc/rfc7323#section-5.2
             //= id=rfc7323-5.2-5
             //# When an <RST> segment is received, it MUST NOT be subjected to the PAWS check by verifying an
