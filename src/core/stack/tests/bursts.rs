@@ -19,7 +19,7 @@ fn a_write_is_taken_in_runs() {
         (50_000, 0, 58_000),
         (42_000, 0, 42_000),
         (42_001, 0, 58_000),
-        (1, 0, 26_000),
+        (13_000, 0, 26_000),
         (1 << 20, 4000, 26_000),
         (1 << 20, 16_001, 42_000),
         (50_000, u32::MAX, 58_000),
@@ -36,6 +36,17 @@ fn a_write_is_taken_in_runs() {
             r.acknowledge(&out);
             assert!(!r.host.readiness(id).contains(Readiness::WRITABLE), "a third is not free");
         }
+    }
+}
+
+/// A run does not make a small buffer a large one: it holds twice its size at most.
+#[test]
+fn a_small_buffer_stays_small() {
+    for (send_buffer, taken) in [(1, 2), (1000, 2000), (12_000, 24_000)] {
+        let (mut r, id) = accepted(TcpConfig { send_buffer, ..TcpConfig::default() });
+        let now = r.now;
+        assert_eq!(r.host.try_write(id, &[0; 70_000], now), Ok(taken), "{send_buffer}");
+        assert_eq!(r.host.try_write(id, b"x", now), Err(Error::WouldBlock));
     }
 }
 
@@ -133,7 +144,7 @@ fn times_of_what_limits() {
 /// All that was written is in flight, the window has room, and the program was refused: the buffer is too small.
 #[test]
 fn time_of_a_small_buffer() {
-    let (mut r, id) = accepted(TcpConfig { send_buffer: 1, ..TcpConfig::default() });
+    let (mut r, id) = accepted(TcpConfig { send_buffer: 1500, ..TcpConfig::default() });
     let now = r.now;
     let step = Duration::from_millis(10);
     assert_eq!(r.host.try_write(id, &[0; 3000], now), Ok(3000));
