@@ -81,8 +81,8 @@ impl Stepper {
         received
     }
 
-    /// Waits until each call that was begun waits or has ended, and sends what came of that. To be called after
-    /// another thread was given a call to do; the other functions do it themselves.
+    /// Waits until each call that was begun waits or has ended. To be called after another thread was given a call to do,
+    /// or may have been woken by a call on this one, where what came of it is looked at before the next step.
     pub fn settle(&self) {
         self.time().settle();
     }
@@ -141,6 +141,8 @@ fn next(shard: &Shard) -> Option<Instant> {
 }
 
 fn step(shard: &Shard, limit: Instant) -> bool {
+    // A call on the stepper's thread may have woken another: that one works now, not later.
+    time(shard).settle();
     let due = next(shard).map(|next| next.max(shard.clock.now())).filter(|next| *next <= limit);
     time(shard).advance(due.unwrap_or(limit));
     shard.finish(shard.lock(), shard.clock.now());

@@ -163,6 +163,7 @@ impl<'a> Run<'a> {
 
     /// Takes in what has come of the last thing that was done.
     pub(super) fn settled(&mut self) -> Result<(), Stop> {
+        self.stepper.settle();
         while let Some(letter) = self.outbox.take() {
             self.came.extend(Came::of(letter));
         }
