@@ -231,9 +231,10 @@ impl Model {
             State::TimeWait => (now >= self.ends.0, now > self.ends.1),
             // §3.8.3, MUST-23: at least 3 minutes for a SYN.
             State::SynSent => (waited >= 180_000, false),
-            // A SYN,ACK is sent again five times, with doubled waits, and counts as the peer's affair; so it does where both
-            // opened at once, which falls short of MUST-23 too.
-            State::SynReceived => (now - self.progress >= 63_000, false),
+            // A listener sends its SYN,ACK again five times, with doubled waits; who opened itself is held to MUST-23.
+            State::SynReceived => {
+                (now - self.progress >= if self.listening { 63_000 } else { 180_000 }, false)
+            }
             // Nobody is left to close it: an end that the RFC does not know, as long as 2 MSL.
             State::FinWait2 => (self.orphan && waited >= TWO_MSL, false),
             // §3.8.3, SHLD-11: R2 of at least 100 seconds.

@@ -44,7 +44,7 @@ impl Tcb {
     fn retransmission_timeout(&mut self, cx: &mut Context<'_>) {
         let waited = cx.now.saturating_since(self.progress);
         let give_up = if self.syn_unacked() {
-            self.recovery.timeouts() >= self.syn_limit(cx)
+            self.recovery.timeouts() >= self.syn_limit()
                 || self.options.user_timeout.is_some_and(|limit| waited >= limit)
         } else {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
@@ -109,8 +109,8 @@ impl Tcb {
     //= id=MUST-20
     //# When the number of transmissions of the same segment reaches a threshold R2 greater than R1, close
     //# the connection.
-    fn syn_limit(&self, cx: &Context<'_>) -> u8 {
-        if self.state() == State::SynSent { self.options.syn_retries } else { cx.config.syn_ack_retries }
+    fn syn_limit(&self) -> u8 {
+        self.options.syn_retries
     }
 
     /// RFC 9293 §3.8.6.1: the window is closed and there is something to send. Or it is open by too little,
