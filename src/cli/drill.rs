@@ -25,7 +25,7 @@ use tunstack::packetdrill::run::{self, Options};
 use super::common::Common;
 use super::output::{Failure, Output, why};
 use junit::Junit;
-use report::{Done, Ended, Report};
+use report::{Done, Ended, Report, Tally};
 use scripts::Script;
 
 const EXAMPLES: &str = "\
@@ -37,10 +37,12 @@ Examples:
 
 A script names packets that go to the stack, system calls that a program makes, and packets that the
 stack is to send, each with its time. Time is virtual: an hour of it goes by in milliseconds, and a
-script ends the same way each time. Nothing of this machine is touched and no right is needed; a
-command in back-ticks that sets a sysctl or a route sets the stack's own, and another one is refused.
+script ends the same way each time. No right is needed: packets stay inside, and a command in back-ticks
+that sets a sysctl or a route sets the stack's own; another one is refused. Only %{ … }% touches this
+machine: it is Python, which runs with your rights, so read the scripts of strangers before you run them.
 
-Exit code 0 when no script failed (skipped ones are named), 1 when one did, 2 when nothing could be run.";
+Exit code 0 when no script failed (skipped ones are named), 1 when one did or there is none to run, 2 when
+all were skipped, so that nothing was judged, or when the command line makes no sense.";
 
 /// Arguments of `drill`.
 #[derive(ClapArgs, Debug)]
@@ -171,7 +173,13 @@ pub(crate) fn main(common: &Common, args: DrillArgs) -> Result<(), Failure> {
     }
     let jobs = jobs(scripts, &args);
     let report = run_all(&jobs, &args, out)?;
-    if report.total.failed > 0 { Err(Failure::Told) } else { Ok(()) }
+    match report.total {
+        Tally { failed: 1.., .. } => Err(Failure::Told),
+        Tally { passed: 0, skipped: all @ 1.., .. } => {
+            Err(Failure::Usage(format!("nothing was judged: skipped {all} of {all}, the report says why")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Flags of a device, of which there is none here, are not passed over in silence.
@@ -216,7 +224,7 @@ fn jobs(scripts: Vec<Script>, args: &DrillArgs) -> Vec<Job> {
 
 /// Whether the script's head says with which addresses it runs. What cannot be read is told when it is run.
 fn names_version(script: &Script) -> bool {
-    let text = fs::read_to_string(&script.path).unwrap_or_default();
+    let text = run::read_script(&script.path).unwrap_or_default();
     text.lines().any(|line| line.starts_with("--ip_version"))
 }
 
@@ -292,7 +300,7 @@ fn work(
 
 fn one(job: &Job, captures: Option<&Path>) -> Done {
     let begun = Instant::now();
-    let (text, result) = match fs::read_to_string(&job.script.path) {
+    let (text, result) = match run::read_script(&job.script.path) {
         Err(error) => {
             let text = format!("cannot read {}: {}", job.script.path.display(), why(&error));
             (String::new(), Ended::Broken(text))

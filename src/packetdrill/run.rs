@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use capture::Kept;
 use command::Act;
 use events::{Parts, Run};
+pub use file::read_script;
 use settings::Settings;
 use stop::Stop;
 
@@ -28,6 +29,8 @@ mod stop;
 mod settings;
 
 mod command;
+
+mod file;
 
 mod setup;
 
@@ -86,8 +89,7 @@ fn run_script(
 ) -> Result<(), Stop> {
     let mut settings = Settings::of(script, options)?;
     if settings.dry_run {
-        outcome.notes.push("--dry_run: read and not run".to_owned());
-        return Ok(());
+        return Err(Stop::Skipped("--dry_run: read and not run".to_owned()));
     }
     if settings.net.anyip {
         return Err(Stop::Skipped(
@@ -110,9 +112,9 @@ fn run_script(
     let mut run = Run::new(Parts { text, folder: &options.folder, settings, engine, stepper, outbox });
     let mut result = run.events(&script.events);
     if let Some(cleanup) = &script.cleanup
-        && let Err(what) = command::read(&cleanup.line, &options.folder)
+        && let Err(refused) = command::read(&cleanup.line, &options.folder)
     {
-        run.note(format!("clean-up: {what}"));
+        run.note(format!("clean-up: {refused}"));
     }
     outcome.took = run.now();
     let (program, notes) = run.end();
@@ -143,10 +145,10 @@ fn config(script: &Script, settings: &mut Settings, folder: &Path) -> Result<Con
     let span = script.init.as_ref().map_or_else(Span::default, |init| init.span);
     let mut acts = Vec::new();
     for name in &settings.init_scripts {
-        acts.extend(command::read_file(name, folder).map_err(Stop::Skipped)?);
+        acts.extend(command::read_file(name, folder).map_err(|refused| refused.at(span))?);
     }
     if let Some(init) = &script.init {
-        acts.extend(command::read(&init.line, folder).map_err(Stop::Skipped)?);
+        acts.extend(command::read(&init.line, folder).map_err(|refused| refused.at(span))?);
     }
     for act in acts {
         match act {

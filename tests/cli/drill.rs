@@ -56,7 +56,9 @@ pub(crate) fn scripts_are_run_and_reported() {
     assert_eq!(code(broken.status), 1);
     assert!(text(&broken.stdout).contains("none.pkt:1:") && text(&broken.stdout).contains('^'));
     let skipped = drill(&[&skip]);
-    assert_eq!(code(skipped.status), 0);
+    assert_eq!(code(skipped.status), 2, "nothing was judged");
+    assert!(text(&skipped.stderr).contains("nothing was judged: skipped 1 of 1"));
+    assert_eq!(code(drill(&[&skip, &good]).status), 0);
     assert!(text(&skipped.stdout).contains("nstat"), "{}", text(&skipped.stdout));
     assert!(text(&skipped.stdout).contains("0 of 1 passed, none failed"));
 
@@ -82,6 +84,22 @@ pub(crate) fn scripts_are_run_and_reported() {
     for part in ["<testsuite name=\"topic\" tests=\"2\"", "failures=\"1\"", "good.pkt", "bad.pkt:6:"] {
         assert!(xml.contains(part), "{part}: {xml}");
     }
+
+    // What was passed over stands under what passed.
+    let wrong = PASSES.replace("+0 listen(3, 1) = 0", "+0 listen(3, 1) = 7");
+    let lenient = dir.write("lenient.pkt", format!("--non_fatal=syscall\n{wrong}").as_bytes());
+    let passed = drill(&[&lenient]);
+    assert_eq!(code(passed.status), 0);
+    assert!(
+        text(&passed.stdout).contains("\n      note: --non_fatal=syscall: listen"),
+        "{}",
+        text(&passed.stdout)
+    );
+
+    // What is no file of a script is not read without end.
+    let endless = drill(&["/dev/zero"]);
+    assert_eq!(code(endless.status), 1);
+    assert!(text(&endless.stdout).contains("cannot read /dev/zero: not a regular file"));
 
     // A script about one kind of addresses is run with these alone.
     let own = dir.write("own.pkt", format!("--ip_version=ipv6\n{PASSES}").as_bytes());

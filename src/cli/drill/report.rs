@@ -193,7 +193,11 @@ impl Report {
             _ => ("FAIL", AnsiColor::Red),
         };
         let head = format!("{}  {:width$}", self.paint(word, colour), done.title(), width = self.width);
-        match &done.result {
+        let notes: String = match &done.result {
+            Ended::Run(outcome) => outcome.notes.iter().map(|note| format!("\n      note: {note}")).collect(),
+            _ => String::new(),
+        };
+        let line = match &done.result {
             Ended::Run(outcome) if outcome.verdict == Verdict::Passed => {
                 let times = format!("{:>8}  of {}", real(done.took), seconds(outcome.took));
                 format!("{head}  {times}")
@@ -204,7 +208,8 @@ impl Report {
                 let body: String = why.lines().map(|line| format!("\n      {line}")).collect();
                 format!("{}{body}", head.trim_end())
             }
-        }
+        };
+        line + &notes
     }
 
     /// The table by topic, and the sum. `took`: the whole run, by the machine's clock.

@@ -5,26 +5,35 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, PipeReader, Read, Seek, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 
 use super::Failure;
 use super::stop::Stop;
 use crate::packetdrill::script::{Code, Span};
 
 /// How long the program may run.
-const LONGEST_RUN: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
-/// The most that is read of what it says.
-const MOST_SAID: u64 = 64 << 10;
+const LONGEST_RUN: Duration = Duration::from_secs(20);
+/// The most that is kept of what it says: its end, where an exception stands.
+const MOST_SAID: usize = 64 << 10;
+/// The most that a pipe holds, as `/proc/sys/fs/pipe-max-size` has it.
+const MOST_HELD: usize = 1 << 20;
 
-/// Before everything: an exception says which piece it is of.
+/// Before everything: an exception says which piece it is of, and the program ends even where nobody is left to end it.
 const PREAMBLE: &str = "\
-import sys
+import signal, sys
+signal.alarm(30)
 def _say(kind, error, trace):
     import traceback
     sys.stderr.write('piece %d: %s' % (_piece, ''.join(traceback.format_exception_only(kind, error))))
@@ -85,12 +94,22 @@ impl Program {
         if self.pieces.is_empty() {
             return Ok(());
         }
-        let (text, lines) = self.text();
-        match execute(command, &text, &LONGEST_RUN) {
-            Ok(Ended::By(status, _)) if status.success() => Ok(()),
+        let (mut text, lines) = self.text();
+        // An `exit` before the end leaves assertions behind it unjudged, and no trace of that in the status.
+        let proof = format!("end {:016x}", RandomState::new().hash_one(&text));
+        let _ = writeln!(text, "sys.stderr.flush()\n__import__('os').write(2, b'\\n{proof}\\n')");
+        match execute(command, &text, LONGEST_RUN) {
+            Ok(Ended::By(status, said)) if status.success() => {
+                if said.lines().any(|line| line == proof) {
+                    return Ok(());
+                }
+                let last = self.span(self.pieces.len() - 1);
+                Err(Failure::new(last, "the code ended before its last assertion").into())
+            }
             Ok(Ended::By(status, said)) => Err(self.failure(&lines, status, &said).into()),
             Ok(Ended::Late) => {
-                let what = format!("the code was still running after {} s and was ended", LONGEST_RUN.tv_sec);
+                let what =
+                    format!("the code was still running after {} s and was ended", LONGEST_RUN.as_secs());
                 Err(Failure::new(self.span(0), what).into())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Stop::Skipped(format!(
@@ -160,40 +179,98 @@ enum Ended {
     Late,
 }
 
-/// Gives `text` to `command` and waits for its end. Files in memory stand for its ends, so that nothing is left behind and
-/// nobody waits for who does not read.
-fn execute(command: &str, text: &str, limit: &Timespec) -> io::Result<Ended> {
-    let file = |name: &str| memfd_create(name, MemfdFlags::CLOEXEC).map(File::from);
-    let (mut program, mut said) = (file("packetdrill-code")?, file("packetdrill-said")?);
+/// Gives `text` to `command` and waits for its end, and that of what it started. A file in memory stands for its input, so
+/// that nothing is left behind; what it says is taken as it comes, so that it never waits for a reader.
+fn execute(command: &str, text: &str, limit: Duration) -> io::Result<Ended> {
+    let mut program = memfd_create("packetdrill-code", MemfdFlags::CLOEXEC).map(File::from)?;
     program.write_all(text.as_bytes())?;
     program.rewind()?;
+    let (reader, writer) = io::pipe()?;
     let mut words = command.split_whitespace();
     let mut child = Command::new(words.next().unwrap_or_default())
         .args(words)
         .arg("-")
+        // It takes assertions out.
+        .env_remove("PYTHONOPTIMIZE")
         .stdin(Stdio::from(program))
         .stdout(Stdio::null())
-        .stderr(Stdio::from(said.try_clone()?))
+        .stderr(Stdio::from(writer))
+        .process_group(0)
         .spawn()?;
-    let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).and_then(|end| {
-        let mut end = [PollFd::new(&end, PollFlags::IN)];
-        loop {
-            match poll(&mut end, Some(limit)) {
-                Err(Errno::INTR) => {}
-                count => return count.map(|count| count > 0),
-            }
-        }
-    });
-    if !matches!(ended, Ok(true)) {
-        child.kill()?;
-        child.wait()?;
-        return ended.map(|_| Ended::Late).map_err(io::Error::from);
-    }
+    let pid = Pid::from_child(&child);
+    let mut said = Said { pipe: Some(reader), octets: Vec::new() };
+    let ended = listen(pid, &mut said, limit);
+    // Before it is waited for, while its number is nobody else's. None of the group may be left, which is an error here.
+    let _ = kill_process_group(pid, Signal::KILL);
     let status = child.wait()?;
-    said.rewind()?;
-    let mut octets = Vec::new();
-    said.take(MOST_SAID).read_to_end(&mut octets)?;
-    Ok(Ended::By(status, String::from_utf8_lossy(&octets).into_owned()))
+    if !ended? {
+        return Ok(Ended::Late);
+    }
+    said.rest()?;
+    Ok(Ended::By(status, String::from_utf8_lossy(&said.octets).into_owned()))
+}
+
+/// Takes in what a program says until its end; false: it had none within `limit`.
+fn listen(pid: Pid, said: &mut Said, limit: Duration) -> io::Result<bool> {
+    let process = pidfd_open(pid, PidfdFlags::empty())?;
+    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
+    let it_value = Timespec::try_from(limit).map_err(io::Error::other)?;
+    let once = Itimerspec { it_interval: Timespec::default(), it_value };
+    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &once)?;
+    loop {
+        let mut fds = vec![PollFd::new(&process, PollFlags::IN), PollFd::new(&timer, PollFlags::IN)];
+        fds.extend(said.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        match poll(&mut fds, None) {
+            Err(Errno::INTR) => continue,
+            count => count?,
+        };
+        let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        let (ended, late, speaks) = (ready(0), ready(1), ready(2));
+        if ended {
+            return Ok(true);
+        }
+        if late {
+            return Ok(false);
+        }
+        if speaks {
+            said.more()?;
+        }
+    }
+}
+
+/// What a program says.
+struct Said {
+    /// Until its end.
+    pipe: Option<PipeReader>,
+    octets: Vec<u8>,
+}
+
+impl Said {
+    /// Takes in what is there, and waits where there is nothing; gives how much it was.
+    fn more(&mut self) -> io::Result<usize> {
+        let Some(pipe) = &mut self.pipe else { return Ok(0) };
+        let mut part = [0; 8 << 10];
+        let length = pipe.read(&mut part)?;
+        if length == 0 {
+            self.pipe = None;
+        }
+        self.octets.extend_from_slice(&part[..length]);
+        let surplus = self.octets.len().saturating_sub(MOST_SAID);
+        self.octets.drain(..surplus);
+        Ok(length)
+    }
+
+    /// Takes in what an ended program has left in the pipe. One that has fled the group may still hold the other end.
+    fn rest(&mut self) -> io::Result<()> {
+        let mut taken = 0;
+        while taken < MOST_HELD
+            && let Some(pipe) = &self.pipe
+            && poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&Timespec::default()))? > 0
+        {
+            taken += self.more()?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

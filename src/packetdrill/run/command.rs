@@ -1,11 +1,15 @@
 //! Commands between back-ticks: no shell runs, those that set up a stack's host are understood here.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod route;
 mod words;
 
+use super::stop::Stop;
+use super::{Failure, file as text_file};
+use crate::packetdrill::script::Span;
 use words::Simple;
 
 /// The longest file of commands that is read, octets.
@@ -48,11 +52,38 @@ pub(super) enum Attribute {
     MinimumRto(Duration),
 }
 
+/// Why a command is not obeyed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Refused {
+    /// It is not known here, which judges nothing.
+    Unknown(String),
+    /// It can be obeyed nowhere: text that is no command, a file that is not there. To skip the script for that would hide
+    /// a slip of its author.
+    Faulty(String),
+}
+
+impl Refused {
+    /// The end of a script whose command stands at `span`.
+    pub(super) fn at(self, span: Span) -> Stop {
+        match self {
+            Self::Unknown(what) => Stop::Skipped(what),
+            Self::Faulty(what) => Failure::new(span, what).into(),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Unknown(what) | Self::Faulty(what)) = self;
+        f.write_str(what)
+    }
+}
+
 /// What `line` asks for; relative paths begin at `folder`.
 ///
 /// # Errors
 /// The command that is not known, or that goes wrong, in one line.
-pub(super) fn read(line: &str, folder: &Path) -> Result<Vec<Act>, String> {
+pub(super) fn read(line: &str, folder: &Path) -> Result<Vec<Act>, Refused> {
     let mut acts = Vec::new();
     lines(line, folder, 0, &mut acts)?;
     Ok(acts)
@@ -62,39 +93,36 @@ pub(super) fn read(line: &str, folder: &Path) -> Result<Vec<Act>, String> {
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn read_file(path: &str, folder: &Path) -> Result<Vec<Act>, String> {
+pub(super) fn read_file(path: &str, folder: &Path) -> Result<Vec<Act>, Refused> {
     let mut acts = Vec::new();
     file(path, folder, 0, &mut acts)?;
     Ok(acts)
 }
 
-fn lines(text: &str, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Result<(), String> {
+fn lines(text: &str, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Result<(), Refused> {
     for simple in words::split(text)? {
         one(&simple, folder, depth, acts)?;
         if acts.len() > MOST_ACTS {
-            return Err(format!("more than {MOST_ACTS} commands in one"));
+            return Err(Refused::Faulty(format!("more than {MOST_ACTS} commands in one")));
         }
     }
     Ok(())
 }
 
-fn file(name: &str, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Result<(), String> {
+fn file(name: &str, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Result<(), Refused> {
     let path: PathBuf = folder.join(name);
     if depth >= DEEPEST {
-        return Err(format!("{name}: called from a file {DEEPEST} files deep"));
+        return Err(Refused::Faulty(format!("{name}: called from a file {DEEPEST} files deep")));
     }
-    let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
-    if std::fs::metadata(&path).map_err(unreadable)?.len() > LONGEST_FILE {
-        return Err(format!("{}: longer than {LONGEST_FILE} octets", path.display()));
-    }
-    let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+    let unreadable = |error| Refused::Faulty(format!("cannot read {}: {error}", path.display()));
+    let text = text_file::read(&path, LONGEST_FILE).map_err(unreadable)?;
     lines(&text, folder, depth + 1, acts)
 }
 
-fn one(simple: &Simple, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Result<(), String> {
+fn one(simple: &Simple, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Result<(), Refused> {
     let Some((first, arguments)) = simple.words.split_first() else { return Ok(()) };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let unknown = || Err(format!("command not known here: {}", simple.text()));
+    let unknown = || Err(Refused::Unknown(format!("command not known here: {}", simple.text())));
     match (Path::new(first).file_name().and_then(|name| name.to_str()).unwrap_or(first), &arguments[..]) {
         (":" | "true", _) | ("set", [..]) => {}
         ("echo" | "printf", words) => match &simple.to {
@@ -111,7 +139,7 @@ fn one(simple: &Simple, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Res
             let time = times.filter(|times| !times.is_empty()).map(|times| times.iter().sum::<f64>());
             match time.and_then(|time| Duration::try_from_secs_f64(time).ok()) {
                 Some(time) => acts.push(Act::Sleep(time)),
-                None => return Err(format!("{}: expected seconds", simple.text())),
+                None => return Err(Refused::Unknown(format!("{}: expected seconds", simple.text()))),
             }
         }
         ("sysctl", words) => {

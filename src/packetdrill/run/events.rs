@@ -175,7 +175,7 @@ impl<'a> Run<'a> {
     }
 
     fn command(&mut self, command: &Command) -> Result<(), Stop> {
-        let acts = command::read(&command.line, self.folder).map_err(Stop::Skipped)?;
+        let acts = command::read(&command.line, self.folder).map_err(|refused| refused.at(command.span))?;
         for act in acts {
             match act {
                 Act::Sleep(time) => self.wait_until(self.now().saturating_add(time))?,

@@ -33,13 +33,27 @@ impl Settings {
             dry_run: false,
             notes: Vec::new(),
         };
-        let in_script = script.options.iter().map(|line| (line.span, &line.name, &line.value));
-        let given = options.settings.iter().map(|(name, value)| (Span::default(), name, value));
-        for (span, name, value) in in_script.chain(given) {
-            settings.apply(name, value.as_deref()).map_err(|what| Failure::new(span, what))?;
+        for line in &script.options {
+            let applied = settings.of_script(&line.name, line.value.as_deref());
+            applied.map_err(|what| Failure::new(line.span, what))?;
+        }
+        for (name, value) in &options.settings {
+            let applied = settings.apply(name, value.as_deref());
+            applied.map_err(|what| Failure::new(Span::default(), what))?;
         }
         settings.net.check().map_err(|what| Failure::new(Span::default(), what))?;
         Ok(settings)
+    }
+
+    /// As [`apply`](Self::apply), but a script does not choose which of the machine's programs is run.
+    fn of_script(&mut self, name: &str, value: Option<&str>) -> Result<(), String> {
+        match (name, value) {
+            ("code_command", Some(command)) if !matches!(command, "python" | "python3") => {
+                self.notes.push(format!("--code_command={command}: obeyed on the command line only"));
+                Ok(())
+            }
+            _ => self.apply(name, value),
+        }
     }
 
     fn apply(&mut self, name: &str, value: Option<&str>) -> Result<(), String> {

@@ -275,6 +275,20 @@ fn commands_that_are_not_known_judge_nothing() {
 }
 
 #[test]
+fn commands_that_can_be_obeyed_nowhere_are_failures() {
+    let (line, failure) = failure("+0 `true`\n+0 `../common/defalts.sh`");
+    assert_eq!(line, 2);
+    assert!(failure.what.starts_with("cannot read ../common/defalts.sh: No such file"), "{failure}");
+    let in_head = ["--init_scripts=none.sh\n0 `true`", "`./none.sh`\n0 `true`", "`echo 'a`\n0 `true`"];
+    for script in in_head {
+        assert!(matches!(outcome(script).verdict, Verdict::Failed(_)), "{script}");
+    }
+    let endless = run("test.pkt", "0 `true`", &with(&["init_scripts=/dev/zero"])).unwrap();
+    let Verdict::Failed(failure) = endless.verdict else { panic!("it is no file of commands") };
+    assert_eq!(failure.what, "cannot read /dev/zero: not a regular file");
+}
+
+#[test]
 fn code_judges_what_was_at_its_time() {
     passes(
         "+0 %{ assert tcpi_state == TCP_ESTABLISHED and tcpi_unacked == 0 }%
@@ -323,7 +337,8 @@ fn what_is_no_script_and_what_cannot_be_in_one() {
     };
     assert!(failure.what.starts_with("ICMP type unreachable has no code none"), "{failure}");
     let dry = run("test.pkt", "0 `ss`", &with(&["dry_run"])).unwrap();
-    assert_eq!((dry.verdict, dry.notes), (Verdict::Passed, vec!["--dry_run: read and not run".to_owned()]));
+    assert_eq!(skipped(dry), "--dry_run: read and not run");
+    assert_eq!(skipped(outcome("--dry_run\n0 `ss`")), "--dry_run: read and not run");
 }
 
 #[cfg(feature = "capture")]

@@ -75,6 +75,38 @@ fn much_that_is_said_does_not_stop_the_program() {
 
 #[test]
 fn a_program_that_does_not_end_is_ended() {
-    let short = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-    assert!(matches!(execute(COMMAND, "while True: pass", &short), Ok(Ended::Late)));
+    let short = Duration::from_millis(100);
+    assert!(matches!(execute(COMMAND, "while True: pass", short), Ok(Ended::Late)));
+}
+
+#[test]
+fn of_much_that_is_said_the_end_is_kept() {
+    let noise = "import sys\nsys.stderr.write('x' * 300000 + 'end')";
+    let Ok(Ended::By(status, said)) = execute(COMMAND, noise, LONGEST_RUN) else { panic!("it ends") };
+    assert!(status.success() && said.len() == MOST_SAID && said.ends_with("xend"), "{}", said.len());
+}
+
+#[test]
+fn code_that_ends_before_its_last_assertion_has_not_passed() {
+    for early in ["sys.exit(0)", "import os; os._exit(0)", "raise SystemExit"] {
+        let failure = failure(&program(&[(early, 10), ("assert False", 10)]));
+        assert_eq!(failure.what, "the code ended before its last assertion", "{early}");
+        assert_eq!(failure.span, Span { start: 1, end: 2 });
+    }
+    let Err(Stop::Failed(_)) = program(&[("assert False", 10)]).run("true") else {
+        panic!("it judges nothing")
+    };
+}
+
+#[test]
+fn what_the_program_started_ends_with_it() {
+    let fork = "import os, sys, time\nchild = os.fork()\nif not child: time.sleep(1000)\nsys.stderr.write(str(child))";
+    let Ok(Ended::By(status, said)) = execute(COMMAND, fork, LONGEST_RUN) else { panic!("it ends") };
+    assert!(status.success(), "{said}");
+    // Killed; whoever takes in orphans may not have come to it yet, or has already.
+    let state = std::fs::read_to_string(format!("/proc/{said}/stat")).unwrap_or_default();
+    assert!(
+        state.is_empty() || [") Z ", ") X ", ") R "].iter().any(|state_of| state.contains(state_of)),
+        "{state}"
+    );
 }

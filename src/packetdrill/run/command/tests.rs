@@ -7,7 +7,10 @@ fn acts(line: &str) -> Vec<Act> {
 }
 
 fn refused(line: &str) -> String {
-    read(line, Path::new("/nowhere")).unwrap_err()
+    match read(line, Path::new("/nowhere")) {
+        Err(Refused::Unknown(what)) => what,
+        other => panic!("{line}: {other:?}"),
+    }
 }
 
 fn set(name: &str, value: &str) -> Act {
@@ -97,7 +100,11 @@ fn files_of_commands_are_read_where_the_script_stands() {
     let found =
         ["./defaults.sh; sysctl -q c=3", "sh defaults.sh", ". ./defaults.sh"].map(|line| read(line, &folder));
     let by_name = read_file("defaults.sh", &folder);
-    let faulty = ["./round.sh", "./long.sh", "./none.sh"].map(|line| read(line, &folder).unwrap_err());
+    let faulty = ["./round.sh", "./long.sh", "./none.sh", "source /dev/zero"].map(|line| read(line, &folder));
+    let faulty = faulty.map(|result| match result {
+        Err(Refused::Faulty(what)) => what,
+        other => panic!("{other:?}"),
+    });
     fs::remove_dir_all(&folder).unwrap();
     assert_eq!(found[0], Ok(vec![set("a", "1"), set("b", "2"), set("c", "3")]));
     for others in [&found[1], &found[2], &by_name] {
@@ -106,4 +113,5 @@ fn files_of_commands_are_read_where_the_script_stands() {
     assert_eq!(faulty[0], "./round.sh: called from a file 4 files deep");
     assert!(faulty[1].ends_with("long.sh: longer than 65536 octets"), "{}", faulty[1]);
     assert!(faulty[2].contains("none.sh: No such file"), "{}", faulty[2]);
+    assert_eq!(faulty[3], "cannot read /dev/zero: not a regular file");
 }

@@ -1,6 +1,8 @@
 //! From a line for the shell to commands and their words: quotes, comments, `;`, `&&`, `||`, `|`, redirections and
 //! `$((…))`. Whatever else a shell has is left as it is written, so that the command is refused with it.
 
+use super::Refused;
+
 /// A command without operators.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Simple {
@@ -38,7 +40,7 @@ enum Operator {
 ///
 /// # Errors
 /// A quote that does not end, or arithmetic that cannot be done.
-pub(super) fn split(text: &str) -> Result<Vec<Simple>, String> {
+pub(super) fn split(text: &str) -> Result<Vec<Simple>, Refused> {
     let mut reader = Reader { rest: text.replace("\\\n", " ").chars().collect::<Vec<_>>(), at: 0 };
     let mut commands = Vec::new();
     let mut before = Operator::Next;
@@ -77,7 +79,7 @@ impl Reader {
         found
     }
 
-    fn command(&mut self) -> Result<(Simple, Operator), String> {
+    fn command(&mut self) -> Result<(Simple, Operator), Refused> {
         let mut simple = Simple::default();
         loop {
             let Some(c) = self.peek() else { return Ok((simple, Operator::Next)) };
@@ -117,7 +119,7 @@ impl Reader {
     }
 
     /// `> file`, `>> file`, `>&1`.
-    fn redirection(&mut self, simple: &mut Simple) -> Result<(), String> {
+    fn redirection(&mut self, simple: &mut Simple) -> Result<(), Refused> {
         self.at += 1;
         self.take_if('>');
         let copy = self.take_if('&');
@@ -131,7 +133,7 @@ impl Reader {
         Ok(())
     }
 
-    fn word(&mut self) -> Result<String, String> {
+    fn word(&mut self) -> Result<String, Refused> {
         let mut word = String::new();
         while let Some(c) = self.peek() {
             match c {
@@ -158,10 +160,10 @@ impl Reader {
         Ok(word)
     }
 
-    fn until(&mut self, end: char, word: &mut String, expands: bool) -> Result<(), String> {
+    fn until(&mut self, end: char, word: &mut String, expands: bool) -> Result<(), Refused> {
         loop {
             match self.peek() {
-                None => return Err(format!("a command's {end} has no end")),
+                None => return Err(Refused::Faulty(format!("a command's {end} has no end"))),
                 Some('$') if expands => self.dollar(word)?,
                 Some(c) => {
                     self.at += 1;
@@ -175,7 +177,7 @@ impl Reader {
     }
 
     /// `$((…))`; any other `$` is a letter.
-    fn dollar(&mut self, word: &mut String) -> Result<(), String> {
+    fn dollar(&mut self, word: &mut String) -> Result<(), Refused> {
         self.at += 1;
         if !self.rest[self.at..].starts_with(&['(', '(']) {
             word.push('$');
@@ -183,8 +185,9 @@ impl Reader {
         }
         let text: String = self.rest[self.at + 2..].iter().take_while(|c| **c != '\n').collect();
         let text = text.split("))").next().unwrap_or_default().to_owned();
-        let value =
-            product(&text).ok_or_else(|| format!("a command's $(({text})) is no product of numbers"))?;
+        // A shell may know better.
+        let unknown = || Refused::Unknown(format!("a command's $(({text})) is no product of numbers"));
+        let value = product(&text).ok_or_else(unknown)?;
         self.at += 2 + text.chars().count() + 2;
         word.push_str(&value.to_string());
         Ok(())

@@ -29,13 +29,15 @@ fn redirections_are_no_words() {
 #[test]
 fn products_are_computed_and_other_dollars_stay() {
     assert_eq!(words("a=\"1 $((2*3 * 4))\" $((7)) ${X} '$((1))'"), [["a=1 24", "7", "${X}", "$((1))"]]);
-    assert_eq!(split("$((1+1))").unwrap_err(), "a command's $((1+1)) is no product of numbers");
+    let unknown = |text: &str| Refused::Unknown(format!("a command's {text} is no product of numbers"));
+    assert_eq!(split("$((1+1))").unwrap_err(), unknown("$((1+1))"));
+    assert_eq!(split("$((1/0))").unwrap_err(), unknown("$((1/0))"));
     assert!(split("$((99999999999*99999999999))").is_err());
     assert!(split("$((").is_err());
 }
 
 #[test]
 fn a_quote_has_an_end() {
-    assert_eq!(split("a 'b").unwrap_err(), "a command's ' has no end");
-    assert_eq!(split("a \"b").unwrap_err(), "a command's \" has no end");
+    assert_eq!(split("a 'b").unwrap_err(), Refused::Faulty("a command's ' has no end".into()));
+    assert_eq!(split("a \"b").unwrap_err(), Refused::Faulty("a command's \" has no end".into()));
 }
