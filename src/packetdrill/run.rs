@@ -28,9 +28,9 @@ mod stop;
 
 mod settings;
 
-mod command;
-
 mod file;
+
+mod command;
 
 mod setup;
 

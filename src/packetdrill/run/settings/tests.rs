@@ -19,7 +19,7 @@ fn the_command_line_overrides_the_script() {
 #[test]
 fn a_script_does_not_choose_a_program() {
     for command in ["/bin/sh", "python3 -c pass", "./python3", "touch x"] {
-        let text = format!("--code_command={command}\n0 `true`");
+        let text = format!("--code_command=\"{command}\"\n0 `true`");
         let found = settings(&text, &[]).unwrap();
         assert_eq!(found.code_command, "python3 -E -S");
         assert_eq!(found.notes, [format!("--code_command={command}: obeyed on the command line only")]);
