@@ -21,6 +21,10 @@ pub(crate) struct Divergence {
     when: Duration,
     /// In words.
     pub(crate) what: String,
+    /// The same without what is measured or not compared: what a departure has to say word for word.
+    pub(crate) event: String,
+    /// The lines that part, of the one side and of the other.
+    lines: [Option<usize>; 2],
     before: String,
 }
 
@@ -30,13 +34,54 @@ impl fmt::Display for Divergence {
     }
 }
 
-/// The first place where two traces of the same script part.
-pub(crate) fn compare(one: &Trace, other: &Trace) -> Option<Divergence> {
-    let calls = first_call(one, other).into_iter();
+/// How the comparison goes on behind a departure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Then {
+    /// The lines of both sides are passed over.
+    Both,
+    /// Only that of the first side, which has one more.
+    First,
+    /// Only that of the second side.
+    Second,
+    /// The states differ from there: nothing is compared any more.
+    Ends,
+}
+
+/// The first place where two traces of the same script part and `meant` does not know of it.
+pub(crate) fn compare(
+    one: &Trace,
+    other: &Trace,
+    mut meant: impl FnMut(&Divergence) -> Option<Then>,
+) -> Option<Divergence> {
+    let mut passed = [BTreeSet::new(), BTreeSet::new()];
+    loop {
+        let found = first(one, other, &passed)?;
+        let over = match meant(&found) {
+            None => return Some(found),
+            Some(Then::Ends) => return None,
+            Some(Then::Both) => found.lines,
+            Some(Then::First) => [found.lines[0], None],
+            Some(Then::Second) => [None, found.lines[1]],
+        };
+        // A departure that passes over nothing would be found for ever.
+        if over == [None, None] {
+            return Some(found);
+        }
+        for (passed, line) in passed.iter_mut().zip(over) {
+            passed.extend(line);
+        }
+    }
+}
+
+type Passed = [BTreeSet<usize>; 2];
+
+fn first(one: &Trace, other: &Trace, passed: &Passed) -> Option<Divergence> {
+    let calls = first_call(one, other, passed).into_iter();
     let of: BTreeSet<&str> = [one, other].into_iter().flat_map(connections).collect();
-    let packets = of.into_iter().filter_map(|of| first_packet(one, other, of));
-    let (when, what) = calls.chain(packets).min_by_key(|(when, _)| *when)?;
-    Some(Divergence { when, what, before: before(one, other, when) })
+    let packets = of.into_iter().filter_map(|of| first_packet(one, other, passed, of));
+    let mut found = calls.chain(packets).min_by_key(|found| found.when)?;
+    found.before = before(one, other, found.when);
+    Some(found)
 }
 
 fn connections(trace: &Trace) -> impl Iterator<Item = &str> {
@@ -46,108 +91,138 @@ fn connections(trace: &Trace) -> impl Iterator<Item = &str> {
     })
 }
 
-type Found = Option<(Duration, String)>;
+/// Those of a trace's lines that are of a kind, with their places, without those that are passed over.
+fn lines_of<'a>(
+    trace: &'a Trace,
+    passed: &BTreeSet<usize>,
+    is: impl Fn(&What) -> bool,
+) -> Vec<(usize, &'a Line)> {
+    let lines = trace.lines.iter().enumerate();
+    lines.filter(|(index, line)| !passed.contains(index) && is(&line.what)).collect()
+}
 
-fn first_call(one: &Trace, other: &Trace) -> Found {
-    let done = |trace: &'_ Trace| {
-        let lines = trace.lines.iter().filter(|line| matches!(line.what, What::Done { .. }));
-        lines.cloned().collect::<Vec<_>>()
-    };
-    for (a, b) in done(one).into_iter().zip(done(other)) {
-        let (What::Done { text, result: first }, What::Done { result: second, .. }) = (a.what, b.what) else {
-            continue;
-        };
-        if first != second {
-            let gave = |result: Option<String>| result.unwrap_or_else(|| "nothing".to_owned());
-            let what = format!(
-                "`{text}`: {} gave `{}`, {} gave `{}`",
-                one.side,
-                gave(first),
-                other.side,
-                gave(second)
-            );
-            return Some((a.when.min(b.when), what));
+/// Both sides' lines in order, as long as either has one.
+fn side_by_side<'a>(
+    one: &'a Trace,
+    other: &'a Trace,
+    passed: &Passed,
+    is: impl Fn(&What) -> bool,
+) -> impl Iterator<Item = [Option<(usize, &'a Line)>; 2]> {
+    let (first, second) = (lines_of(one, &passed[0], &is), lines_of(other, &passed[1], &is));
+    let most = first.len().max(second.len());
+    (0..most).map(move |index| [first.get(index).copied(), second.get(index).copied()])
+}
+
+fn first_call(one: &Trace, other: &Trace, passed: &Passed) -> Option<Divergence> {
+    let is = |what: &What| matches!(what, What::Done { .. });
+    side_by_side(one, other, passed, is).find_map(|lines| {
+        let said = lines.map(|line| match line {
+            Some((_, Line { what: What::Done { text, result }, .. })) => Some((text, result)),
+            _ => None,
+        });
+        let (text, _) = said[0].or(said[1])?;
+        if said[0] == said[1] {
+            return None;
         }
-    }
-    None
+        let gave = said.map(|said| match said {
+            None => "did not come to it".to_owned(),
+            Some((own, result)) => {
+                let gave = format!("gave `{}`", result.as_deref().unwrap_or("nothing"));
+                if own == text { gave } else { format!("did `{own}`, which {gave}") }
+            }
+        });
+        let event = format!("`{text}`: {} {}, {} {}", one.side, gave[0], other.side, gave[1]);
+        Some(divergence(lines, event.clone(), event))
+    })
 }
 
-/// The `n`th packet of a connection.
-fn packets<'a>(trace: &'a Trace, of: &str) -> Vec<&'a Line> {
-    let is = |line: &&Line| matches!(&line.what, What::Sent(sent) if sent.of == of);
-    trace.lines.iter().filter(is).collect()
+fn divergence(lines: [Option<(usize, &Line)>; 2], what: String, event: String) -> Divergence {
+    let when = lines.iter().flatten().map(|(_, line)| line.when).min().unwrap_or_default();
+    Divergence { when, what, event, lines: lines.map(|line| line.map(|(at, _)| at)), before: String::new() }
 }
 
-fn first_packet(one: &Trace, other: &Trace, of: &str) -> Found {
-    let (first, second) = (packets(one, of), packets(other, of));
-    for index in 0..first.len().max(second.len()) {
-        let found = match (first.get(index), second.get(index)) {
-            (Some(a), Some(b)) => pair((one, a), (other, b)),
-            (Some(a), None) => Some(alone((one, a), other)),
-            (None, Some(b)) => Some(alone((other, b), one)),
-            (None, None) => None,
+/// The `n`th packet of a connection beside the `n`th of the other side.
+fn first_packet(one: &Trace, other: &Trace, passed: &Passed, of: &str) -> Option<Divergence> {
+    let is = |what: &What| matches!(what, What::Sent(sent) if sent.of == of);
+    side_by_side(one, other, passed, is).find_map(|lines| {
+        let (what, event) = match lines {
+            [Some((_, a)), Some((_, b))] => pair((one, a), (other, b))?,
+            [Some((_, a)), None] => alone((one, a), other),
+            [None, Some((_, b))] => alone((other, b), one),
+            [None, None] => return None,
         };
-        if found.is_some() {
-            return found;
-        }
-    }
-    None
+        Some(divergence(lines, what, event))
+    })
 }
 
-fn pair((one, a): (&Trace, &Line), (other, b): (&Trace, &Line)) -> Found {
+/// A packet's text without PSH, which is not compared, and without windows and options, which are fields.
+fn event_text(text: &str) -> String {
+    let text = text.split(" win ").next().unwrap_or_default();
+    let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    if let Some(flags) = words.get_mut(1)
+        && flags.chars().all(|letter| "FSRP.UEWA".contains(letter))
+    {
+        flags.retain(|letter| letter != 'P');
+    }
+    words.join(" ")
+}
+
+fn pair((one, a): (&Trace, &Line), (other, b): (&Trace, &Line)) -> Option<(String, String)> {
     let (What::Sent(first), What::Sent(second)) = (&a.what, &b.what) else { return None };
     let (earlier, line) = if a.when <= b.when { (one, a) } else { (other, b) };
     let (cause, done) = cause(earlier, line);
     let tolerance = LEAST_TOLERANCE.max(a.when.min(b.when).saturating_sub(done).mul_f64(TOLERANCE));
     let late = a.when.abs_diff(b.when) > tolerance;
-    let differ: Vec<String> = first
-        .fields
-        .iter()
-        .filter_map(|(name, value)| {
-            let theirs = second.fields.iter().find(|(other, _)| other == name).map(|(_, value)| value);
-            let theirs = theirs.map_or("none", String::as_str);
-            (theirs != value).then(|| format!("{name} {} and {}", shown(value), shown(theirs)))
+    let mut names: Vec<&str> = first.fields.iter().map(|(name, _)| *name).collect();
+    let more = second.fields.iter().map(|(name, _)| *name);
+    names.extend(more.filter(|name| first.fields.iter().all(|(other, _)| other != name)));
+    let mut differ: Vec<String> = names
+        .into_iter()
+        .filter_map(|name| {
+            let [ours, theirs] = [first, second].map(|sent| {
+                let field = sent.fields.iter().find(|(other, _)| *other == name);
+                field.map_or("none", |(_, value)| value.as_str())
+            });
+            (ours != theirs).then(|| format!("{name} {} and {}", shown(ours), shown(theirs)))
         })
         .collect();
-    if !late && differ.is_empty() {
+    if late {
+        differ.push("time".to_owned());
+    }
+    if differ.is_empty() {
         return None;
     }
-    let (times, differ) = if late {
-        let at = |when: Duration| format!(" at {} s", seconds(when));
-        ([at(a.when), at(b.when)], if differ.is_empty() { vec!["time".to_owned()] } else { differ })
-    } else {
-        ([String::new(), String::new()], differ)
-    };
+    let differ = differ.join("; ");
+    let at = |when: Duration| if late { format!(" at {} s", seconds(when)) } else { String::new() };
     let what = format!(
-        "after {cause}: {} sent `{}`{}, {} sent `{}`{}: {}",
+        "after {cause}: {} sent `{}`{}, {} sent `{}`{}: {differ}",
         one.side,
         first.text,
-        times[0],
+        at(a.when),
         other.side,
         second.text,
-        times[1],
-        differ.join("; ")
+        at(b.when),
     );
-    Some((a.when.min(b.when), what))
+    let (text, theirs) = (event_text(&first.text), event_text(&second.text));
+    Some((what, format!("{} sent `{text}`, {} sent `{theirs}`: {differ}", one.side, other.side)))
 }
 
 fn shown(value: &str) -> String {
     format!("`{value}`")
 }
 
-fn alone((one, line): (&Trace, &Line), other: &Trace) -> (Duration, String) {
+fn alone((one, line): (&Trace, &Line), other: &Trace) -> (String, String) {
     let (cause, _) = cause(one, line);
-    let What::Sent(sent) = &line.what else { return (line.when, String::new()) };
+    let text = if let What::Sent(sent) = &line.what { sent.text.as_str() } else { "" };
     let rest = other.end.saturating_sub(line.when);
     let what = format!(
-        "after {cause}: {} sent `{}` at {} s, {} sent nothing for {} s",
+        "after {cause}: {} sent `{text}` at {} s, {} sent nothing for {} s",
         one.side,
-        sent.text,
         seconds(line.when),
         other.side,
         seconds(rest)
     );
-    (line.when, what)
+    (what, format!("{} sent `{}`, {} sent nothing", one.side, event_text(text), other.side))
 }
 
 /// The last thing that the script did before this line, and its time.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::align::compare;
+use super::align::{Then, compare};
 use super::seen::Sent;
 use super::trace::{Line, Trace, What};
 use super::{KERNEL, OURS};
@@ -44,7 +44,7 @@ fn trace(side: &'static str, lines: Vec<Line>) -> Trace {
 fn said(change: impl FnOnce(&mut Vec<Line>)) -> Option<String> {
     let mut ours = lines();
     change(&mut ours);
-    compare(&trace(KERNEL, lines()), &trace(OURS, ours)).map(|parting| parting.what)
+    compare(&trace(KERNEL, lines()), &trace(OURS, ours), |_| None).map(|parting| parting.what)
 }
 
 /// The comparison itself.
@@ -88,10 +88,51 @@ pub(crate) fn partings() {
     // And what came before it stands there, of both.
     let mut ours = lines();
     ours[4] = sent(100, ONE, "R", 1);
-    let shown = compare(&trace(KERNEL, lines()), &trace(OURS, ours)).unwrap().to_string();
+    let shown = compare(&trace(KERNEL, lines()), &trace(OURS, ours), |_| None).unwrap().to_string();
     for line in
         ["  the kernel:\n", "  tunstack:\n", "   0.0000 +0 < S 0:0(0) win 1000\n", "0.1000     > R 1:1(0)\n"]
     {
         assert!(shown.contains(line), "{line:?} in\n{shown}");
     }
+    departed();
+}
+
+/// What is said when this event is meant, and our lines are these.
+fn said_behind(event: &str, then: Then, change: impl FnOnce(&mut Vec<Line>)) -> Option<String> {
+    let mut ours = lines();
+    change(&mut ours);
+    let meant = |found: &super::Divergence| (found.event == event).then_some(then);
+    compare(&trace(KERNEL, lines()), &trace(OURS, ours), meant).map(|parting| parting.event)
+}
+
+/// What stands behind a departure, what only one side has.
+fn departed() {
+    // A side with fewer calls, a field that only one side has.
+    assert_eq!(
+        said(|lines| drop(lines.pop())).unwrap(),
+        "`+0.4 `true``: the kernel gave `nothing`, tunstack did not come to it"
+    );
+    let more = said(|lines| {
+        if let What::Sent(sent) = &mut lines[4].what {
+            sent.fields.push(("window", "5".to_owned()));
+        }
+    });
+    assert!(more.unwrap().ends_with(": window `none` and `5`"));
+    // One that our side lacks: what comes behind it is still compared.
+    let lacks = "the kernel sent `> . 1:1(0)`, tunstack sent nothing";
+    assert_eq!(said_behind(lacks, Then::First, |lines| drop(lines.remove(6))), None);
+    let call = "`+0.4 `true``: the kernel gave `nothing`, tunstack gave `1`";
+    let both = |lines: &mut Vec<Line>| {
+        lines[7] = done(500, "+0.4 `true`", Some("1"));
+        lines.remove(6);
+    };
+    assert_eq!(said_behind(lacks, Then::First, both).unwrap(), call);
+    assert_eq!(said_behind(lacks, Then::Ends, both), None);
+    // Part of the words is not the event; and what passes over nothing ends.
+    assert_eq!(said_behind("tunstack sent nothing", Then::First, both).unwrap(), lacks);
+    assert_eq!(said_behind(lacks, Then::Second, both).unwrap(), lacks);
+    // One that both have otherwise, one that only ours has; PSH is no part of the event.
+    let other = "the kernel sent `> . 1:1(0)`, tunstack sent `> . 2:2(0)`: flags `.` and `P.`; sequence number `1` and `2`";
+    assert_eq!(said_behind(other, Then::Both, |lines| lines[4] = sent(100, ONE, "P.", 2)), None);
+    assert_eq!(said_behind(other, Then::Second, |lines| lines.insert(4, sent(100, ONE, "P.", 2))), None);
 }

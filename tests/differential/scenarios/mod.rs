@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use align::Divergence;
 pub(crate) use align_tests::partings;
-use departures::Departure;
+use departures::Meant;
 use host::Host;
 use stack::Stack;
 use trace::{Stimuli, Trace};
@@ -117,7 +117,7 @@ pub(crate) fn run() {
             scope.spawn(|| {
                 while let Some((name, text, v6)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
                     match judge(name, text, *v6) {
-                        Ok(departure) => happened.lock().unwrap().extend(departure),
+                        Ok(departures) => happened.lock().unwrap().extend(departures),
                         Err(what) => complaints.lock().unwrap().push(format!("{name}: {what}")),
                     }
                 }
@@ -132,8 +132,8 @@ pub(crate) fn run() {
     assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), work.len(), complaints.join("\n"));
 }
 
-/// Compares both sides; gives the departure that stands for what differs.
-fn judge(name: &str, text: &str, v6: bool) -> Result<Option<Departure>, String> {
+/// Compares both sides; gives the departures that stand for what differs: places in their table.
+fn judge(name: &str, text: &str, v6: bool) -> Result<Vec<usize>, String> {
     let mut stimuli = Stimuli::read(name, text)?;
     if v6 {
         stimuli.over_ipv6()?;
@@ -149,15 +149,14 @@ fn judge(name: &str, text: &str, v6: bool) -> Result<Option<Departure>, String> 
             show(&kernel);
             show(&ours);
         }
-        let Some(divergence) = align::compare(&kernel, &ours) else { return Ok(None) };
-        if let Some(departure) = departures::find(name, &divergence.what) {
-            return Ok(Some(departure));
-        }
+        let mut meant = Meant::of(name);
+        let found = align::compare(&kernel, &ours, |divergence| meant.meet(&divergence.event));
+        let Some(divergence) = found else { return Ok(meant.happened) };
         all += 1;
         looks += usize::from(kernel.late < TOO_LATE);
         last = Some(divergence);
     }
-    last.map_or(Ok(None), |divergence| Err(divergence.to_string()))
+    last.map_or_else(|| Ok(Vec::new()), |divergence| Err(divergence.to_string()))
 }
 
 fn show(trace: &Trace) {
