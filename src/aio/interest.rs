@@ -135,7 +135,8 @@ mod tests {
         assert!(!Interest::ERROR.is_readable() && !Interest::ERROR.is_writable());
         assert_eq!(Interest::from(engine::Interest::Readable), Interest::READABLE);
         let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
-        assert_eq!(all.mask(), Readiness::all());
+        let nobody_waits_for = Readiness::URGENT_AHEAD | Readiness::SOFT_ERROR;
+        assert_eq!(all.mask(), Readiness::all() - nobody_waits_for);
     }
 
     #[test]

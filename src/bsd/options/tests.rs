@@ -368,7 +368,8 @@ fn unsent_data_stays_little() {
     assert_eq!(full, Err(Errno::AGAIN));
     let mut unsent = 0;
     sys.ioctl(client, SIOCOUTQNSD, &mut unsent).unwrap();
-    assert_eq!(unsent, 8000);
+    // What is written is taken in runs of up to 64 KiB, the last of which begins below the mark.
+    assert!((8000..8000 + (64 << 10)).contains(&unsent), "{unsent}");
     // The reader makes room in the window, what was unsent leaves, and there is room to write again.
     let mut read = 0;
     let mut octets = vec![0; 1 << 20];
