@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::check::{Clause, Counts, Ledger, Standing};
 use crate::citation::Citation;
+use crate::results::{Outcome, Results};
 
 const HEAD: &str = r#"<!doctype html>
 <html lang="en">
@@ -37,9 +38,10 @@ fn class(standing: Standing) -> &'static str {
     }
 }
 
-/// The report as a page: a summary, then every clause in full with its places.
+/// The report as a page: a summary, then every clause in full with its places, and with how its tests ended where
+/// `results` has them.
 #[must_use]
-pub fn html(ledger: &Ledger) -> String {
+pub fn html(ledger: &Ledger, results: &Results) -> String {
     let mut out = String::from(HEAD);
     out.push_str("<table><tr><th>RFC<th>title<th>clauses<th>");
     for standing in Standing::ALL {
@@ -60,7 +62,7 @@ pub fn html(ledger: &Ledger) -> String {
             escaped(&part.title)
         );
         for clause in &part.clauses {
-            line(part.number, clause, &mut out);
+            line(part.number, clause, results, &mut out);
         }
         out.push_str("</table></details>\n");
     }
@@ -79,7 +81,7 @@ fn row(name: &str, counts: &Counts, out: &mut String) {
     }
 }
 
-fn line(rfc: u32, clause: &Clause, out: &mut String) {
+fn line(rfc: u32, clause: &Clause, results: &Results, out: &mut String) {
     let requirement = &clause.requirement;
     let section = requirement.section.split(", ").next().unwrap_or_default();
     let anchor = if section == "front" { String::new() } else { format!("#section-{section}") };
@@ -93,10 +95,10 @@ fn line(rfc: u32, clause: &Clause, out: &mut String) {
         let _ = write!(out, "{}<br>", escaped(feature));
     }
     let _ = write!(out, "<q>{}</q><td>", escaped(&requirement.quote));
-    places(&clause.code, out);
+    places(&clause.code, &Results::default(), out);
     let _ =
         write!(out, "<td><span class=\"mark {}\">{}</span> ", class(clause.standing), clause.standing.name());
-    places(&clause.tests, out);
+    places(&clause.tests, results, out);
     if let Some(exception) = &clause.exception {
         out.push_str(&escaped(&exception.reason));
     } else if let Some(status) = &requirement.status {
@@ -105,9 +107,18 @@ fn line(rfc: u32, clause: &Clause, out: &mut String) {
     out.push('\n');
 }
 
-fn places(citations: &[Citation], out: &mut String) {
+fn places(citations: &[Citation], results: &Results, out: &mut String) {
     for c in citations {
-        let _ = write!(out, "<code>{}:{}</code> {}<br>", escaped(&c.file), c.line, escaped(&c.item));
+        let _ = write!(out, "<code>{}:{}</code> {}", escaped(&c.file), c.line, escaped(&c.item));
+        if !results.is_empty() {
+            let (class, word) = match results.of(c) {
+                Some(Outcome::Passed) => ("shown", Outcome::Passed.name()),
+                Some(Outcome::Failed) => ("unaccounted", Outcome::Failed.name()),
+                Some(Outcome::Ignored) | None => ("not-done", Outcome::Ignored.name()),
+            };
+            let _ = write!(out, " <span class=\"mark {class}\">{word}</span>");
+        }
+        out.push_str("<br>");
     }
 }
 

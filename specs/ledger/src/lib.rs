@@ -23,6 +23,7 @@ mod html;
 mod markdown;
 mod place;
 mod ratchet;
+mod results;
 mod spec;
 
 pub use check::{Clause, Counts, Ledger, Part, Report, Standing};
@@ -30,4 +31,5 @@ pub use citation::{Citation, Role};
 pub use html::html;
 pub use markdown::markdown;
 pub use ratchet::{Ratchet, lower, raised};
+pub use results::{Outcome, Results};
 pub use spec::{Exception, Kind, Level, NOT_CITED, Requirement, Rfc};

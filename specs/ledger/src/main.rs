@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tunstack_ledger::{Ledger, Standing, html, markdown};
+use tunstack_ledger::{Ledger, Results, Standing, html, markdown};
 
 /// Says for every clause of the RFCs in specs/ where the source obeys it and which test shows it.
 ///
@@ -37,6 +37,9 @@ struct Arguments {
     /// Write the report as a page
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// What `cargo test` printed: the page then says of each test whether it passed; may be given more than once
+    #[arg(long, value_name = "FILE", requires = "html")]
+    results: Vec<PathBuf>,
     /// List the clauses that are not done, or not cited yet, of these RFCs (all without a number)
     #[arg(long, value_name = "NUMBER", num_args = 0..)]
     open: Option<Vec<u32>>,
@@ -70,7 +73,15 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         out = counts(ledger);
     }
     if let Some(path) = &arguments.html {
-        fs::write(path, html(ledger)).map_err(|e| format!("{}: {e}", path.display()))?;
+        let mut results = Results::default();
+        for printed in &arguments.results {
+            let text = fs::read_to_string(printed).map_err(|e| format!("{}: {e}", printed.display()))?;
+            results.add(&text);
+        }
+        if results.is_empty() && !arguments.results.is_empty() {
+            return Err("--results: no line that says how a test ended".to_owned());
+        }
+        fs::write(path, html(ledger, &results)).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     match io::stdout().write_all(out.as_bytes()) {
         // Whoever reads may have had enough, as `head` has.

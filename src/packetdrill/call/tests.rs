@@ -409,7 +409,9 @@ fn what_a_script_did_not_expect_is_closed_too() {
     let live = world.calls.descriptors.unnamed().to_vec();
     assert_eq!(live.len(), 1);
     world.calls.finish(&world.sockets.clone());
-    assert_eq!(world.sockets.getsockname(live[0]), Err(Errno::BADF));
+    // Another test may have the number already: it is a socket of ours no more.
+    let gone = world.sockets.getsockname(live[0]);
+    assert!(matches!(gone, Err(Errno::BADF | Errno::NOTSOCK)), "{gone:?}");
 }
 
 #[test]
