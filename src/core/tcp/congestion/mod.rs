@@ -7,6 +7,7 @@ pub mod reno;
 
 pub use reno::Reno;
 
+use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 
 /// What an acknowledgment of new data says to an algorithm.
@@ -24,6 +25,40 @@ pub struct AckSample {
     pub cwnd_limited: bool,
     /// Whether what a timeout declared lost is still being sent again (RFC 3465 §2.3).
     pub after_timeout: bool,
+    /// Whether fast recovery, or the response to an ECN mark, is under way: it sizes the window of an algorithm that reduces
+    /// it by steps (RFC 9937), and such an algorithm does not grow meanwhile.
+    pub reducing: bool,
+    /// Octets deemed lost since the last sample.
+    pub lost: u32,
+    /// Octets that arrived with a congestion mark since the last sample, as far as the peer tells (RFC 9768).
+    pub marked: u32,
+    /// SND.UNA after it.
+    pub una: Seq,
+    /// SND.NXT.
+    pub nxt: Seq,
+    /// The smoothed round-trip time.
+    pub srtt: Option<Duration>,
+}
+
+#[cfg(test)]
+impl AckSample {
+    /// An acknowledgment of `acked` octets while the window was full, with nothing else to tell.
+    pub(super) const fn of(acked: u32) -> Self {
+        Self {
+            now: Instant::ZERO,
+            acked,
+            rtt: None,
+            in_flight: 0,
+            cwnd_limited: true,
+            after_timeout: false,
+            reducing: false,
+            lost: 0,
+            marked: 0,
+            una: Seq::new(0),
+            nxt: Seq::new(0),
+            srtt: None,
+        }
+    }
 }
 
 /// What happened to a connection that changes the congestion window at once.
@@ -40,6 +75,8 @@ pub enum CongestionEvent {
     Idle,
     /// The path takes another segment size: octets of text in a segment.
     MssChanged(u32),
+    /// The peer reported a congestion mark (RFC 3168 §6.1.2, RFC 9768): once for each window of data.
+    Ecn,
     /// The last loss or timeout was none: what it took is given back.
     Undo,
 }

@@ -53,7 +53,7 @@ impl Reno {
     //# avoidance, and exponential backoff of RTO
     pub(super) fn on_ack(&mut self, sample: &AckSample) {
         // A window that was not used says nothing about the path (RFC 7661 §1.1, RFC 9438 §4.6).
-        if !sample.cwnd_limited {
+        if !sample.cwnd_limited || sample.reducing {
             return;
         }
         //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
@@ -80,7 +80,7 @@ impl Reno {
 
     pub(super) fn on_event(&mut self, event: CongestionEvent, in_flight: u32) {
         match event {
-            CongestionEvent::Loss => {
+            CongestionEvent::Loss | CongestionEvent::Ecn => {
                 self.reduce(in_flight);
                 //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
                 //= id=rfc5681-3.2-12
@@ -155,14 +155,7 @@ mod tests {
     const MSS: u32 = 1000;
 
     fn ack(acked: u32) -> AckSample {
-        AckSample {
-            now: Instant::ZERO,
-            acked,
-            rtt: None,
-            in_flight: 0,
-            cwnd_limited: true,
-            after_timeout: false,
-        }
+        AckSample::of(acked)
     }
 
     fn acks(r: &mut Reno, n: u32, acked: u32) -> u32 {

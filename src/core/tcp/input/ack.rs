@@ -229,6 +229,12 @@ impl Tcb {
                 in_flight,
                 cwnd_limited,
                 after_timeout,
+                reducing: false,
+                lost: 0,
+                marked: 0,
+                una: self.snd.una,
+                nxt: self.snd.nxt,
+                srtt: self.rtt.srtt(),
             });
         }
         // RFC 6298 §5.3: the timer starts anew; in fast recovery only the first time (RFC 6582 §3.2).
