@@ -150,7 +150,6 @@ mod tests {
 
     use super::CongestionEvent::{Idle, Loss, MssChanged, Timeout, Undo};
     use super::*;
-    use crate::time::Instant;
 
     const MSS: u32 = 1000;
 
