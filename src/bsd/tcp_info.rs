@@ -1,6 +1,6 @@
 //! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (of 6.x) shows it.
 //!
-//! Not measured, and 0: `tcpi_sacked`, `lost`, `retrans`, `fackets`, `last_ack_sent` (0 on Linux too), `rcv_ssthresh`,
+//! Not measured, and 0: `tcpi_fackets`, `last_ack_sent` (0 on Linux too), `rcv_ssthresh`,
 //! `rcv_rtt`, `rcv_space`, `delivery_rate` and all after it, save `busy_time`, `rwnd_limited`, `sndbuf_limited`, `bytes_sent`,
 //! `bytes_retrans`, `snd_wnd` and `rcv_wnd`.
 //! Rates are not limited: all ones.
@@ -91,8 +91,9 @@ const OPTIONS: [u8; 3] = [1, 2, 4];
 fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Instant) {
     let variables = &info.variables;
     let congestion_state = match info.recovery {
-        Phase::Open if variables.dup_acks > 0 => 1,
         Phase::Open => 0,
+        Phase::Disorder => 1,
+        Phase::Cwr => 2,
         Phase::Recovery => 3,
         Phase::Loss => 4,
     };
@@ -107,10 +108,11 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
     // What the peer's windows are scaled by, and what ours are.
     fields.octets(&[if cfg!(target_endian = "little") { peers | ours << 4 } else { peers << 4 | ours }, 0]);
     fields.words(&[micros(variables.rto), ato, info.snd_mss, info.rcv_mss]);
-    fields.words(&[info.unacked_segments, 0, 0, 0, 0]);
+    let [sacked, lost, resent] = info.sacked_lost_resent;
+    fields.words(&[info.unacked_segments, sacked, lost, resent, 0]);
     fields.words(&[since(info.last_sent), 0, tally.since_data_in(now), since(info.last_heard)]);
     let rtt = [variables.srtt, info.rttvar].map(|time| micros(time.unwrap_or_default()));
-    fields.words(&[pmtu, 0, rtt[0], rtt[1], threshold, window, info.mss_offered, REORDERING]);
+    fields.words(&[pmtu, 0, rtt[0], rtt[1], threshold, window, info.mss_offered, info.reordering.0.into()]);
     fields.words(&[0, 0, tally.resent]);
     fields.longs(&[u64::MAX, u64::MAX, tally.octets_acked, tally.octets_received]);
     let min_rtt = info.min_rtt.map_or(u32::MAX, micros);

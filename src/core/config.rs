@@ -151,6 +151,11 @@ pub struct TcpConfig {
     /// Duplicate ACKs that mean a loss: 3 in RFC 5681 §3.2, more where a path reorders (sysctl `tcp_reordering`); 0
     /// counts as 1.
     pub reordering: u16,
+    /// Probe for the loss of the last segments long before the retransmission timer (RFC 8985 §7; sysctl
+    /// `tcp_early_retrans`).
+    pub tail_loss_probes: bool,
+    /// Find out whether a time-out was spurious (RFC 5682; sysctl `tcp_frto`).
+    pub frto: bool,
     /// Slow start again after an idle time (RFC 5681 §4.1; sysctl `tcp_slow_start_after_idle`).
     pub slow_start_after_idle: bool,
     /// How long an acknowledgment may wait: 40 ms as in Linux (RFC 9293 MUST-40: under 500 ms).
@@ -215,6 +220,8 @@ impl Default for TcpConfig {
             initial_window: 10,
             burst_segments: 2,
             reordering: 3,
+            tail_loss_probes: true,
+            frto: true,
             slow_start_after_idle: true,
             delayed_ack: Duration::from_millis(40),
             quick_acks: 16,

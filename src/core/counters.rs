@@ -145,7 +145,25 @@ counters! {
     tcp_rcv_q_drop = "TcpExtTCPRcvQDrop",
     /// D-SACKs sent.
     tcp_dsack_sent = "TcpExtTCPDSACKOldSent",
-    /// Fast retransmits begun.
+    /// D-SACKs received.
+    tcp_dsack_recv = "TcpExtTCPDSACKRecv",
+    /// SACK blocks that cannot be.
+    tcp_sack_discard = "TcpExtTCPSACKDiscard",
+    /// Fast recoveries begun with SACK.
+    tcp_sack_recovery = "TcpExtTCPSackRecovery",
+    /// What had been sent once came behind what was sent later.
+    tcp_sack_reorder = "TcpExtTCPSACKReorder",
+    /// Peers that threw away what they had reported to have.
+    tcp_sack_reneging = "TcpExtTCPSACKReneging",
+    /// Retransmissions that were lost.
+    tcp_lost_retransmit = "TcpExtTCPLostRetransmit",
+    /// Tail loss probes sent.
+    tcp_loss_probes = "TcpExtTCPLossProbes",
+    /// Reductions of the window taken back.
+    tcp_undo = "TcpExtTCPFullUndo",
+    /// Time-outs found spurious.
+    tcp_spurious_rtos = "TcpExtTCPSpuriousRTOs",
+    /// Fast retransmits begun without SACK.
     tcp_fast_retrans = "TcpExtTCPFastRetrans",
     /// Retransmission timeouts.
     tcp_timeouts = "TcpExtTCPTimeouts",

@@ -70,6 +70,11 @@ pub struct TcpInfo {
     pub tally: Tally,
     /// What has limited it, with how long.
     pub limits: Limits,
+    /// Segments that the peer has out of order, that are deemed lost, and that are in flight for another time
+    /// (RFC 6675, RFC 8985).
+    pub sacked_lost_resent: [u32; 3],
+    /// Over how many segments the path was seen to reorder, 3 before it was; and how often it was seen.
+    pub reordering: (u16, u32),
     /// Sequence numbers sent and not acknowledged, in segments of `snd_mss`, rounded up.
     pub unacked_segments: u32,
     /// The largest packet that we send the peer, octets with its IP header: what the path carries and the peer takes.
@@ -111,6 +116,8 @@ impl Tcb {
             error: self.error,
             tally: self.tally,
             limits: self.limits,
+            sacked_lost_resent: self.recovery.segments(),
+            reordering: (self.recovery.reordering(), self.recovery.reorderings()),
             unacked_segments: self.snd.outstanding().div_ceil(self.smss()),
             path_mtu: u32::from(self.snd.mss) + if self.quad.remote.address.is_v4() { 40 } else { 60 },
         }

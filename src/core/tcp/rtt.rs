@@ -1,6 +1,6 @@
 //! The retransmission timeout (RFC 6298).
 
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 /// G of RFC 6298 §2: the variance term is at least this.
 const GRANULARITY: u32 = 1_000;
@@ -11,6 +11,9 @@ const FRACTION: u32 = 20;
 
 /// The largest backoff that is counted.
 const MAX_BACKOFFS: u8 = 32;
+
+/// For how long the smallest round trip is believed, seconds.
+const MIN_RTT_WINDOW: u32 = 300;
 
 /// Round-trip time and retransmission timeout of one connection.
 ///
@@ -31,6 +34,8 @@ pub struct RttEstimator {
     max_rto: u32,
     /// The smallest sample, µs.
     min_rtt: u32,
+    /// When it was seen, whole seconds of the stack's time.
+    min_rtt_at: u32,
     backoffs: u8,
 }
 
@@ -49,6 +54,7 @@ impl RttEstimator {
             rto: micros(initial).min(max_rto),
             max_rto,
             min_rtt: u32::MAX,
+            min_rtt_at: 0,
             backoffs: 0,
         }
     }
@@ -77,7 +83,7 @@ impl RttEstimator {
             self.rttvar = towards(self.rttvar, self.srtt.abs_diff(r), 4 * n);
             self.srtt = towards(self.srtt, r, 8 * n);
         }
-        self.min_rtt = self.min_rtt.min(rtt);
+        self.min_rtt = self.min_rtt.min(rtt.min(u32::MAX - 1));
         self.backoffs = 0;
         self.max_rto = micros(max_rto);
         let variance =
@@ -88,6 +94,20 @@ impl RttEstimator {
             (4 * self.rttvar).div_ceil(1 << FRACTION).max(u64::from(GRANULARITY.max(micros(min_rto))));
         let rto = self.srtt.div_ceil(1 << FRACTION) + variance;
         self.rto = rto.min(u64::from(self.max_rto)) as u32;
+    }
+
+    /// A segment took `rtt` to be acknowledged, of which the smallest of late is remembered: of the last 300 s, as in
+    /// Linux, so that a path which becomes longer is found out.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //# The sender SHOULD track a windowed min-filtered estimate of recent RTT measurements that can adapt
+    //# when migrating to significantly longer paths rather than tracking a simple global minimum of all RTT
+    //# measurements.
+    pub fn observe(&mut self, rtt: Duration, now: Instant) {
+        let (rtt, now) = (micros(rtt).clamp(1, u32::MAX - 1), (now.as_millis() / 1000) as u32);
+        if rtt <= self.min_rtt || now.wrapping_sub(self.min_rtt_at) > MIN_RTT_WINDOW {
+            self.min_rtt = rtt;
+            self.min_rtt_at = now;
+        }
     }
 
     /// SRTT, when there was a sample.
@@ -102,7 +122,7 @@ impl RttEstimator {
 
     /// The smallest sample there was.
     pub fn min_rtt(&self) -> Option<Duration> {
-        (self.srtt > 0).then(|| Duration::from_micros(u64::from(self.min_rtt)))
+        (self.min_rtt != u32::MAX).then(|| Duration::from_micros(u64::from(self.min_rtt)))
     }
 
     /// The timeout as it stands: doubled once for each backoff, at most the largest RTO.
@@ -173,7 +193,7 @@ mod tests {
 
     #[test]
     fn fits_its_budget() {
-        assert!(size_of::<RttEstimator>() <= 32);
+        assert!(size_of::<RttEstimator>() <= 40);
     }
 
     #[test]
@@ -301,7 +321,7 @@ mod tests {
             let seen = || rtts.iter().map(|&r| us(r.clamp(1, u32::MAX.into())));
             prop_assert!(e.srtt().unwrap() >= seen().min().unwrap());
             prop_assert!(e.srtt().unwrap() <= seen().max().unwrap());
-            prop_assert_eq!(e.min_rtt(), seen().min());
+            prop_assert_eq!(e.min_rtt(), seen().min().map(|min| min.min(us(u64::from(u32::MAX) - 1))));
             prop_assert!(e.rto() <= MAX && e.rto() >= (e.srtt().unwrap() + ms(min)).min(MAX));
         }
     }

@@ -305,6 +305,11 @@ impl Tcb {
         text as usize + usize::from(self.fin_due() && !self.fin_outstanding())
     }
 
+    /// The congestion window as it stands, octets: what the algorithm says, or recovery where it brings it down.
+    pub fn cwnd(&self) -> u32 {
+        self.recovery.cwnd().unwrap_or_else(|| self.congestion.cwnd())
+    }
+
     /// Octets in flight.
     pub fn in_flight(&self) -> u32 {
         self.recovery.in_flight(&self.snd)
@@ -341,7 +346,7 @@ impl Tcb {
             irs: self.rcv.irs,
             rcv_nxt: self.rcv.nxt,
             rcv_wnd: self.rcv.wnd,
-            cwnd: self.congestion.cwnd().saturating_add(self.recovery.inflation()),
+            cwnd: self.cwnd().saturating_add(self.recovery.inflation()),
             ssthresh: self.congestion.ssthresh(),
             srtt: self.rtt.srtt(),
             rto: self.rtt.rto(),
@@ -391,7 +396,7 @@ impl Tcb {
         }
         if let Some(limit) = options.user_timeout {
             let due = (self.progress + limit).max(cx.now);
-            for timer in [Timer::Rto, Timer::Persist] {
+            for timer in [Timer::Rto, Timer::Tlp, Timer::Persist] {
                 if self.timers.deadline(timer).is_some_and(|armed| armed > due) {
                     self.timers.arm(timer, due);
                 }
@@ -464,7 +469,7 @@ impl Tcb {
             //# The latter should be done as soon as practical (i.e., asynchronously from the point of view of the
             //# packetization layer instance), while the former may be delayed until a packetization layer instance
             //# wants to create a packet.
-            self.recovery.on_path_mtu(&self.snd);
+            self.lost_to_path_mtu();
             self.timed = None;
         }
     }
@@ -476,6 +481,6 @@ mod tests {
 
     #[test]
     fn size_budget() {
-        assert!(size_of::<Tcb>() <= 688, "Tcb is {} octets", size_of::<Tcb>());
+        assert!(size_of::<Tcb>() <= 824, "Tcb is {} octets", size_of::<Tcb>());
     }
 }

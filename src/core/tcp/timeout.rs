@@ -1,14 +1,12 @@
 //! What happens when a timer runs out.
 
-use super::congestion::CongestionEvent;
 use super::context::Context;
-use super::recovery::Phase;
 use super::state::{Event, State};
 use super::tcb::{Is, Tcb};
 use super::timers::Timer;
 use crate::error::Error;
 use crate::tcp::trace::Reason;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 /// How long a silly window or a cork holds data back: between the 0.1 and 1.0 seconds of RFC 9293
 /// §3.8.6.2.1, and what Linux documents for `TCP_CORK`.
@@ -32,6 +30,8 @@ impl Tcb {
                 Timer::Persist => self.persist_timeout(cx),
                 Timer::DelayedAck => self.delayed_ack_due(cx),
                 Timer::KeepAlive => self.keepalive_timeout(cx),
+                Timer::Reordering => self.reordering_timeout(cx),
+                Timer::Tlp => self.probe_timeout(cx),
                 Timer::FinWait2 => self.transition(Event::TimedOut, cx),
             }
         }
@@ -41,7 +41,7 @@ impl Tcb {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
     //= id=MUST-22
     //# SYN retransmissions MUST be handled in the general way just described for data retransmissions
-    fn retransmission_timeout(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn retransmission_timeout(&mut self, cx: &mut Context<'_>) {
         let waited = cx.now.saturating_since(self.progress);
         let give_up = if self.syn_unacked() {
             self.recovery.timeouts() >= self.syn_limit()
@@ -61,40 +61,17 @@ impl Tcb {
             return;
         }
         cx.counters.tcp_timeouts += 1;
-        let mut in_flight = self.in_flight();
-        if self.recovery.phase() == Phase::Recovery {
-            //= https://www.rfc-editor.org/rfc/rfc5681#section-4.3
-            //= id=rfc5681-4.3-4
-            //# the loss of a retransmission, should be taken as two indications of congestion and, therefore,
-            //# cwnd (and ssthresh) MUST be lowered twice in this case.
-            // What duplicates let out is outstanding too: half of all that can be more than the threshold is now.
-            in_flight = in_flight.min(self.congestion.cwnd());
+        if self.syn_unacked() {
+            self.handshake_lost();
+        } else {
+            self.enter_loss(cx);
         }
-        //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
-        //= id=STEP-3.10.8-2
-        //# For any state if the retransmission timeout expires on a segment in the retransmission queue,
-        //# send the segment at the front of the retransmission queue again, reinitialize the retransmission
-        //# timer, and return.
-        //= https://www.rfc-editor.org/rfc/rfc2018#section-5
-        //= id=rfc2018-5-3
-        //# The data sender MUST retransmit the segment at the left edge of the window after a retransmit
-        //# timeout, whether or not the SACKed bit is on for that segment.
-        //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
-        //= id=rfc2018-5.1-2
-        //# Because the data receiver is allowed to discard SACKed data, when a retransmit timeout occurs the
-        //# data sender MUST ignore prior SACK information in determining which data to retransmit.
-        let first = self.recovery.on_timeout(&self.snd);
         if self.recovery.timeouts() > R1 {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
             //= id=SHLD-9
             //# TCP implementations SHOULD inform the application of the delivery problem
             // The IP layer needs no advice: there is one way, and no gateway on it to give up.
             self.soft_error.get_or_insert(Error::TimedOut);
-        }
-        if self.syn_unacked() {
-            self.recovery.request(Reason::SynTimeout);
-        } else {
-            self.congestion.on_event(CongestionEvent::Timeout { first }, in_flight, cx.now);
         }
         self.timed = None;
         self.timed_out = cx.now;
@@ -144,13 +121,13 @@ impl Tcb {
             return;
         }
         let outstanding = self.snd.una != self.snd.nxt;
-        let limit = self.options.user_timeout.map(|limit| self.progress + limit);
-        let capped = |deadline| limit.map_or(deadline, |l| l.min(deadline)).max(cx.now);
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
         //# If the window shrinks to zero, the TCP implementation MUST probe it in the standard way
         //# (described below) (MUST-35).
         if self.snd.wnd == 0 && !self.syn_unacked() && (outstanding || self.has_unsent()) {
-            self.timers.cancel(Timer::Rto);
+            for timer in [Timer::Rto, Timer::Tlp, Timer::Reordering] {
+                self.timers.cancel(timer);
+            }
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
             //= id=SHLD-17
             //# SHOULD NOT time out the connection if data beyond the right window edge is not acknowledged
@@ -159,16 +136,21 @@ impl Tcb {
                 self.progress = cx.now;
             }
             let wait = self.persist_interval(cx);
-            self.timers.arm_if_idle(Timer::Persist, capped(cx.now + wait));
+            self.timers.arm_if_idle(Timer::Persist, self.before_giving_up(cx.now + wait, cx.now));
         } else if outstanding {
             self.timers.cancel(Timer::Persist);
             //= https://www.rfc-editor.org/rfc/rfc6298#section-5
             //= id=rfc6298-5-1
             //= https://www.rfc-editor.org/rfc/rfc6298#section-1
             //= id=rfc6298-1-1
-            self.timers.arm_if_idle(Timer::Rto, capped(cx.now + self.rtt.rto()));
+            if !self.timers.is_armed(Timer::Tlp) && !self.timers.is_armed(Timer::Reordering) {
+                let due = self.before_giving_up(cx.now + self.rtt.rto(), cx.now);
+                self.timers.arm_if_idle(Timer::Rto, due);
+            }
         } else {
-            self.timers.cancel(Timer::Rto);
+            for timer in [Timer::Rto, Timer::Tlp, Timer::Reordering] {
+                self.timers.cancel(timer);
+            }
             if !self.has_unsent() {
                 self.timers.cancel(Timer::Persist);
             } else if self.state().is_synchronized() {
@@ -176,6 +158,12 @@ impl Tcb {
                 self.timers.arm_if_idle(Timer::Persist, cx.now + OVERRIDE_TIMEOUT);
             }
         }
+    }
+
+    /// A deadline, or the end of the user timeout where that is sooner.
+    pub(super) fn before_giving_up(&self, deadline: Instant, now: Instant) -> Instant {
+        let limit = self.options.user_timeout.map(|limit| self.progress + limit);
+        limit.map_or(deadline, |l| l.min(deadline)).max(now)
     }
 
     /// The first probe after one RTO, then at exponentially growing intervals (SHLD-29, SHLD-30).

@@ -18,10 +18,22 @@ pub enum Timer {
     KeepAlive,
     /// The end of an ownerless FIN-WAIT-2.
     FinWait2,
+    /// Until what may only be late is deemed lost (RFC 8985 §6.2). It, `Tlp` and `Rto` exclude each other.
+    Reordering,
+    /// A tail loss probe (RFC 8985 §7).
+    Tlp,
 }
 
 impl Timer {
-    const ALL: [Self; 5] = [Self::Rto, Self::Persist, Self::DelayedAck, Self::KeepAlive, Self::FinWait2];
+    const ALL: [Self; 7] = [
+        Self::Rto,
+        Self::Persist,
+        Self::DelayedAck,
+        Self::KeepAlive,
+        Self::FinWait2,
+        Self::Reordering,
+        Self::Tlp,
+    ];
 }
 
 /// One deadline a timer; [`Instant::FAR_FUTURE`] is "not armed".
@@ -41,6 +53,8 @@ impl TimerTable {
             Timer::DelayedAck => &mut self.0[2],
             Timer::KeepAlive => &mut self.0[3],
             Timer::FinWait2 => &mut self.0[4],
+            Timer::Reordering => &mut self.0[5],
+            Timer::Tlp => &mut self.0[6],
         }
     }
 
@@ -111,7 +125,9 @@ mod tests {
             table.arm(timer, Instant::from_secs(10 - i as u64));
             assert_eq!(table.earliest(), Some(Instant::from_secs(10 - i as u64)));
         }
-        assert_eq!(table.expired(Instant::from_secs(5)), None);
+        assert_eq!(table.expired(Instant::from_secs(3)), None);
+        assert_eq!(table.expired(Instant::from_secs(5)), Some(Timer::Reordering));
+        assert_eq!(table.expired(Instant::from_secs(5)), Some(Timer::Tlp));
         assert_eq!(table.expired(Instant::from_secs(7)), Some(Timer::KeepAlive));
         assert_eq!(table.expired(Instant::from_secs(7)), Some(Timer::FinWait2));
         assert_eq!(table.expired(Instant::from_secs(7)), None);

@@ -31,6 +31,10 @@ pub enum Reason {
     FastRetransmit,
     /// A partial ACK during fast recovery shows the next hole (RFC 6582 §3.2).
     PartialAck,
+    /// What RACK found lost, again, as the window allows (RFC 8985 §6, RFC 9937).
+    SackRecovery,
+    /// Nothing heard of the last segments: they, or something new, to learn whether they arrived (RFC 8985 §7).
+    TailLossProbe,
     /// The path MTU fell: the data again, in smaller segments (RFC 1191 §6.5).
     PathMtu,
     /// What a closed window kept out, again now that it has opened.
@@ -247,7 +251,9 @@ impl Reason {
             Self::Fin => "end of our data",
             Self::RetransmissionTimeout => "retransmission: timer ran out",
             Self::LossRecovery => "retransmission: lost with what timed out",
-            Self::FastRetransmit => "fast retransmit: three duplicate ACKs",
+            Self::FastRetransmit => "fast retransmit: what followed has arrived",
+            Self::SackRecovery => "retransmission: found lost by SACK",
+            Self::TailLossProbe => "tail loss probe",
             Self::PartialAck => "retransmission: partial ACK in fast recovery",
             Self::PathMtu => "retransmission: path MTU fell",
             Self::WindowOpened => "retransmission: the window has opened",

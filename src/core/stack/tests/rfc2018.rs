@@ -132,7 +132,9 @@ fn after_a_timeout_all_is_sent_again_whatever_was_claimed() {
         let (mut r, id, una) = claimed(held);
         assert_eq!(r.tcb(id).send_buffer.len(), 5000, "nothing is given up before it is acknowledged");
         let mut again = r.wait(Duration::from_secs(1));
-        assert_eq!((again[0].header.seq.get(), again[0].text.len()), (una, 1000), "the left edge first");
+        // Before it a tail loss probe may have left.
+        let left_edge = again.iter().find(|s| s.header.seq.get() == una).map(|s| s.text.len());
+        assert_eq!(left_edge, Some(1000), "{held:?}");
         let mut next = una;
         let mut seen = Vec::new();
         while next != una + 5000 {
@@ -141,6 +143,10 @@ fn after_a_timeout_all_is_sent_again_whatever_was_claimed() {
             r.ack = next;
             r.send(Flags::ACK, b"");
             again = r.sent();
+            if again.is_empty() {
+                // It had reported what it now wants: that takes a moment to believe.
+                again = r.wait(Duration::from_secs(1));
+            }
         }
         seen.sort_unstable();
         seen.dedup();

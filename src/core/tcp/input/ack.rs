@@ -5,9 +5,9 @@ use core::ops::ControlFlow::{Break, Continue};
 use super::Step;
 use super::closed;
 use crate::seq::Seq;
-use crate::tcp::congestion::{AckSample, Congestion, CongestionEvent};
+use crate::tcp::congestion::Congestion;
 use crate::tcp::context::Context;
-use crate::tcp::recovery::{Phase, Progress};
+use crate::tcp::recovery::news::News;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
@@ -90,7 +90,9 @@ impl Tcb {
         //# The window field (SEG.WND) in the header of every incoming segment, with the exception of <SYN>
         //# segments, MUST be left-shifted by Snd.Wind.Shift bits before updating SND.WND
         let window = self.snd.scale.octets(seg.window);
-        let duplicate = self.is_duplicate_ack(seg, window);
+        let mut news = self.news(seg);
+        news.duplicate = self.is_duplicate_ack(seg, window);
+        self.take_sack_blocks(seg, &mut news, cx);
         if self.snd.una.at_or_before(seg.ack) {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
             //= id=STEP-3.10.7.4-20
@@ -98,13 +100,13 @@ impl Tcb {
             self.snd.update_window(seg.seq, seg.ack, window);
         }
         if seg.ack.after(self.snd.una) {
-            self.on_new_ack(seg.ack, seg.timestamps(), cx);
+            self.on_new_ack(seg.ack, seg.timestamps(), &mut news, cx);
+        }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=STEP-3.10.7.4-18
         //# If the ACK is a duplicate (SEG.ACK =< SND.UNA), it can be ignored.
-        } else if duplicate {
-            self.on_duplicate_ack(cx);
-        }
+        // It moves nothing, but what it tells beside is taken.
+        self.respond(seg.ack, &mut news, cx);
         if self.window_probes > 0 {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
             //# As long as the receiving TCP peer continues to send acknowledgments in response to the probe
@@ -116,7 +118,7 @@ impl Tcb {
             self.window_probes = 0;
             self.timers.cancel(Timer::Persist);
             self.probe = None;
-            self.recovery.on_window_opened(&self.snd);
+            self.lost_to_closed_window();
         } else if before > 0 && self.snd.wnd == 0 {
             // Probing begins: the wait that a silly window or a cork armed is over.
             self.timers.cancel(Timer::Persist);
@@ -160,13 +162,12 @@ impl Tcb {
         if self.is.contains(Is::SYN_TIMED_OUT) && self.rtt.srtt().is_none() {
             self.rtt.set_rto_after_syn_timeout();
         }
-        let smss = self.smss();
         self.snd.una = self.snd.iss.add(1);
         //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
         //= id=rfc5681-3.1-4
         //# the SYN/ACK and the acknowledgment of the SYN/ACK MUST NOT increase the size of the congestion
         //# window.
-        let _ = self.recovery.on_ack(&self.snd, 0, smss);
+        self.recovery.begin(self.snd.una, self.is.contains(Is::SACK));
         self.progress = cx.now;
         if self.options.keepalive {
             self.timers.arm(Timer::KeepAlive, cx.now + self.keepalive_time());
@@ -178,10 +179,14 @@ impl Tcb {
     }
 
     /// SND.UNA < SEG.ACK =< SND.NXT.
-    fn on_new_ack(&mut self, ack: Seq, timestamps: Option<Timestamps>, cx: &mut Context<'_>) {
-        let in_flight = self.in_flight();
-        let rtt = self.measure(ack, timestamps, cx);
-        let after_timeout = self.recovery.phase() == Phase::Loss;
+    fn on_new_ack(
+        &mut self,
+        ack: Seq,
+        timestamps: Option<Timestamps>,
+        news: &mut News,
+        cx: &mut Context<'_>,
+    ) {
+        self.measure(ack, timestamps, cx);
 
         let acked = ack.since(self.snd.una);
         let fin = self.fin_outstanding() && ack.after(self.data_end());
@@ -212,56 +217,8 @@ impl Tcb {
         self.soft_error = None;
         self.window_probes = 0;
 
-        let smss = self.smss();
-        // Duplicate ACKs have told of some of it before, and let as much leave (RFC 3042).
-        let told = u32::from(self.recovery.dup_acks()).saturating_mul(smss);
-        let news = acked.saturating_sub(told).max(acked.min(smss));
-        let progress = self.recovery.on_ack(&self.snd, acked, smss);
-        //= https://www.rfc-editor.org/rfc/rfc6582#section-6
-        //= id=rfc6582-6-3
-        //# cwnd should not be updated until a further event occurs
-        if let Progress::Normal = progress {
-            let cwnd_limited = self.uses_cwnd();
-            self.congestion.on_ack(&AckSample {
-                now: cx.now,
-                acked: news,
-                rtt,
-                in_flight,
-                cwnd_limited,
-                after_timeout,
-                reducing: false,
-                lost: 0,
-                marked: 0,
-                una: self.snd.una,
-                nxt: self.snd.nxt,
-                srtt: self.rtt.srtt(),
-            });
-        }
-        // RFC 6298 §5.3: the timer starts anew; in fast recovery only the first time (RFC 6582 §3.2).
-        if !matches!(progress, Progress::Partial { first: false }) {
-            self.timers.cancel(Timer::Rto);
-        }
-    }
-
-    fn on_duplicate_ack(&mut self, cx: &mut Context<'_>) {
-        let smss = self.smss();
-        //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
-        //= id=rfc5681-3.2-7, rfc5681-3.2-8
-        //= https://www.rfc-editor.org/rfc/rfc5681#section-4.3
-        //= id=rfc5681-4.3-1
-        let in_flight = self.in_flight().saturating_sub(self.recovery.limited());
-        if self.recovery.on_duplicate_ack(&self.snd, smss) {
-            cx.counters.tcp_fast_retrans += 1;
-            //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
-            //= id=rfc2018-5.1-1
-            //# However, the congestion control algorithms present in the de facto standard TCP implementations MUST
-            //# be preserved [Stevens94].
-            self.congestion.on_event(CongestionEvent::Loss, in_flight, cx.now);
-            self.timed = None;
-            // It starts anew with the retransmission, which else would be repeated less than one RTO later
-            // (RFC 6298 §5).
-            self.timers.cancel(Timer::Rto);
-        }
+        news.advanced = acked;
+        self.take_acknowledged(news, cx.now);
     }
 
     /// Takes a round trip sample if there is an honest one: the timed segment where nothing was sent again
@@ -273,7 +230,7 @@ impl Tcb {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.1
     //# The RTO MUST be computed according to the algorithm in [10], including Karn's algorithm for taking
     //# RTT samples (MUST-18).
-    fn measure(&mut self, ack: Seq, timestamps: Option<Timestamps>, cx: &Context<'_>) -> Option<Duration> {
+    fn measure(&mut self, ack: Seq, timestamps: Option<Timestamps>, cx: &Context<'_>) {
         //= https://www.rfc-editor.org/rfc/rfc6298#section-3
         //= id=rfc6298-3-1, rfc6298-3-2
         let (rtt, samples) = match self.timed {
@@ -281,15 +238,14 @@ impl Tcb {
                 self.timed = None;
                 (cx.now.saturating_since(sent), 1)
             }
-            Some(_) => return None,
+            Some(_) => return,
             None => {
                 let rtt = timestamps
                     .filter(|_| self.timestamps.enabled())
                     .and_then(|ts| self.timestamps.round_trip(ts.echo, cx.now))
                     // The clock of timestamps ticks in milliseconds.
-                    .filter(|rtt| {
-                        *rtt <= cx.now.saturating_since(self.timed_out) + Duration::from_millis(1)
-                    })?;
+                    .filter(|rtt| *rtt <= cx.now.saturating_since(self.timed_out) + Duration::from_millis(1));
+                let Some(rtt) = rtt else { return };
                 // Each ACK of what is in flight may give one: they share the weight of one (Appendix G).
                 //= https://www.rfc-editor.org/rfc/rfc7323#section-4.2
                 //= id=rfc7323-4.2-1
@@ -299,7 +255,6 @@ impl Tcb {
             }
         };
         self.rtt.sample(rtt, cx.config.min_rto, cx.config.max_rto, samples);
-        Some(rtt)
     }
 
     /// What the acknowledgment of our FIN means in each state.

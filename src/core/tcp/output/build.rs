@@ -4,6 +4,7 @@ use super::decide::Plan;
 use crate::seq::{Seq, SeqRange};
 use crate::tcp::congestion::CongestionEvent;
 use crate::tcp::context::Context;
+use crate::tcp::recovery::Phase;
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::timers::Timer;
@@ -181,21 +182,40 @@ impl Tcb {
         self.tally.sent(plan.len, again);
 
         if again {
-            self.recovery.on_retransmit(end);
             self.timed = None;
-        } else if end.after(self.snd.nxt) {
+            if syn {
+                self.recovery.begin_again();
+            } else {
+                let range = SeqRange::new(plan.seq, end.min(self.snd.nxt));
+                self.recovery.on_retransmit(range, self.timestamps.clock(cx.now), cx.now);
+                if plan.seq == self.snd.una && self.recovery.phase() == Phase::Recovery {
+                    //= https://www.rfc-editor.org/rfc/rfc6675#section-6
+                    //# Therefore, we give implementers the latitude to use the standard [RFC6298]-style RTO management
+                    //# or, optionally, a more careful variant that re-arms the RTO timer on each retransmission that
+                    //# is sent during recovery MAY be used.
+                    self.timers.cancel(Timer::Rto);
+                }
+            }
+        }
+        if end.after(self.snd.nxt) {
             if plan.len > 0 && plan.len < self.effective_mss(self.options_len()) {
                 self.snd.short = plan.seq.add(plan.len);
             }
             if self.snd.una == self.snd.nxt {
                 self.progress = cx.now;
             }
-            //= https://www.rfc-editor.org/rfc/rfc6298#section-3
-            //= id=rfc6298-3-3
-            //# A TCP implementation MUST take at least one RTT measurement per RTT
-            if self.timed.is_none() {
+            if self.timed.is_none() && !again {
                 self.timed = Some((end, cx.now));
             }
+            if !syn {
+                let mss = self.effective_mss(self.options_len());
+                self.recovery.on_send(SeqRange::new(self.snd.nxt, end), mss, cx.now);
+            }
+        }
+        if plan.reason == Reason::TailLossProbe {
+            let new = end.after(self.snd.nxt);
+            self.snd.nxt = self.snd.nxt.max(end);
+            self.probe_has_left(!new);
         }
         if plan.reason == Reason::LimitedTransmit {
             self.recovery.on_limited_transmit(plan.len);
@@ -216,6 +236,9 @@ impl Tcb {
             }
             self.acks.sent();
             self.timers.cancel(Timer::DelayedAck);
+        }
+        if end.after(plan.seq) && !again && plan.reason != Reason::TailLossProbe {
+            self.schedule_probe(cx);
         }
         self.arm_retransmission(cx);
     }

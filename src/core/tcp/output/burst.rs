@@ -55,7 +55,7 @@ impl Tcb {
         let mss = self.effective_mss(self.options_len());
         let unsent = self.data_end().saturating_since(self.snd.nxt);
         let usable = self.snd.usable();
-        let cwnd = self.congestion.cwnd().saturating_add(self.recovery.allowance(self.smss()));
+        let cwnd = self.cwnd().saturating_add(self.recovery.allowance(self.smss()));
         let uncongested = cwnd.saturating_sub(self.in_flight()).max(mss);
         let wanted = unsent.min(usable).min(self.longest_burst(mss, cx));
         let octets = if wanted > uncongested { uncongested - uncongested % mss } else { wanted };

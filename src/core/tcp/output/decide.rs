@@ -71,12 +71,41 @@ impl Tcb {
             };
             return self.resend(reason, self.snd.una, end, mss);
         }
-        let from = self.recovery.resend_from(&self.snd)?;
-        let room = self.congestion.cwnd().saturating_sub(self.in_flight());
-        if room < mss.min(self.recovery.resend_end().since(from)) {
+        if self.probe_is_due() {
+            return self.decide_tail_probe();
+        }
+        if self.sends_new_data_first() {
             return None;
         }
-        self.resend(Reason::LossRecovery, from, self.recovery.resend_end(), mss)
+        let lost = self.recovery.next_lost()?;
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-9.3
+        //# A segment marked as lost by RACK-TLP MUST NOT be retransmitted until congestion control deems this
+        //# appropriate.
+        if self.cwnd().saturating_sub(self.in_flight()) < mss.min(lost.len()) {
+            return None;
+        }
+        self.resend(self.recovery.resend_reason(), lost.start, lost.end, mss)
+    }
+
+    /// A tail loss probe: something new, or the last segment again (RFC 8985 §7.3). It does not wait for the congestion
+    /// window, nor for Nagle's rule.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+    //# If both conditions are met, then the sender SHOULD transmit a previously unsent data segment, if one
+    //# exists and the receive window allows, and increment the FlightSize accordingly.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+    //# If such an unsent segment is not available, then the sender SHOULD retransmit the highest-sequence
+    //# segment sent so far and set TLP.is_retrans to true.
+    pub(in crate::tcp) fn decide_tail_probe(&self) -> Option<Plan> {
+        let reason = Reason::TailLossProbe;
+        let mss = self.effective_mss(self.options_len());
+        let unsent = self.data_end().saturating_since(self.snd.nxt);
+        let len = unsent.min(self.snd.usable()).min(mss);
+        let fin = len == unsent && self.fin_due() && !self.fin_outstanding() && self.snd.usable() > len;
+        if len > 0 || fin {
+            return Some(Plan { reason, seq: self.snd.nxt, len, fin });
+        }
+        let last = self.last_segment(mss)?;
+        self.resend(reason, last.start, last.end, mss)
     }
 
     /// One segment of what lies between `from` and `end`, all of it sent before.
@@ -101,7 +130,7 @@ impl Tcb {
 
     fn decide_new(&self) -> Option<Plan> {
         // What a time-out declared lost goes first.
-        if self.recovery.resend_from(&self.snd).is_some() || !self.has_unsent() {
+        if !self.has_unsent() || (self.recovery.next_lost().is_some() && !self.sends_new_data_first()) {
             return None;
         }
         //= https://www.rfc-editor.org/rfc/rfc7323#section-2.4
@@ -125,7 +154,7 @@ impl Tcb {
         let last = len == unsent;
         let fin = last && self.fin_due() && usable > len;
         let in_flight = self.in_flight();
-        let cwnd = self.congestion.cwnd();
+        let cwnd = self.cwnd();
         let allowance = self.recovery.allowance(self.smss());
         // At least one segment may always be in flight, or a window below the segment size would be the end.
         //= https://www.rfc-editor.org/rfc/rfc5681#section-2
@@ -138,7 +167,8 @@ impl Tcb {
         if !self.may_leave(Candidate { len, mss, last, fin }) {
             return None;
         }
-        let stretched = self.recovery.phase() == Phase::Open && cwnd.saturating_sub(in_flight) < len;
+        let stretched =
+            self.recovery.phase() <= Phase::Disorder && cwnd.saturating_sub(self.snd.outstanding()) < len;
         let reason = if stretched && in_flight > 0 { Reason::LimitedTransmit } else { Reason::Data };
         Some(Plan { reason, seq: self.snd.nxt, len, fin })
     }

@@ -20,7 +20,7 @@ impl Tcb {
         if self.send_buffer.is_empty() {
             return Limit::Idle;
         }
-        let uncongested = self.congestion.cwnd().saturating_sub(self.in_flight());
+        let uncongested = self.cwnd().saturating_sub(self.in_flight());
         let next = self.data_end().saturating_since(self.snd.nxt).min(self.smss());
         if next > uncongested {
             Limit::Network

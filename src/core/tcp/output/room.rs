@@ -60,7 +60,7 @@ impl Tcb {
 
     /// Octets of new text, in whole segments, that the two windows let go now.
     fn leaves_at_once(&self) -> u32 {
-        let free = self.congestion.cwnd().saturating_sub(self.in_flight()).min(self.snd.usable());
+        let free = self.cwnd().saturating_sub(self.in_flight()).min(self.snd.usable());
         free - free % self.smss()
     }
 }

@@ -8,7 +8,7 @@ impl Tcb {
     /// full, or that more is in flight than ever since.
     pub(super) fn judge_cwnd(&mut self) {
         let in_flight = self.in_flight();
-        let full = in_flight.saturating_add(self.smss()) > self.congestion.cwnd();
+        let full = in_flight.saturating_add(self.smss()) > self.cwnd();
         let (peak, judged) = self.snd.peak;
         let more = !self.is.contains(Is::CWND_LIMITED) && in_flight > peak;
         if full || more || self.snd.una.at_or_after(judged) {
@@ -20,7 +20,7 @@ impl Tcb {
     /// Whether the window may grow for what is acknowledged now: it was full, or is in slow start and less than twice
     /// what was used of it, so that a program which pauses is not kept from the next step.
     pub(in crate::tcp) fn uses_cwnd(&self) -> bool {
-        let cwnd = self.congestion.cwnd();
+        let cwnd = self.cwnd();
         let slow_start = cwnd < self.congestion.ssthresh();
         self.is.contains(Is::CWND_LIMITED) || (slow_start && cwnd < self.snd.peak.0.saturating_mul(2))
     }

@@ -1,0 +1,92 @@
+//! Everything outstanding, or nearly, is lost: a time-out, a path that takes only smaller packets, a window that was closed.
+
+use super::Phase;
+use super::episode::Episode;
+use super::frto::Frto;
+use super::scoreboard::Mark;
+use super::undo::Undo;
+use crate::tcp::congestion::CongestionEvent;
+use crate::tcp::context::Context;
+use crate::tcp::tcb::Tcb;
+use crate::tcp::trace::Reason;
+
+impl Tcb {
+    /// The retransmission timer ran out (RFC 6298 §5.4, RFC 8985 §6.3): slow start from the oldest segment.
+    pub(in crate::tcp) fn enter_loss(&mut self, cx: &mut Context<'_>) {
+        let phase = self.recovery.phase;
+        let mut flight = self.in_flight();
+        if self.recovery.sack || phase == Phase::Recovery {
+            // What duplicates let out is outstanding too: half of all that can be more than the threshold is now.
+            flight = self.flight_size();
+        }
+        let first = self.recovery.timeouts == 0;
+        let recovery = &mut self.recovery;
+        recovery.timeouts = recovery.timeouts.saturating_add(1);
+        if recovery.board.is_reneged() {
+            recovery.board.forget_sacks();
+            cx.counters.tcp_sack_reneging += 1;
+        }
+        if phase <= Phase::Disorder
+            && recovery.board.segments(Mark::SACKED) >= u32::from(cx.config.reordering)
+        {
+            // Much had arrived, and still this: the path reorders less than was thought.
+            recovery.dup_thresh = recovery.dup_thresh.min(cx.config.reordering.max(1));
+        }
+        let again = recovery.timeouts > 1;
+        //= https://www.rfc-editor.org/rfc/rfc5682#section-3.1
+        //# This algorithm SHOULD NOT be applied if the TCP sender is already in loss recovery when a
+        //# retransmission timeout occurs.
+        let doubtful = cx.config.frto && (phase < Phase::Recovery || again);
+        let undo = match &recovery.episode {
+            Some(episode) if !first => episode.undo,
+            _ => Undo::begin(self.snd.una, 0),
+        };
+        let frto = doubtful.then_some(Frto::Retransmitted);
+        recovery.set_episode(Episode { prr: None, undo, frto });
+        let is_lost = self.rack_timed_out(cx.now);
+        self.recovery.board.mark_lost(is_lost);
+        self.all_is_lost(Reason::RetransmissionTimeout);
+        self.congestion.on_event(CongestionEvent::Timeout { first }, flight, cx.now);
+    }
+
+    /// The SYN or SYN,ACK timed out.
+    pub(in crate::tcp) fn handshake_lost(&mut self) {
+        self.recovery.timeouts = self.recovery.timeouts.saturating_add(1);
+        self.recovery.request(Reason::SynTimeout);
+    }
+
+    /// The path takes only smaller packets: what is outstanding will not arrive. This is no congestion
+    /// (RFC 8201 §5.4).
+    pub(in crate::tcp) fn lost_to_path_mtu(&mut self) {
+        self.lost_without_congestion(Reason::PathMtu);
+    }
+
+    /// The peer's window, closed before, has opened: what was sent against it, a probe at least, was not
+    /// taken, and waiting for the timer would stall the connection.
+    pub(in crate::tcp) fn lost_to_closed_window(&mut self) {
+        self.lost_without_congestion(Reason::WindowOpened);
+    }
+
+    fn lost_without_congestion(&mut self, reason: Reason) {
+        if self.snd.una == self.snd.nxt {
+            return;
+        }
+        self.recovery.board.mark_lost(|_| true);
+        if self.recovery.episode.is_some() {
+            self.recovery.set_episode(Episode { prr: None, undo: Undo::default(), frto: None });
+        }
+        self.all_is_lost(reason);
+    }
+
+    fn all_is_lost(&mut self, reason: Reason) {
+        let recovery = &mut self.recovery;
+        recovery.phase = Phase::Loss;
+        recovery.newreno.reset();
+        recovery.tlp.forget();
+        //= https://www.rfc-editor.org/rfc/rfc6675#section-5.1
+        //# If an RTO occurs during loss recovery as specified in this document, RecoveryPoint MUST be set to
+        //# HighData.
+        recovery.recover = self.snd.nxt;
+        recovery.pending = Some(reason);
+    }
+}

@@ -1,0 +1,161 @@
+//! What one ACK tells of what is in flight: what it acknowledges, selectively or not, and what it says came twice.
+
+use super::scoreboard::{Mark, Record};
+use crate::seq::{Seq, SeqRange};
+use crate::tcp::context::Context;
+use crate::tcp::segment::Segment;
+use crate::tcp::tcb::{Is, Tcb};
+use crate::time::{Duration, Instant};
+
+/// The news of one ACK.
+#[derive(Clone, Copy, Debug)]
+pub struct News {
+    /// SND.UNA before it.
+    pub una: Seq,
+    /// Octets in flight before it.
+    pub in_flight: u32,
+    /// How far SND.UNA moved, octets.
+    pub advanced: u32,
+    /// Octets that it says have arrived and none before it did.
+    pub delivered: u32,
+    /// Of these, octets told of selectively.
+    pub sacked: u32,
+    /// Of what was delivered, the youngest that was sent only once took this long.
+    pub rtt: Option<Duration>,
+    /// It reports this as having come twice (RFC 2883).
+    pub dsack: Option<SeqRange>,
+    /// Something was delivered that was sent once, before the episode began.
+    pub original: bool,
+    /// Something was acknowledged that had been sent again.
+    pub resent: bool,
+    /// A duplicate ACK (RFC 5681 §2).
+    pub duplicate: bool,
+    /// The echo of our clock.
+    pub echo: Option<u32>,
+    /// Where reordering shows: the lowest that was delivered late, having been sent once.
+    late: Option<Seq>,
+    /// Octets newly deemed lost because of it.
+    pub lost: u32,
+}
+
+impl Tcb {
+    /// Before anything is made of an ACK.
+    pub(in crate::tcp) fn news(&self, seg: &Segment<'_>) -> News {
+        News {
+            una: self.snd.una,
+            in_flight: self.in_flight(),
+            advanced: 0,
+            delivered: 0,
+            sacked: 0,
+            rtt: None,
+            dsack: None,
+            original: false,
+            resent: false,
+            duplicate: false,
+            echo: seg.timestamps().filter(|_| self.timestamps.enabled()).map(|ts| ts.echo),
+            late: None,
+            lost: 0,
+        }
+    }
+
+    /// Takes the SACK blocks of an ACK.
+    pub(in crate::tcp) fn take_sack_blocks(
+        &mut self,
+        seg: &Segment<'_>,
+        news: &mut News,
+        cx: &mut Context<'_>,
+    ) {
+        if !self.is.contains(Is::SACK) || seg.options.sack.is_empty() {
+            return;
+        }
+        news.dsack = duplicate_report(seg);
+        if news.dsack.is_some() {
+            cx.counters.tcp_dsack_recv += 1;
+        }
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        let from = usize::from(news.dsack.is_some());
+        for block in seg.options.sack.iter().skip(from) {
+            let valid =
+                block.start.before(block.end) && block.start.at_or_after(una) && block.end.at_or_before(nxt);
+            if !valid {
+                cx.counters.tcp_sack_discard += u64::from(block.end.after(una));
+                continue;
+            }
+            let recovery = &mut self.recovery;
+            let (highest, recover) = (recovery.board.highest_sacked(), recovery.recover);
+            let (rack, min_rtt) = (&mut recovery.rack, self.rtt.min_rtt());
+            recovery.board.sack(*block, |piece| {
+                news.deliver(piece, highest, recover, cx.now);
+                news.sacked += piece.end.since(piece.start);
+                rack.deliver(piece, cx.now, min_rtt);
+            });
+        }
+    }
+
+    /// SND.UNA has moved to where it is now.
+    pub(in crate::tcp) fn take_acknowledged(&mut self, news: &mut News, now: Instant) {
+        let recovery = &mut self.recovery;
+        let (highest, recover) = (recovery.board.highest_sacked(), recovery.recover);
+        let (rack, min_rtt) = (&mut recovery.rack, self.rtt.min_rtt());
+        recovery.board.acknowledge(self.snd.una, |piece| {
+            news.resent |= piece.marks.contains(Mark::TWICE);
+            if !piece.marks.contains(Mark::SACKED) {
+                news.deliver(piece, highest, recover, now);
+                rack.deliver(piece, now, min_rtt);
+            }
+        });
+        if !recovery.sack {
+            // Without SACK what was sent again cannot be told from what was not.
+            news.original &= !news.resent;
+            news.late = None;
+        }
+    }
+
+    /// What came late although it was sent once shows how far the path reorders: before that much is missing
+    /// nothing need be lost.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= id=rfc8985-own-reordering
+    //# Step 3: Detect data segment reordering
+    pub(in crate::tcp) fn check_reordering(&mut self, news: &News, cx: &mut Context<'_>) {
+        if let Some(late) = news.late {
+            self.reordered(late, cx);
+        }
+    }
+
+    /// What begins at `late` has arrived behind what was sent after it.
+    pub(super) fn reordered(&mut self, late: Seq, cx: &mut Context<'_>) {
+        let mss = self.smss();
+        let recovery = &mut self.recovery;
+        let Some(metric) = recovery.board.highest_sacked().map(|h| h.saturating_since(late)) else { return };
+        if metric > u32::from(recovery.dup_thresh).saturating_mul(mss) {
+            let segments = u16::try_from(metric.div_ceil(mss)).unwrap_or(u16::MAX);
+            recovery.dup_thresh = segments.min(super::MAX_REORDERING).max(recovery.dup_thresh);
+        }
+        recovery.rack.reorderings = recovery.rack.reorderings.saturating_add(1);
+        cx.counters.tcp_sack_reorder += 1;
+    }
+}
+
+impl News {
+    fn deliver(&mut self, piece: &Record, highest: Option<Seq>, recover: Seq, now: Instant) {
+        self.delivered += piece.end.since(piece.start);
+        if piece.marks.contains(Mark::TWICE) {
+            return;
+        }
+        self.original |= piece.end.at_or_before(recover);
+        let rtt = now.saturating_since(piece.sent);
+        self.rtt = Some(self.rtt.map_or(rtt, |r| r.min(rtt)));
+        if highest.is_some_and(|h| piece.start.before(h)) {
+            self.late = Some(self.late.map_or(piece.start, |l| l.min(piece.start)));
+        }
+    }
+}
+
+/// The first block, where it tells of what came twice: it lies below the ACK of the same segment, or within the second
+/// block (RFC 2883 §4).
+fn duplicate_report(seg: &Segment<'_>) -> Option<SeqRange> {
+    let first = *seg.options.sack.first()?;
+    let below = first.start.before(seg.ack);
+    let within = seg.options.sack.get(1).is_some_and(|second| second.covers(&first));
+    ((below || within) && first.start.before(first.end)).then_some(first)
+}

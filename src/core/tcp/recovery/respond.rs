@@ -1,0 +1,305 @@
+//! What an ACK means for recovery, and for the window: the phases and what moves between them.
+
+use alloc::boxed::Box;
+
+use super::episode::Episode;
+use super::newreno::Progress;
+use super::news::News;
+use super::prr::Prr;
+use super::undo::Undo;
+use super::{Phase, Recovery};
+use crate::seq::Seq;
+use crate::tcp::congestion::{AckSample, CongestionEvent};
+use crate::tcp::context::Context;
+use crate::tcp::tcb::Tcb;
+use crate::tcp::timers::Timer;
+use crate::time::{Duration, Instant};
+
+/// Duplicate ACKs that mean a loss where a path was never seen to reorder (RFC 5681 §3.2).
+const DUP_THRESH: u16 = 3;
+
+/// The least to wait for an ACK of what was reported to have arrived, as in Linux.
+const RENEGING_WAIT: Duration = Duration::from_millis(10);
+
+impl Tcb {
+    /// The news of an ACK are complete.
+    pub(in crate::tcp) fn respond(&mut self, ack: Seq, news: &mut News, cx: &mut Context<'_>) {
+        let after_timeout = self.recovery.phase == Phase::Loss;
+        let cwnd_limited = self.uses_cwnd();
+        if let Some(rtt) = news.rtt {
+            self.rtt.observe(rtt, cx.now);
+            self.probe_sampled();
+        }
+        if news.dsack.is_some() {
+            self.undo_duplicate_reported(news);
+            self.rack_duplicate_reported();
+        }
+        self.take_probe_ack(ack, news, cx.now);
+        let restarts = if self.recovery.sack {
+            if news.advanced > 0 {
+                self.recovery.timeouts = 0;
+                self.recovery.pending = None;
+                for timer in [Timer::Rto, Timer::Tlp, Timer::Reordering] {
+                    self.timers.cancel(timer);
+                }
+            }
+            if news.advanced > 0 && self.recovery.board.is_reneged() {
+                self.wait_for_what_was_reported(cx.now);
+                return;
+            }
+            self.check_reordering(news, cx);
+            self.respond_with_sack(news, cx);
+            news.advanced > 0
+        } else {
+            self.respond_without_sack(news, cx)
+        };
+        self.size_window(news, cwnd_limited, after_timeout, cx);
+        if self.recovery.phase == Phase::Open && self.snd.una.at_or_after(self.recovery.recover) {
+            // It trails SND.UNA closely enough for comparisons to hold after a wrap.
+            self.recovery.recover = self.snd.una.sub(1);
+        }
+        if restarts && !self.timers.is_armed(Timer::Reordering) {
+            // RFC 6298 §5.3: the timer starts anew.
+            self.timers.cancel(Timer::Rto);
+            self.schedule_probe(cx);
+        }
+    }
+
+    /// The peer had reported what it now asks for. Either the ACK that covers it is still on its way, or the peer has
+    /// thrown it away (RFC 2018 §8), and all is to be sent again.
+    fn wait_for_what_was_reported(&mut self, now: Instant) {
+        let wait = self.rtt.srtt().unwrap_or_default() / 2;
+        self.timers.arm(Timer::Rto, self.before_giving_up(now + wait.max(RENEGING_WAIT), now));
+    }
+
+    fn respond_with_sack(&mut self, news: &mut News, cx: &mut Context<'_>) {
+        //= https://www.rfc-editor.org/rfc/rfc6675#section-5
+        //# If the incoming ACK is a cumulative acknowledgment, the TCP MUST reset DupAcks to zero.
+        if news.advanced > 0 {
+            self.recovery.newreno.dup_acks = 0;
+        } else if news.sacked > 0 {
+            self.recovery.newreno.dup_acks = self.recovery.newreno.dup_acks.saturating_add(1);
+        }
+        let covered = self.snd.una.at_or_after(self.recovery.recover);
+        if covered && self.recovery.reduces() {
+            //= https://www.rfc-editor.org/rfc/rfc6675#section-5
+            //# (A) An incoming cumulative ACK for a sequence number greater than RecoveryPoint signals the end of
+            //# loss recovery, and the loss recovery phase MUST be terminated.
+            if self.recovery.phase == Phase::Recovery {
+                self.try_undo_recovery(news, cx);
+            }
+            self.recovery.phase = Phase::Open;
+            self.recovery.end_episode();
+            self.recovery.forget_stamp();
+        }
+        match self.recovery.phase {
+            Phase::Recovery => {
+                if news.advanced > 0 && self.try_undo_partial(news, cx) {
+                    return;
+                }
+                if self.try_undo_duplicates(cx) {
+                    self.recovery.phase = Phase::Open;
+                }
+                news.lost = self.rack_mark_lost(cx).octets;
+                if self.recovery.phase == Phase::Open {
+                    self.settle_phase(news, cx);
+                }
+            }
+            Phase::Loss => {
+                self.process_loss(news, cx);
+                let lost = self.rack_mark_lost(cx);
+                news.lost = lost.octets;
+                if self.recovery.phase == Phase::Open || lost.resent > 0 {
+                    self.settle_phase(news, cx);
+                }
+            }
+            Phase::Open | Phase::Disorder | Phase::Cwr => {
+                if self.recovery.phase != Phase::Cwr {
+                    self.try_undo_duplicates(cx);
+                }
+                news.lost = self.rack_mark_lost(cx).octets;
+                self.settle_phase(news, cx);
+            }
+        }
+    }
+
+    /// Outside an episode: whether one begins.
+    fn settle_phase(&mut self, news: &News, cx: &mut Context<'_>) {
+        if self.recovery.board.lost() > 0 {
+            self.enter_recovery(news.delivered, cx);
+        } else if self.recovery.phase != Phase::Cwr {
+            let sacked = self.recovery.board.sacked() > 0;
+            self.recovery.phase = if sacked { Phase::Disorder } else { Phase::Open };
+        }
+    }
+
+    /// What the slow start threshold is set from: FlightSize without what limited transmit sent (RFC 5681 §3.2, step 2).
+    pub(super) fn flight_size(&self) -> u32 {
+        self.snd.outstanding().min(self.cwnd())
+    }
+
+    /// Something is lost: fast recovery begins, with an ACK that told of `delivered` octets.
+    fn enter_recovery(&mut self, delivered: u32, cx: &mut Context<'_>) {
+        let flight = self.flight_size();
+        cx.counters.tcp_fast_retrans += 1;
+        cx.counters.tcp_sack_recovery += 1;
+        let reduced = self.recovery.phase == Phase::Cwr;
+        self.begin_episode(Phase::Recovery, delivered);
+        if !reduced {
+            self.congestion.on_event(CongestionEvent::Loss, flight, cx.now);
+        }
+        self.timed = None;
+        // It starts anew with the retransmission (RFC 6298 §5).
+        for timer in [Timer::Rto, Timer::Tlp] {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// The peer told of a congestion mark: the window comes down as after a loss, but nothing is lost (RFC 3168 §6.1.2).
+    /// Not while it comes down already. Says whether it does now.
+    pub(in crate::tcp) fn enter_cwr(&mut self, delivered: u32, cx: &mut Context<'_>) -> bool {
+        if self.recovery.phase >= Phase::Cwr || self.snd.una == self.snd.nxt {
+            return false;
+        }
+        let flight = self.flight_size();
+        self.begin_episode(Phase::Cwr, delivered);
+        self.congestion.on_event(CongestionEvent::Ecn, flight, cx.now);
+        true
+    }
+
+    fn begin_episode(&mut self, phase: Phase, delivered: u32) {
+        let (flight, cwnd) = (self.snd.outstanding(), self.cwnd());
+        let recovery = &mut self.recovery;
+        recovery.phase = phase;
+        recovery.recover = self.snd.nxt;
+        recovery.tlp.forget();
+        let undo = match phase {
+            Phase::Cwr => Undo::default(),
+            _ => Undo::begin(self.snd.una, recovery.board.resent()),
+        };
+        let prr = (recovery.sack || phase == Phase::Cwr)
+            .then(|| Prr::new(flight, recovery.board.sacked(), delivered, cwnd));
+        recovery.set_episode(Episode { prr, undo, frto: None });
+    }
+
+    /// Without SACK. Says whether the retransmission timer starts anew.
+    fn respond_without_sack(&mut self, news: &mut News, cx: &mut Context<'_>) -> bool {
+        let mss = self.smss();
+        if news.advanced == 0 {
+            if news.duplicate {
+                if self.recovery.phase == Phase::Loss {
+                    self.process_loss(news, cx);
+                }
+                self.take_duplicate_ack(mss, cx);
+            }
+            return false;
+        }
+        // Duplicate ACKs have told of some of it before, and let as much leave (RFC 3042).
+        let told = u32::from(self.recovery.dup_acks()).saturating_mul(mss);
+        news.delivered = news.advanced.saturating_sub(told).max(news.advanced.min(mss));
+        let covered = self.snd.una.at_or_after(self.recovery.recover);
+        match self.recovery.phase {
+            Phase::Loss => {
+                self.process_loss(news, cx);
+            }
+            Phase::Recovery if covered => {
+                self.try_undo_recovery(news, cx);
+            }
+            Phase::Cwr if covered => {
+                self.recovery.phase = Phase::Open;
+                self.recovery.end_episode();
+            }
+            _ => {}
+        }
+        match self.recovery.on_ack(&self.snd, news.advanced, mss) {
+            Progress::Normal => {}
+            // RFC 6582 §6: the window is not updated before something else happens.
+            Progress::Ended => news.delivered = 0,
+            // RFC 6298 §5.3, but in fast recovery only the first time (RFC 6582 §3.2).
+            Progress::Partial { first } => {
+                news.delivered = 0;
+                return first;
+            }
+        }
+        true
+    }
+
+    fn take_duplicate_ack(&mut self, mss: u32, cx: &mut Context<'_>) {
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+        //= id=rfc5681-3.2-7, rfc5681-3.2-8
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-4.3
+        //= id=rfc5681-4.3-1
+        let flight = self.snd.outstanding().saturating_sub(self.recovery.limited());
+        let reduced = self.recovery.phase == Phase::Cwr;
+        if self.recovery.on_duplicate_ack(&self.snd, mss) {
+            cx.counters.tcp_fast_retrans += 1;
+            let (una, resent) = (self.snd.una, self.recovery.board.resent());
+            self.recovery.set_episode(Episode { prr: None, undo: Undo::begin(una, resent), frto: None });
+            //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
+            //= id=rfc2018-5.1-1
+            //# However, the congestion control algorithms present in the de facto standard TCP implementations MUST
+            //# be preserved [Stevens94].
+            if !reduced {
+                self.congestion.on_event(CongestionEvent::Loss, flight, cx.now);
+            }
+            self.timed = None;
+            // It starts anew with the retransmission, which else would be repeated less than one RTO later
+            // (RFC 6298 §5).
+            self.timers.cancel(Timer::Rto);
+        }
+    }
+
+    /// The window grows, or in an episode comes down.
+    fn size_window(&mut self, news: &News, cwnd_limited: bool, after_timeout: bool, cx: &mut Context<'_>) {
+        let (in_flight, mss) = (self.in_flight(), self.smss());
+        let ssthresh = self.congestion.ssthresh();
+        if let Some(prr) = self.recovery.prr() {
+            let safe = news.advanced > 0 && news.lost == 0;
+            prr.on_ack(news.delivered, in_flight, ssthresh, safe, mss);
+        }
+        let moved = news.advanced > 0 || (self.recovery.dup_thresh > DUP_THRESH && news.sacked > 0);
+        if news.delivered == 0 || !moved {
+            return;
+        }
+        self.congestion.on_ack(&AckSample {
+            now: cx.now,
+            acked: news.delivered,
+            rtt: news.rtt,
+            in_flight: news.in_flight,
+            cwnd_limited,
+            after_timeout,
+            reducing: self.recovery.reduces(),
+            lost: news.lost,
+            marked: 0,
+            una: self.snd.una,
+            nxt: self.snd.nxt,
+            srtt: self.rtt.srtt(),
+        });
+    }
+
+    /// The reordering timer ran out: what was waited for is lost (RFC 8985 §6.2, step 5).
+    pub(in crate::tcp) fn reordering_timeout(&mut self, cx: &mut Context<'_>) {
+        let lost = self.rack_detect(cx);
+        if lost.octets > 0 && self.recovery.phase < Phase::Recovery {
+            self.enter_recovery(0, cx);
+            let (in_flight, ssthresh, mss) = (self.in_flight(), self.congestion.ssthresh(), self.smss());
+            if let Some(prr) = self.recovery.prr() {
+                prr.on_ack(mss, in_flight, ssthresh, false, mss);
+            }
+        }
+        self.arm_retransmission(cx);
+    }
+}
+
+impl Recovery {
+    fn prr(&mut self) -> Option<&mut Prr> {
+        self.episode.as_mut().and_then(|e| e.prr.as_mut())
+    }
+
+    pub(super) fn set_episode(&mut self, new: Episode) {
+        match &mut self.episode {
+            Some(episode) => **episode = new,
+            None => self.episode = Some(Box::new(new)),
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! What is in flight, piece by piece: when it was sent, how often, and what became of it (RFC 6675 §3 and §4, RFC 8985
+//! §5.2).
+//!
+//! One record stands for a run of segments that left at the same moment, and is split where their fates part. As the
+//! receiver holds whole segments, only whole segments count as selectively acknowledged.
+
+use alloc::collections::VecDeque;
+
+use crate::seq::{Seq, SeqRange};
+use crate::time::Instant;
+
+bitflags::bitflags! {
+    /// The fate of what is in flight.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct Mark: u8 {
+        /// The peer has it, out of order.
+        const SACKED = 1 << 0;
+        /// It is deemed lost.
+        const LOST = 1 << 1;
+        /// It is in flight again since it was deemed lost, or as a probe.
+        const RESENT = 1 << 2;
+        /// It was sent more than once.
+        const TWICE = 1 << 3;
+    }
+}
+
+/// A run of segments that share their fate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Its first sequence number.
+    pub start: Seq,
+    /// The number after its last.
+    pub end: Seq,
+    /// When it was last sent.
+    pub sent: Instant,
+    /// The text of a full segment of it, octets.
+    mss: u16,
+    /// The text of its first segment, or of what is left of that.
+    first: u16,
+    /// What became of it.
+    pub marks: Mark,
+}
+
+impl Record {
+    fn len(&self) -> u32 {
+        self.end.since(self.start)
+    }
+
+    fn range(&self) -> SeqRange {
+        SeqRange::new(self.start, self.end)
+    }
+
+    /// How far behind the last boundary of its segments `seq` lies, which lies within it.
+    fn behind_boundary(&self, seq: Seq) -> u32 {
+        let into = seq.since(self.start);
+        match into.checked_sub(self.first.into()) {
+            None => into,
+            Some(further) => further % u32::from(self.mss),
+        }
+    }
+
+    /// What is left of it from `seq` on, which lies within it.
+    fn tail(&self, seq: Seq) -> Self {
+        let into = seq.since(self.start);
+        let first = match u32::from(self.first).checked_sub(into) {
+            None | Some(0) => u32::from(self.mss) - self.behind_boundary(seq),
+            Some(left) => left,
+        };
+        Self { start: seq, first: first as u16, ..*self }
+    }
+
+    /// Its last segment is a full one, so that the next boundary is where it ends.
+    fn ends_full(&self) -> bool {
+        self.len().checked_sub(self.first.into()).is_some_and(|further| further % u32::from(self.mss) == 0)
+    }
+
+    /// Its first segment is a full one, or its only one.
+    fn begins_full(&self) -> bool {
+        self.first == self.mss || (self.first < self.mss && self.len() <= self.first.into())
+    }
+
+    /// Where the last of its segments begins.
+    pub fn last_segment_start(&self) -> Seq {
+        match self.len().checked_sub(self.first.into()) {
+            None | Some(0) => self.start,
+            Some(further) => self.end.sub((further - 1) % u32::from(self.mss) + 1),
+        }
+    }
+
+    fn segments(&self) -> u32 {
+        1 + self.len().saturating_sub(self.first.into()).div_ceil(self.mss.into())
+    }
+}
+
+/// The most octets of a record.
+const MOST: u32 = 64 << 10;
+
+/// Everything between SND.UNA and SND.NXT, and three sums over it.
+#[derive(Clone, Debug)]
+pub struct Scoreboard {
+    records: VecDeque<Record>,
+    /// Octets with [`Mark::SACKED`].
+    sacked: u32,
+    /// Octets with [`Mark::LOST`].
+    lost: u32,
+    /// Octets with [`Mark::RESENT`].
+    resent: u32,
+    /// The end of the highest that was ever selectively acknowledged; means nothing while nothing is.
+    highest: Seq,
+    /// Nothing before this is to be sent again.
+    hint: Seq,
+}
+
+impl Scoreboard {
+    /// Nothing in flight.
+    pub const fn new(iss: Seq) -> Self {
+        Self { records: VecDeque::new(), sacked: 0, lost: 0, resent: 0, highest: iss, hint: iss }
+    }
+
+    /// Octets that the peer has out of order.
+    pub const fn sacked(&self) -> u32 {
+        self.sacked
+    }
+
+    /// Octets deemed lost, sent again since or not.
+    pub const fn lost(&self) -> u32 {
+        self.lost
+    }
+
+    /// Octets in flight for another time.
+    pub const fn resent(&self) -> u32 {
+        self.resent
+    }
+
+    /// The end of the highest run that the peer has out of order.
+    pub fn highest_sacked(&self) -> Option<Seq> {
+        (self.sacked > 0).then_some(self.highest)
+    }
+
+    /// Octets thought to be in the network, of `outstanding`.
+    //= https://www.rfc-editor.org/rfc/rfc9937#section-6.2
+    //# SACK-enabled connections using RACK-TLP loss detection [RFC8985] or other loss detection algorithms
+    //# MUST calculate inflight by starting with SND.NXT - SND.UNA, subtracting out bytes SACKed in the
+    //# scoreboard, subtracting out bytes marked lost in the scoreboard, and adding bytes in the scoreboard
+    //# that have been retransmitted since they were last marked lost.
+    pub const fn pipe(&self, outstanding: u32) -> u32 {
+        (outstanding + self.resent).saturating_sub(self.sacked + self.lost)
+    }
+
+    /// How many segments have a mark.
+    pub fn segments(&self, mark: Mark) -> u32 {
+        self.records.iter().filter(|r| r.marks.contains(mark)).map(Record::segments).sum()
+    }
+
+    /// The oldest is one that the peer had reported to have: it has thrown away what it told us of (RFC 2018 §8).
+    pub fn is_reneged(&self) -> bool {
+        self.records.front().is_some_and(|r| r.marks.contains(Mark::SACKED))
+    }
+
+    /// The oldest.
+    pub fn front(&self) -> Option<&Record> {
+        self.records.front()
+    }
+
+    /// The newest.
+    pub fn back(&self) -> Option<&Record> {
+        self.records.back()
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Record> + '_ {
+        self.records.iter()
+    }
+
+    /// New text has left, in segments of `mss` octets.
+    pub fn on_send(&mut self, range: SeqRange, mss: u32, now: Instant) {
+        let mss = u16::try_from(mss).unwrap_or(u16::MAX).max(1);
+        if let Some(last) = self.records.back_mut() {
+            let whole = last.len() % u32::from(mss) == 0
+                && range.len() <= mss.into()
+                && last.len() + range.len() <= MOST;
+            if last.end == range.start
+                && last.marks.is_empty()
+                && last.sent == now
+                && last.mss == mss
+                && whole
+            {
+                last.end = range.end;
+                return;
+            }
+        } else {
+            self.hint = range.start;
+        }
+        // A FIN belongs to the text before it.
+        let first = u16::try_from(range.len()).unwrap_or(u16::MAX).max(mss);
+        let record =
+            Record { start: range.start, end: range.end, sent: now, mss, first, marks: Mark::empty() };
+        self.records.push_back(record);
+    }
+
+    /// A range that had been sent before has left again.
+    pub fn on_resend(&mut self, range: SeqRange, now: Instant) {
+        let first = self.split(range.start);
+        let last = self.split(range.end);
+        for record in self.records.range_mut(first..last) {
+            if record.marks.contains(Mark::SACKED) {
+                continue;
+            }
+            if !record.marks.contains(Mark::RESENT) {
+                self.resent += record.end.since(record.start);
+            }
+            record.marks.insert(Mark::RESENT | Mark::TWICE);
+            record.sent = now;
+        }
+    }
+
+    /// SND.UNA has moved: what is before it goes, each piece shown to `seen`.
+    pub fn acknowledge(&mut self, una: Seq, mut seen: impl FnMut(&Record)) {
+        while let Some(&record) = self.records.front() {
+            if record.start.at_or_after(una) {
+                break;
+            }
+            let piece = Record { end: record.end.min(una), ..record };
+            seen(&piece);
+            self.uncount(&piece);
+            if piece.end == record.end {
+                self.records.pop_front();
+            } else if let Some(front) = self.records.front_mut() {
+                *front = record.tail(una);
+            }
+        }
+        self.hint = self.hint.max(una);
+        self.highest = self.highest.max(una);
+        // An idle connection holds no memory for it.
+        if self.records.is_empty() {
+            self.records = VecDeque::new();
+        }
+    }
+
+    /// The peer has `block` out of order: each piece that is new is shown to `seen` as it was.
+    //= https://www.rfc-editor.org/rfc/rfc6675#section-5
+    //# Upon the receipt of any ACK containing SACK information, the scoreboard MUST be updated via the
+    //# Update () routine.
+    pub fn sack(&mut self, block: SeqRange, mut seen: impl FnMut(&Record)) {
+        let mut at = self.records.partition_point(|r| r.end.at_or_before(block.start));
+        while let Some(&record) = self.records.get(at) {
+            if record.start.at_or_after(block.end) {
+                break;
+            }
+            if record.marks.contains(Mark::SACKED) {
+                at += 1;
+                continue;
+            }
+            let Some(whole) = whole_segments(&record, block) else {
+                at += 1;
+                continue;
+            };
+            at = self.split(whole.start);
+            self.split(whole.end);
+            let Some(piece) = self.records.get_mut(at) else { break };
+            seen(piece);
+            let before = *piece;
+            piece.marks.remove(Mark::LOST | Mark::RESENT);
+            piece.marks.insert(Mark::SACKED);
+            self.uncount(&before);
+            self.sacked += before.len();
+            self.highest =
+                if self.sacked == before.len() { before.end } else { self.highest.max(before.end) };
+            at = self.join(at) + 1;
+        }
+    }
+
+    /// Deems lost what `is_lost` says, of what is not yet, or was and is in flight again. Gives how many octets, and of
+    /// those how many had been sent again.
+    pub fn mark_lost(&mut self, mut is_lost: impl FnMut(&Record) -> bool) -> Lost {
+        let mut found = Lost::default();
+        for record in &mut self.records {
+            let waits = record.marks.contains(Mark::LOST) && !record.marks.contains(Mark::RESENT);
+            if record.marks.contains(Mark::SACKED) || waits || !is_lost(record) {
+                continue;
+            }
+            let len = record.len();
+            found.octets += len;
+            if record.marks.contains(Mark::RESENT) {
+                self.resent -= len;
+                record.marks.remove(Mark::RESENT);
+                found.resent += len;
+            }
+            if !record.marks.contains(Mark::LOST) {
+                self.lost += len;
+                record.marks.insert(Mark::LOST);
+            }
+            self.hint = self.hint.min(record.start);
+        }
+        found
+    }
+
+    /// Nothing is lost: what was deemed so is in flight.
+    pub fn unmark_lost(&mut self) {
+        for record in &mut self.records {
+            record.marks.remove(Mark::LOST);
+        }
+        self.lost = 0;
+    }
+
+    /// The peer may have thrown away all that it told us of.
+    pub fn forget_sacks(&mut self) {
+        for record in &mut self.records {
+            record.marks.remove(Mark::SACKED);
+        }
+        self.sacked = 0;
+    }
+
+    /// The lowest run that is lost and not in flight again.
+    pub fn next_lost(&self) -> Option<SeqRange> {
+        if self.lost == 0 {
+            return None;
+        }
+        let first = self.records.partition_point(|r| r.end.at_or_before(self.hint));
+        self.records
+            .range(first..)
+            .find(|r| r.marks.intersection(Mark::LOST | Mark::RESENT) == Mark::LOST)
+            .map(Record::range)
+    }
+
+    /// What lies before `seq` needs no look for what is lost: [`next_lost`](Self::next_lost) found none there.
+    pub fn pass(&mut self, seq: Seq) {
+        self.hint = self.hint.max(seq);
+    }
+
+    /// Parts the record around `seq`, if one lies there. Gives the index of the first at or after it.
+    fn split(&mut self, seq: Seq) -> usize {
+        let at = self.records.partition_point(|r| r.end.at_or_before(seq));
+        match self.records.get_mut(at) {
+            Some(record) if record.start.before(seq) => {
+                let tail = record.tail(seq);
+                record.end = seq;
+                self.records.insert(at + 1, tail);
+                at + 1
+            }
+            _ => at,
+        }
+    }
+
+    /// Joins a record that the peer has with such neighbours: holes are what is looked through. Gives its new index.
+    fn join(&mut self, at: usize) -> usize {
+        self.join_next(at);
+        match at.checked_sub(1) {
+            Some(before) if self.join_next(before) => before,
+            _ => at,
+        }
+    }
+
+    fn join_next(&mut self, at: usize) -> bool {
+        let (Some(&record), Some(&next)) = (self.records.get(at), self.records.get(at + 1)) else {
+            return false;
+        };
+        let joins = record.ends_full() && record.mss == next.mss && next.begins_full();
+        if !joins || !record.marks.contains(Mark::SACKED) || !next.marks.contains(Mark::SACKED) {
+            return false;
+        }
+        self.records.remove(at + 1);
+        if let Some(joined) = self.records.get_mut(at) {
+            joined.end = next.end;
+            joined.marks |= next.marks;
+        }
+        true
+    }
+
+    fn uncount(&mut self, piece: &Record) {
+        let len = piece.len();
+        for (mark, sum) in
+            [(Mark::SACKED, &mut self.sacked), (Mark::LOST, &mut self.lost), (Mark::RESENT, &mut self.resent)]
+        {
+            if piece.marks.contains(mark) {
+                *sum -= len;
+            }
+        }
+    }
+}
+
+/// What was newly deemed lost, octets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Lost {
+    /// In all.
+    pub octets: u32,
+    /// Of that, what had been sent again: a lost retransmission.
+    pub resent: u32,
+}
+
+/// The whole segments of `record` that lie in `block`.
+fn whole_segments(record: &Record, block: SeqRange) -> Option<SeqRange> {
+    let start = if block.start.at_or_before(record.start) {
+        record.start
+    } else {
+        match record.behind_boundary(block.start) {
+            0 => block.start,
+            _ => block.start.add(record.tail(block.start).first.into()).min(record.end),
+        }
+    };
+    let end = if record.end.at_or_before(block.end) {
+        record.end
+    } else {
+        block.end.sub(record.behind_boundary(block.end))
+    };
+    start.before(end).then(|| SeqRange::new(start, end))
+}
+
+#[cfg(test)]
+mod tests;

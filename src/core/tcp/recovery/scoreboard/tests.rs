@@ -1,0 +1,253 @@
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn range(start: u32, end: u32) -> SeqRange {
+    SeqRange::new(Seq::new(start), Seq::new(end))
+}
+
+fn at(millis: u64) -> Instant {
+    Instant::ZERO + core::time::Duration::from_millis(millis)
+}
+
+/// Ten segments of 100 octets from 1 on, sent at once.
+fn ten() -> Scoreboard {
+    let mut board = Scoreboard::new(Seq::new(0));
+    for n in 0..10 {
+        board.on_send(range(1 + 100 * n, 101 + 100 * n), 100, at(0));
+    }
+    board
+}
+
+fn sums(board: &Scoreboard) -> (u32, u32, u32) {
+    (board.sacked(), board.lost(), board.resent())
+}
+
+#[test]
+fn what_left_at_once_is_one_record() {
+    let mut board = ten();
+    assert_eq!(board.iter().count(), 1);
+    board.on_send(range(1001, 1051), 100, at(0));
+    assert_eq!(board.iter().count(), 1, "the last may be short");
+    board.on_send(range(1051, 1151), 100, at(0));
+    assert_eq!(board.iter().count(), 2, "behind a short one the boundaries are others");
+    board.on_send(range(1151, 1251), 100, at(1));
+    assert_eq!(board.iter().count(), 3);
+}
+
+#[test]
+fn only_whole_segments_count() {
+    let mut board = ten();
+    board.sack(range(150, 420), |_| {});
+    assert_eq!((board.sacked(), board.highest_sacked()), (200, Some(Seq::new(401))));
+    board.sack(range(910, 1001), |_| panic!("no whole segment"));
+    board.on_send(range(1001, 1051), 100, at(1));
+    board.sack(range(1001, 1051), |_| {});
+    assert_eq!(board.sacked(), 250, "a short one is whole too");
+}
+
+#[test]
+fn holes_are_found_sent_again_and_lost_again() {
+    let mut board = ten();
+    board.sack(range(201, 401), |_| {});
+    board.sack(range(601, 1001), |_| {});
+    assert_eq!(board.pipe(1000), 400);
+    assert_eq!(board.mark_lost(|r| r.start.before(Seq::new(600))), Lost { octets: 400, resent: 0 });
+    assert_eq!((board.pipe(1000), board.next_lost()), (0, Some(range(1, 201))));
+    board.on_resend(range(1, 101), at(5));
+    assert_eq!((sums(&board), board.next_lost()), ((600, 400, 100), Some(range(101, 201))));
+    board.on_resend(range(101, 201), at(5));
+    assert_eq!(board.next_lost(), Some(range(401, 601)));
+    assert_eq!(board.mark_lost(|r| r.start == Seq::new(1)), Lost { octets: 100, resent: 100 });
+    assert_eq!((sums(&board), board.next_lost()), ((600, 400, 100), Some(range(1, 101))));
+    board.acknowledge(Seq::new(401), |_| {});
+    assert_eq!((sums(&board), board.next_lost()), ((400, 200, 0), Some(range(401, 601))));
+    board.unmark_lost();
+    assert_eq!((sums(&board), board.next_lost()), ((400, 0, 0), None));
+}
+
+#[test]
+fn a_peer_that_reneged_is_found_out() {
+    let mut board = ten();
+    board.sack(range(101, 301), |_| {});
+    board.acknowledge(Seq::new(101), |_| {});
+    assert!(board.is_reneged());
+    board.forget_sacks();
+    assert_eq!((sums(&board), board.is_reneged()), ((0, 0, 0), false));
+}
+
+/// The same, octet by octet.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Octet {
+    boundary: bool,
+    marks: Mark,
+    sent: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Send(u32),
+    Sack(u32, u32),
+    Acknowledge(u32),
+    Lose(u64),
+    Resend,
+    Renege,
+    Undo,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1u32..350).prop_map(Step::Send),
+        6 => (0u32..1200, 0u32..700).prop_map(|(a, b)| Step::Sack(a, b)),
+        3 => (0u32..400).prop_map(Step::Acknowledge),
+        2 => (0u64..60).prop_map(Step::Lose),
+        3 => Just(Step::Resend),
+        1 => Just(Step::Renege),
+        1 => Just(Step::Undo),
+    ]
+}
+
+const MSS: u32 = 100;
+
+/// The model: what lies between `una` and `una + octets.len()`.
+struct Model {
+    una: u32,
+    octets: Vec<Octet>,
+}
+
+impl Model {
+    /// The segments as index ranges.
+    fn segments(&self) -> Vec<(usize, usize)> {
+        let mut starts: Vec<usize> =
+            (0..self.octets.len()).filter(|&n| n == 0 || self.octets[n].boundary).collect();
+        starts.push(self.octets.len());
+        starts.windows(2).map(|w| (w[0], w[1])).collect()
+    }
+
+    fn sum(&self, mark: Mark) -> u32 {
+        self.octets.iter().filter(|o| o.marks.contains(mark)).count() as u32
+    }
+}
+
+fn check(steps: &[Step], iss: u32) {
+    let mut board = Scoreboard::new(Seq::new(iss));
+    let mut model = Model { una: iss, octets: Vec::new() };
+    for (now, step) in steps.iter().enumerate() {
+        let now = now as u64;
+        match *step {
+            Step::Send(len) => {
+                let mut left = len;
+                while left > 0 {
+                    let n = left.min(MSS);
+                    let start = Seq::new(model.una).add(model.octets.len() as u32);
+                    board.on_send(SeqRange::with_len(start, n), MSS, at(now));
+                    for k in 0..n {
+                        model.octets.push(Octet { boundary: k == 0, sent: now, ..Octet::default() });
+                    }
+                    left -= n;
+                }
+            }
+            Step::Sack(start, len) => {
+                let end = (start + len).min(model.octets.len() as u32);
+                let mut fresh = 0;
+                if start < end {
+                    let una = Seq::new(model.una);
+                    board.sack(SeqRange::new(una.add(start), una.add(end)), |r| fresh += r.len());
+                }
+                let mut expected = 0;
+                for (a, b) in model.segments() {
+                    if start as usize <= a && b <= end as usize {
+                        for octet in &mut model.octets[a..b] {
+                            expected += u32::from(!octet.marks.contains(Mark::SACKED));
+                            octet.marks.remove(Mark::LOST | Mark::RESENT);
+                            octet.marks.insert(Mark::SACKED);
+                        }
+                    }
+                }
+                assert_eq!(fresh, expected);
+            }
+            Step::Acknowledge(n) => {
+                let n = n.min(model.octets.len() as u32);
+                let mut fresh = 0;
+                board.acknowledge(Seq::new(model.una).add(n), |r| {
+                    fresh += if r.marks.contains(Mark::SACKED) { 0 } else { r.len() };
+                });
+                let gone: Vec<Octet> = model.octets.drain(..n as usize).collect();
+                assert_eq!(fresh as usize, gone.iter().filter(|o| !o.marks.contains(Mark::SACKED)).count());
+                model.una = Seq::new(model.una).add(n).get();
+            }
+            Step::Lose(age) => {
+                let old = |sent: u64| sent + age <= now;
+                board.mark_lost(|r| old(r.sent.as_millis()));
+                for octet in &mut model.octets {
+                    if !octet.marks.contains(Mark::SACKED) && old(octet.sent) {
+                        let waits = octet.marks.contains(Mark::LOST) && !octet.marks.contains(Mark::RESENT);
+                        if !waits {
+                            octet.marks.remove(Mark::RESENT);
+                            octet.marks.insert(Mark::LOST);
+                        }
+                    }
+                }
+            }
+            Step::Resend => {
+                let first = model
+                    .octets
+                    .iter()
+                    .position(|o| o.marks.contains(Mark::LOST) && !o.marks.contains(Mark::RESENT));
+                let next = board.next_lost();
+                assert_eq!(next.map(|r| r.start.since(Seq::new(model.una)) as usize), first);
+                if let (Some(range), Some(first)) = (next, first) {
+                    let len = range.len().min(MSS);
+                    board.on_resend(SeqRange::with_len(range.start, len), at(now));
+                    board.pass(range.start.add(len));
+                    for octet in &mut model.octets[first..first + len as usize] {
+                        octet.marks.insert(Mark::RESENT | Mark::TWICE);
+                        octet.sent = now;
+                    }
+                    // What is sent again is a segment of its own from then on.
+                    model.octets[first].boundary = true;
+                    if let Some(next) = model.octets.get_mut(first + len as usize) {
+                        next.boundary = true;
+                    }
+                }
+            }
+            Step::Renege => {
+                board.forget_sacks();
+                model.octets.iter_mut().for_each(|o| o.marks.remove(Mark::SACKED));
+            }
+            Step::Undo => {
+                board.unmark_lost();
+                model.octets.iter_mut().for_each(|o| o.marks.remove(Mark::LOST));
+            }
+        }
+        let expected = (model.sum(Mark::SACKED), model.sum(Mark::LOST), model.sum(Mark::RESENT));
+        assert_eq!(sums(&board), expected, "after {step:?}");
+        let len: u32 = board.iter().map(Record::len).sum();
+        assert_eq!(len as usize, model.octets.len());
+        let highest = model.octets.iter().rposition(|o| o.marks.contains(Mark::SACKED));
+        if let (Some(n), Some(end)) = (highest, board.highest_sacked()) {
+            assert!(end.since(Seq::new(model.una)) as usize > n);
+        }
+        let mut n = 0;
+        for record in board.iter() {
+            for _ in 0..record.len() {
+                let kept = record.marks.difference(Mark::TWICE);
+                assert_eq!(kept, model.octets[n].marks.difference(Mark::TWICE), "octet {n} after {step:?}");
+                n += 1;
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn as_an_octet_by_octet_model_has_it(
+        steps in proptest::collection::vec(step(), 1..80),
+        iss in prop_oneof![Just(0u32), Just(u32::MAX - 500), any::<u32>()],
+    ) {
+        check(&steps, iss);
+    }
+}
