@@ -1,7 +1,9 @@
 //! Every script below this folder, over IPv4, IPv4-mapped IPv6 and IPv6, in virtual time: a test each.
 //!
-//! A script whose head names an `--ip_version` is run with that alone.
+//! A script whose head names an `--ip_version` is run with that alone. And the table of how each script was seen red,
+//! `BREAKS.md`, is held to the scripts that there are.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -46,13 +48,57 @@ fn one(path: &Path, name: &str, version: Option<&str>) -> Result<(), Failed> {
     }
 }
 
+/// The RFCs and sections that the head of a script cites, as the table has them.
+fn cited(text: &str) -> String {
+    let mut found: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let Some(rest) = line.strip_prefix("//= https://www.rfc-editor.org/rfc/rfc") else { continue };
+        let clause = rest.replace("#section-", " ");
+        if !found.contains(&clause) {
+            found.push(clause);
+        }
+    }
+    if found.is_empty() { "-".to_owned() } else { found.join(", ") }
+}
+
+/// The rows of the table against the scripts: one each, with the clauses of its head, a rule and what was said.
+fn every_script_was_seen_red(root: &Path, found: &[PathBuf]) -> Result<(), Failed> {
+    let table = fs::read_to_string(root.join("BREAKS.md"))?;
+    let mut rows = BTreeMap::new();
+    for line in table.lines().filter_map(|line| line.strip_prefix("| ")).skip(1) {
+        let cells: Vec<&str> = line.splitn(4, " | ").map(str::trim).collect();
+        let [name, clauses, rule, said] = cells[..] else {
+            return Err(format!("not a row: {line}").into());
+        };
+        if rule.is_empty() || said.trim_end_matches('|').trim().is_empty() {
+            return Err(format!("{name}: no rule that was turned off, or nothing said of it").into());
+        }
+        if rows.insert(name.to_owned(), clauses.to_owned()).is_some() {
+            return Err(format!("{name} stands there twice").into());
+        }
+    }
+    for path in found {
+        let name = path.strip_prefix(root)?.with_extension("").display().to_string();
+        let clauses = rows.remove(&name).ok_or(format!("{name} has no row"))?;
+        let cited = cited(&fs::read_to_string(path)?);
+        if clauses != cited {
+            return Err(format!("{name} cites {cited}; its row has {clauses}").into());
+        }
+    }
+    match rows.keys().next() {
+        None => Ok(()),
+        Some(name) => Err(format!("there is no script {name}").into()),
+    }
+}
+
 fn main() {
     let args = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packetdrill");
     let mut found = Vec::new();
     scripts(&root, &mut found);
     assert!(!found.is_empty(), "there are scripts");
-    let mut trials = Vec::new();
+    let table = (root.clone(), found.clone());
+    let mut trials = vec![Trial::test("BREAKS.md", move || every_script_was_seen_red(&table.0, &table.1))];
     for path in found {
         let name = path.strip_prefix(&root).expect("below the root").display().to_string();
         let text = fs::read_to_string(&path).expect("it can be read");
