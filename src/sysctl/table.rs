@@ -284,13 +284,22 @@ const OBEYED: &[Row] = &[
         "octets: udp_receive_buffer",
     ),
     row(
+        "net.ipv4.tcp_early_retrans",
+        Does::Number(0, 4, |c, n| c.tcp.tail_loss_probes = n >= 3),
+        "tail loss probes with 3 and 4 (RFC 8985): tail_loss_probes",
+    ),
+    row(
+        "net.ipv4.tcp_frto",
+        Does::Number(0, 2, |c, n| c.tcp.frto = n > 0),
+        "find spurious time-outs (RFC 5682): frto",
+    ),
+    row(
         "net.core.wmem_default",
         Does::Number(4608, INT, |c, n| c.udp_send_buffer = n as usize),
         "octets: udp_send_buffer",
     ),
 ];
 
-const SACK_SENDER: &str = "recovery with SACK blocks is not there yet: NewReno is what recovers (RFC 6582)";
 const FAST_OPEN: &str = "Fast Open (RFC 7413) is not there yet: a SYN carries no data";
 const ECN: &str = "ECN is not there yet: no connection offers or accepts it";
 const PACING: &str = "pacing is not there yet: the congestion window alone says what leaves";
@@ -320,16 +329,14 @@ const NOTED: &[Row] = &[
         "forward acknowledgment; without effect in Linux too",
         "there is none, as with 0",
     ),
-    note("net.ipv4.tcp_recovery", Values::Number(0, 7), "RACK (RFC 8985)", SACK_SENDER),
-    note("net.ipv4.tcp_early_retrans", Values::Number(0, 4), "tail loss probes (RFC 8985)", SACK_SENDER),
-    note("net.ipv4.tcp_max_reordering", ANY, "how far adaptation to reordering goes", SACK_SENDER),
-    note("net.ipv4.tcp_min_rtt_wlen", ANY, "seconds the smallest round trip counts", SACK_SENDER),
     note(
-        "net.ipv4.tcp_frto",
-        Values::Number(0, 2),
-        "find spurious time-outs (RFC 5682)",
-        "F-RTO is not there yet: each time-out counts as a loss",
+        "net.ipv4.tcp_recovery",
+        Values::Number(0, 7),
+        "RACK (RFC 8985)",
+        "where SACK is agreed upon RACK finds what is lost, as with 1",
     ),
+    note("net.ipv4.tcp_max_reordering", ANY, "how far adaptation to reordering goes", "up to 300 segments"),
+    note("net.ipv4.tcp_min_rtt_wlen", ANY, "seconds the smallest round trip counts", "300 s"),
     note("net.ipv4.tcp_fastopen", ANY, "Fast Open: who may, with or without cookies", FAST_OPEN),
     note("net.ipv4.tcp_fastopen_key", Values::Text, "keys of Fast Open's cookies", FAST_OPEN),
     note(

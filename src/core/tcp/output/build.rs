@@ -188,7 +188,8 @@ impl Tcb {
             } else {
                 let range = SeqRange::new(plan.seq, end.min(self.snd.nxt));
                 self.recovery.on_retransmit(range, self.timestamps.clock(cx.now), cx.now);
-                if plan.seq == self.snd.una && self.recovery.phase() == Phase::Recovery {
+                let sack = self.is.contains(Is::SACK);
+                if sack && plan.seq == self.snd.una && self.recovery.phase() == Phase::Recovery {
                     //= https://www.rfc-editor.org/rfc/rfc6675#section-6
                     //# Therefore, we give implementers the latitude to use the standard [RFC6298]-style RTO management
                     //# or, optionally, a more careful variant that re-arms the RTO timer on each retransmission that

@@ -24,7 +24,8 @@ const RENEGING_WAIT: Duration = Duration::from_millis(10);
 impl Tcb {
     /// The news of an ACK are complete.
     pub(in crate::tcp) fn respond(&mut self, ack: Seq, news: &mut News, cx: &mut Context<'_>) {
-        let after_timeout = self.recovery.phase == Phase::Loss;
+        let before = self.recovery.phase;
+        let after_timeout = before == Phase::Loss;
         let cwnd_limited = self.uses_cwnd();
         if let Some(rtt) = news.rtt {
             self.rtt.observe(rtt, cx.now);
@@ -54,8 +55,10 @@ impl Tcb {
             self.respond_without_sack(news, cx)
         };
         self.size_window(news, cwnd_limited, after_timeout, cx);
-        if self.recovery.phase == Phase::Open && self.snd.una.at_or_after(self.recovery.recover) {
-            // It trails SND.UNA closely enough for comparisons to hold after a wrap.
+        let still_open = before == Phase::Open && self.recovery.phase == Phase::Open;
+        if still_open && news.advanced > 0 && self.snd.una.at_or_after(self.recovery.recover) {
+            // What was outstanding when an episode ended does not begin another (RFC 6582 §4). Later it trails SND.UNA closely
+            // enough for comparisons to hold after a wrap.
             self.recovery.recover = self.snd.una.sub(1);
         }
         if restarts && !self.timers.is_armed(Timer::Reordering) {
