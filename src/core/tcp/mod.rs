@@ -86,6 +86,8 @@ pub mod tcb;
 
 pub mod output;
 
+pub mod response;
+
 pub mod info;
 
 pub mod input;

@@ -104,7 +104,7 @@ impl RttEstimator {
     //# measurements.
     pub fn observe(&mut self, rtt: Duration, now: Instant) {
         let (rtt, now) = (micros(rtt).clamp(1, u32::MAX - 1), (now.as_millis() / 1000) as u32);
-        if rtt <= self.min_rtt || now.wrapping_sub(self.min_rtt_at) > MIN_RTT_WINDOW {
+        if rtt <= self.min_rtt || now.saturating_sub(self.min_rtt_at) > MIN_RTT_WINDOW {
             self.min_rtt = rtt;
             self.min_rtt_at = now;
         }

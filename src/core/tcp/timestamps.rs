@@ -89,7 +89,7 @@ impl Timestamps {
 
     /// PAWS, R1: whether a segment with this TSval is older than what we have seen (RFC 7323 §5.3).
     pub const fn is_old(&self, value: u32, now: Instant) -> bool {
-        let before = (value.wrapping_sub(self.recent) as i32) < 0;
+        let before = before(value, self.recent);
         let age = ((now.as_millis() / 1000) as u32).wrapping_sub(self.recent_at);
         before && (age as u64) < RECENT_LIFETIME.as_secs()
     }
@@ -122,6 +122,11 @@ impl Timestamps {
         // A plausible echo is younger than the largest time-out could make it.
         (echo != 0 && millis < 1 << 24).then(|| Duration::from_millis(u64::from(millis.max(1))))
     }
+}
+
+/// Whether one value of a clock of timestamps is older than another, around the circle (RFC 7323 §5.2).
+pub const fn before(value: u32, other: u32) -> bool {
+    (value.wrapping_sub(other) as i32) < 0
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::closed;
 use crate::seq::Seq;
 use crate::tcp::congestion::Congestion;
 use crate::tcp::context::Context;
-use crate::tcp::recovery::news::News;
+use crate::tcp::response::news::News;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};

@@ -205,6 +205,9 @@ impl Tcb {
             if self.snd.una == self.snd.nxt {
                 self.progress = cx.now;
             }
+            //= https://www.rfc-editor.org/rfc/rfc6298#section-3
+            //= id=rfc6298-3-3
+            //# A TCP implementation MUST take at least one RTT measurement per RTT
             if self.timed.is_none() && !again {
                 self.timed = Some((end, cx.now));
             }

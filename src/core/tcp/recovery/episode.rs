@@ -1,8 +1,9 @@
 //! What an episode of recovery remembers.
 
-use super::frto::Frto;
+use super::Recovery;
 use super::prr::Prr;
-use super::undo::Undo;
+use crate::seq::Seq;
+use crate::tcp::timestamps;
 
 /// From the first sign of trouble to the next.
 #[derive(Clone, Copy, Debug)]
@@ -13,4 +14,69 @@ pub struct Episode {
     pub undo: Undo,
     /// A time-out whose cause is in doubt.
     pub frto: Option<Frto>,
+}
+
+/// What is remembered of an episode for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Undo {
+    /// SND.UNA when the window was reduced; none when there is nothing to take back.
+    pub(in crate::tcp) marker: Option<Seq>,
+    /// Octets sent again since that the peer has not reported as having come twice.
+    pub(in crate::tcp) unreported: u32,
+    /// Something was sent again.
+    pub(in crate::tcp) resent: bool,
+    /// Our clock, in the units of the timestamps option, when something was first sent again.
+    pub(in crate::tcp) stamp: Option<u32>,
+}
+
+impl Undo {
+    /// The window has been reduced, with SND.UNA at `una` and `resent` octets in flight for another time.
+    pub const fn begin(una: Seq, resent: u32) -> Self {
+        Self { marker: Some(una), unreported: resent, resent: resent > 0, stamp: None }
+    }
+
+    pub(in crate::tcp) const fn on_retransmit(&mut self, len: u32, clock: u32) {
+        self.unreported = self.unreported.saturating_add(len);
+        self.resent = true;
+        if self.stamp.is_none() {
+            self.stamp = Some(clock);
+        }
+    }
+}
+
+/// How far F-RTO has come (RFC 5682).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Frto {
+    /// Step 1 is done: the oldest segment is on its way again.
+    Retransmitted,
+    /// Step 2b: new data is to be sent, or has been, in place of what is deemed lost.
+    NewData,
+}
+
+impl Recovery {
+    fn undo(&self) -> Option<&Undo> {
+        self.episode.as_ref().map(|e| &e.undo).filter(|undo| undo.marker.is_some())
+    }
+
+    /// All that was sent again came twice.
+    pub(in crate::tcp) fn all_came_twice(&self) -> bool {
+        self.undo().is_some_and(|undo| undo.resent && undo.unreported == 0)
+    }
+
+    /// The ACK echoes a time before anything was sent again: what it acknowledges is the original.
+    pub(in crate::tcp) fn original_was_late(&self, echo: Option<u32>) -> bool {
+        let stamp = self.undo().and_then(|undo| undo.stamp);
+        stamp.zip(echo).is_some_and(|(stamp, echo)| echo != 0 && timestamps::before(echo, stamp))
+    }
+
+    pub(in crate::tcp) fn may_undo(&self, echo: Option<u32>) -> bool {
+        self.undo().is_some() && (self.all_came_twice() || self.original_was_late(echo))
+    }
+
+    /// Nothing is remembered of times any more: what is sent again later has another.
+    pub(in crate::tcp) fn forget_stamp(&mut self) {
+        if let Some(episode) = &mut self.episode {
+            episode.undo.stamp = None;
+        }
+    }
 }

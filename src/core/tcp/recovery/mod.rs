@@ -2,7 +2,7 @@
 //!
 //! With SACK what is lost is found by time (RACK-TLP, RFC 8985) on a [`scoreboard`], without it by duplicate ACKs
 //! (NewReno, RFC 6582). What is found is sent again as the window allows, which [`prr`] brings down (RFC 9937). A recovery
-//! that proves to have been without cause is taken back ([`undo`], [`frto`]). How large the window is otherwise is the business
+//! that proves to have been without cause is taken back ([`episode`]). How large the window is otherwise is the business
 //! of [`congestion`](super::congestion).
 //!
 //! The phases are those of Linux, which tools show (`tcpi_ca_state`).
@@ -17,22 +17,13 @@ pub mod episode;
 
 pub mod rack;
 
-pub mod news;
-
-pub mod undo;
-
-pub mod frto;
-
 pub mod tlp;
-
-pub mod respond;
-
-pub mod lost;
 
 use alloc::boxed::Box;
 
 use self::episode::Episode;
 use self::newreno::NewReno;
+use self::prr::Prr;
 use self::rack::Rack;
 use self::scoreboard::{Mark, Scoreboard};
 use self::tlp::Tlp;
@@ -70,29 +61,29 @@ impl Phase {
 }
 
 /// The most that reordering may be thought to be, segments (sysctl `tcp_max_reordering`).
-const MAX_REORDERING: u16 = 300;
+pub(in crate::tcp) const MAX_REORDERING: u16 = 300;
 
 /// The recovery variables of a connection.
 #[derive(Clone, Debug)]
 pub struct Recovery {
-    phase: Phase,
+    pub(in crate::tcp) phase: Phase,
     /// Both sides speak SACK: RACK-TLP finds what is lost.
-    sack: bool,
+    pub(in crate::tcp) sack: bool,
     /// How many duplicate ACKs mean a loss, and over how many segments the path was seen to reorder: 3 in RFC 5681 §3.2.
-    dup_thresh: u16,
+    pub(in crate::tcp) dup_thresh: u16,
     /// SND.NXT when the episode under way began: `recover` of RFC 6582, RecoveryPoint of RFC 6675.
-    recover: Seq,
+    pub(in crate::tcp) recover: Seq,
     /// Consecutive time-outs without progress.
-    timeouts: u8,
+    pub(in crate::tcp) timeouts: u8,
     /// One segment is to be sent now, whatever the congestion window.
-    pending: Option<Reason>,
+    pub(in crate::tcp) pending: Option<Reason>,
     /// What is in flight.
-    pub(super) board: Scoreboard,
-    newreno: NewReno,
-    rack: Rack,
-    tlp: Tlp,
+    pub(in crate::tcp) board: Scoreboard,
+    pub(in crate::tcp) newreno: NewReno,
+    pub(in crate::tcp) rack: Rack,
+    pub(in crate::tcp) tlp: Tlp,
     /// What the last episode needs to remember; none before the first.
-    episode: Option<Box<Episode>>,
+    pub(in crate::tcp) episode: Option<Box<Episode>>,
 }
 
 impl Recovery {
@@ -235,6 +226,8 @@ impl Recovery {
     /// ACKs showed to have left (RFC 5681 §3.2, steps 3 and 4), before it a segment for each of the first two
     /// (limited transmit, RFC 3042); of more, where the threshold is higher, for each below it. With SACK what has left is
     /// not in flight.
+    //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+    //= id=rfc5681-3.2-4, rfc5681-3.2-5, rfc5681-3.2-11
     pub fn allowance(&self, mss: u32) -> u32 {
         match self.phase {
             _ if self.sack => 0,
@@ -244,11 +237,24 @@ impl Recovery {
         }
     }
 
-    fn end_episode(&mut self) {
+    pub(in crate::tcp) fn end_episode(&mut self) {
         if let Some(episode) = &mut self.episode {
             episode.prr = None;
             episode.frto = None;
         }
         self.newreno.inflation = 0;
+    }
+}
+
+impl Recovery {
+    pub(in crate::tcp) fn prr(&mut self) -> Option<&mut Prr> {
+        self.episode.as_mut().and_then(|e| e.prr.as_mut())
+    }
+
+    pub(in crate::tcp) fn set_episode(&mut self, new: Episode) {
+        match &mut self.episode {
+            Some(episode) => **episode = new,
+            None => self.episode = Some(Box::new(new)),
+        }
     }
 }

@@ -6,21 +6,21 @@ use crate::tcp::trace::Reason;
 
 /// Its variables.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NewReno {
-    pub(super) dup_acks: u16,
+pub(in crate::tcp) struct NewReno {
+    pub(in crate::tcp) dup_acks: u16,
     partial_seen: bool,
     /// What duplicate ACKs say has left the network, octets.
-    pub(super) inflation: u32,
+    pub(in crate::tcp) inflation: u32,
     /// Sent beyond the window by limited transmit, octets.
     limited: u32,
 }
 
 impl NewReno {
-    pub(super) const fn new() -> Self {
+    pub(in crate::tcp) const fn new() -> Self {
         Self { dup_acks: 0, partial_seen: false, inflation: 0, limited: 0 }
     }
 
-    pub(super) const fn reset(&mut self) {
+    pub(in crate::tcp) const fn reset(&mut self) {
         *self = Self::new();
     }
 }
@@ -54,7 +54,7 @@ impl Recovery {
     /// A duplicate ACK came. Gives true when it begins fast recovery: the caller then tells congestion
     /// control of a loss.
     #[must_use]
-    pub(super) fn on_duplicate_ack(&mut self, snd: &Send, mss: u32) -> bool {
+    pub(in crate::tcp) fn on_duplicate_ack(&mut self, snd: &Send, mss: u32) -> bool {
         self.newreno.dup_acks = self.newreno.dup_acks.saturating_add(1);
         match self.phase {
             //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
@@ -91,7 +91,7 @@ impl Recovery {
 
     /// SND.UNA has moved to its new place, `acked` octets on.
     #[must_use]
-    pub(super) fn on_ack(&mut self, snd: &Send, acked: u32, mss: u32) -> Progress {
+    pub(in crate::tcp) fn on_ack(&mut self, snd: &Send, acked: u32, mss: u32) -> Progress {
         self.newreno.dup_acks = 0;
         self.newreno.limited = 0;
         self.timeouts = 0;

@@ -21,6 +21,8 @@ bitflags::bitflags! {
         const RESENT = 1 << 2;
         /// It was sent more than once.
         const TWICE = 1 << 3;
+        /// The peer had it before a time-out, and may have thrown it away since.
+        const REPORTED = 1 << 4;
     }
 }
 
@@ -260,7 +262,7 @@ impl Scoreboard {
             let Some(piece) = self.records.get_mut(at) else { break };
             seen(piece);
             let before = *piece;
-            piece.marks.remove(Mark::LOST | Mark::RESENT);
+            piece.marks.remove(Mark::LOST | Mark::RESENT | Mark::REPORTED);
             piece.marks.insert(Mark::SACKED);
             self.uncount(&before);
             self.sacked += before.len();
@@ -303,10 +305,23 @@ impl Scoreboard {
         self.lost = 0;
     }
 
-    /// The peer may have thrown away all that it told us of.
-    pub fn forget_sacks(&mut self) {
+    /// The peer may have thrown away all that it told us of: it is to be sent again, unless the peer tells of it again,
+    /// which then is no news.
+    //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
+    //= id=rfc2018-5.1-2
+    //# Because the data receiver is allowed to discard SACKed data, when a retransmit timeout occurs the data
+    //# sender MUST ignore prior SACK information in determining which data to retransmit.
+    //= https://www.rfc-editor.org/rfc/rfc6675#section-5.1
+    //# Additionally, a TCP sender MUST "ignore prior SACK information in determining which data to
+    //# retransmit."
+    pub fn disbelieve_sacks(&mut self) {
         for record in &mut self.records {
-            record.marks.remove(Mark::SACKED);
+            if record.marks.contains(Mark::SACKED) {
+                record.marks.remove(Mark::SACKED);
+                record.marks.insert(Mark::LOST | Mark::REPORTED);
+                self.lost += record.len();
+                self.hint = self.hint.min(record.start);
+            }
         }
         self.sacked = 0;
     }

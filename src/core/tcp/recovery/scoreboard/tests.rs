@@ -74,8 +74,11 @@ fn a_peer_that_reneged_is_found_out() {
     board.sack(range(101, 301), |_| {});
     board.acknowledge(Seq::new(101), |_| {});
     assert!(board.is_reneged());
-    board.forget_sacks();
-    assert_eq!((sums(&board), board.is_reneged()), ((0, 0, 0), false));
+    board.disbelieve_sacks();
+    assert_eq!((sums(&board), board.is_reneged()), ((0, 200, 0), false));
+    let mut seen = Mark::empty();
+    board.sack(range(101, 301), |piece| seen = piece.marks);
+    assert_eq!((sums(&board), seen), ((200, 0, 0), Mark::LOST | Mark::REPORTED));
 }
 
 /// The same, octet by octet.
@@ -161,7 +164,7 @@ fn check(steps: &[Step], iss: u32) {
                     if start as usize <= a && b <= end as usize {
                         for octet in &mut model.octets[a..b] {
                             expected += u32::from(!octet.marks.contains(Mark::SACKED));
-                            octet.marks.remove(Mark::LOST | Mark::RESENT);
+                            octet.marks.remove(Mark::LOST | Mark::RESENT | Mark::REPORTED);
                             octet.marks.insert(Mark::SACKED);
                         }
                     }
@@ -214,8 +217,11 @@ fn check(steps: &[Step], iss: u32) {
                 }
             }
             Step::Renege => {
-                board.forget_sacks();
-                model.octets.iter_mut().for_each(|o| o.marks.remove(Mark::SACKED));
+                board.disbelieve_sacks();
+                for octet in model.octets.iter_mut().filter(|o| o.marks.contains(Mark::SACKED)) {
+                    octet.marks.remove(Mark::SACKED);
+                    octet.marks.insert(Mark::LOST | Mark::REPORTED);
+                }
             }
             Step::Undo => {
                 board.unmark_lost();

@@ -1,16 +1,25 @@
 //! What an ACK means for recovery, and for the window: the phases and what moves between them.
 
-use alloc::boxed::Box;
+pub mod news;
 
-use super::episode::Episode;
-use super::newreno::Progress;
-use super::news::News;
-use super::prr::Prr;
-use super::undo::Undo;
-use super::{Phase, Recovery};
+pub mod undo;
+
+pub mod frto;
+
+pub mod detect;
+
+pub mod probe;
+
+pub mod lost;
+
+use self::news::News;
 use crate::seq::Seq;
 use crate::tcp::congestion::{AckSample, CongestionEvent};
 use crate::tcp::context::Context;
+use crate::tcp::recovery::Phase;
+use crate::tcp::recovery::episode::{Episode, Undo};
+use crate::tcp::recovery::newreno::Progress;
+use crate::tcp::recovery::prr::Prr;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::timers::Timer;
 use crate::time::{Duration, Instant};
@@ -137,7 +146,7 @@ impl Tcb {
     }
 
     /// What the slow start threshold is set from: FlightSize without what limited transmit sent (RFC 5681 §3.2, step 2).
-    pub(super) fn flight_size(&self) -> u32 {
+    pub(in crate::tcp) fn flight_size(&self) -> u32 {
         self.snd.outstanding().min(self.cwnd())
     }
 
@@ -216,7 +225,9 @@ impl Tcb {
         }
         match self.recovery.on_ack(&self.snd, news.advanced, mss) {
             Progress::Normal => {}
-            // RFC 6582 §6: the window is not updated before something else happens.
+            //= https://www.rfc-editor.org/rfc/rfc6582#section-6
+            //= id=rfc6582-6-3
+            //# cwnd should not be updated until a further event occurs
             Progress::Ended => news.delivered = 0,
             // RFC 6298 §5.3, but in fast recovery only the first time (RFC 6582 §3.2).
             Progress::Partial { first } => {
@@ -291,18 +302,5 @@ impl Tcb {
             }
         }
         self.arm_retransmission(cx);
-    }
-}
-
-impl Recovery {
-    fn prr(&mut self) -> Option<&mut Prr> {
-        self.episode.as_mut().and_then(|e| e.prr.as_mut())
-    }
-
-    pub(super) fn set_episode(&mut self, new: Episode) {
-        match &mut self.episode {
-            Some(episode) => **episode = new,
-            None => self.episode = Some(Box::new(new)),
-        }
     }
 }

@@ -1,12 +1,10 @@
 //! Everything outstanding, or nearly, is lost: a time-out, a path that takes only smaller packets, a window that was closed.
 
-use super::Phase;
-use super::episode::Episode;
-use super::frto::Frto;
-use super::scoreboard::Mark;
-use super::undo::Undo;
 use crate::tcp::congestion::CongestionEvent;
 use crate::tcp::context::Context;
+use crate::tcp::recovery::Phase;
+use crate::tcp::recovery::episode::{Episode, Frto, Undo};
+use crate::tcp::recovery::scoreboard::Mark;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::trace::Reason;
 
@@ -19,13 +17,14 @@ impl Tcb {
             // What duplicates let out is outstanding too: half of all that can be more than the threshold is now.
             flight = self.flight_size();
         }
+        //= https://www.rfc-editor.org/rfc/rfc5681#section-4.3
+        //= id=rfc5681-4.3-4
+        //# Loss in two successive windows of data, or the loss of a retransmission, should be taken as two
+        //# indications of congestion and, therefore, cwnd (and ssthresh) MUST be lowered twice in this case.
         let first = self.recovery.timeouts == 0;
         let recovery = &mut self.recovery;
         recovery.timeouts = recovery.timeouts.saturating_add(1);
-        if recovery.board.is_reneged() {
-            recovery.board.forget_sacks();
-            cx.counters.tcp_sack_reneging += 1;
-        }
+        cx.counters.tcp_sack_reneging += u64::from(recovery.board.is_reneged());
         if phase <= Phase::Disorder
             && recovery.board.segments(Mark::SACKED) >= u32::from(cx.config.reordering)
         {
@@ -44,6 +43,7 @@ impl Tcb {
         let frto = doubtful.then_some(Frto::Retransmitted);
         recovery.set_episode(Episode { prr: None, undo, frto });
         let is_lost = self.rack_timed_out(cx.now);
+        self.recovery.board.disbelieve_sacks();
         self.recovery.board.mark_lost(is_lost);
         self.all_is_lost(Reason::RetransmissionTimeout);
         self.congestion.on_event(CongestionEvent::Timeout { first }, flight, cx.now);
@@ -79,6 +79,10 @@ impl Tcb {
     }
 
     fn all_is_lost(&mut self, reason: Reason) {
+        //= https://www.rfc-editor.org/rfc/rfc2018#section-5
+        //= id=rfc2018-5-3
+        //# The data sender MUST retransmit the segment at the left edge of the window after a retransmit timeout,
+        //# whether or not the SACKed bit is on for that segment.
         let recovery = &mut self.recovery;
         recovery.phase = Phase::Loss;
         recovery.newreno.reset();

@@ -1,8 +1,9 @@
 //! What one ACK tells of what is in flight: what it acknowledges, selectively or not, and what it says came twice.
 
-use super::scoreboard::{Mark, Record};
 use crate::seq::{Seq, SeqRange};
 use crate::tcp::context::Context;
+use crate::tcp::recovery::MAX_REORDERING;
+use crate::tcp::recovery::scoreboard::{Mark, Record};
 use crate::tcp::segment::Segment;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::time::{Duration, Instant};
@@ -123,13 +124,13 @@ impl Tcb {
     }
 
     /// What begins at `late` has arrived behind what was sent after it.
-    pub(super) fn reordered(&mut self, late: Seq, cx: &mut Context<'_>) {
+    pub(in crate::tcp) fn reordered(&mut self, late: Seq, cx: &mut Context<'_>) {
         let mss = self.smss();
         let recovery = &mut self.recovery;
         let Some(metric) = recovery.board.highest_sacked().map(|h| h.saturating_since(late)) else { return };
         if metric > u32::from(recovery.dup_thresh).saturating_mul(mss) {
             let segments = u16::try_from(metric.div_ceil(mss)).unwrap_or(u16::MAX);
-            recovery.dup_thresh = segments.min(super::MAX_REORDERING).max(recovery.dup_thresh);
+            recovery.dup_thresh = segments.min(MAX_REORDERING).max(recovery.dup_thresh);
         }
         recovery.rack.reorderings = recovery.rack.reorderings.saturating_add(1);
         cx.counters.tcp_sack_reorder += 1;
@@ -138,6 +139,10 @@ impl Tcb {
 
 impl News {
     fn deliver(&mut self, piece: &Record, highest: Option<Seq>, recover: Seq, now: Instant) {
+        if piece.marks.contains(Mark::REPORTED) {
+            // No news: it had arrived before the time-out.
+            return;
+        }
         self.delivered += piece.end.since(piece.start);
         if piece.marks.contains(Mark::TWICE) {
             return;

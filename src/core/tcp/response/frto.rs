@@ -1,26 +1,18 @@
 //! F-RTO (RFC 5682): whether a time-out was spurious shows in what the first ACKs after it acknowledge.
 
-use super::Phase;
 use super::news::News;
 use crate::tcp::context::Context;
+use crate::tcp::recovery::Phase;
+use crate::tcp::recovery::episode::Frto;
 use crate::tcp::tcb::Tcb;
-
-/// How far the algorithm has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Frto {
-    /// Step 1 is done: the oldest segment is on its way again.
-    Retransmitted,
-    /// Step 2b: new data is to be sent, or has been, in place of what is deemed lost.
-    NewData,
-}
 
 impl Tcb {
     /// An ACK came while what timed out is sent again. Gives true where nothing is to be sent again because of it.
     //= https://www.rfc-editor.org/rfc/rfc5682#section-3.1
     //# If the sender applies the SACK-enhanced F-RTO algorithm, it MUST follow the steps below.
-    pub(super) fn process_loss(&mut self, news: &News, cx: &mut Context<'_>) -> bool {
+    pub(in crate::tcp) fn process_loss(&mut self, news: &News, cx: &mut Context<'_>) -> bool {
         let recovered = self.snd.una.at_or_after(self.recovery.recover);
-        if news.advanced > 0 && self.recovery.may_undo(news) {
+        if news.advanced > 0 && self.recovery.may_undo(news.echo) {
             self.undo_timeout(cx);
             return true;
         }

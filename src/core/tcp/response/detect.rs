@@ -1,0 +1,98 @@
+//! What is lost, by time: the steps of RACK that look at the whole connection (RFC 8985 §6.2, steps 4 and 5).
+
+use crate::tcp::context::Context;
+use crate::tcp::recovery::Phase;
+use crate::tcp::recovery::scoreboard::{Lost, Mark, Record};
+use crate::tcp::tcb::Tcb;
+use crate::tcp::timers::Timer;
+use crate::time::{Duration, Instant};
+
+/// For how many recoveries a wider window is kept.
+const PERSIST: u8 = 16;
+
+/// Added to the reordering timer, as Linux does: what arrives in that time spares a retransmission.
+const TIMER_SLACK: Duration = Duration::from_millis(2);
+
+impl Tcb {
+    /// A report of what came twice says that the window was too small: once a round trip it widens.
+    pub(in crate::tcp) fn rack_duplicate_reported(&mut self) {
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        let rack = &mut self.recovery.rack;
+        if rack.dsack_round.is_some_and(|round| una.at_or_after(round)) {
+            rack.dsack_round = None;
+        }
+        if rack.dsack_round.is_none() {
+            rack.dsack_round = Some(nxt);
+            rack.steps = rack.steps.saturating_add(1);
+            rack.persist = PERSIST;
+        }
+    }
+
+    /// RACK.reo_wnd: how much later than its successors a segment may come.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-3.3.2
+    //# The reordering window SHOULD be set to zero if no reordering has been observed on the connection so
+    //# far, and either (a) three segments have been SACKed since the last recovery or (b) the sender is
+    //# already in fast or RTO recovery.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-3.3.2
+    //# The RACK reordering window MUST be bounded, and this bound SHOULD be SRTT.
+    fn reordering_window(&self) -> Duration {
+        let recovery = &self.recovery;
+        if recovery.rack.reorderings == 0 {
+            let enough = || recovery.board.segments(Mark::SACKED) >= u32::from(recovery.dup_thresh);
+            if recovery.phase >= Phase::Recovery || enough() {
+                return Duration::ZERO;
+            }
+        }
+        let min = self.rtt.min_rtt().unwrap_or_default();
+        let window = min / 4 * u32::from(recovery.rack.steps);
+        self.rtt.srtt().map_or(Duration::ZERO, |srtt| window.min(srtt))
+    }
+
+    /// Looks for what is lost, if anything has arrived since the last look.
+    pub(in crate::tcp) fn rack_mark_lost(&mut self, cx: &mut Context<'_>) -> Lost {
+        if !self.recovery.rack.advanced {
+            return Lost::default();
+        }
+        self.recovery.rack.advanced = false;
+        self.rack_detect(cx)
+    }
+
+    /// RACK_detect_loss() of RFC 8985 §6.2, step 5.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //# For timely loss detection, it is RECOMMENDED that the sender install a reordering timer.
+    pub(in crate::tcp) fn rack_detect(&mut self, cx: &mut Context<'_>) -> Lost {
+        let rack = self.recovery.rack;
+        let wait = Duration::from_micros(rack.rtt.into()) + self.reordering_window();
+        let mut longest = None;
+        let lost = self.recovery.board.mark_lost(|record| {
+            if !rack.sent_after(record) {
+                return false;
+            }
+            let due = record.sent + wait;
+            if due > cx.now {
+                longest = longest.max(Some(due));
+                return false;
+            }
+            true
+        });
+        if lost.resent > 0 {
+            cx.counters.tcp_lost_retransmit += 1;
+        }
+        if let Some(due) = longest {
+            //= https://www.rfc-editor.org/rfc/rfc8985#section-8
+            //# When arming a RACK reordering timer or TLP PTO timer, the sender SHOULD cancel any other pending
+            //# timers.
+            self.timers.cancel(Timer::Rto);
+            self.timers.cancel(Timer::Tlp);
+            self.timers.arm(Timer::Reordering, due + TIMER_SLACK);
+        }
+        lost
+    }
+
+    /// Whether at a time-out this is to be deemed lost: what left only lately may still be on its way (RFC 8985 §6.3).
+    pub(in crate::tcp) fn rack_timed_out(&self, now: Instant) -> impl Fn(&Record) -> bool + use<> {
+        let wait = Duration::from_micros(self.recovery.rack.rtt.into()) + self.reordering_window();
+        let (una, sack) = (self.snd.una, self.recovery.sack);
+        move |record| !sack || record.start == una || record.sent + wait <= now
+    }
+}

@@ -1,0 +1,115 @@
+//! Tail loss probes (RFC 8985 §7): where nothing follows that could show a loss, the last segment again, or a new one, does,
+//! long before the retransmission timer.
+
+use super::news::News;
+use crate::seq::{Seq, SeqRange};
+use crate::tcp::congestion::CongestionEvent;
+use crate::tcp::context::Context;
+use crate::tcp::recovery::Phase;
+use crate::tcp::recovery::tlp::Tlp;
+use crate::tcp::tcb::Tcb;
+use crate::tcp::timers::Timer;
+use crate::time::{Duration, Instant};
+
+/// TLP.max_ack_delay: how long a receiver may keep the ACK of a single segment.
+const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
+
+/// Added to the wait, as Linux does: ACKs come when they do.
+const TIMER_SLACK: Duration = Duration::from_millis(2);
+
+impl Tcb {
+    /// Arms the probe timer in place of the retransmission timer, where a probe makes sense.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.2
+    //# The sender SHOULD start or restart a loss probe PTO timer after transmitting new data (that was not
+    //# itself a loss probe) or upon receiving an ACK that cumulatively acknowledges new data unless it is
+    //# already in fast recovery, RTO recovery, or segments have been SACKed (i.e., RACK.segs_sacked is not
+    //# zero).
+    pub(in crate::tcp) fn schedule_probe(&mut self, cx: &Context<'_>) -> bool {
+        let recovery = &self.recovery;
+        let fits = recovery.sack
+            && cx.config.tail_loss_probes
+            && self.state().is_synchronized()
+            && matches!(recovery.phase, Phase::Open | Phase::Cwr)
+            && recovery.board.sacked() == 0
+            && self.snd.wnd > 0
+            && !self.timers.is_armed(Timer::Reordering);
+        let Some(oldest) = recovery.board.front().filter(|_| fits).map(|oldest| oldest.sent) else {
+            return false;
+        };
+        let wait = match self.rtt.srtt() {
+            Some(srtt) if self.snd.outstanding() <= self.smss() => srtt * 2 + MAX_ACK_DELAY,
+            Some(srtt) => srtt * 2 + TIMER_SLACK,
+            //= https://www.rfc-editor.org/rfc/rfc8985#section-7.2
+            //# Second, when there is no SRTT estimate available, the PTO SHOULD be 1 second.
+            None => Duration::from_secs(1),
+        };
+        let rto = (oldest + self.rtt.rto()).max(cx.now + TIMER_SLACK);
+        self.timers.cancel(Timer::Rto);
+        self.timers.arm(Timer::Tlp, self.before_giving_up((cx.now + wait).min(rto), cx.now));
+        true
+    }
+
+    /// The probe timer ran out.
+    pub(in crate::tcp) fn probe_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.options.user_timeout.is_some_and(|limit| cx.now.saturating_since(self.progress) >= limit) {
+            return self.retransmission_timeout(cx);
+        }
+        let tlp = &mut self.recovery.tlp;
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+        //# If either one of these two conditions is not met, then the sender MUST skip sending a loss probe and
+        //# MUST proceed to re-arm the RTO timer, as specified at the end of this section.
+        if tlp.end.is_none() && tlp.sampled && self.snd.una != self.snd.nxt {
+            tlp.due = true;
+            if self.decide_tail_probe().is_some() {
+                cx.counters.tcp_loss_probes += 1;
+            } else {
+                self.recovery.tlp.due = false;
+            }
+        }
+        self.timers.cancel(Timer::Rto);
+        self.arm_retransmission(cx);
+    }
+
+    /// Whether a probe is to leave now.
+    pub(in crate::tcp) const fn probe_is_due(&self) -> bool {
+        self.recovery.tlp.due
+    }
+
+    /// The last segment: what a probe sends where there is nothing new.
+    pub(in crate::tcp) fn last_segment(&self, mss: u32) -> Option<SeqRange> {
+        let last = self.recovery.board.back()?;
+        // One octet more than a segment's text may be our FIN.
+        Some(SeqRange::new(last.last_segment_start().max(last.end.sub(mss + 1)), last.end))
+    }
+
+    /// A probe has left.
+    pub(in crate::tcp) fn probe_has_left(&mut self, again: bool) {
+        self.recovery.tlp = Tlp { end: Some(self.snd.nxt), is_retrans: again, sampled: false, due: false };
+    }
+
+    /// A round trip was measured.
+    pub(in crate::tcp) const fn probe_sampled(&mut self) {
+        self.recovery.tlp.sampled = true;
+    }
+
+    /// What an ACK says of the probe (RFC 8985 §7.4): one that had to repair a loss hid it from congestion control.
+    pub(in crate::tcp) fn take_probe_ack(&mut self, ack: Seq, news: &News, now: Instant) {
+        let Some(end) = self.recovery.tlp.end.filter(|&end| ack.at_or_after(end)) else { return };
+        let tlp = &mut self.recovery.tlp;
+        if !tlp.is_retrans || news.dsack.is_some_and(|block| block.end == end) {
+            tlp.end = None;
+        } else if ack.after(end) || news.advanced > 0 {
+            //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.2
+            //# If the TLP sender does not receive such an indication, then it MUST assume that the original data
+            //# segment, the TLP retransmission, or a corresponding ACK was lost for congestion control purposes.
+            // The ACK that covers just the probe may be that of the original: the other's is to come.
+            if ack.after(end) {
+                tlp.end = None;
+                self.congestion.on_event(CongestionEvent::Loss, news.in_flight, now);
+            }
+        } else if news.duplicate && news.sacked == 0 {
+            // Both arrived, and nothing was lost.
+            tlp.end = None;
+        }
+    }
+}

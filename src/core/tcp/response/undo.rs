@@ -1,0 +1,72 @@
+//! Taking back what proves needless: the echo of a timestamp shows that the original arrived, not the retransmission
+//! (Eifel, RFC 3522), or the peer reports every retransmission as having come twice (RFC 3708). The response is that of
+//! RFC 4015: the window is what it was.
+
+use super::news::News;
+use crate::tcp::congestion::CongestionEvent;
+use crate::tcp::context::Context;
+use crate::tcp::recovery::Phase;
+use crate::tcp::recovery::episode::Undo;
+use crate::tcp::tcb::Tcb;
+
+impl Tcb {
+    /// The peer reports `news.dsack` as having come twice.
+    pub(in crate::tcp) fn undo_duplicate_reported(&mut self, news: &News) {
+        let Some(block) = news.dsack else { return };
+        let una = self.snd.una;
+        if let Some(undo) = self.recovery.episode.as_mut().map(|e| &mut e.undo)
+            && let Some(marker) = undo.marker
+            && block.end.at_or_before(una)
+            && block.end.after(marker)
+        {
+            undo.unreported = undo.unreported.saturating_sub(block.len());
+        }
+    }
+
+    /// The window is what it was.
+    pub(in crate::tcp) fn undo_reduction(&mut self, cx: &mut Context<'_>) {
+        let in_flight = self.in_flight();
+        self.congestion.on_event(CongestionEvent::Undo, in_flight, cx.now);
+        if let Some(episode) = &mut self.recovery.episode {
+            episode.prr = None;
+            episode.undo = Undo::default();
+        }
+        cx.counters.tcp_undo += 1;
+    }
+
+    /// At the end of an episode: was it needed?
+    pub(in crate::tcp) fn try_undo_recovery(&mut self, news: &News, cx: &mut Context<'_>) -> bool {
+        let needless = self.recovery.may_undo(news.echo);
+        if needless {
+            self.undo_reduction(cx);
+        } else {
+            self.recovery.rack_recovered();
+        }
+        needless
+    }
+
+    /// In the middle of fast recovery an ACK shows the original of what was sent again: the path reorders, and nothing
+    /// is lost. Gives true where nothing further is to be deemed lost.
+    pub(in crate::tcp) fn try_undo_partial(&mut self, news: &News, cx: &mut Context<'_>) -> bool {
+        if !self.recovery.original_was_late(news.echo) {
+            return false;
+        }
+        self.reordered(news.una, cx);
+        if self.recovery.board.resent() > 0 {
+            return true;
+        }
+        self.recovery.board.unmark_lost();
+        self.undo_reduction(cx);
+        self.recovery.phase = Phase::Open;
+        true
+    }
+
+    /// Every retransmission was reported to have come twice.
+    pub(in crate::tcp) fn try_undo_duplicates(&mut self, cx: &mut Context<'_>) -> bool {
+        let needless = self.recovery.all_came_twice();
+        if needless {
+            self.undo_reduction(cx);
+        }
+        needless
+    }
+}
