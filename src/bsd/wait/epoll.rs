@@ -106,7 +106,8 @@ impl Sockets {
     /// waits for ever), and says how many of `events` it filled.
     ///
     /// # Errors
-    /// `EBADF`, `EINTR` (a signal; never restarted), `EINVAL` (not an epoll descriptor, or no room for an event).
+    /// `EBADF`, `EINTR` (a signal; never restarted), `EINVAL` (not an epoll descriptor, or no room for an event), `EDEADLK`
+    /// (it would have to wait on an engine's own thread).
     pub fn epoll_wait(&self, epfd: RawFd, events: &mut [EpollEvent], timeout: i32) -> Result<usize> {
         filled(events, |events| {
             wait(self.engine(), u64::try_from(timeout).ok().map(Duration::from_millis), |timeout| {

@@ -5,6 +5,7 @@
 //! that belongs to them: level, edge, one-shot and exclusive registrations, `epoll` in `epoll`, signals that interrupt with `EINTR`.
 //!
 //! What differs from sockets of the kernel:
+//! - on an engine's own thread, as in a waker, a call that would have to wait gives `EDEADLK`;
 //! - urgent data alone shows `POLLIN` beside `POLLPRI`; a read finds nothing then, and passes it by;
 //! - urgent data that comes after `shutdown(SHUT_RD)` does not show;
 //! - the finer bits follow the coarser: `POLLRDNORM` is `POLLIN`, `POLLWRNORM` and `POLLWRBAND` are `POLLOUT`.
@@ -22,8 +23,11 @@ mod tests;
 
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use crate::bsd::Result;
 use crate::engine::Engine;
+use crate::engine::shard::is_reader;
 use crate::engine::wait::wait_for;
 
 pub use epoll::{EpollEvent, EpollFlags};
@@ -31,14 +35,22 @@ pub use poll::{PollFd, PollFlags};
 pub use select::{FD_SETSIZE, FdSet};
 
 /// The kernel's wait, or, for an engine that is stepped, looks at what the kernel has after everything that happens,
-/// until `timeout` of virtual time is over: the kernel knows nothing of that time.
+/// until `timeout` of virtual time is over: the kernel knows nothing of that time. `EDEADLK` where nothing is there and
+/// the thread is that of an engine, which would stand still meanwhile.
 fn wait(
     engine: &Engine,
     timeout: Option<Duration>,
     mut kernel: impl FnMut(Option<Duration>) -> Result<usize>,
 ) -> Result<usize> {
+    if timeout == Some(Duration::ZERO) {
+        return kernel(timeout);
+    }
+    if is_reader() {
+        let found = kernel(Some(Duration::ZERO))?;
+        return if found == 0 { Err(Errno::DEADLK) } else { Ok(found) };
+    }
     let clock = &engine.shard().clock;
-    if clock.as_virtual().is_none() || timeout == Some(Duration::ZERO) {
+    if clock.as_virtual().is_none() {
         return kernel(timeout);
     }
     let mut found = Ok(0);

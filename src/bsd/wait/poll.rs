@@ -74,7 +74,8 @@ impl Sockets {
     /// ```
     ///
     /// # Errors
-    /// `EINTR` (a signal; never restarted), `EINVAL` (more descriptors than `RLIMIT_NOFILE`), `ENOMEM`.
+    /// `EINTR` (a signal; never restarted), `EINVAL` (more descriptors than `RLIMIT_NOFILE`), `ENOMEM`, `EDEADLK` (it would
+    /// have to wait on an engine's own thread).
     pub fn poll(&self, fds: &mut [PollFd], timeout: i32) -> Result<usize> {
         self.ppoll(fds, u64::try_from(timeout).ok().map(Duration::from_millis))
     }

@@ -104,8 +104,8 @@ impl Sockets {
     /// ```
     ///
     /// # Errors
-    /// `EBADF` (a number in a set is not open), `EINVAL` (`nfds` below 0), `EINTR`, `ENOMEM`. The sets are as they were
-    /// then.
+    /// `EBADF` (a number in a set is not open), `EINVAL` (`nfds` below 0), `EINTR`, `ENOMEM`, `EDEADLK` (it would have to wait
+    /// on an engine's own thread). The sets are as they were then.
     pub fn select(
         &self,
         nfds: i32,
@@ -120,13 +120,8 @@ impl Sockets {
         let began = clock.now();
         let mut left = None;
         let found = wait(self.engine(), timeout.as_deref().copied(), |timeout| {
-            let now = sets.each_mut().map(|set| set.as_deref_mut());
             // The kernel leaves only what it found.
-            now.into_iter().zip(asked).for_each(|(set, asked)| {
-                if let (Some(set), Some(asked)) = (set, asked) {
-                    *set = asked;
-                }
-            });
+            restore(&mut sets, asked);
             let mut time = timeout.map(timeval);
             let found = sys::select(nfds, sets.each_mut().map(|set| set.as_deref_mut()), time.as_mut());
             left = time.map(|left| {
@@ -135,13 +130,24 @@ impl Sockets {
             });
             found
         });
-        if let Some(timeout) = timeout {
+        if found == Err(Errno::DEADLK) {
+            restore(&mut sets, asked);
+        } else if let Some(timeout) = timeout {
             *timeout = match clock.as_virtual() {
                 Some(_) => timeout.saturating_sub(clock.now().saturating_since(began)),
                 None => left.unwrap_or(*timeout),
             };
         }
         found
+    }
+}
+
+/// The sets as they were handed in.
+fn restore(sets: &mut [Option<&mut SetWords>; 3], asked: [Option<SetWords>; 3]) {
+    for (set, asked) in sets.iter_mut().zip(asked) {
+        if let (Some(set), Some(asked)) = (set, asked) {
+            **set = asked;
+        }
     }
 }
 

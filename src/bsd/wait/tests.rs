@@ -3,15 +3,19 @@
 
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake};
+use std::time::Duration;
 
 use tunstack_core::stack::Readiness;
 
 use crate::bsd::abi::{
-    AF_INET, MsgFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
+    AF_INET, EPOLL_CTL_ADD, MsgFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
 };
-use crate::bsd::{Errno, PollFd, PollFlags, Sockets};
+use crate::bsd::{EpollEvent, EpollFlags, Errno, FdSet, PollFd, PollFlags, Result, Sockets};
 use crate::device::pipe::Pipe;
 use crate::engine::Engine;
+use crate::net::tests::pair;
 
 const NONE: MsgFlags = MsgFlags::empty();
 
@@ -206,4 +210,55 @@ fn a_datagram_socket() {
     shows(&sys, a, "in out rdhup");
     sys.shutdown(a, SHUT_WR).unwrap();
     shows(&sys, a, "in out hup rdhup");
+}
+
+/// A waker that waits, on the thread of an engine, for each socket in turn.
+struct Waits {
+    sys: Sockets,
+    fds: [RawFd; 2],
+    told: Mutex<mpsc::Sender<Result<usize>>>,
+}
+
+impl Wake for Waits {
+    fn wake(self: Arc<Self>) {
+        let (sys, told) = (&self.sys, self.told.lock().unwrap());
+        let tell = |found| told.send(found).unwrap();
+        for fd in self.fds {
+            for timeout in [-1, 60_000, 0] {
+                tell(sys.poll(&mut [PollFd::new(fd, PollFlags::IN)], timeout));
+            }
+            let epoll = sys.epoll_create1(0).unwrap();
+            sys.epoll_ctl(epoll, EPOLL_CTL_ADD, fd, Some(EpollEvent::new(EpollFlags::IN, 0))).unwrap();
+            tell(sys.epoll_wait(epoll, &mut [EpollEvent::default()], -1));
+            tell(sys.epoll_pwait2(epoll, &mut [EpollEvent::default()], None));
+            let mut set = FdSet::new();
+            set.insert(fd).unwrap();
+            let mut time = Duration::from_secs(60);
+            tell(sys.select(fd + 1, Some(&mut set), None, None, Some(&mut time)));
+            // As they were, where it fails.
+            assert!(set.contains(fd) && time > Duration::from_secs(59));
+        }
+    }
+}
+
+#[test]
+fn the_thread_of_an_engine_does_not_wait() {
+    let pair = pair();
+    let sys = Sockets::new(&pair.left);
+    let datagrams = || sys.socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0).unwrap();
+    let (empty, full) = (datagrams(), datagrams());
+    sys.bind(full, &"127.0.0.1:0".parse().unwrap()).unwrap();
+    sys.sendto(empty, b"x", NONE, Some(&sys.getsockname(full).unwrap())).unwrap();
+    let (told, tells) = mpsc::channel();
+    let waits = Waits { sys: sys.clone(), fds: [empty, full], told: Mutex::new(told) };
+    // Woken by a packet of another host, so on the engine's thread.
+    let udp = pair.left.bind_udp("10.7.0.1:7").unwrap();
+    let waker = Arc::new(waits).into();
+    assert!(udp.poll_recv_from(&mut Context::from_waker(&waker), &mut [0]).is_pending());
+    pair.right.bind_udp("10.7.0.2:0").unwrap().send_to(b"x", "10.7.0.1:7").unwrap();
+    let deadlock = Err(Errno::DEADLK);
+    let of_empty = [deadlock, deadlock, Ok(0), deadlock, deadlock, deadlock];
+    for expected in of_empty.into_iter().chain([Ok(1); 6]) {
+        assert_eq!(tells.recv_timeout(Duration::from_secs(20)), Ok(expected));
+    }
 }

@@ -125,6 +125,8 @@ fn the_thread_that_steps_does_not_wait_for_itself() {
     let (sys, _stepper, _other) = engine();
     let socket = sys.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
     assert_eq!(sys.read(socket, &mut [0; 9]), Err(Errno::DEADLK));
+    let poll = |timeout| sys.poll(&mut [PollFd::new(socket, PollFlags::IN)], timeout);
+    assert_eq!([poll(0), poll(5), poll(-1)], [Ok(0), Err(Errno::DEADLK), Err(Errno::DEADLK)]);
 }
 
 #[test]
