@@ -335,6 +335,9 @@ unsafe extern "C" fn splice(
     if !stack::is_ours(from) {
         return fail(Errno::INVAL);
     }
+    if let Err(errno) = stack::splice_begins() {
+        return fail(errno);
+    }
     let nonblocking = flags & libc::SPLICE_F_NONBLOCK != 0;
     let wait = if nonblocking { libc::MSG_DONTWAIT } else { 0 };
     let mut piece = vec![0u8; len.min(PIECE)];

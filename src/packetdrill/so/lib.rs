@@ -13,6 +13,8 @@
 //! # What the interface cannot express
 //!
 //! - Back-tick commands run on the host: what they change after the first `socket()` does not reach the stack.
+//! - A `splice` that has to wait: packetdrill itself holds its lock over that call, over the kernel's stack too, and would wait
+//!   for ever. The process ends instead, and says so. `poll` waits; the `splice` comes after it, without an end time.
 //! - `sendfile` and `open` go to the kernel, which knows none of our sockets.
 //! - `setsockopt` and the like on descriptors that packetdrill duplicates itself reach the kernel's socket behind ours.
 //! - Messages of the error queue and time stamps of packets are not there, as everywhere in this stack.

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::fs;
 use std::io;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::process;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -53,6 +54,12 @@ static ENDED: AtomicI32 = AtomicI32::new(0);
 /// How often the main thread looks, and how long it waits between two looks: a fifth of a second in all.
 const MOST_LOOKS: u32 = 2000;
 const BETWEEN_LOOKS: Duration = Duration::from_micros(100);
+
+/// How often the main thread has asked for the time, as it does before each event.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
+/// How long that thread may rest, by the machine's clock, while the other is in a call that it may not know of.
+const MOST_REST: Duration = Duration::from_secs(2);
 
 static SHARED: Mutex<Option<&'static Shared>> = Mutex::new(None);
 
@@ -108,6 +115,29 @@ pub(crate) fn call<T>(call: impl FnOnce() -> T) -> Result<T, Errno> {
     Ok(result)
 }
 
+/// To be said before a `splice`. In packetdrill that is the one call that its other thread makes without a word to the main
+/// one and with its lock held: with an end time (`+0...1 splice(…)`) both threads wait for ever, whatever stack is
+/// under them. Where the main thread does not go on, this ends the process, as packetdrill does on an error, and says
+/// why.
+pub(crate) fn splice_begins() -> Result<(), Errno> {
+    if thread::current().id() == shared()?.main {
+        return Ok(());
+    }
+    let asked = ASKED.load(Ordering::Relaxed);
+    let watch = move || {
+        thread::sleep(MOST_REST);
+        if ASKED.load(Ordering::Relaxed) == asked {
+            eprintln!(
+                "libtunstack_packetdrill: packetdrill waits for ever at a splice with an end time (`+0...1 splice(…)`): \
+                 wait by `poll` with one, and splice after it without"
+            );
+            process::exit(1);
+        }
+    };
+    let watching = thread::Builder::new().name("splice".to_owned()).spawn(watch);
+    watching.map(drop).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::AGAIN))
+}
+
 /// The calls, where there is a stack.
 pub(crate) fn sockets() -> Option<Sockets> {
     lock().map(|shared| shared.sockets.clone())
@@ -127,6 +157,9 @@ pub(crate) fn time() -> Result<Duration, Errno> {
         ENDED.store(unsafe { libc::gettid() }, Ordering::Release);
         shared.calls.end();
         return Ok(now);
+    }
+    if thread::current().id() == shared.main {
+        ASKED.fetch_add(1, Ordering::Relaxed);
     }
     run_until(&shared.calls, shared.calls.now() + LOOK);
     Ok(BEGAN + since_start(shared.calls.now()))

@@ -2,6 +2,10 @@
 // and takes packets, while time goes on as the library says. Prints nothing and exits with 0 if all is right.
 //
 //   host LIBRARY --local_ip=192.168.0.1
+//   host LIBRARY --local_ip=192.168.0.1 splice
+//
+// The second is the tool as it is: its main thread does nothing while the other is at a splice. It is the library that has
+// to end it.
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -18,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 // In the order in which the tool has them.
@@ -134,8 +139,17 @@ static long long now(void) {
     return tv.tv_sec * 1000000LL + tv.tv_usec;
 }
 
+// By the machine's clock.
+static long long wall(void) {
+    struct timespec ts;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
+    return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
+}
+
 struct reading {
     int fd;
+    // Where a splice brings it; 0: it is read.
+    int pipe;
     ssize_t got;
     long long ended;
 };
@@ -143,13 +157,17 @@ struct reading {
 static void *reader(void *argument) {
     struct reading *reading = argument;
     char buf[100];
-    reading->got = stack.read(stack.user, reading->fd, buf, sizeof buf);
+    loff_t zero = 0;
+    if (reading->pipe)
+        reading->got = stack.splice(stack.user, reading->fd, &zero, reading->pipe, &zero, 100, 0);
+    else
+        reading->got = stack.read(stack.user, reading->fd, buf, sizeof buf);
     reading->ended = now();
     return NULL;
 }
 
 int main(int count, char **words) {
-    CHECK(count == 3);
+    CHECK(count == 3 || count == 4);
     void *library = dlopen(words[1], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE | RTLD_DEEPBIND);
     if (!library)
         fprintf(stderr, "%s\n", dlerror());
@@ -198,6 +216,25 @@ int main(int count, char **words) {
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(reading.got == 50 && reading.ended >= came && reading.ended - came < 1000);
 
+    // So does a splice, where the main thread goes on meanwhile.
+    int pipes[2];
+    CHECK(stack.pipe(stack.user, pipes) == 0);
+    reading.pipe = pipes[1];
+    CHECK(pthread_create(&thread, NULL, reader, &reading) == 0);
+    if (count == 4) {
+        pthread_join(thread, NULL);
+        CHECK(!"a splice ended for which nothing had come");
+    }
+    usleep(200000);
+    CHECK(stack.usleep(stack.user, 100000) == 0);
+    came = now();
+    in(1051, iss + 4, 0, 60);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(reading.got == 60 && reading.ended >= came && reading.ended - came < 1000);
+    char buf[60];
+    CHECK(stack.read(stack.user, pipes[0], buf, sizeof buf) == 60 && buf[59] == 'x');
+    long long spliced = wall();
+
     // What goes to the process's own function when the library is preloaded.
     struct tcp_info info;
     socklen_t len = sizeof info;
@@ -209,18 +246,20 @@ int main(int count, char **words) {
 
     // Errors are those of the calls, and epoll and pipes are real.
     CHECK(stack.write(stack.user, 999, "x", 1) == -1 && errno == EBADF);
-    int epoll = stack.epoll_create(stack.user, 1), pipes[2];
+    int epoll = stack.epoll_create(stack.user, 1);
     struct epoll_event event = {.events = EPOLLOUT, .data.fd = fd};
     CHECK(stack.epoll_ctl(stack.user, epoll, EPOLL_CTL_ADD, fd, &event) == 0);
     CHECK(stack.epoll_wait(stack.user, epoll, &event, 1, 0) == 1 && event.data.fd == fd);
-    CHECK(stack.pipe(stack.user, pipes) == 0);
     CHECK(stack.write(stack.user, pipes[1], "pipe", 4) == 4);
-    char buf[8];
     CHECK(stack.read(stack.user, pipes[0], buf, sizeof buf) == 4);
-    in(1051, iss + 4, 0, 8);
+    in(1111, iss + 4, 0, 8);
     loff_t zero = 0;
     CHECK(stack.splice(stack.user, fd, &zero, pipes[1], &zero, 100, 0) == 8);
     CHECK(stack.read(stack.user, pipes[0], buf, sizeof buf) == 8 && buf[7] == 'x');
+
+    // Nothing comes after the splice that waited.
+    while (wall() - spliced < 2500000)
+        usleep(10000);
 
     // The tool closes what is left by the process's own function.
     CHECK(stack.close(stack.user, epoll) == 0 && close(fd) == 0);

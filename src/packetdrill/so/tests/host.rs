@@ -1,8 +1,9 @@
 //! The library as packetdrill loads it, by a small program in C that does the same.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{env, fs};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 /// Where the library that was built for this test lies.
 fn library() -> PathBuf {
@@ -13,10 +14,21 @@ fn library() -> PathBuf {
     found.into_iter().find(|path| path.exists()).expect("the library is built")
 }
 
-#[test]
-fn a_program_that_does_as_packetdrill_does() {
+/// What a process has printed, once it has ended. One that does not end is ended.
+fn output(mut child: Child) -> Output {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
+    // Its status says what ended it.
+    let _ = child.kill();
+    child.wait_with_output().unwrap()
+}
+
+/// Compiles the program as `name` and runs it.
+fn host(name: &str, more: &[&str]) -> (Output, String) {
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let program = env::temp_dir().join(format!("tunstack-host-{}", std::process::id()));
+    let program = env::temp_dir().join(format!("tunstack-{name}-{}", std::process::id()));
     let compiled = Command::new("cc")
         .args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-o"])
         .arg(&program)
@@ -26,12 +38,29 @@ fn a_program_that_does_as_packetdrill_does() {
         .expect("a C compiler");
     assert!(compiled.success());
     let library = library();
-    let ran = Command::new(&program)
+    let child = Command::new(&program)
         .arg(&library)
         .arg("--local_ip=192.168.0.1")
+        .args(more)
         .env("LD_PRELOAD", &library)
-        .output()
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    let ran = output(child);
     fs::remove_file(&program).unwrap();
-    assert!(ran.status.success(), "{}{}", String::from_utf8_lossy(&ran.stderr), ran.status);
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    (ran, said)
+}
+
+#[test]
+fn a_program_that_does_as_packetdrill_does() {
+    let (ran, said) = host("host", &[]);
+    assert!(ran.status.success(), "{said}{}", ran.status);
+}
+
+#[test]
+fn a_splice_over_which_packetdrill_stands_still_is_told_and_ends() {
+    let (ran, said) = host("splice", &["splice"]);
+    assert_eq!(ran.status.code(), Some(1), "{said}{}", ran.status);
+    assert!(said.contains("packetdrill waits for ever at a splice") && said.lines().count() == 1, "{said}");
 }
