@@ -51,6 +51,7 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&[], ("a_capture_is_whole", services::a_capture_is_whole)),
     (&[], ("a_second_signal_ends_at_once", services::a_second_signal_ends_at_once)),
     (&[], ("scripts_are_run_and_reported", drill::scripts_are_run_and_reported)),
+    (&[], ("a_report_that_is_lost_is_told", drill::a_report_that_is_lost_is_told)),
     (&[], ("help_and_version", services::help_and_version)),
     (&[], ("a_closed_pipe_is_no_panic", services::a_closed_pipe_is_no_panic)),
     (&[], ("bad_input_is_told_in_one_line", bad_input::bad_input_is_told_in_one_line)),

@@ -41,8 +41,9 @@ script ends the same way each time. No right is needed: packets stay inside, and
 that sets a sysctl or a route sets the stack's own; another one is refused. Only %{ … }% touches this
 machine: it is Python, which runs with your rights, so read the scripts of strangers before you run them.
 
-Exit code 0 when no script failed (skipped ones are named), 1 when one did or there is none to run, 2 when
-all were skipped, so that nothing was judged, or when the command line makes no sense.";
+Exit code 0 when no script failed (skipped ones are named), 1 when one did, there is none to run or a report
+cannot be written, 2 when all were skipped, so that nothing was judged, or when the command line makes no
+sense.";
 
 /// Arguments of `drill`.
 #[derive(ClapArgs, Debug)]
@@ -161,9 +162,7 @@ pub(crate) fn main(common: &Common, args: DrillArgs) -> Result<(), Failure> {
     if args.list {
         for script in scripts {
             let object = || json!({ "event": "script", "name": script.name, "topic": script.topic });
-            if !out.say(|| script.name.clone(), object) {
-                break;
-            }
+            out.write(|| script.name.clone(), object).map_err(|e| unwritten(&e))?;
         }
         return Ok(());
     }
@@ -179,6 +178,14 @@ pub(crate) fn main(common: &Common, args: DrillArgs) -> Result<(), Failure> {
             Err(Failure::Usage(format!("nothing was judged: skipped {all} of {all}, the report says why")))
         }
         _ => Ok(()),
+    }
+}
+
+/// The report did not go where it should. Who stops reading it, as `head` does, knows that.
+fn unwritten(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Told,
+        _ => Failure::of("cannot write the report", error),
     }
 }
 
@@ -237,6 +244,7 @@ fn run_all(jobs: &[Job], args: &DrillArgs, out: Output) -> Result<Report, Failur
     let bar = progress(jobs.len(), out);
     let threads = args.jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let mut written = Ok(());
     thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
         for _ in 0..threads.min(jobs.len()) {
@@ -257,17 +265,16 @@ fn run_all(jobs: &[Job], args: &DrillArgs, out: Output) -> Result<Report, Failur
                 if let Some((junit, _)) = &mut junit {
                     junit.add(&done);
                 }
-                if !bar.suspend(|| report.one(&done)) {
-                    stopped.store(true, Ordering::Relaxed);
+                if written.is_ok() {
+                    written = bar.suspend(|| report.one(&done));
+                    stopped.store(written.is_err(), Ordering::Relaxed);
                 }
             }
         }
     });
     bar.finish_and_clear();
     let took = begun.elapsed();
-    if !stopped.load(Ordering::Relaxed) {
-        report.end(took);
-    }
+    written.and_then(|()| report.end(took)).map_err(|e| unwritten(&e))?;
     if let Some((junit, path)) = junit {
         junit.write(path, took)?;
     }

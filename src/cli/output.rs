@@ -83,19 +83,27 @@ impl Output {
 
     /// A line for people, or an object for programs. False when nobody reads any more.
     pub(crate) fn say(self, text: impl FnOnce() -> String, object: impl FnOnce() -> Value) -> bool {
-        let line = if self.json { object().to_string() } else { text() };
-        let written = if self.to_stderr {
-            write_line(&mut io::stderr().lock(), &line)
-        } else {
-            write_line(&mut io::stdout().lock(), &line)
-        };
-        match written {
+        match self.write(text, object) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => false,
             Err(error) => {
                 tracing::warn!("cannot write: {}", why(&error));
                 false
             }
+        }
+    }
+
+    /// As [`say`](Self::say), for what must not be lost in silence.
+    pub(crate) fn write(
+        self,
+        text: impl FnOnce() -> String,
+        object: impl FnOnce() -> Value,
+    ) -> io::Result<()> {
+        let line = if self.json { object().to_string() } else { text() };
+        if self.to_stderr {
+            write_line(&mut io::stderr().lock(), &line)
+        } else {
+            write_line(&mut io::stdout().lock(), &line)
         }
     }
 

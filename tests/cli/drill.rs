@@ -114,3 +114,33 @@ pub(crate) fn scripts_are_run_and_reported() {
     assert_eq!(code(drill(&[&defined]).status), 1);
     assert_eq!(code(drill(&["-D", "WINDOW=1000", "--set", "tolerance_usecs=1000", &defined]).status), 0);
 }
+
+pub(crate) fn a_report_that_is_lost_is_told() {
+    let dir = Scratch::new();
+    let good = dir.write("good.pkt", PASSES.as_bytes());
+    let to_full = |args: &str| {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let ran = command(&format!("drill {args} {good}")).stdout(full).output().unwrap();
+        (code(ran.status), text(&ran.stderr))
+    };
+    for args in ["", "--json", "--list", "--list --json"] {
+        let lost = "tunstack: cannot write the report: No space left on device\n";
+        assert_eq!(to_full(args), (1, lost.to_owned()), "{args}");
+    }
+
+    // The one for build servers too, though the other says that all passed.
+    for (file, why) in
+        [("/dev/full", "No space left on device"), ("/nonexistent/r.xml", "No such file or directory")]
+    {
+        let ran = drill(&["--junit", file, &good]);
+        assert_eq!(text(&ran.stderr), format!("tunstack: cannot write {file}: {why}\n"));
+        assert_eq!(code(ran.status), 1);
+        assert!(text(&ran.stdout).contains("all 1 passed"));
+    }
+
+    // A reader that goes away needs no words, but it is no success either.
+    let (nobody, out) = std::io::pipe().unwrap();
+    drop(nobody);
+    let ran = command(&format!("drill {good}")).stdout(out).output().unwrap();
+    assert_eq!((code(ran.status), text(&ran.stderr)), (1, String::new()));
+}

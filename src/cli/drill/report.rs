@@ -175,15 +175,15 @@ impl Report {
         format!("{style}{text}{style:#}")
     }
 
-    /// Says how one ended, and counts it. False when nobody reads any more.
-    pub(crate) fn one(&mut self, done: &Done) -> bool {
+    /// Says how one ended, and counts it.
+    pub(crate) fn one(&mut self, done: &Done) -> io::Result<()> {
         let word = done.word();
         self.topics.entry(done.script.topic.clone()).or_default().add(word);
         self.total.add(word);
         if let Ended::Run(Outcome { verdict: Verdict::Skipped(why), .. }) = &done.result {
             *self.skipped.entry(why.clone()).or_default() += 1;
         }
-        self.out.say(|| self.line(done), || done.object())
+        self.out.write(|| self.line(done), || done.object())
     }
 
     fn line(&self, done: &Done) -> String {
@@ -213,9 +213,9 @@ impl Report {
     }
 
     /// The table by topic, and the sum. `took`: the whole run, by the machine's clock.
-    pub(crate) fn end(&self, took: Duration) {
+    pub(crate) fn end(&self, took: Duration) -> io::Result<()> {
         let rows = self.topics.iter();
-        self.out.say(
+        self.out.write(
             || {
                 let width = self.topics.keys().map(|t| t.chars().count()).fold("topic".len(), usize::max);
                 let mut text = format!("\n{:width$}  passed  failed  skipped\n", "topic");
@@ -245,7 +245,7 @@ impl Report {
                     "seconds": took.as_secs_f64(),
                 })
             },
-        );
+        )
     }
 }
 
