@@ -350,7 +350,7 @@ impl Calls {
             (true, Ok(live)) => {
                 let live = *live as RawFd;
                 let named = expected.as_descriptor();
-                let known = self.descriptors.learn(named, live);
+                let known = self.learn(call, named, live);
                 if named.is_some() && !known {
                     let what = format!("{}: the script has that descriptor open already", call.name);
                     return Err(of_script(call.result.span, what));
@@ -367,6 +367,15 @@ impl Calls {
             return Err(options::refused(&args, &done.result, error));
         }
         (row.check)(self, &args, &done)
+    }
+
+    /// What `call` gave is `named` from now on; says whether it could be. As in packetdrill a script may give the number of
+    /// a socket to one that it accepts: the first stays open then, without a number.
+    fn learn(&mut self, call: &Syscall, named: Option<i32>, live: RawFd) -> bool {
+        if let (Some(fd), "accept" | "accept4") = (named, call.name.as_str()) {
+            self.descriptors.unname(fd);
+        }
+        self.descriptors.learn(named, live)
     }
 
     /// Closes all that the script left open, in the order of its numbers.

@@ -32,6 +32,11 @@ impl Descriptors {
         }
     }
 
+    /// `fd` stands for nothing any more; what it stood for stays open.
+    pub(super) fn unname(&mut self, fd: i32) {
+        self.unnamed.extend(self.live.remove(&fd));
+    }
+
     pub(super) fn forget(&mut self, fd: i32) {
         self.live.remove(&fd);
     }

@@ -29,7 +29,7 @@ impl Calls {
         let mut text = match &done.result {
             Ok(live) if made => {
                 let named = result::Expected::of(call)?.as_descriptor();
-                let known = self.descriptors.learn(named, *live as RawFd);
+                let known = self.learn(call, named, *live as RawFd);
                 match named.filter(|_| known) {
                     Some(named) => named.to_string(),
                     None => "a new descriptor".to_owned(),

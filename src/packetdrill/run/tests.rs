@@ -191,6 +191,17 @@ fn calls_and_their_results() {
 }
 
 #[test]
+fn a_number_may_be_given_to_another_accepted_socket() {
+    let once = ACCEPTED.replace("+0 bind", "+0 setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0\n+0 bind");
+    let again = once.strip_prefix('0').unwrap();
+    let twice = format!("{once}+0 close(3) = 0\n+0{again}+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1");
+    assert_eq!(outcome(&twice).verdict, Verdict::Passed);
+    // One that was not accepted has a number of its own.
+    let (line, failure) = failure("+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 4");
+    assert_eq!((line, &*failure.what), (1, "socket: the script has that descriptor open already"));
+}
+
+#[test]
 fn failures_that_end_nothing() {
     let rest = "+0 write(4, ..., 100) = 99\n+0 > P. 1:101(100) ack 7\n+.1 < . 1:1(0) ack 101 win 257\n+0 write(4, ..., 1) = 1\n+0 > P. 101:102(1) ack 1";
     let outcome =
