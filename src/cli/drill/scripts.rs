@@ -13,7 +13,7 @@ const DEEPEST: usize = 16;
 pub(crate) struct Script {
     /// Its file.
     pub(crate) path: PathBuf,
-    /// What it is called in the report: its path below the one that was named.
+    /// What it is called in the report: its path below the one that was named, or with that where there are several.
     pub(crate) name: String,
     /// The folder that it is in, below the one that was named.
     pub(crate) topic: String,
@@ -27,7 +27,13 @@ pub(crate) fn find(paths: &[PathBuf], filters: &[String]) -> Result<Vec<Script>,
         let metadata =
             fs::metadata(path).map_err(|e| Failure::of(format!("cannot read {}", path.display()), &e))?;
         if metadata.is_dir() {
+            let begin = found.len();
             walk(path, path, 0, &mut found)?;
+            // Scripts of one name in several folders are told apart, and so are their captures.
+            if paths.len() > 1 {
+                let named = found.iter_mut().skip(begin);
+                named.for_each(|script| script.name = script.path.display().to_string());
+            }
         } else {
             found.push(Script { path: path.clone(), name: path.display().to_string(), topic: topic(path) });
         }
@@ -95,6 +101,12 @@ mod tests {
         let top = root.file_name().unwrap().to_str().unwrap();
         let all = [("a/x/deep.pkt", "a/x"), ("b/one.pkt", "b"), ("b/two.pkt", "b"), ("top.pkt", top)];
         assert_eq!(names(std::slice::from_ref(&root), &[]).unwrap(), of(&all));
+        let two = names(&[root.join("a"), root.join("b")], &[]).unwrap();
+        let path = |file: &str| root.join(file).display().to_string();
+        assert_eq!(
+            two,
+            of(&[(&path("a/x/deep.pkt"), "x"), (&path("b/one.pkt"), "b"), (&path("b/two.pkt"), "b")])
+        );
         assert_eq!(names(std::slice::from_ref(&root), &["one", "x/"]).unwrap(), of(&all[..2]));
         let file = root.join("b/notes.txt");
         assert_eq!(

@@ -156,7 +156,6 @@ impl Program {
         });
         let mut failure = Failure::new(self.span(number), format!("the code failed: {what}"));
         if let Some(piece) = self.pieces.get(number) {
-            failure.expected = Some(piece.code.text.clone());
             let named = |name: &str| {
                 let letter = |c: char| c.is_alphanumeric() || c == '_';
                 piece.code.text.split(|c| !letter(c)).any(|word| word == name)
@@ -167,7 +166,11 @@ impl Program {
                 .filter(|(name, _)| named(name))
                 .map(|(name, value)| format!("{name} = {value}"))
                 .collect();
-            failure.actual = (!shown.is_empty()).then(|| shown.join(", "));
+            // Code that names none of them stands above already.
+            if !shown.is_empty() {
+                failure.expected = Some(piece.code.text.clone());
+                failure.actual = Some(shown.join(", "));
+            }
         }
         failure
     }

@@ -1,6 +1,6 @@
 //! Files that a script, or who runs it, names: read without trust in what they are.
 
-use std::fs::OpenOptions;
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -19,12 +19,12 @@ pub fn read_script(path: &Path) -> io::Result<String> {
 
 /// The text of a file of at most `limit` octets.
 pub(super) fn read(path: &Path, limit: u64) -> io::Result<String> {
+    // To open a device may do something: it is looked at first, and once more in case it was exchanged since.
+    regular(&fs::metadata(path)?)?;
     // A FIFO that nobody writes to would keep an ordinary open waiting.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
-    }
+    regular(&file.metadata()?)?;
     let mut octets = Vec::new();
     // The length that the system tells is not that of what is read: files of /proc have none.
     file.take(limit + 1).read_to_end(&mut octets)?;
@@ -34,11 +34,14 @@ pub(super) fn read(path: &Path, limit: u64) -> io::Result<String> {
     String::from_utf8(octets).map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8"))
 }
 
+fn regular(file: &Metadata) -> io::Result<()> {
+    if file.is_file() { Ok(()) } else { Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file")) }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
-    use rustix::fs::{CWD, Mode, mkfifoat};
+    use rustix::fs::{CWD, Mode, inotify, mkfifoat};
+    use rustix::io::Errno;
 
     use super::*;
 
@@ -50,7 +53,10 @@ mod tests {
         fs::write(folder.join("long"), "x".repeat(parser::LONGEST + 1)).unwrap();
         fs::write(folder.join("octets"), [0xff]).unwrap();
         mkfifoat(CWD, folder.join("fifo"), Mode::RUSR | Mode::WUSR).unwrap();
+        let opened = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).unwrap();
+        inotify::add_watch(&opened, folder.join("fifo"), inotify::WatchFlags::OPEN).unwrap();
         let found = ["fits", "long", "octets", "fifo", "."].map(|name| read_script(&folder.join(name)));
+        assert_eq!(rustix::io::read(&opened, &mut [0; 64]), Err(Errno::AGAIN), "a FIFO is not even opened");
         fs::remove_dir_all(&folder).unwrap();
         let said = found.map(|found| found.map(|text| text.len()).map_err(|error| error.to_string()));
         let wrong = |why: &str| Err(why.to_owned());

@@ -27,8 +27,9 @@ impl Settings {
     pub(super) fn of(script: &Script, options: &Options) -> Result<Self, Failure> {
         let mut settings = Self {
             net: Net::default(),
-            // Without what a site has installed it starts in half the time, and assertions need none of it.
-            code_command: "python3 -E -S".to_owned(),
+            // Isolated: modules of the folder where somebody stands are none of the script's. And without what a site has
+            // installed it starts in half the time.
+            code_command: "python3 -I -S".to_owned(),
             init_scripts: Vec::new(),
             dry_run: false,
             notes: Vec::new(),
@@ -48,7 +49,9 @@ impl Settings {
     /// As [`apply`](Self::apply), but a script does not choose which of the machine's programs is run.
     fn of_script(&mut self, name: &str, value: Option<&str>) -> Result<(), String> {
         match (name, value) {
-            ("code_command", Some(command)) if !matches!(command, "python" | "python3") => {
+            // No more than the language, which there is no choice of.
+            ("code_command", Some("python" | "python3")) => Ok(()),
+            ("code_command", Some(command)) => {
                 self.notes.push(format!("--code_command={command}: obeyed on the command line only"));
                 Ok(())
             }

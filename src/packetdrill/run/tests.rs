@@ -311,6 +311,10 @@ fn code_judges_what_was_at_its_time() {
     let (line, failure) = failure("+0 %{ True }%\n+0 %{ assert tcpi_unacked == 9, 'no' }%");
     assert_eq!((line, failure.what.as_str()), (2, "the code failed: AssertionError: no"));
     assert_eq!(failure.actual.as_deref(), Some("tcpi_unacked = 0"));
+    let (_, failure) = self::failure("+0 %{ assert False }%");
+    assert_eq!((failure.expected, failure.actual), (None, None), "no value is told of as missing");
+    // A `signal.py` in the folder where drill is called is nobody's code.
+    passes("+0 %{ import sys; assert sys.flags.isolated and '' not in sys.path, sys.path }%");
     let Verdict::Failed(failure) = outcome("0 %{ True }%").verdict else { panic!("there is no socket") };
     assert_eq!(failure.what, "the code asks for TCP_INFO, but the connection has no descriptor");
     let text = format!("{ACCEPTED}+0 %{{ True }}%");

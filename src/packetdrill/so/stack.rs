@@ -213,6 +213,8 @@ pub(crate) fn arrive(packet: &[u8]) -> Result<(), Errno> {
 pub(crate) fn next_packet() -> Result<Option<(Letter, Duration)>, Errno> {
     let Stack { stepper, outbox, .. } = main()?;
     loop {
+        // A call of this thread may have woken the other one, and what that sends comes before anything later.
+        stepper.settle();
         if let Some(letter) = outbox.take() {
             let when = BEGAN + since_start(letter.when);
             return Ok(Some((letter, when)));

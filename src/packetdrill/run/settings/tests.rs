@@ -10,10 +10,9 @@ fn settings(text: &str, given: &[(&str, Option<&str>)]) -> Result<Settings, Fail
 
 #[test]
 fn the_command_line_overrides_the_script() {
-    let text = "--ip_version=ipv6\n--mtu=1400\n--bind_port=7\n--code_command=python\n0 `true`";
+    let text = "--ip_version=ipv6\n--mtu=1400\n--bind_port=7\n0 `true`";
     let found = settings(text, &[("ip_version", Some("ipv4")), ("bind_port", Some("9"))]).unwrap();
     assert_eq!((found.net.version, found.net.mtu, found.net.bind_port), (IpVersion::V4, 1400, 9));
-    assert_eq!(found.code_command, "python");
 }
 
 #[test]
@@ -21,8 +20,12 @@ fn a_script_does_not_choose_a_program() {
     for command in ["/bin/sh", "python3 -c pass", "./python3", "touch x"] {
         let text = format!("--code_command=\"{command}\"\n0 `true`");
         let found = settings(&text, &[]).unwrap();
-        assert_eq!(found.code_command, "python3 -E -S");
+        assert_eq!(found.code_command, "python3 -I -S");
         assert_eq!(found.notes, [format!("--code_command={command}: obeyed on the command line only")]);
+    }
+    for language in ["python", "python3"] {
+        let found = settings(&format!("--code_command={language}\n0 `true`"), &[]).unwrap();
+        assert_eq!((found.code_command.as_str(), found.notes.len()), ("python3 -I -S", 0));
     }
     let found =
         settings("--code_command=python\n0 `true`", &[("code_command", Some("/opt/python -E"))]).unwrap();
