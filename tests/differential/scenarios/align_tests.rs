@@ -134,5 +134,16 @@ fn departed() {
     // One that both have otherwise, one that only ours has; PSH is no part of the event.
     let other = "the kernel sent `> . 1:1(0)`, tunstack sent `> . 2:2(0)`: flags `.` and `P.`; sequence number `1` and `2`";
     assert_eq!(said_behind(other, Then::Both, |lines| lines[4] = sent(100, ONE, "P.", 2)), None);
-    assert_eq!(said_behind(other, Then::Second, |lines| lines.insert(4, sent(100, ONE, "P.", 2))), None);
+    let more = |lines: &mut Vec<Line>| lines.insert(4, sent(100, ONE, "P.", 2));
+    assert_eq!(said_behind(other, Then::Second, more), None);
+    // Behind these, too, it goes on.
+    let called = |lines: &mut Vec<Line>| *lines.last_mut().unwrap() = done(500, "+0.4 `true`", Some("1"));
+    let behind = |change: fn(&mut Vec<Line>), then| {
+        said_behind(other, then, |lines| {
+            change(lines);
+            called(lines);
+        })
+    };
+    assert_eq!(behind(|lines| lines[4] = sent(100, ONE, "P.", 2), Then::Both).unwrap(), call);
+    assert_eq!(behind(more, Then::Second).unwrap(), call);
 }
