@@ -149,6 +149,8 @@ pub(crate) struct Report {
     topics: BTreeMap<String, Tally>,
     pub(crate) total: Tally,
     skipped: BTreeMap<String, usize>,
+    /// Titles of those that failed, with where.
+    failed: Vec<String>,
 }
 
 impl Report {
@@ -164,6 +166,7 @@ impl Report {
             topics: BTreeMap::new(),
             total: Tally::default(),
             skipped: BTreeMap::new(),
+            failed: Vec::new(),
         }
     }
 
@@ -182,6 +185,12 @@ impl Report {
         self.total.add(word);
         if let Ended::Run(Outcome { verdict: Verdict::Skipped(why), .. }) = &done.result {
             *self.skipped.entry(why.clone()).or_default() += 1;
+        }
+        if matches!(word, "failed" | "broken") {
+            // The first line of why has the file, the place and what is wrong.
+            let why = done.why();
+            let variant = done.variant.map_or_else(String::new, |variant| format!(" [{variant}]"));
+            self.failed.push(format!("{}{variant}", why.lines().next().unwrap_or_default()));
         }
         self.out.write(|| self.line(done), || done.object())
     }
@@ -226,7 +235,11 @@ impl Report {
                 };
                 rows.clone().for_each(|(topic, tally)| text += &row(topic, tally));
                 if self.topics.len() > 1 {
-                    text += &row("", &self.total);
+                    text += &row("all", &self.total);
+                }
+                // Their diffs are far above where there are many scripts.
+                for failed in &self.failed {
+                    let _ = writeln!(text, "{}  {failed}", self.paint("FAIL", AnsiColor::Red));
                 }
                 for (why, count) in &self.skipped {
                     let _ = writeln!(text, "skipped {count}: {why}");
@@ -261,7 +274,7 @@ fn of_scripts(total: &Tally) -> String {
 /// Time by the machine's clock.
 fn real(time: Duration) -> String {
     match time.as_secs_f64() {
-        s if s < 10.0 => format!("{:.1} ms", s * 1e3),
+        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
         s => format!("{s:.1} s"),
     }
 }
