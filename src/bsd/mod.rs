@@ -60,6 +60,8 @@ pub use table::Sockets;
 pub use wait::{EpollEvent, EpollFlags, FD_SETSIZE, FdSet, PollFd, PollFlags};
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 /// What a call gives, or Linux's number for why not.

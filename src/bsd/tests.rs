@@ -4,13 +4,13 @@ use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tunstack_core::config::Config;
 use tunstack_core::tcp::state::State;
 
 use super::abi::{
     AF_INET, F_SETFL, MsgFlags, O_NONBLOCK, SHUT_RDWR, SHUT_WR, SO_LINGER, SO_OOBINLINE, SO_RCVTIMEO,
     SO_SNDTIMEO, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET,
 };
+use super::testing::alone;
 use super::{Errno, Sockets, sys};
 use crate::device::pipe::Pipe;
 use crate::engine::{Calls, Engine};
@@ -37,11 +37,17 @@ fn in_virtual_time(body: impl FnOnce(Sockets, &Calls) + Send + 'static) {
     }
 }
 
-/// A stack that has nobody but itself to talk to.
-fn alone() -> (Sockets, Pipe) {
-    let (device, other) = Pipe::pair(1500).unwrap();
-    let engine = Engine::builder().device(device).config(Config::default()).start().unwrap();
-    (Sockets::new(&engine), other)
+/// A listener whose queue is full: who comes now gets no answer.
+fn full(sys: &Sockets) -> SocketAddr {
+    let address: SocketAddr = "127.0.0.1:7".parse().unwrap();
+    let listener = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    sys.bind(listener, &address).unwrap();
+    sys.listen(listener, 0).unwrap();
+    for _ in 0..4 {
+        let early = sys.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0).unwrap();
+        assert_eq!(sys.connect(early, &address), Err(Errno::INPROGRESS));
+    }
+    address
 }
 
 fn bits(fd: RawFd) -> String {
@@ -256,15 +262,7 @@ fn linger(seconds: i32) -> Vec<u8> {
 #[test]
 fn who_waits_for_the_attempt_of_another_call_hears_that_it_goes_on() {
     let (sys, _other) = alone();
-    let address: SocketAddr = "127.0.0.1:7".parse().unwrap();
-    let listener = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
-    sys.bind(listener, &address).unwrap();
-    sys.listen(listener, 0).unwrap();
-    // The queue is full, and who comes now gets no answer.
-    for _ in 0..4 {
-        let early = sys.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0).unwrap();
-        assert_eq!(sys.connect(early, &address), Err(Errno::INPROGRESS));
-    }
+    let address = full(&sys);
     let late = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
     let timeout = [0i64, 50_000].map(i64::to_ne_bytes).concat();
     sys.setsockopt(late, SOL_SOCKET, SO_SNDTIMEO, &timeout).unwrap();
@@ -299,14 +297,7 @@ fn datagrams_of_nothing_of_too_much_and_out_of_band() {
 #[test]
 fn an_attempt_that_another_thread_ends_is_not_begun_anew() {
     let (sys, _other) = alone();
-    let address: SocketAddr = "127.0.0.1:7".parse().unwrap();
-    let listener = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
-    sys.bind(listener, &address).unwrap();
-    sys.listen(listener, 0).unwrap();
-    for _ in 0..4 {
-        let early = sys.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0).unwrap();
-        assert_eq!(sys.connect(early, &address), Err(Errno::INPROGRESS));
-    }
+    let address = full(&sys);
     for shut_down in [false, true] {
         let late = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
         let connects = std::thread::spawn({

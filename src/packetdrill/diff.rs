@@ -18,6 +18,7 @@ pub fn render(name: &str, text: &str, failure: &Failure) -> String {
     out += &lines_before(text, failure.span, place.line);
     out += &indented(&excerpt(text, failure.span), "  ");
     out += &table(failure);
+    out += &reason(failure);
     out
 }
 
@@ -82,6 +83,22 @@ fn table(failure: &Failure) -> String {
     out
 }
 
+/// Why the stack did it, part by part in as many lines as it takes.
+fn reason(failure: &Failure) -> String {
+    const HEAD: &str = "    why: ";
+    let mut lines: Vec<String> = Vec::new();
+    for part in failure.reason.iter().flat_map(|reason| reason.split(" | ")) {
+        match lines.last_mut() {
+            Some(line) if HEAD.len() + line.chars().count() + 3 + part.chars().count() <= WIDTH => {
+                *line += &format!(" | {part}");
+            }
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    let margins = std::iter::once(HEAD).chain(std::iter::repeat("         "));
+    margins.zip(lines).map(|(margin, line)| format!("{margin}{line}\n")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +114,7 @@ mod tests {
             what: "another segment".into(),
             expected: Some(expected.into()),
             actual: Some(actual.into()),
+            reason: None,
             differences: differences.iter().map(owned).collect(),
         }
     }
@@ -131,6 +149,23 @@ hs.pkt:3:1: another segment
         assert_eq!(table[2].find("because"), table[1].find("> ."));
         assert_eq!(table[3], "    ack, expected  1");
         assert_eq!(table[4], "    ack, actual    2");
+    }
+
+    #[test]
+    fn why_stands_below_and_does_not_widen_the_page() {
+        let mut failure = failure("> S. 0:0(0) ack 1", "> S. 0:0(0) ack 2", &[]);
+        failure.reason = Some(format!("answer | SYN-RECEIVED | {} | rcv.nxt=1", "x".repeat(90)));
+        let text = render("hs.pkt", SCRIPT, &failure);
+        let below: Vec<&str> = text.lines().skip(5).collect();
+        assert_eq!(
+            below,
+            [
+                "      expected           actual",
+                "      > S. 0:0(0) ack 1  > S. 0:0(0) ack 2",
+                "    why: answer | SYN-RECEIVED",
+                &format!("         {} | rcv.nxt=1", "x".repeat(90)),
+            ]
+        );
     }
 
     #[test]

@@ -51,8 +51,10 @@ pub struct Failure {
     pub what: String,
     /// What the script says, in its language.
     pub expected: Option<String>,
-    /// What happened, in the same language, and why the stack did it where it says so.
+    /// What happened, in the same language.
     pub actual: Option<String>,
+    /// Why the stack did that, in its own words, with the numbers of the connection; parts stand between ` | `.
+    pub reason: Option<String>,
     /// Fields that differ: name, expected, actual.
     pub differences: Vec<(String, String, String)>,
 }
@@ -66,6 +68,6 @@ impl fmt::Display for Failure {
 impl Failure {
     /// With nothing to show beside each other.
     pub(super) fn new(span: Span, what: impl Into<String>) -> Self {
-        Self { span, what: what.into(), expected: None, actual: None, differences: Vec::new() }
+        Self { span, what: what.into(), expected: None, actual: None, reason: None, differences: Vec::new() }
     }
 }

@@ -37,6 +37,9 @@ const TABLES: [Table; 12] = [
     errors::NUMBERS,
 ];
 
+/// Names for values of `tcpi_state`, `tcpi_ca_state` and `tcpi_options`.
+pub(super) const TCP_INFO: Table = tcp::STATES;
+
 fn all() -> impl Iterator<Item = &'static (&'static str, i64)> {
     TABLES.iter().flat_map(|table| table.iter())
 }

@@ -46,6 +46,10 @@ pub(crate) fn scripts_are_run_and_reported() {
     {
         assert!(out.contains(part), "{part}: {out}");
     }
+    let place = format!("{bad}:6:1: the packet is not as expected");
+    assert!(out.contains(&format!("      {place}")), "its diff: {out}");
+    assert!(out.contains(&format!("\nFAIL  {place}")), "and its place below the table: {out}");
+    assert!(out.contains("why: answer to a connection request | SYN-RECEIVED | "), "{out}");
     let capture = std::fs::read_dir(&captures).unwrap().next().expect("a capture").unwrap().path();
     assert!(out.contains(capture.to_str().unwrap()), "{out}");
     let magic = std::fs::read(&capture).unwrap();

@@ -3,26 +3,9 @@ use std::os::fd::AsRawFd;
 
 use super::super::abi::*;
 use super::super::{Errno, Result, Sockets};
-use crate::device::pipe::Pipe;
-use crate::engine::Engine;
+use crate::bsd::testing::{alone, connection};
 
 const NONE: MsgFlags = MsgFlags::empty();
-
-fn alone() -> (Sockets, Pipe) {
-    let (device, other) = Pipe::pair(1500).unwrap();
-    let engine = Engine::builder().device(device).start().unwrap();
-    (Sockets::new(&engine), other)
-}
-
-fn connected(sys: &Sockets) -> (i32, i32, i32) {
-    let listener = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
-    sys.bind(listener, &"127.0.0.1:7".parse().unwrap()).unwrap();
-    sys.listen(listener, 8).unwrap();
-    let client = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
-    sys.connect(client, &"127.0.0.1:7".parse().unwrap()).unwrap();
-    let (server, _) = sys.accept(listener).unwrap();
-    (listener, client, server)
-}
 
 #[test]
 fn flags() {
@@ -99,7 +82,7 @@ fn a_number_of_the_kernels_is_taken() {
 #[test]
 fn a_socket_ends_with_the_number_it_loses() {
     let (sys, _other) = alone();
-    let (_, client, server) = connected(&sys);
+    let (_, client, server) = connection(&sys, |_| {});
     let other = sys.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
     assert_eq!(sys.dup2(other, server), Ok(server));
     assert_eq!(sys.recv(client, &mut [0; 8], NONE), Ok(0));
@@ -114,7 +97,7 @@ fn ask(sys: &Sockets, fd: i32, request: libc::Ioctl) -> Result<i32> {
 #[test]
 fn queues() {
     let (sys, _other) = alone();
-    let (listener, client, server) = connected(&sys);
+    let (listener, client, server) = connection(&sys, |_| {});
     let fresh = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
     let udp = sys.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
     for (request, expected) in [
@@ -153,7 +136,7 @@ fn queues() {
 #[test]
 fn the_mark() {
     let (sys, _other) = alone();
-    let (_, client, server) = connected(&sys);
+    let (_, client, server) = connection(&sys, |_| {});
     assert_eq!(sys.send(client, b"abc!", MsgFlags::OOB), Ok(4));
     assert_eq!([SIOCATMARK, FIONREAD].map(|request| ask(&sys, server, request)), [Ok(0), Ok(3)]);
     assert_eq!(sys.recv(server, &mut [0; 8], NONE), Ok(3));

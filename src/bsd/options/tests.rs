@@ -3,15 +3,7 @@
 use super::super::Errno;
 use super::super::abi::*;
 use super::super::{Result, Sockets};
-use crate::device::pipe::Pipe;
-use crate::engine::Engine;
-
-/// A stack that has nobody but itself to talk to.
-fn alone() -> (Sockets, Pipe) {
-    let (device, other) = Pipe::pair(1500).unwrap();
-    let engine = Engine::builder().device(device).start().unwrap();
-    (Sockets::new(&engine), other)
-}
+use crate::bsd::testing::{alone, connection};
 
 /// Fresh sockets: TCP and UDP, IPv4 and IPv6.
 const KINDS: [(i32, i32); 4] =
@@ -377,18 +369,6 @@ fn unsent_data_stays_little() {
         read += sys.recv(server, &mut octets, MsgFlags::empty()).unwrap();
     }
     assert!(sys.send(client, b"more", MsgFlags::empty()).is_ok());
-}
-
-/// A listener with options set, a connection to it, and both ends.
-fn connection(sys: &Sockets, prepare: impl FnOnce(i32)) -> (i32, i32, i32) {
-    let listener = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
-    prepare(listener);
-    sys.bind(listener, &"127.0.0.1:7".parse().unwrap()).unwrap();
-    sys.listen(listener, 8).unwrap();
-    let client = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
-    sys.connect(client, &"127.0.0.1:7".parse().unwrap()).unwrap();
-    let (server, _) = sys.accept(listener).unwrap();
-    (listener, client, server)
 }
 
 #[test]

@@ -16,13 +16,9 @@ use crate::bsd::{EpollEvent, EpollFlags, Errno, FdSet, PollFd, PollFlags, Result
 use crate::device::pipe::Pipe;
 use crate::engine::Engine;
 use crate::net::tests::pair;
+use crate::bsd::testing::alone;
 
 const NONE: MsgFlags = MsgFlags::empty();
-
-fn alone() -> (Sockets, Pipe) {
-    let (device, other) = Pipe::pair(1500).unwrap();
-    (Sockets::new(&Engine::builder().device(device).start().unwrap()), other)
-}
 
 /// The kernel says these bits, and the stack the same.
 #[track_caller]

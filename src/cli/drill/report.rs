@@ -106,6 +106,7 @@ impl Done {
                         object["column"] = place.column.into();
                         object["expected"] = json!(failure.expected);
                         object["actual"] = json!(failure.actual);
+                        object["reason"] = json!(failure.reason);
                         object["differences"] = differs.collect();
                     }
                 }

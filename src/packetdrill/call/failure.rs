@@ -8,8 +8,7 @@ use crate::bsd::Errno;
 
 /// The script is wrong: it says what cannot be.
 pub(super) fn of_script(span: Span, what: String) -> CallError {
-    let failure = Failure { span, what, expected: None, actual: None, differences: Vec::new() };
-    CallError::Failure(failure)
+    CallError::Failure(Failure::new(span, what))
 }
 
 /// What the stack gave is not what the script says; `field` names what of the call is meant.
@@ -23,11 +22,10 @@ pub(super) fn differs(
     let (expected, actual) = (expected.into(), actual.into());
     let of = if field == "result" { String::new() } else { format!(" {field}") };
     CallError::Failure(Failure {
-        span,
-        what: format!("{}{of}: expected {expected}, got {actual}", call.name),
         expected: Some(expected.clone()),
         actual: Some(actual.clone()),
-        differences: vec![(field.to_owned(), expected, actual)],
+        differences: vec![(field.to_owned(), expected.clone(), actual.clone())],
+        ..Failure::new(span, format!("{}{of}: expected {expected}, got {actual}", call.name))
     })
 }
 

@@ -22,6 +22,7 @@ use rustix::time::{
 use super::Failure;
 use super::stop::Stop;
 use crate::packetdrill::script::{Code, Span};
+use crate::packetdrill::symbols;
 
 /// How long the program may run.
 const LONGEST_RUN: Duration = Duration::from_secs(20);
@@ -39,34 +40,6 @@ def _say(kind, error, trace):
     sys.stderr.write('piece %d: %s' % (_piece, ''.join(traceback.format_exception_only(kind, error))))
 sys.excepthook = _say
 ";
-
-/// Names for values of `tcpi_state`, `tcpi_ca_state` and `tcpi_options`.
-const CONSTANTS: [(&str, u32); 24] = [
-    ("TCP_ESTABLISHED", 1),
-    ("TCP_SYN_SENT", 2),
-    ("TCP_SYN_RECV", 3),
-    ("TCP_FIN_WAIT1", 4),
-    ("TCP_FIN_WAIT2", 5),
-    ("TCP_TIME_WAIT", 6),
-    ("TCP_CLOSE", 7),
-    ("TCP_CLOSE_WAIT", 8),
-    ("TCP_LAST_ACK", 9),
-    ("TCP_LISTEN", 10),
-    ("TCP_CLOSING", 11),
-    ("TCP_CA_Open", 0),
-    ("TCP_CA_Disorder", 1),
-    ("TCP_CA_CWR", 2),
-    ("TCP_CA_Recovery", 3),
-    ("TCP_CA_Loss", 4),
-    ("TCPI_OPT_TIMESTAMPS", 1),
-    ("TCPI_OPT_SACK", 2),
-    ("TCPI_OPT_WSCALE", 4),
-    ("TCPI_OPT_ECN", 8),
-    ("TCPI_OPT_ECN_SEEN", 16),
-    ("TCPI_OPT_SYN_DATA", 32),
-    ("TCPI_OPT_USEC_TS", 64),
-    ("TCPI_OPT_TFO_CHILD", 128),
-];
 
 /// The code that a script has come by, with what was known then.
 #[derive(Debug, Default)]
@@ -122,7 +95,7 @@ impl Program {
     /// The program, and with which line each piece begins.
     fn text(&self) -> (String, Vec<usize>) {
         let mut text = PREAMBLE.to_owned();
-        let constants = CONSTANTS.iter().map(|(name, value)| format!("{name} = {value}\n"));
+        let constants = symbols::TCP_INFO.iter().map(|(name, value)| format!("{name} = {value}\n"));
         text.extend(constants);
         let mut lines = Vec::new();
         for (number, piece) in self.pieces.iter().enumerate() {

@@ -44,7 +44,8 @@ impl Run<'_> {
                 Ok(seen) => seen,
                 Err(what) => {
                     let mut failure = self.unexpected(event, "the stack sent what is no valid packet");
-                    failure.actual = Some(with_reason(what, why));
+                    failure.actual = Some(what);
+                    failure.reason = why;
                     return Err(failure.into());
                 }
             };
@@ -140,17 +141,10 @@ impl Run<'_> {
         differences: Vec<Mismatch>,
     ) -> Failure {
         let mut failure = self.unexpected(event, what);
-        failure.actual = Some(with_reason(packet::print(seen, self.flows.of(seen)), why));
+        failure.actual = Some(packet::print(seen, self.flows.of(seen)));
+        failure.reason = why;
         let rows = differences.into_iter().map(|m| (m.field.to_owned(), m.expected, m.actual));
         failure.differences.extend(rows);
         failure
-    }
-}
-
-/// What the stack says of a packet stands behind it.
-fn with_reason(packet: String, why: Option<String>) -> String {
-    match why {
-        Some(why) => format!("{packet}  // {why}"),
-        None => packet,
     }
 }

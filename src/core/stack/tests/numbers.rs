@@ -54,8 +54,13 @@ fn numbers_go_round_under_loss() {
 }
 
 impl Raw {
-    /// A router says that a segment of ours with this sequence number came to grief.
+    /// A router says that a segment of ours with this sequence number could not go on.
     pub(super) fn unreachable(&mut self, seq: u32, code: u8, mtu: u16) {
+        self.router_says([3, code], mtu, seq);
+    }
+
+    /// An ICMP message of a router, type and code, about a segment of ours with this sequence number.
+    pub(super) fn router_says(&mut self, kind_and_code: [u8; 2], mtu: u16, seq: u32) {
         let mut quoted = Vec::new();
         let ours = ip::Header {
             src: v4(1),
@@ -71,7 +76,8 @@ impl Raw {
         quoted.extend_from_slice(&self.ports.0.to_be_bytes());
         quoted.extend_from_slice(&self.ports.1.to_be_bytes());
         quoted.extend_from_slice(&seq.to_be_bytes());
-        let mut message = vec![3, code, 0, 0, 0, 0];
+        let [kind, code] = kind_and_code;
+        let mut message = vec![kind, code, 0, 0, 0, 0];
         message.extend_from_slice(&mtu.to_be_bytes());
         message.extend_from_slice(&quoted);
         let sum = crate::wire::checksum::Sum::default().add(&message).finish();

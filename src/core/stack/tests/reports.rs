@@ -2,7 +2,6 @@
 
 use super::raw::Raw;
 use super::*;
-use crate::wire::ip::{self, protocol};
 
 fn raw() -> Raw {
     Raw::new(Config::default())
@@ -65,33 +64,6 @@ fn an_urgent_pointer_is_told_when_it_comes_and_when_it_advances() {
     assert!(!news(&mut r, id).unwrap().0.contains(ahead), "the reader is past it");
 }
 
-/// A router says that what we sent with this sequence number came to grief.
-fn router_says(r: &mut Raw, kind: u8, code: u8, seq: u32) {
-    let ours = ip::Header {
-        src: v4(1),
-        dst: v4(2),
-        protocol: protocol::TCP,
-        hop_limit: 60,
-        traffic_class: 0,
-        flow_label: 0,
-        dont_fragment: true,
-        fragment: None,
-    };
-    let mut message = vec![kind, code, 0, 0, 0, 0, 0, 0];
-    ours.emit(1000, 1, &mut message).unwrap();
-    message.extend_from_slice(&r.ports.0.to_be_bytes());
-    message.extend_from_slice(&r.ports.1.to_be_bytes());
-    message.extend_from_slice(&seq.to_be_bytes());
-    let sum = crate::wire::checksum::Sum::default().add(&message).finish();
-    message[2..4].copy_from_slice(&sum.to_be_bytes());
-    let mut packet = Vec::new();
-    let router = ip::Header { src: v4(9), dst: v4(1), protocol: protocol::ICMP, ..ours };
-    router.emit(message.len(), 2, &mut packet).unwrap();
-    packet.extend_from_slice(&message);
-    r.host.receive(r.now, Inbound::plain(&packet));
-    r.host.check_invariants();
-}
-
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.8
 //= type=test
 //= id=MUST-47, rfc9293-3.9.1.8-1
@@ -108,7 +80,7 @@ fn each_soft_error_is_told_and_ends_nothing() {
     assert!(news(&mut r, id).is_none_or(|(is, _)| !is.contains(soft)));
     for (code, error) in [(0, Error::NetUnreachable), (0, Error::NetUnreachable), (1, Error::HostUnreachable)]
     {
-        router_says(&mut r, 3, code, una);
+        r.router_says([3, code], 0, una);
         let (is, edges) = news(&mut r, id).unwrap();
         assert!(is.contains(soft) && edges == soft, "{is:?} {edges:?}");
         assert_eq!(r.host.tcp_info(id).unwrap().soft_error, Some(error));
@@ -121,7 +93,7 @@ fn each_soft_error_is_told_and_ends_nothing() {
     // In an attempt to connect as well.
     let mut r = raw();
     let (id, syn) = r.connect();
-    router_says(&mut r, 3, 1, syn.header.seq.get());
+    r.router_says([3, 1], 0, syn.header.seq.get());
     assert!(news(&mut r, id).unwrap().0.contains(soft));
     assert_eq!(r.state(id), State::SynSent);
 }
@@ -137,7 +109,7 @@ fn a_source_quench_changes_nothing() {
     let out = r.sent();
     let una = r.ack;
     let before = r.host.tcp_info(id).unwrap();
-    router_says(&mut r, 4, 0, una);
+    r.router_says([4, 0], 0, una);
     assert!(r.sent().is_empty());
     let after = r.host.tcp_info(id).unwrap();
     assert_eq!(after.variables, before.variables);
