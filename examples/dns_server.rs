@@ -80,7 +80,7 @@ fn serve_udp(host: &common::Host, udp: &UdpSocket, zone: &Zone) -> common::Done 
         match answered {
             Ok(_) => {}
             Err(error) if host.ended(&error)? => return Ok(()),
-            Err(error) => eprintln!("UDP: {error}"), // of one client: the others go on
+            Err(error) => common::complain!("UDP: {error}"), // of one client: the others go on
         }
     }
 }
@@ -96,7 +96,7 @@ fn serve_tcp(host: &common::Host, tcp: &TcpListener, zone: &Zone) -> common::Don
                         // The client has nothing more to ask, or has been silent for too long.
                         Err(error)
                             if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::WouldBlock) => {}
-                        Err(error) => eprintln!("{peer}: {error}"),
+                        Err(error) => common::complain!("{peer}: {error}"),
                     });
                 }
                 Err(error) if host.ended(&error)? => return Ok(()),
@@ -153,7 +153,7 @@ impl Zone {
                 Message::error_msg(header.id(), header.op_code(), ResponseCode::FormErr).to_vec()
             }
         };
-        encoded.inspect_err(|error| eprintln!("cannot encode a response: {error}")).ok()
+        encoded.inspect_err(|error| common::complain!("cannot encode a response: {error}")).ok()
     }
 
     fn respond(&self, query: &Message, size: u16) -> Result<Vec<u8>, ProtoError> {

@@ -33,7 +33,7 @@ fn main() -> common::Done {
             Ok((stream, _)) => {
                 let thread = thread::Builder::new().stack_size(64 << 10);
                 if let Err(error) = thread.spawn(move || echo(&stream)) {
-                    eprintln!("a connection is closed: {error}");
+                    common::complain!("a connection is closed: {error}");
                 }
             }
             Err(error) if host.ended(&error)? => return ending.wait(),

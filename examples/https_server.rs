@@ -129,8 +129,8 @@ impl axum::serve::Listener for TlsListener {
                 },
                 Some(done) = self.shaking_hands.join_next() => match done {
                     Ok(Ok(agreed)) => return agreed,
-                    Ok(Err(error)) => eprintln!("TLS: {error}"), // a client that does not trust us, or a scanner
-                    Err(panic) => eprintln!("TLS: {panic}"),
+                    Ok(Err(error)) => common::complain!("TLS: {error}"), // a client that does not trust us, or a scanner
+                    Err(panic) => common::complain!("TLS: {panic}"),
                 },
             }
         }

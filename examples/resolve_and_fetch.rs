@@ -88,7 +88,7 @@ async fn fetch(host: &common::Host, args: &Args) -> Result<ExitCode, common::Fai
     let authority = args.url.authority().map_or(name, |authority| authority.as_str());
     let request = Request::get(path).header(HOST, authority).header(USER_AGENT, "tunstack");
     let mut response = requests.send_request(request.body(Empty::<Bytes>::new())?).await?;
-    eprintln!("{:?} {}", response.version(), response.status());
+    common::complain!("{:?} {}", response.version(), response.status());
     while let Some(frame) = response.frame().await {
         if let Some(data) = frame?.data_ref() {
             io::stdout().write_all(data)?;
@@ -106,7 +106,7 @@ async fn connect(engine: &Engine, addresses: &[IpAddr], port: u16) -> Result<Tcp
             Ok(Err(error)) => failure = format!("{address}: {error}"),
             Err(late) => failure = format!("{address}: {late}"),
         }
-        eprintln!("{failure}");
+        common::complain!("{failure}");
     }
     Err(common::Failure::of("cannot connect", failure))
 }
@@ -157,7 +157,7 @@ async fn ask(
     }
     let addresses: Vec<_> = response.answers().iter().filter_map(|record| record.data().ip_addr()).collect();
     let code = response.response_code();
-    eprintln!("{server} over {over}: {name} {kind}: {code}, {} addresses", addresses.len());
+    common::complain!("{server} over {over}: {name} {kind}: {code}, {} addresses", addresses.len());
     if code == ResponseCode::NoError { Ok(addresses) } else { Err(common::Failure::of(name, code)) }
 }
 
@@ -181,7 +181,7 @@ async fn over_udp(engine: &Engine, server: SocketAddr, query: &Message) -> Resul
         });
         match answered.await {
             Ok(response) => return Ok(response?),
-            Err(_) => eprintln!("{server} over UDP: no answer in {} s", patience.as_secs()),
+            Err(_) => common::complain!("{server} over UDP: no answer in {} s", patience.as_secs()),
         }
     }
     Err(common::Failure::of(server, "no answer"))

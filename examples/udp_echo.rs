@@ -29,7 +29,7 @@ fn main() -> common::Done {
         match echoed {
             Ok(_) => {}
             Err(error) if host.ended(&error)? => return ending.wait(),
-            Err(error) => eprintln!("{error}"), // of one peer, or told by ICMP: the others go on
+            Err(error) => common::complain!("{error}"), // of one peer, or told by ICMP: the others go on
         }
     }
 }

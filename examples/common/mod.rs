@@ -50,6 +50,15 @@ use tunstack::prelude::*;
 /// How long connections may take to end when the program does.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// As `eprintln!`, but with nobody there to read it the program goes on.
+macro_rules! complain {
+    ($($what:tt)*) => {
+        _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($what)*)))
+    };
+}
+#[allow(unused_imports)] // no example needs all of it
+pub(crate) use complain;
+
 /// The flags for the device and the addresses, by the names that the program `tunstack` has for them.
 #[derive(clap::Args, Debug, Clone)]
 #[command(max_term_width = 100)]
@@ -173,7 +182,7 @@ fn shut_down(engine: &Engine) -> Done {
     match engine.shutdown(LINGER) {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             let late = format_args!("connections that did not end in {} s were reset", LINGER.as_secs());
-            let _ = writeln!(io::stderr(), "{late}");
+            complain!("{late}");
             Ok(())
         }
         ended => Ok(ended?),

@@ -1,12 +1,14 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::common::Common;
+use super::common::{Common, DEVICE};
 use super::{demo, drill, echo, get, nc, output, ping, serve, up};
 
 const EXAMPLES: &str = "\
@@ -82,7 +84,7 @@ impl Args {
     /// # Errors
     /// The exit code, when there is nothing left to do.
     pub(crate) fn read() -> Result<Self, ExitCode> {
-        Self::try_parse().and_then(Self::check).map_err(|error| {
+        Self::parse_line(std::env::args_os()).and_then(Self::check).map_err(|error| {
             let shows = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             if shows {
                 let text = error.render();
@@ -97,6 +99,30 @@ impl Args {
             output::complain(&one_line(&error.render().to_string()));
             ExitCode::from(2)
         })
+    }
+
+    /// Scripts have no device: `drill` has its flags neither in its help nor on its line.
+    fn parse_line<T: Into<OsString> + Clone>(line: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
+        let is_of_device = |arg: &Arg| arg.get_help_heading() == Some(DEVICE) || arg.get_id() == "pcap";
+        let mut command = Self::command();
+        // Hands the global flags on to the subcommands.
+        command.build();
+        let hidden = |arg: Arg| if is_of_device(&arg) { arg.hide(true) } else { arg };
+        let mut command = command.mut_subcommand("drill", |drill| drill.mut_args(hidden));
+        let matches = command.try_get_matches_from_mut(line)?;
+        if let Some(("drill", own)) = matches.subcommand() {
+            let given =
+                |arg: &&Arg| own.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+            let flags = command.get_arguments().filter(|arg| is_of_device(arg));
+            if let Some(arg) = { flags }.find(given) {
+                let value = own.get_raw(arg.get_id().as_str()).and_then(|mut values| values.next());
+                let (flag, value) = (arg.get_long().unwrap_or_default(), value.unwrap_or_default());
+                let instead = drill::instead(flag, &value.to_string_lossy());
+                let text = format!("--{flag} is a device's, and scripts have none{instead}\n");
+                return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
+            }
+        }
+        Self::from_arg_matches(&matches)
     }
 
     /// What clap cannot say of global arguments, which a subcommand's parser sees without the others.
@@ -120,8 +146,6 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -140,6 +164,36 @@ mod tests {
             assert_eq!(args.common.addr.to_string(), "10.9.0.2/24");
             assert_eq!(args.common.addr6.to_string(), "fd07::2/64");
         }
+    }
+
+    #[test]
+    fn drill_has_no_device() {
+        let parse = |line: &str| Args::parse_line(line.split(' '));
+        assert!(parse("tunstack drill x --json --log off").is_ok());
+        assert!(parse("tunstack echo --dev tun7").is_ok());
+        for (flag, instead) in [
+            ("--dev=tun0", "none"),
+            ("--addr=10.7.0.2/24", "local_ip"),
+            ("--peer=10.7.0.1", "remote_ip"),
+            ("--addr6=fd07::2/64", "local_ip"),
+            ("--peer6=fd07::1", "remote_ip"),
+            ("--no-ipv6", "--ip-version ipv4"),
+            ("--mtu=1400", "--set mtu=1400"),
+            ("--link=lte", "say themselves"),
+            ("--pcap=x", "--captures"),
+        ] {
+            for line in [format!("tunstack drill x {flag}"), format!("tunstack {flag} drill x")] {
+                let text = parse(&line).unwrap_err().to_string();
+                let name = flag.split('=').next().unwrap();
+                assert!(
+                    text.contains(&format!("{name} is a device's")) && text.contains(instead),
+                    "{line}: {text}"
+                );
+            }
+        }
+        let help = parse("tunstack drill --help").unwrap_err().to_string();
+        assert!(help.contains("--json") && !help.contains("--addr") && !help.contains("--pcap"), "{help}");
+        assert!(parse("tunstack echo --help").unwrap_err().to_string().contains("--addr"));
     }
 
     #[test]

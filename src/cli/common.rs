@@ -11,7 +11,8 @@ use tunstack::sim::link::LinkConfig;
 
 use super::link;
 
-const DEVICE: &str = "Device and addresses";
+/// The heading of the flags that describe a device.
+pub(crate) const DEVICE: &str = "Device and addresses";
 const OUTPUT: &str = "Output";
 
 /// What all commands have in common.

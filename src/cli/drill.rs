@@ -157,7 +157,6 @@ struct Job {
 /// Runs `drill`.
 pub(crate) fn main(common: &Common, args: DrillArgs) -> Result<(), Failure> {
     let out = Output::stdout(common.json);
-    no_device(common)?;
     let scripts = scripts::find(&args.paths, &args.filter)?;
     if args.list {
         for script in scripts {
@@ -189,21 +188,18 @@ fn unwritten(error: &io::Error) -> Failure {
     }
 }
 
-/// Flags of a device, of which there is none here, are not passed over in silence.
-fn no_device(common: &Common) -> Result<(), Failure> {
-    let usage = |text: String| Err(Failure::Usage(text));
-    if common.mtu != 1500 {
-        return usage(format!("--mtu is a device's, and scripts have none: try --set mtu={}", common.mtu));
-    }
-    if common.pcap.is_some() {
-        return usage("--pcap is a device's, and scripts have none: try --captures DIR".to_owned());
-    }
-    if common.link.is_some() {
-        return usage(
-            "--link is a device's, and scripts have none: they say themselves what is lost".to_owned(),
-        );
-    }
-    Ok(())
+/// What stands in for a device's flag.
+pub(crate) fn instead(flag: &str, value: &str) -> String {
+    let instead = match flag {
+        "addr" | "addr6" => ": try --set local_ip=A",
+        "peer" | "peer6" => ": try --set remote_ip=A",
+        "no-ipv6" => ": try --ip-version ipv4",
+        "mtu" => return format!(": try --set mtu={value}"),
+        "pcap" => ": try --captures DIR",
+        "link" => ": they say themselves what is lost",
+        _ => "",
+    };
+    instead.to_owned()
 }
 
 fn jobs(scripts: Vec<Script>, args: &DrillArgs) -> Vec<Job> {

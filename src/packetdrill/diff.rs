@@ -39,7 +39,12 @@ fn indented(text: &str, by: &str) -> String {
 fn table(failure: &Failure) -> String {
     let none = || "nothing".to_owned();
     let mut rows = Vec::new();
-    if failure.expected.is_some() || failure.actual.is_some() {
+    // Where the one field that differs is all there is, once is enough.
+    let is_whole = |(_, expected, actual): &(String, String, String)| {
+        (Some(expected), Some(actual)) == (failure.expected.as_ref(), failure.actual.as_ref())
+    };
+    let said_below = failure.differences.iter().any(is_whole);
+    if !said_below && (failure.expected.is_some() || failure.actual.is_some()) {
         let whole = |side: &Option<String>| side.clone().unwrap_or_else(none);
         rows.push((String::new(), whole(&failure.expected), whole(&failure.actual)));
     }
@@ -149,6 +154,13 @@ hs.pkt:3:1: another segment
         assert_eq!(table[2].find("because"), table[1].find("> ."));
         assert_eq!(table[3], "    ack, expected  1");
         assert_eq!(table[4], "    ack, actual    2");
+    }
+
+    #[test]
+    fn what_a_call_gave_stands_there_once() {
+        let text = render("hs.pkt", SCRIPT, &failure("99", "100", &[("result", "99", "100")]));
+        let table: Vec<&str> = text.lines().skip(5).collect();
+        assert_eq!(table, ["            expected  actual", "    result  99        100"]);
     }
 
     #[test]

@@ -13,8 +13,6 @@ use crate::bsd::abi::{
     AF_INET, EPOLL_CTL_ADD, MsgFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
 };
 use crate::bsd::{EpollEvent, EpollFlags, Errno, FdSet, PollFd, PollFlags, Result, Sockets};
-use crate::device::pipe::Pipe;
-use crate::engine::Engine;
 use crate::net::tests::pair;
 use crate::bsd::testing::alone;
 

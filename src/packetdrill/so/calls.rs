@@ -248,7 +248,7 @@ unsafe extern "C" fn netdev_receive(
         Ok(None) => (Vec::new(), Duration::ZERO),
         // -1 would be asked again and again.
         Err(errno) => {
-            eprintln!("libtunstack_packetdrill: no packet: {errno}");
+            complain!("no packet: {errno}");
             (Vec::new(), Duration::ZERO)
         }
     };

@@ -19,6 +19,14 @@
 //! - `setsockopt` and the like on descriptors that packetdrill duplicates itself reach the kernel's socket behind ours.
 //! - Messages of the error queue and time stamps of packets are not there, as everywhere in this stack.
 
+/// Says something on standard error. Nobody need read it: a panic for that would end packetdrill.
+macro_rules! complain {
+    ($($what:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), "libtunstack_packetdrill: {}", format_args!($($what)*));
+    }};
+}
+
 mod interface;
 
 mod setup;

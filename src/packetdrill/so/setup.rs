@@ -42,14 +42,14 @@ pub(crate) fn config() -> (Config, u16, Option<u16>) {
     let mut net = Net::default();
     for (name, value) in options() {
         if let Err(why) = net.apply(&name, value.as_deref()) {
-            eprintln!("libtunstack_packetdrill: --{name}: {why}");
+            complain!("--{name}: {why}");
         }
     }
     let mut config = Config { mtu: net.mtu, ..Config::default() };
     config.addresses.push(Prefix::new(net.local.into(), net.prefix));
     match sysctl::read_from(Path::new("/proc/sys"), &mut config) {
         Ok(_) => {}
-        Err(error) => eprintln!("libtunstack_packetdrill: {error}"),
+        Err(error) => complain!("{error}"),
     }
     (config, net.mtu, net.mss)
 }

@@ -74,7 +74,7 @@ fn shared() -> Result<&'static Shared, Errno> {
         return Ok(shared);
     }
     let shared = make().map_err(|error| {
-        eprintln!("libtunstack_packetdrill: no stack: {error}");
+        complain!("no stack: {error}");
         Errno::from_io_error(&error).unwrap_or(Errno::IO)
     })?;
     *slot = Some(shared);
