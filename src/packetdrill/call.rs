@@ -73,14 +73,14 @@ struct Addresses {
 #[derive(Clone, PartialEq, Debug)]
 pub enum CallError {
     /// The script is wrong, or the stack is.
-    Failure(Failure),
+    Failure(Box<Failure>),
     /// The script needs what we do not have: what that is.
     Unsupported(String),
 }
 
 impl From<Failure> for CallError {
     fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
+        Self::Failure(Box::new(failure))
     }
 }
 

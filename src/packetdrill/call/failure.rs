@@ -8,7 +8,7 @@ use crate::bsd::Errno;
 
 /// The script is wrong: it says what cannot be.
 pub(super) fn of_script(span: Span, what: String) -> CallError {
-    CallError::Failure(Failure::new(span, what))
+    Failure::new(span, what).into()
 }
 
 /// What the stack gave is not what the script says; `field` names what of the call is meant.
@@ -21,7 +21,7 @@ pub(super) fn differs(
 ) -> CallError {
     let (expected, actual) = (expected.into(), actual.into());
     let of = if field == "result" { String::new() } else { format!(" {field}") };
-    CallError::Failure(Failure {
+    CallError::from(Failure {
         expected: Some(expected.clone()),
         actual: Some(actual.clone()),
         differences: vec![(field.to_owned(), expected.clone(), actual.clone())],

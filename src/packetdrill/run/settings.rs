@@ -24,7 +24,7 @@ impl Settings {
     ///
     /// # Errors
     /// An option that is not known, a value that is not one, values that do not go together.
-    pub(super) fn of(script: &Script, options: &Options) -> Result<Self, Failure> {
+    pub(super) fn of(script: &Script, options: &Options) -> Result<Self, Box<Failure>> {
         let mut settings = Self {
             net: Net::default(),
             // Isolated: modules of the folder where somebody stands are none of the script's. And without what a site has

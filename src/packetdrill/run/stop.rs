@@ -19,10 +19,16 @@ impl From<Failure> for Stop {
     }
 }
 
+impl From<Box<Failure>> for Stop {
+    fn from(failure: Box<Failure>) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 impl From<CallError> for Stop {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Failure(failure) => failure.into(),
+            CallError::Failure(failure) => Self::Failed(failure),
             CallError::Unsupported(_) => Self::Skipped(error.to_string()),
         }
     }

@@ -2,7 +2,7 @@ use super::*;
 use crate::packetdrill::net::IpVersion;
 use crate::packetdrill::parser::parse;
 
-fn settings(text: &str, given: &[(&str, Option<&str>)]) -> Result<Settings, Failure> {
+fn settings(text: &str, given: &[(&str, Option<&str>)]) -> Result<Settings, Box<Failure>> {
     let script = parse(text, &[]).unwrap();
     let settings = given.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)));
     Settings::of(&script, &Options { settings: settings.collect(), ..Options::default() })
