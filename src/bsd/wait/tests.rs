@@ -12,9 +12,9 @@ use tunstack_core::stack::Readiness;
 use crate::bsd::abi::{
     AF_INET, EPOLL_CTL_ADD, MsgFlags, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM,
 };
+use crate::bsd::testing::alone;
 use crate::bsd::{EpollEvent, EpollFlags, Errno, FdSet, PollFd, PollFlags, Result, Sockets};
 use crate::net::tests::pair;
-use crate::bsd::testing::alone;
 
 const NONE: MsgFlags = MsgFlags::empty();
 
