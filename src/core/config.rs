@@ -5,6 +5,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 
 use crate::addr::Prefix;
+use crate::tcp::congestion::{Algorithm, Settings};
 use crate::time::Duration;
 
 /// What a stack is told when it is made.
@@ -143,6 +144,13 @@ pub struct TcpConfig {
     /// A hard error that ICMP reports of a segment in flight ends a connection that stands, too, as RFC 9293 §3.9.2.2 would
     /// have it (SHLD-26). Otherwise only attempts to connect end so: RFC 5927 §5.2, since such messages are easily forged.
     pub abort_on_hard_icmp: bool,
+    /// Congestion control of new sockets, where the program says nothing (sysctl `tcp_congestion_control`).
+    pub congestion: Algorithm,
+    /// The algorithms that `TCP_CONGESTION` and the sysctl find by name (sysctl `tcp_available_congestion_control`): those of
+    /// the stack, and what is added here.
+    pub congestion_available: Vec<Algorithm>,
+    /// What may be chosen of congestion control, whatever the algorithm.
+    pub congestion_settings: Settings,
     /// Initial window, segments (RFC 6928).
     pub initial_window: u32,
     /// How many segments at the least leave in one go, as far as the windows allow (sysctl `tcp_min_tso_segs`). The last
@@ -156,7 +164,8 @@ pub struct TcpConfig {
     pub tail_loss_probes: bool,
     /// Find out whether a time-out was spurious (RFC 5682; sysctl `tcp_frto`).
     pub frto: bool,
-    /// Slow start again after an idle time (RFC 5681 §4.1; sysctl `tcp_slow_start_after_idle`).
+    /// Slow start again after an idle time (RFC 5681 §4.1), and less of a window that was not used for the time of one RTO
+    /// (RFC 2861 §3.2; sysctl `tcp_slow_start_after_idle`).
     pub slow_start_after_idle: bool,
     /// How long an acknowledgment may wait: 40 ms as in Linux (RFC 9293 MUST-40: under 500 ms).
     pub delayed_ack: Duration,
@@ -191,6 +200,13 @@ pub struct TcpConfig {
     pub max_reassembly_ranges: u16,
 }
 
+impl TcpConfig {
+    /// The algorithm of that name, if there is one.
+    pub fn congestion_by_name(&self, name: &[u8]) -> Option<Algorithm> {
+        self.congestion_available.iter().copied().find(|algorithm| algorithm.name().as_bytes() == name)
+    }
+}
+
 impl Default for TcpConfig {
     fn default() -> Self {
         Self {
@@ -217,6 +233,9 @@ impl Default for TcpConfig {
             max_backlog: 4096,
             abort_on_overflow: false,
             abort_on_hard_icmp: false,
+            congestion: Algorithm::Cubic,
+            congestion_available: Algorithm::ALL.to_vec(),
+            congestion_settings: Settings::default(),
             initial_window: 10,
             burst_segments: 2,
             reordering: 3,

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, TcpConfig};
 use crate::seq::WindowScale;
+use crate::tcp::congestion::Algorithm;
 use crate::time::Duration;
 
 /// Which direction to shut down.
@@ -92,6 +93,9 @@ pub struct SocketOptions {
     pub fin_wait_2_timeout: Duration,
     /// The largest window offered, whatever the receive buffer holds (`TCP_WINDOW_CLAMP`), octets.
     pub window_clamp: u32,
+    /// Congestion control (`TCP_CONGESTION`). Changed on a connection, the new algorithm goes on with the window and the
+    /// threshold of the old one.
+    pub congestion: Algorithm,
     /// Send keep-alive probes (`SO_KEEPALIVE`).
     pub keepalive: bool,
     /// Send at once, without waiting for a full segment (`TCP_NODELAY`).
@@ -159,6 +163,7 @@ impl SocketOptions {
             syn_retries: config.tcp.syn_retries,
             fin_wait_2_timeout: config.tcp.fin_wait_2_timeout,
             window_clamp: u32::MAX,
+            congestion: config.tcp.congestion,
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
             //# they MUST default to off (MUST-25)
             keepalive: false,

@@ -316,7 +316,7 @@ impl Request {
         let smss = tcb.smss();
         if self.retransmits() > 1 {
             // RFC 5681 §3.1, relaxed by RFC 6928 §2 for a SYN,ACK that was lost once.
-            tcb.congestion = Congestion::new(smss, 1);
+            tcb.congestion = Congestion::new(options.congestion, smss, 1, cx.config);
         } else {
             tcb.congestion.set_mss(smss);
         }

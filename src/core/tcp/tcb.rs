@@ -64,6 +64,8 @@ pub struct Tcb {
     pub heard: Instant,
     /// When data was last sent: what the restart after idle counts from.
     pub sent: Instant,
+    /// When the congestion window was last full, or cut down because it was not.
+    pub cwnd_used: Instant,
     /// Why the connection ended, until the program has been told.
     pub error: Option<Error>,
     /// The next segment that must leave although no rule of sending asks for it.
@@ -159,7 +161,12 @@ impl Tcb {
             rtt: RttEstimator::with_max(cx.config.initial_rto, cx.config.max_rto),
             timed: None,
             timed_out: Instant::ZERO,
-            congestion: Congestion::new(u32::from(mss), cx.config.initial_window),
+            congestion: Congestion::new(
+                options.congestion,
+                u32::from(mss),
+                cx.config.initial_window,
+                cx.config,
+            ),
             recovery: Recovery::new(iss, cx.config.reordering),
             timers: TimerTable::new(),
             send_buffer: SendBuffer::new(),
@@ -170,6 +177,7 @@ impl Tcb {
             progress: now,
             heard: now,
             sent: now,
+            cwnd_used: now,
             error: None,
             probe: None,
             mss_offered: mss,
@@ -389,6 +397,9 @@ impl Tcb {
     /// The program changed what it asks for.
     pub fn set_options(&mut self, options: SocketOptions, cx: &mut Context<'_>) {
         let before = core::mem::replace(&mut self.options, options);
+        if before.congestion != options.congestion {
+            self.congestion.change(options.congestion, self.smss(), cx.config);
+        }
         // Taking away the cork, or Nagle's rule, lets go what they held.
         let released = (before.cork && !options.cork) || (!before.nodelay && options.nodelay);
         if released && self.has_unsent() {

@@ -2,16 +2,36 @@
 //!
 //! An algorithm hears of acknowledgments and of events and answers with a congestion window. What is lost it is
 //! told by recovery, and how the window is brought down during recovery is not its concern either.
+//!
+//! A window that is not used says nothing of the path. It does not grow (`output::usage`), and after a timeout's time, or a
+//! silence as long, it decays: Linux's rule, which is RFC 2861's with the threshold of RFC 7661.
+
+pub mod cubic;
+
+pub mod custom;
+
+mod hystart;
 
 pub mod reno;
 
-pub use reno::Reno;
+pub mod settings;
 
+mod window;
+
+use alloc::boxed::Box;
+
+pub use cubic::Cubic;
+pub use custom::{Algorithm, CongestionControl, Custom, Start};
+pub use reno::Reno;
+pub use settings::{Hystart, Lookahead, Settings};
+
+use crate::config::TcpConfig;
 use crate::seq::Seq;
 use crate::time::{Duration, Instant};
 
 /// What an acknowledgment of new data says to an algorithm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct AckSample {
     /// When it came.
     pub now: Instant,
@@ -63,6 +83,7 @@ impl AckSample {
 
 /// What happened to a connection that changes the congestion window at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum CongestionEvent {
     /// A loss was detected other than by timeout: once for each episode of recovery.
     Loss,
@@ -73,6 +94,8 @@ pub enum CongestionEvent {
     },
     /// The connection is about to send after an idle time of more than one RTO (RFC 5681 §4.1).
     Idle,
+    /// For the time of one RTO no more than `in_flight` octets of the window were used at once.
+    Unused,
     /// The path takes another segment size: octets of text in a segment.
     MssChanged(u32),
     /// The peer reported a congestion mark (RFC 3168 §6.1.2, RFC 9768): once for each window of data.
@@ -82,52 +105,69 @@ pub enum CongestionEvent {
 }
 
 /// The algorithm of one connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Congestion {
     /// Slow start and congestion avoidance (RFC 5681).
     Reno(Reno),
+    /// CUBIC (RFC 9438).
+    Cubic(Box<Cubic>),
+    /// One that is not part of the stack.
+    Custom(&'static Custom, Box<dyn CongestionControl>),
 }
 
 impl Congestion {
-    /// The default algorithm. `mss` is SMSS in octets; `initial_window_segments` is 10 by RFC 6928, and 1 when
-    /// the SYN or SYN,ACK was lost (RFC 5681 §3.1).
-    pub fn new(mss: u32, initial_window_segments: u32) -> Self {
-        Self::Reno(Reno::new(mss, initial_window_segments))
+    /// The algorithm of a fresh connection. `mss` is SMSS in octets; `initial_window_segments` is 10 by RFC 6928, and 1
+    /// when the SYN or SYN,ACK was lost (RFC 5681 §3.1).
+    pub fn new(algorithm: Algorithm, mss: u32, initial_window_segments: u32, config: &TcpConfig) -> Self {
+        Self::begin(algorithm, &Start::new(mss, initial_window_segments, config.congestion_settings))
     }
 
-    /// The algorithm of that name, as `TCP_CONGESTION` has them.
-    pub fn by_name(name: &str, mss: u32, initial_window_segments: u32) -> Option<Self> {
-        match name {
-            "reno" => Some(Self::Reno(Reno::new(mss, initial_window_segments))),
-            _ => None,
+    fn begin(algorithm: Algorithm, start: &Start) -> Self {
+        match algorithm {
+            Algorithm::Reno => Self::Reno(Reno::new(start)),
+            Algorithm::Cubic => Self::Cubic(Box::new(Cubic::new(start))),
+            Algorithm::Custom(custom) => Self::Custom(custom, custom.make(start)),
         }
+    }
+
+    /// Another algorithm takes over: the window and the threshold stay, the rest begins anew, as in Linux. `mss` is SMSS.
+    pub fn change(&mut self, algorithm: Algorithm, mss: u32, config: &TcpConfig) {
+        let fresh = Start::new(mss, config.initial_window, config.congestion_settings);
+        *self = Self::begin(algorithm, &Start { cwnd: self.cwnd(), ssthresh: self.ssthresh(), ..fresh });
     }
 
     /// Its name.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Reno(_) => "reno",
+            Self::Reno(_) => Algorithm::Reno.name(),
+            Self::Cubic(_) => Algorithm::Cubic.name(),
+            Self::Custom(custom, _) => custom.name(),
         }
     }
 
     /// The congestion window, octets.
-    pub const fn cwnd(&self) -> u32 {
+    pub fn cwnd(&self) -> u32 {
         match self {
             Self::Reno(a) => a.cwnd(),
+            Self::Cubic(a) => a.cwnd(),
+            Self::Custom(_, a) => a.cwnd(),
         }
     }
 
     /// The slow start threshold, octets; `u32::MAX` before the first loss.
-    pub const fn ssthresh(&self) -> u32 {
+    pub fn ssthresh(&self) -> u32 {
         match self {
             Self::Reno(a) => a.ssthresh(),
+            Self::Cubic(a) => a.ssthresh(),
+            Self::Custom(_, a) => a.ssthresh(),
         }
     }
 
     /// How fast to send, octets a second, where the algorithm has an opinion.
-    pub const fn pacing_rate(&self) -> Option<u64> {
+    pub fn pacing_rate(&self) -> Option<u64> {
         match self {
-            Self::Reno(_) => None,
+            Self::Reno(_) | Self::Cubic(_) => None,
+            Self::Custom(_, a) => a.pacing_rate(),
         }
     }
 
@@ -135,14 +175,17 @@ impl Congestion {
     pub fn on_ack(&mut self, sample: &AckSample) {
         match self {
             Self::Reno(a) => a.on_ack(sample),
+            Self::Cubic(a) => a.on_ack(sample),
+            Self::Custom(_, a) => a.on_ack(sample),
         }
     }
 
     /// Something happened while `in_flight` octets were underway (FlightSize).
     pub fn on_event(&mut self, event: CongestionEvent, in_flight: u32, now: Instant) {
-        let _ = now;
         match self {
             Self::Reno(a) => a.on_event(event, in_flight),
+            Self::Cubic(a) => a.on_event(event, in_flight),
+            Self::Custom(_, a) => a.on_event(event, in_flight, now),
         }
     }
 
@@ -151,6 +194,8 @@ impl Congestion {
     pub fn set_mss(&mut self, mss: u32) {
         match self {
             Self::Reno(a) => a.set_mss(mss),
+            Self::Cubic(a) => a.set_mss(mss),
+            Self::Custom(_, a) => a.set_mss(mss),
         }
     }
 }
@@ -182,11 +227,80 @@ mod tests {
     //= type=test
     //= id=rfc5681-3.1-8
     #[test]
-    fn known_by_name() {
-        let c = Congestion::by_name("reno", 1460, 10).unwrap();
-        assert_eq!((c.name(), c.cwnd(), c.ssthresh(), c.pacing_rate()), ("reno", 14_600, u32::MAX, None));
-        assert_eq!(Congestion::new(1460, 10).name(), "reno");
-        assert!(Congestion::by_name("Reno", 1460, 10).is_none());
-        assert!(size_of::<Congestion>() <= 32);
+    fn each_begins_with_the_initial_window_and_a_high_threshold() {
+        let config = TcpConfig::default();
+        for algorithm in Algorithm::ALL.into_iter().chain([Algorithm::Custom(&HALF)]) {
+            let c = Congestion::new(algorithm, 1460, 10, &config);
+            assert_eq!((c.name(), c.cwnd(), c.ssthresh()), (algorithm.name(), 14_600, u32::MAX));
+        }
+        assert!(size_of::<Congestion>() <= 64, "{}", size_of::<Congestion>());
+    }
+
+    static HALF: Custom = Custom::new("half", |start| Box::new(Half(*start)));
+
+    /// Halves on whatever happens.
+    #[derive(Debug)]
+    struct Half(Start);
+
+    impl CongestionControl for Half {
+        fn cwnd(&self) -> u32 {
+            self.0.cwnd
+        }
+
+        fn ssthresh(&self) -> u32 {
+            self.0.ssthresh
+        }
+
+        fn pacing_rate(&self) -> Option<u64> {
+            Some(9)
+        }
+
+        fn on_ack(&mut self, sample: &AckSample) {
+            self.0.cwnd += sample.acked;
+        }
+
+        fn on_event(&mut self, _: CongestionEvent, _: u32, _: Instant) {
+            self.0.cwnd /= 2;
+        }
+
+        fn set_mss(&mut self, mss: u32) {
+            self.0.cwnd = mss;
+        }
+    }
+
+    #[test]
+    fn one_that_a_program_brings_along_hears_of_everything() {
+        let mut c = Congestion::new(Algorithm::Custom(&HALF), 1000, 10, &TcpConfig::default());
+        assert_eq!(c.pacing_rate(), Some(9));
+        c.on_ack(&AckSample::of(500));
+        assert_eq!(c.cwnd(), 10_500);
+        c.on_event(CongestionEvent::Ecn, 0, Instant::ZERO);
+        assert_eq!(c.cwnd(), 5250);
+        c.set_mss(700);
+        assert_eq!(c.cwnd(), 700);
+    }
+
+    #[test]
+    fn a_change_takes_the_window_and_the_threshold_along() {
+        let config = TcpConfig::default();
+        let mut c = Congestion::new(Algorithm::Cubic, 1000, 10, &config);
+        c.on_ack(&AckSample::of(10_000));
+        c.on_event(CongestionEvent::Loss, 20_000, Instant::ZERO);
+        for algorithm in [Algorithm::Reno, Algorithm::Custom(&HALF), Algorithm::Cubic] {
+            c.change(algorithm, 1000, &config);
+            assert_eq!((c.name(), c.cwnd(), c.ssthresh()), (algorithm.name(), 14_000, 14_000));
+        }
+        c.change(Algorithm::Reno, 1000, &config);
+        c.on_ack(&AckSample::of(14_000));
+        assert_eq!(c.cwnd(), 15_000, "it goes on by its own rules");
+    }
+
+    #[test]
+    fn a_name_stands_for_one_algorithm() {
+        static OTHER: Custom = Custom::new("half", |_| unreachable!());
+        static THIRD: Custom = Custom::new("third", |start| Box::new(Half(*start)));
+        assert_eq!(Algorithm::Custom(&HALF), Algorithm::Custom(&OTHER));
+        assert_ne!(Algorithm::Custom(&HALF), Algorithm::Custom(&THIRD));
+        assert_eq!(Algorithm::default().name(), "cubic");
     }
 }

@@ -152,7 +152,7 @@ impl Tcb {
         }
         if self.recovery.timeouts() > 1 {
             // RFC 5681 §3.1, relaxed by RFC 6928 §2 for a SYN that was lost once.
-            self.congestion = Congestion::new(self.smss(), 1);
+            self.congestion = Congestion::new(self.options.congestion, self.smss(), 1, cx.config);
         }
         self.timers.cancel(Timer::Rto);
         self.tally.established(cx.now);

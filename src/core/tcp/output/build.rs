@@ -226,7 +226,7 @@ impl Tcb {
         }
         if end.after(plan.seq) {
             self.snd.nxt = self.snd.nxt.max(end);
-            self.judge_cwnd();
+            self.judge_cwnd(cx);
             self.sent = cx.now;
             self.is.remove(Is::OVERRIDE);
         }
@@ -270,7 +270,7 @@ impl Tcb {
             //= id=rfc5681-4.1-1
             //# a TCP SHOULD set cwnd to no more than RW before beginning transmission
             self.congestion.on_event(CongestionEvent::Idle, 0, cx.now);
-            self.sent = cx.now;
+            (self.sent, self.cwnd_used) = (cx.now, cx.now);
         }
     }
 }

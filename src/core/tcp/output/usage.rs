@@ -1,12 +1,19 @@
-//! Whether the congestion window is what limits a connection. One that was not used says nothing about the path, and
-//! must not grow on its own account (RFC 7661 §1.1, RFC 9438 §4.6).
+//! Whether the congestion window is what limits a connection. One that was not used says nothing about the path: it must
+//! not grow on its own account, and it decays (congestion window validation, by Linux's rule; RFC 7661 §1.1, RFC 9438 §4.6).
 
+use crate::tcp::congestion::CongestionEvent;
+use crate::tcp::context::Context;
+use crate::tcp::recovery::Phase;
 use crate::tcp::tcb::{Is, Tcb};
 
 impl Tcb {
     /// Something has left. Once a round trip the window is judged anew; before that only by what is worse: that it is
     /// full, or that more is in flight than ever since.
-    pub(super) fn judge_cwnd(&mut self) {
+    //= https://www.rfc-editor.org/rfc/rfc9438#section-4.6
+    //= id=rfc9438-4.6-3
+    //# Implementations that use _cwnd_ MUST use other measures to prevent _cwnd_ from growing when the volume
+    //# of bytes in flight is smaller than _cwnd_.
+    pub(super) fn judge_cwnd(&mut self, cx: &Context<'_>) {
         let in_flight = self.in_flight();
         let full = in_flight.saturating_add(self.smss()) > self.cwnd();
         let (peak, judged) = self.snd.peak;
@@ -15,6 +22,24 @@ impl Tcb {
             self.is.set(Is::CWND_LIMITED, full);
             self.snd.peak = (in_flight, self.snd.nxt);
         }
+        if self.is.contains(Is::CWND_LIMITED) {
+            self.cwnd_used = cx.now;
+        } else if cx.config.slow_start_after_idle {
+            self.decay_cwnd(cx);
+        }
+    }
+
+    /// Nothing but the program kept the window from being filled for the time of one RTO: what it might send at once now
+    /// has not been tried for so long. Where the send buffer is what is small, the program could not have done more.
+    fn decay_cwnd(&mut self, cx: &Context<'_>) {
+        let since = cx.now.saturating_since(self.cwnd_used);
+        // Probes of a closed window say nothing of it either.
+        let calm = self.recovery.phase() == Phase::Open && self.snd.wnd > 0;
+        if since < self.rtt.rto() || !calm || self.is.contains(Is::NO_SPACE) {
+            return;
+        }
+        self.cwnd_used = cx.now;
+        self.congestion.on_event(CongestionEvent::Unused, self.snd.peak.0, cx.now);
     }
 
     /// Whether the window may grow for what is acknowledged now: it was full, or is in slow start and less than twice
