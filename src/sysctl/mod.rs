@@ -70,7 +70,7 @@ impl std::error::Error for SysctlError {
     }
 }
 
-/// Gives a sysctl a value. The name has dots or slashes, with or without `/proc/sys/` before it; numbers are decimal,
+/// Gives a sysctl a value. The name has dots or slashes, with or without `/proc/sys/` before it, or `/sys/` for parameters of modules; numbers are decimal,
 /// octal with a leading 0 or hexadecimal with a leading 0x, and several of them have blanks between them. Of three that belong
 /// together the last may be left out, and stay as they are.
 ///
@@ -88,13 +88,17 @@ pub fn find(name: &str) -> Option<&'static Row> {
     let name = name.trim();
     let dotted: Cow<'_, str> = match name.contains('/') {
         false => name.into(),
-        true => name.strip_prefix("/proc/sys/").unwrap_or(name).replace('/', ".").into(),
+        true => {
+            let below = name.strip_prefix("/proc/sys/").or_else(|| name.strip_prefix("/sys/"));
+            below.unwrap_or(name).replace('/', ".").into()
+        }
     };
     rows().find(|row| row.name() == dotted)
 }
 
-/// Takes over what files below `root`, a tree like `/proc/sys`, say: all rows that are obeyed and have a file there. Gives
-/// those rows. Those that are only noted are not read: some of them only root may read.
+/// Takes over what files below `root`, a tree like `/proc/sys` or, for parameters of modules, `/sys`, say: all rows that are obeyed and have a file there. Gives
+/// those rows. Those that are only noted are not read: some of them only root may read. An algorithm of congestion control that
+/// is not here is passed over.
 ///
 /// # Errors
 /// [`SysctlError::Unreadable`] for a file that is there, and [`SysctlError::Value`]. What comes before it in the table has
@@ -104,10 +108,13 @@ pub fn read_from(root: &Path, config: &mut Config) -> Result<Vec<&'static Row>, 
     for row in rows().filter(|row| row.noted().is_none()) {
         let path = root.join(row.name().replace('.', "/"));
         match std::fs::read_to_string(&path) {
-            Ok(value) => {
-                set(config, row.name(), &value)?;
-                taken.push(row);
-            }
+            Ok(value) => match set(config, row.name(), &value) {
+                Err(SysctlError::Value { row, .. }) if row.values() == Values::Algorithm => {}
+                other => {
+                    other?;
+                    taken.push(row);
+                }
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(SysctlError::Unreadable(path, error)),
         }

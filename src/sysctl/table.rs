@@ -1,6 +1,7 @@
 //! The table: each sysctl, what it takes, what it means here.
 
 use tunstack_core::config::Config;
+use tunstack_core::tcp::congestion::Hystart;
 use tunstack_core::time::Duration;
 
 use super::value::{INT, Values, ports, triple, unsigned};
@@ -29,6 +30,7 @@ enum Does {
     Number(u32, u32, fn(&mut Config, u32)),
     Triple(fn(&mut Config, [Option<u32>; 3])),
     Ports(fn(&mut Config, (u16, u16))),
+    Algorithm,
     Note(Values, &'static str),
 }
 
@@ -45,6 +47,7 @@ impl Row {
             Does::Number(least, most, _) => Values::Number(least as i64, most as i64),
             Does::Triple(_) => Values::Triple,
             Does::Ports(_) => Values::Ports,
+            Does::Algorithm => Values::Algorithm,
             Does::Note(values, _) => values,
         }
     }
@@ -70,6 +73,7 @@ impl Row {
             Does::Number(least, most, set) => set(config, unsigned(value, least, most)?),
             Does::Triple(set) => set(config, triple(value)?),
             Does::Ports(set) => set(config, ports(value)?),
+            Does::Algorithm => config.tcp.congestion = config.tcp.congestion_by_name(value.trim().as_bytes())?,
             Does::Note(values, why) => return values.take(value).then_some(Effect::Noted(why)),
         }
         Some(Effect::Set)
@@ -98,6 +102,15 @@ fn seconds(n: u32) -> Duration {
 
 fn millis(n: u32) -> Duration {
     Duration::from_millis(n.into())
+}
+
+/// Linux's bits, and one more for what Linux does not have.
+fn hystart(config: &mut Config, bits: u32) {
+    config.tcp.congestion_settings.hystart = match bits {
+        0 => Hystart::Off,
+        4 => Hystart::PlusPlus,
+        bits => Hystart::Classic { trains: bits & 1 != 0, delays: bits & 2 != 0 },
+    };
 }
 
 /// Within the limits of a row it always fits.
@@ -187,6 +200,21 @@ const OBEYED: &[Row] = &[
         "net.ipv4.tcp_reordering",
         Does::Number(1, 300, |c, n| c.tcp.reordering = n.try_into().unwrap_or(u16::MAX)),
         "tcp.reordering: duplicate ACKs that mean a loss (RFC 5681 §3.2)",
+    ),
+    row(
+        "net.ipv4.tcp_congestion_control",
+        Does::Algorithm,
+        "tcp.congestion: the algorithm of new sockets: reno (RFC 5681), cubic (RFC 9438), or one that a program registered",
+    ),
+    row(
+        "module.tcp_cubic.parameters.hystart_detect",
+        Does::Number(0, 4, hystart),
+        "tcp.congestion_settings.hystart: 1 trains of ACKs, 2 delay, 3 both, as Linux finds them; 4 HyStart++ (RFC 9406); 0 none",
+    ),
+    row(
+        "module.tcp_cubic.parameters.fast_convergence",
+        Does::Switch(|c, on| c.tcp.congestion_settings.fast_convergence = on),
+        "tcp.congestion_settings.fast_convergence (RFC 9438 §4.7)",
     ),
     row(
         "net.ipv4.tcp_slow_start_after_idle",
@@ -312,10 +340,16 @@ const OWN_MEMORY: &str = "each socket's buffer is its limit: there is none for a
 
 const NOTED: &[Row] = &[
     note(
-        "net.ipv4.tcp_congestion_control",
-        Values::Word(&["reno", "cubic", "bbr"]),
-        "the congestion control of new connections",
-        "Reno (RFC 5681) is what there is: CUBIC and BBR are not there yet",
+        "net.ipv4.tcp_available_congestion_control",
+        Values::Text,
+        "the algorithms there are",
+        "it is only read, in Linux too: tcp.congestion_available has those of the stack and those that a program adds",
+    ),
+    note(
+        "net.ipv4.tcp_allowed_congestion_control",
+        Values::Text,
+        "the algorithms that a program without rights may choose",
+        "each program may choose any that is there",
     ),
     note(
         "net.ipv4.tcp_dsack",

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use tunstack_core::config::Config;
+use tunstack_core::tcp::congestion::{Algorithm, Custom, Hystart, Settings};
 use tunstack_core::time::Duration;
 
 use super::*;
@@ -91,6 +92,32 @@ fn retries_are_the_time_they_take() {
     assert!(r2("255") > Duration::from_secs(29_000));
 }
 
+/// What Linux has no name for is set elsewhere.
+#[test]
+fn congestion_control_by_name() {
+    assert_eq!(after("net.ipv4.tcp_congestion_control", "reno\n").tcp.congestion, Algorithm::Reno);
+    let detect = |bits: &str| {
+        let file = "/sys/module/tcp_cubic/parameters/hystart_detect";
+        after(file, bits).tcp.congestion_settings.hystart
+    };
+    let classic = |trains, delays| Hystart::Classic { trains, delays };
+    assert_eq!([0, 1, 2, 3, 4].map(|bits| detect(&bits.to_string())), [
+        Hystart::Off,
+        classic(true, false),
+        classic(false, true),
+        classic(true, true),
+        Settings::default().hystart,
+    ]);
+    let convergence = after("module.tcp_cubic.parameters.fast_convergence", "0").tcp.congestion_settings;
+    assert!(!convergence.fast_convergence && Settings::default().fast_convergence);
+
+    static MINE: Custom = Custom::new("mine", |_| unreachable!("no connection begins"));
+    let mut config = Config::default();
+    config.tcp.congestion_available.push(Algorithm::Custom(&MINE));
+    set(&mut config, "net.ipv4.tcp_congestion_control", "mine").unwrap();
+    assert_eq!(config.tcp.congestion, Algorithm::Custom(&MINE));
+}
+
 #[test]
 fn what_is_out_of_range_is_refused() {
     assert_eq!(refused("net.ipv4.tcp_sack", "2"), "net.ipv4.tcp_sack takes 0 or 1, not \"2\"");
@@ -100,7 +127,7 @@ fn what_is_out_of_range_is_refused() {
     );
     assert_eq!(
         refused("net.ipv4.tcp_congestion_control", "foo"),
-        "net.ipv4.tcp_congestion_control takes one of reno, cubic, bbr, not \"foo\""
+        "net.ipv4.tcp_congestion_control takes the name of an algorithm that is there, not \"foo\""
     );
     assert_eq!(
         refused("net.ipv4.ip_local_port_range", "9 8"),
@@ -124,12 +151,14 @@ fn every_row_is_what_it_says() {
     let mut names = BTreeSet::new();
     for row in rows() {
         assert!(names.insert(row.name()), "{} twice", row.name());
-        assert!(row.name().starts_with("net.") && !row.meaning().is_empty());
+        assert!(row.name().starts_with("net.") || row.name().starts_with("module."));
+        assert!( !row.meaning().is_empty());
         let some = match row.values() {
             Values::Number(least, most) => vec![least.to_string(), most.to_string()],
             Values::Triple => vec!["1 1 1".to_owned(), "2147483647 2147483647 2147483647".to_owned()],
             Values::Ports => vec!["1 1".to_owned(), "65535 65535".to_owned()],
             Values::Word(words) => words.iter().map(ToString::to_string).collect(),
+            Values::Algorithm => vec!["reno".to_owned(), "cubic".to_owned()],
             Values::Text => vec!["a1-b2".to_owned()],
         };
         let left: BTreeSet<String> = some
@@ -203,6 +232,16 @@ fn a_tree_is_taken_over_as_far_as_it_goes() {
     assert_eq!(taken, ["net.ipv4.tcp_rmem", "net.core.somaxconn", "net.ipv4.route.mtu_expires"]);
     assert_eq!((config.tcp.receive_buffer, config.tcp.max_backlog), (65_536, 12));
     assert_eq!(config.path_mtu_lifetime, Duration::from_secs(60));
+    fs::write(root.join("net/ipv4/tcp_congestion_control"), "vegas\n").unwrap();
+    fs::create_dir_all(root.join("module/tcp_cubic/parameters")).unwrap();
+    fs::write(root.join("module/tcp_cubic/parameters/hystart_detect"), "3\n").unwrap();
+    let taken: Vec<_> = read_from(&root, &mut config).unwrap().iter().map(|row| row.name()).collect();
+    assert!(!taken.contains(&"net.ipv4.tcp_congestion_control"), "it is not here: {taken:?}");
+    let both = Hystart::Classic { trains: true, delays: true };
+    assert_eq!((config.tcp.congestion, config.tcp.congestion_settings.hystart), (Algorithm::Cubic, both));
+    fs::write(root.join("net/ipv4/tcp_congestion_control"), "reno\n").unwrap();
+    read_from(&root, &mut config).unwrap();
+    assert_eq!(config.tcp.congestion, Algorithm::Reno);
     fs::write(root.join("net/ipv4/tcp_sack"), "maybe\n").unwrap();
     let error = read_from(&root, &mut config).unwrap_err();
     assert_eq!(error.to_string(), "net.ipv4.tcp_sack takes 0 or 1, not \"maybe\"");

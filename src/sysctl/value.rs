@@ -13,6 +13,8 @@ pub enum Values {
     Ports,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// The name of an algorithm of congestion control that is there.
+    Algorithm,
     /// Anything on one line.
     Text,
 }
@@ -28,6 +30,7 @@ impl fmt::Display for Values {
             Self::Triple => write!(f, "up to three numbers from 1 to {INT}"),
             Self::Ports => write!(f, "two ports from 1 to 65535, the lower one first"),
             Self::Word(words) => write!(f, "one of {}", words.join(", ")),
+            Self::Algorithm => write!(f, "the name of an algorithm that is there"),
             Self::Text => write!(f, "one line of text"),
         }
     }
@@ -41,7 +44,7 @@ impl Values {
             Self::Triple => triple(text).is_some(),
             Self::Ports => ports(text).is_some(),
             Self::Word(words) => words.contains(&text.trim()),
-            Self::Text => !text.trim().is_empty() && !text.trim().contains('\n'),
+            Self::Algorithm | Self::Text => !text.trim().is_empty() && !text.trim().contains('\n'),
         }
     }
 }

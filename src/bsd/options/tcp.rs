@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tunstack_core::error::Error;
-use tunstack_core::stack::{SocketId, Stack};
-use tunstack_core::tcp::congestion::Congestion;
 use tunstack_core::tcp::state::State;
 
 use super::super::Result;
@@ -150,13 +148,8 @@ fn info(file: &File, _: usize) -> Result<Vec<u8>> {
     file.call(|stack, id, now| Ok(tcp_info::octets(stack, id, now)))
 }
 
-fn congestion_name(stack: &Stack, id: SocketId) -> &'static str {
-    let connection = stack.tcp_info(id).map(|info| info.congestion);
-    connection.unwrap_or_else(|| Congestion::new(536, 1).name())
-}
-
 fn congestion(file: &File, _: usize) -> Result<Vec<u8>> {
-    let mut name = file.query(|stack, id| Ok(congestion_name(stack, id).as_bytes().to_vec()))?;
+    let mut name = file.options()?.congestion.name().as_bytes().to_vec();
     name.resize(NAME, 0);
     Ok(name)
 }
@@ -168,8 +161,9 @@ fn set_congestion(file: &File, value: &[u8]) -> Result<()> {
     }
     let value = &value[..value.len().min(NAME - 1)];
     let name = value.split(|octet| *octet == 0).next().unwrap_or_default();
-    let has = file.query(|stack, id| Ok(congestion_name(stack, id)))?;
-    if has.as_bytes() == name { Ok(()) } else { Err(Errno::NOENT) }
+    let found = file.query(|stack, _| Ok(stack.config().tcp.congestion_by_name(name)))?;
+    let algorithm = found.ok_or(Errno::NOENT)?;
+    file.change_options(|options| options.congestion = algorithm)
 }
 
 fn user_timeout(file: &File) -> Result<i32> {

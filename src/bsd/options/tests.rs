@@ -149,8 +149,8 @@ fn what_is_read_of_fresh_sockets() {
     ] {
         assert_eq!(sys.getsockopt_int(fd, IPPROTO_TCP, name), Ok(value), "{name}");
     }
-    assert_eq!(get(&sys, fd, IPPROTO_TCP, TCP_CONGESTION, 64).unwrap(), b"reno\0\0\0\0\0\0\0\0\0\0\0\0");
-    assert_eq!(get(&sys, fd, IPPROTO_TCP, TCP_CONGESTION, 3).unwrap(), b"ren");
+    assert_eq!(get(&sys, fd, IPPROTO_TCP, TCP_CONGESTION, 64).unwrap(), b"cubic\0\0\0\0\0\0\0\0\0\0\0");
+    assert_eq!(get(&sys, fd, IPPROTO_TCP, TCP_CONGESTION, 3).unwrap(), b"cub");
     assert_eq!(get(&sys, fd, IPPROTO_TCP, TCP_ULP, 64).unwrap(), b"");
 }
 
@@ -267,6 +267,7 @@ fn what_is_not_there() {
     ] {
         assert_eq!(sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name), expected);
     }
+    assert_eq!(get(&sys, fd, IPPROTO_TCP, TCP_CONGESTION, 5).unwrap(), b"reno\0");
 }
 
 fn timeval(seconds: i64, micros: i64) -> Vec<u8> {

@@ -126,7 +126,7 @@ fn one(simple: &Simple, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Res
     match (Path::new(first).file_name().and_then(|name| name.to_str()).unwrap_or(first), &arguments[..]) {
         (":" | "true", _) | ("set", [..]) => {}
         ("echo" | "printf", words) => match &simple.to {
-            Some(file) if file.starts_with("/proc/sys/") => {
+            Some(file) if file.starts_with("/proc/sys/") || file.starts_with("/sys/module/") => {
                 let words = words.iter().filter(|word| **word != "-n").copied().collect::<Vec<_>>();
                 acts.push(sysctl(file, &words.join(" "), true));
             }

@@ -1,4 +1,5 @@
-//! Where the stack's addresses and settings come from: packetdrill's options, and the sysctls of its namespace.
+//! Where the stack's addresses and settings come from: packetdrill's options, the sysctls of its namespace, and the parameters
+//! of the machine's modules: scripts change those of CUBIC.
 
 use std::fs;
 use std::path::Path;
@@ -47,9 +48,10 @@ pub(crate) fn config() -> (Config, u16, Option<u16>) {
     }
     let mut config = Config { mtu: net.mtu, ..Config::default() };
     config.addresses.push(Prefix::new(net.local.into(), net.prefix));
-    match sysctl::read_from(Path::new("/proc/sys"), &mut config) {
-        Ok(_) => {}
-        Err(error) => complain!("{error}"),
+    for root in ["/proc/sys", "/sys"] {
+        if let Err(error) = sysctl::read_from(Path::new(root), &mut config) {
+            complain!("{error}");
+        }
     }
     (config, net.mtu, net.mss)
 }

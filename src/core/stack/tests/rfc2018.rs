@@ -155,7 +155,7 @@ fn after_a_timeout_all_is_sent_again_whatever_was_claimed() {
     }
 }
 
-/// Duplicate ACKs with blocks mean what those without mean: one retransmission and half the window.
+/// Duplicate ACKs with blocks mean what those without mean: one retransmission and the window of a loss, CUBIC's 0.7.
 //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
 //= type=test
 //= id=rfc2018-5.1-1
@@ -178,5 +178,5 @@ fn congestion_control_is_as_without_blocks() {
         let congestion = &r.tcb(id).congestion;
         seen.push((congestion.ssthresh(), congestion.cwnd()));
     }
-    assert_eq!(seen, [(5000, 5000), (5000, 5000)]);
+    assert_eq!(seen, [(7000, 7000), (7000, 7000)]);
 }

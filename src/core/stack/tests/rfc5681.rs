@@ -2,11 +2,14 @@
 
 use super::raw::{Raw, Sent};
 use super::*;
+use crate::config::TcpConfig;
+use crate::tcp::congestion::Algorithm;
 
 const MSS: u32 = 1000;
 
 fn raw() -> Raw {
-    Raw::new(Config::default())
+    let tcp = TcpConfig { congestion: Algorithm::Reno, ..TcpConfig::default() };
+    Raw::new(Config { tcp, ..Config::default() })
 }
 
 /// A duplicate ACK, and what it makes leave.

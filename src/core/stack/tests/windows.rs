@@ -2,8 +2,10 @@
 
 use super::raw::{Raw, sack};
 use super::*;
+use crate::config::TcpConfig;
 use crate::seq::Seq;
 use crate::sockopt::SocketOptions;
+use crate::tcp::congestion::Algorithm;
 
 fn with_options(r: &mut Raw, id: SocketId, change: impl FnOnce(&mut SocketOptions)) {
     let mut options = r.host.options(id).unwrap();
@@ -130,7 +132,8 @@ fn the_urgent_mark_follows_the_acknowledgments() {
 //= id=rfc5681-3.2-4, rfc5681-3.2-8
 #[test]
 fn limited_transmit_is_no_part_of_the_flight_size() {
-    let mut r = Raw::new(Config::default());
+    let tcp = TcpConfig { congestion: Algorithm::Reno, ..TcpConfig::default() };
+    let mut r = Raw::new(Config { tcp, ..Config::default() });
     let id = r.accepted();
     r.write(id, &[0; 100_000]);
     let out = r.sent();

@@ -207,7 +207,7 @@ impl Cubic {
             //# Note that CUBIC MUST continue to reduce _cwnd_ in response to congestion events detected by
             //# ECN-Echo ACKs until it reaches a value of 1 SMSS.
             CongestionEvent::Ecn => {
-                let factor = if self.settings.abe { BETA_ECN } else { BETA };
+                let factor = if self.window.abe { BETA_ECN } else { BETA };
                 let reduced = factor.of(self.window.cwnd).max(self.window.mss);
                 self.congested(factor);
                 self.window.cwnd = reduced;

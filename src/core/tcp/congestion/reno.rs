@@ -19,18 +19,11 @@ pub struct Reno {
     /// The window before the last reduction; 0 when there is nothing to give back.
     prior_cwnd: u32,
     prior_ssthresh: u32,
-    abe: bool,
 }
 
 impl Reno {
     pub(super) fn new(start: &Start) -> Self {
-        Self {
-            window: Window::new(start),
-            bytes_acked: 0,
-            prior_cwnd: 0,
-            prior_ssthresh: 0,
-            abe: start.settings.abe,
-        }
+        Self { window: Window::new(start), bytes_acked: 0, prior_cwnd: 0, prior_ssthresh: 0 }
     }
 
     pub(super) const fn cwnd(&self) -> u32 {
@@ -88,7 +81,7 @@ impl Reno {
             //# flag SHOULD trigger the TCP source to set the slow start threshold (ssthresh) to 0.8 times the
             //# FlightSize, with a lower bound of 2 * SMSS applied to the result
             CongestionEvent::Ecn => {
-                self.reduce(in_flight, if self.abe { BETA_ECN } else { BETA });
+                self.reduce(in_flight, if self.window.abe { BETA_ECN } else { BETA });
                 self.window.cwnd = self.window.ssthresh;
             }
             CongestionEvent::Timeout { first } => {

@@ -12,6 +12,8 @@ pub(super) struct Window {
     initial_segments: u16,
     /// [`Settings::slow_start_limit`](super::Settings::slow_start_limit).
     limit: u8,
+    /// [`Settings::abe`](super::Settings::abe).
+    pub(super) abe: bool,
 }
 
 impl Window {
@@ -26,6 +28,7 @@ impl Window {
             mss,
             initial_segments: u16::try_from(start.initial_window_segments).unwrap_or(u16::MAX),
             limit: start.settings.slow_start_limit,
+            abe: start.settings.abe,
         }
     }
 
