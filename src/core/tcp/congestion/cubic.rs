@@ -2,10 +2,10 @@
 
 use super::custom::Start;
 use super::hystart::Watch;
-use super::settings::{Lookahead, Settings};
+use super::settings::Settings;
 use super::window::{Factor, Window};
 use super::{AckSample, CongestionEvent};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
 mod curve;
 
@@ -50,8 +50,6 @@ struct Path {
     /// cwnd_prior: the window when ssthresh was last set.
     cwnd_prior: u32,
     stage: Option<Stage>,
-    /// The shortest round trip.
-    min_rtt: Option<Duration>,
 }
 
 /// A congestion avoidance stage.
@@ -90,9 +88,6 @@ impl Cubic {
     }
 
     pub(super) fn on_ack(&mut self, sample: &AckSample) {
-        if let Some(rtt) = sample.rtt {
-            self.path.min_rtt = Some(self.path.min_rtt.map_or(rtt, |min| min.min(rtt)));
-        }
         if sample.reducing {
             return;
         }
@@ -146,7 +141,7 @@ impl Cubic {
     /// The RFC adds (target − cwnd)/cwnd for each acknowledgment. It is added for each segment acknowledged, as in Linux, so that the
     /// target is reached in a round trip however many segments an acknowledgment covers.
     fn avoid(&mut self, acked: u32, sample: &AckSample) {
-        let Self { window, path, settings, .. } = self;
+        let Self { window, path, .. } = self;
         let stage = path.stage.get_or_insert_with(|| {
             let w_max = path.w_max.unwrap_or(window.cwnd);
             Stage::new(Curve::new(window.cwnd, w_max, window.mss), window.cwnd, sample.now)
@@ -154,10 +149,6 @@ impl Cubic {
         stage.skip_silence(sample);
         stage.seen(sample);
         let t = Ticks::of(sample.now.saturating_since(stage.epoch));
-        let rtt = match settings.lookahead {
-            Lookahead::Smoothed => sample.srtt,
-            Lookahead::Shortest => path.min_rtt,
-        };
         let cwnd = u64::from(window.cwnd.max(1));
         let acked = u64::from(acked);
 
@@ -185,7 +176,7 @@ impl Cubic {
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.5
         //= id=rfc9438-4.5-1
         //# In this region, _cwnd_ MUST be incremented by
-        let ahead = stage.curve.at(t.and(Ticks::of(rtt.unwrap_or_default())));
+        let ahead = stage.curve.at(t.and(Ticks::of(sample.srtt.unwrap_or_default())));
         let target = u64::from(ahead).clamp(cwnd, cwnd + cwnd / 2);
         let growth = stage.remainder + (target - cwnd) * acked;
         stage.remainder = growth % cwnd;
@@ -268,9 +259,7 @@ impl Cubic {
         //# current _cwnd_ is already higher than _cwnd_prior_, CUBIC SHOULD continue to use the current and
         //# the most recent values of these variables.
         if self.window.cwnd < self.path.cwnd_prior {
-            let min_rtt = self.path.min_rtt;
             (self.window, self.path) = (window, path);
-            self.path.min_rtt = min_rtt;
         }
     }
 

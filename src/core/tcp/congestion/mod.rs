@@ -23,7 +23,7 @@ use alloc::boxed::Box;
 pub use cubic::Cubic;
 pub use custom::{Algorithm, CongestionControl, Custom, Start};
 pub use reno::Reno;
-pub use settings::{Hystart, Lookahead, Settings};
+pub use settings::{Hystart, Settings};
 
 use crate::config::TcpConfig;
 use crate::seq::Seq;

@@ -19,19 +19,11 @@ pub struct Settings {
     pub fast_convergence: bool,
     /// How CUBIC leaves the first slow start before a loss.
     pub hystart: Hystart,
-    /// How far ahead CUBIC looks for its target.
-    pub lookahead: Lookahead,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            slow_start_limit: 0,
-            abe: true,
-            fast_convergence: true,
-            hystart: Hystart::PlusPlus,
-            lookahead: Lookahead::Smoothed,
-        }
+        Self { slow_start_limit: 0, abe: true, fast_convergence: true, hystart: Hystart::PlusPlus }
     }
 }
 
@@ -49,13 +41,4 @@ pub enum Hystart {
         /// Round trips longer by an eighth than the shortest.
         delays: bool,
     },
-}
-
-/// The RTT in CUBIC's target W_cubic(t + RTT).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Lookahead {
-    /// The smoothed one (RFC 9438 §4.2).
-    Smoothed,
-    /// The shortest there was, as in Linux: behind a long queue it grows less.
-    Shortest,
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::CongestionEvent::{Ecn, Idle, Loss, MssChanged, Timeout, Undo, Unused};
 use super::*;
+use crate::time::Duration;
 use crate::seq::Seq;
 use crate::tcp::congestion::Hystart;
 
@@ -342,21 +343,21 @@ fn in_recovery_and_unused_it_stays() {
     assert!(flow.cubic.path.stage.is_none(), "the stage begins afterwards");
 }
 
-/// Behind a queue the smoothed round trip is long, the shortest is not.
+/// The target is W_cubic(t + SRTT), a round trip ahead.
 #[test]
-fn how_far_it_looks_ahead_is_a_setting() {
-    let grown = [Lookahead::Smoothed, Lookahead::Shortest].map(|lookahead| {
-        let mut flow = Flow::new(100, Settings { lookahead, ..plain() });
+fn it_looks_a_smoothed_round_trip_ahead() {
+    let grown = [100, 2000].map(|srtt| {
+        let mut flow = Flow::new(100, plain());
         flow.cubic.window.cwnd = 1000 * MSS;
         flow.event(Loss);
         flow.ack(1);
         flow.now += Duration::from_secs(1);
-        flow.rtt = Duration::from_secs(2);
+        flow.rtt = Duration::from_millis(srtt);
         let before = flow.cubic.cwnd();
         (flow.ack(100 * MSS) - before) / MSS
     });
-    // W(1 + 2) = 909.8 and W(1 + 0.1) = 796.3: (W − 700)·100/700.
-    assert_eq!(grown, [29, 13]);
+    // W(1 + 0.1) = 796.3 and W(1 + 2) = 909.8: (W − 700)·100/700.
+    assert_eq!(grown, [13, 29]);
 }
 
 /// Windows that the deterministic loss model of §5 gives: each 1/p segments one is lost.
