@@ -35,6 +35,9 @@ fn busy() -> (Raw, SocketId, Vec<Sent>) {
 //= https://www.rfc-editor.org/rfc/rfc5681#section-2
 //= type=test
 //= id=rfc5681-2-1
+//= https://www.rfc-editor.org/rfc/rfc9406#section-3
+//= type=test
+//= id=rfc9406-3-1
 #[test]
 fn neither_window_is_passed() {
     for window in [2500, 60_000] {

@@ -102,7 +102,7 @@ impl Cubic {
             //= id=rfc9438-4.10-1, rfc9438-4.10-2
             //# When _cwnd_ is no more than _ssthresh_, CUBIC MUST employ a slow start algorithm.
             //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
-            //= id=rfc9406-4.3-6
+            //= id=rfc9406-4.3-5
             //# An implementation SHOULD use HyStart++ only for the initial slow start
             let divisor = if first { self.hystart.divisor() } else { 1 };
             let rest = self.window.slow_start(sample.acked, sample.after_timeout, divisor);
@@ -118,6 +118,11 @@ impl Cubic {
     }
 
     /// Without a loss W_max is not known: K = 0, and the curve begins with the window there is (§4.10).
+    //= https://www.rfc-editor.org/rfc/rfc9438#section-4.10
+    //= id=rfc9438-4.10-s1
+    //# In this special case, CUBIC sets _cwnd_prior = cwnd_ and switches to congestion avoidance.
+    //= https://www.rfc-editor.org/rfc/rfc9406#section-4.2
+    //= id=rfc9406-4.2-s5
     fn end_slow_start(&mut self) {
         self.window.ssthresh = self.window.cwnd;
         self.path.cwnd_prior = self.window.cwnd;
@@ -177,6 +182,8 @@ impl Cubic {
         //= id=rfc9438-4.5-1
         //# In this region, _cwnd_ MUST be incremented by
         let ahead = stage.curve.at(t.and(Ticks::of(sample.srtt.unwrap_or_default())));
+        //= https://www.rfc-editor.org/rfc/rfc9438#section-4.2
+        //= id=rfc9438-4.2-s1
         let target = u64::from(ahead).clamp(cwnd, cwnd + cwnd / 2);
         let growth = stage.remainder + (target - cwnd) * acked;
         stage.remainder = growth % cwnd;
@@ -207,7 +214,9 @@ impl Cubic {
                 if first {
                     self.congested(BETA);
                 }
-                // §4.8: the next stage begins with the window that it finds.
+                //= https://www.rfc-editor.org/rfc/rfc9438#section-4.8
+                //= id=rfc9438-4.8-s1
+                // The next stage begins with the window that it finds.
                 self.path.w_max = None;
                 self.path.stage = None;
                 self.window.cwnd = self.window.mss;
@@ -233,6 +242,8 @@ impl Cubic {
     ///
     /// It is the window that is reduced, not what was in flight, as §4.6 allows where a window that is not used does not grow
     /// (`output::usage`): what a program happens to have underway says little of what the path bears.
+    //= https://www.rfc-editor.org/rfc/rfc9406#section-4.2
+    //= id=rfc9406-4.2-s6
     fn congested(&mut self, factor: Factor) {
         self.undo = Some((self.window, self.path));
         let cwnd = self.window.cwnd;
@@ -248,13 +259,13 @@ impl Cubic {
     }
 
     //= https://www.rfc-editor.org/rfc/rfc9438#section-4.9.2
-    //= id=rfc9438-4.9.2-2, rfc9438-4.9.2-3
-    //# Once the previously declared packet loss is confirmed to be spurious, CUBIC MAY restore the original
-    //# values of the above-mentioned variables as follows if the current _cwnd_ is lower than _cwnd_prior_.
+    //= id=rfc9438-4.9.2-s1
+    //# CUBIC MAY restore the original values of the above-mentioned variables as follows if the current
+    //# _cwnd_ is lower than _cwnd_prior_.
     fn undo(&mut self) {
         let Some((window, path)) = self.undo.take() else { return };
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.9.2
-        //= id=rfc9438-4.9.2-4
+        //= id=rfc9438-4.9.2-1
         //# In rare cases, when the detection happens long after a spurious fast retransmit event and the
         //# current _cwnd_ is already higher than _cwnd_prior_, CUBIC SHOULD continue to use the current and
         //# the most recent values of these variables.

@@ -1,7 +1,7 @@
 //! When to leave the first slow start before a loss: HyStart++ (RFC 9406), and what it came from.
 
-use super::settings::Hystart;
 use super::AckSample;
+use super::settings::Hystart;
 use crate::seq::Seq;
 use crate::time::Duration;
 
@@ -11,18 +11,18 @@ use classic::Classic;
 
 /// RFC 9406 §4.3; times in microseconds.
 //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
-//= id=rfc9406-4.3-2
-//# An implementation MAY tune them for different network characteristics.
+//= id=rfc9406-4.3-1
+//# It is RECOMMENDED that a HyStart++ implementation use the following constants:
 const MIN_RTT_THRESH: u32 = 4_000;
 const MAX_RTT_THRESH: u32 = 16_000;
 const MIN_RTT_DIVISOR: u32 = 8;
 //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
-//= id=rfc9406-4.3-3
+//= id=rfc9406-4.3-2
 // Each acknowledgment gives a sample where timestamps are in use, one a round trip otherwise: then a round has too few, and
 // slow start goes on until a loss.
 const N_RTT_SAMPLE: u8 = 8;
 //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
-//= id=rfc9406-4.3-4
+//= id=rfc9406-4.3-3
 //# The minimum value of CSS_GROWTH_DIVISOR MUST be at least 2.
 const CSS_GROWTH_DIVISOR: u32 = 4;
 const CSS_ROUNDS: u8 = 5;
@@ -110,6 +110,8 @@ impl PlusPlus {
         if sample.una.before(end) {
             return false;
         }
+        //= https://www.rfc-editor.org/rfc/rfc9406#section-4.2
+        //= id=rfc9406-4.2-s1, rfc9406-4.2-s4
         self.window_end = Some(sample.nxt);
         self.last_round_min = self.current_round_min;
         self.current_round_min = INFINITY;
@@ -121,19 +123,23 @@ impl PlusPlus {
     }
 
     fn judge(&mut self) {
-        //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
-        //= id=rfc9406-4.3-1
         if self.samples < N_RTT_SAMPLE || self.current_round_min == INFINITY {
             return;
         }
         if self.conservative() {
             if self.current_round_min < self.baseline {
+                //= https://www.rfc-editor.org/rfc/rfc9406#section-4.2
+                //= id=rfc9406-4.2-s3
+                //# resume slow start including HyStart++
                 self.baseline = INFINITY;
                 self.rounds = 0;
             }
         } else if self.last_round_min != INFINITY {
             let threshold = (self.last_round_min / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
             if self.current_round_min >= self.last_round_min.saturating_add(threshold) {
+                //= https://www.rfc-editor.org/rfc/rfc9406#section-4.2
+                //= id=rfc9406-4.2-s2
+                //# exit slow start and enter CSS
                 self.baseline = self.current_round_min;
             }
         }
@@ -174,7 +180,7 @@ mod tests {
 
     //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
     //= type=test
-    //= id=rfc9406-4.3-1, rfc9406-4.3-3
+    //= id=rfc9406-4.3-1, rfc9406-4.3-2
     #[test]
     fn a_round_trip_longer_by_an_eighth_begins_conservative_slow_start() {
         // RttThresh = clamp(lastRoundMinRTT / 8, 4 ms, 16 ms).
@@ -193,7 +199,10 @@ mod tests {
 
     //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
     //= type=test
-    //= id=rfc9406-4.3-1, rfc9406-4.3-4
+    //= id=rfc9406-4.3-1, rfc9406-4.3-3
+    //= https://www.rfc-editor.org/rfc/rfc9406#section-4.2
+    //= type=test
+    //= id=rfc9406-4.2-s1, rfc9406-4.2-s4, rfc9406-4.2-s5
     #[test]
     fn five_rounds_of_it_end_slow_start_the_partial_one_counted() {
         let mut flow = Flow::new();
@@ -205,6 +214,9 @@ mod tests {
         assert!(flow.round(&[60; 10]).0, "fifth");
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9406#section-4.2
+    //= type=test
+    //= id=rfc9406-4.2-s2, rfc9406-4.2-s3
     #[test]
     fn a_round_trip_below_the_baseline_resumes_slow_start() {
         let mut flow = Flow::new();

@@ -16,6 +16,10 @@ pub struct Settings {
     /// with Reno, 0.85 of the window with CUBIC. On by default. Otherwise a mark is taken for a loss (RFC 3168 §6.1.2).
     pub abe: bool,
     /// CUBIC's fast convergence (RFC 9438 §4.7; on by default): to be off where a single connection has a path for itself.
+    //= https://www.rfc-editor.org/rfc/rfc9438#section-4.7
+    //= id=rfc9438-4.7-2
+    //# In network environments with only a single CUBIC flow and without any other traffic, fast convergence
+    //# SHOULD be disabled.
     pub fast_convergence: bool,
     /// How CUBIC leaves the first slow start before a loss.
     pub hystart: Hystart,

@@ -43,9 +43,13 @@ impl Window {
     /// Grows by all that an acknowledgment covers, divided by `divisor`, as far as the threshold. Gives the octets beyond
     /// it, for congestion avoidance to count.
     //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
-    //= id=rfc9406-4.3-5
+    //= id=rfc9406-4.3-4
     //# A paced TCP implementation SHOULD use L = infinity.
     pub(super) fn slow_start(&mut self, acked: u32, after_timeout: bool, divisor: u32) -> u32 {
+        //= https://www.rfc-editor.org/rfc/rfc3465#section-2.2
+        //= id=rfc3465-2.2-1
+        //= https://www.rfc-editor.org/rfc/rfc3465#section-2.3
+        //= id=rfc3465-2.3-1, rfc3465-2.3-3
         let counted = match self.limit {
             0 => acked,
             // One acknowledgment may cover what had arrived long before the timeout (RFC 3465 §2.3).
@@ -131,7 +135,7 @@ mod tests {
 
     //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
     //= type=test
-    //= id=rfc9406-4.3-5
+    //= id=rfc9406-4.3-4
     #[test]
     fn without_a_limit_all_that_an_acknowledgment_covers_counts() {
         let mut w = window(0);
@@ -142,6 +146,12 @@ mod tests {
         assert_eq!((w.slow_start(3 * MSS, false, 1), w.cwnd), (2 * MSS, 101 * MSS), "the rest is left");
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc3465#section-2.2
+    //= type=test
+    //= id=rfc3465-2.2-1
+    //= https://www.rfc-editor.org/rfc/rfc3465#section-2.3
+    //= type=test
+    //= id=rfc3465-2.3-1, rfc3465-2.3-3
     #[test]
     fn a_limit_is_that_of_rfc_3465() {
         let mut w = window(2);

@@ -157,6 +157,8 @@ impl Tcb {
         let cwnd = self.cwnd();
         let allowance = self.recovery.allowance(self.smss());
         // At least one segment may always be in flight, or a window below the segment size would be the end.
+        //= https://www.rfc-editor.org/rfc/rfc9406#section-3
+        //= id=rfc9406-3-1
         //= https://www.rfc-editor.org/rfc/rfc5681#section-2
         //= id=rfc5681-2-1
         //# a TCP MUST NOT send data with a sequence number higher than the sum of the highest acknowledged

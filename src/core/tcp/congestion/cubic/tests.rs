@@ -69,11 +69,15 @@ impl Flow {
 //= https://www.rfc-editor.org/rfc/rfc9438#section-4.6
 //= type=test
 //= id=rfc9438-4.6-1, rfc9438-4.6-2
+//= https://www.rfc-editor.org/rfc/rfc9406#section-4.2
+//= type=test
+//= id=rfc9406-4.2-s6
 #[test]
 fn a_loss_takes_three_tenths_at_once() {
     let mut flow = Flow::new(100, plain());
     flow.cubic.window.cwnd = 100 * MSS;
     assert_eq!(flow.event(Loss), (70 * MSS, 70 * MSS));
+    assert!(!flow.cubic.window.in_slow_start());
     assert_eq!((flow.cubic.path.w_max, flow.cubic.path.cwnd_prior), (Some(100 * MSS), 100 * MSS));
     flow.cubic.window.cwnd = 2 * MSS;
     assert_eq!(flow.event(Loss), (2 * MSS, 2 * MSS), "two segments at the least");
@@ -160,6 +164,9 @@ fn however_much_an_acknowledgment_covers_the_window_grows_as_fast() {
 }
 
 /// A target far ahead: 1.5·cwnd is the most (§4.2), half a segment for each acknowledged.
+//= https://www.rfc-editor.org/rfc/rfc9438#section-4.2
+//= type=test
+//= id=rfc9438-4.2-s1
 #[test]
 fn growth_is_slower_than_in_slow_start() {
     let mut flow = Flow::after_loss(100, 1000);
@@ -189,7 +196,7 @@ fn reno_friendly_over_short_paths() {
 
 //= https://www.rfc-editor.org/rfc/rfc9438#section-4.8
 //= type=test
-//= id=rfc9438-4.8-1
+//= id=rfc9438-4.8-1, rfc9438-4.8-s1
 #[test]
 fn after_a_timeout_the_curve_begins_where_slow_start_ends() {
     let mut flow = Flow::new(100, plain());
@@ -206,7 +213,7 @@ fn after_a_timeout_the_curve_begins_where_slow_start_ends() {
 
 //= https://www.rfc-editor.org/rfc/rfc9438#section-4.9.2
 //= type=test
-//= id=rfc9438-4.9.2-2, rfc9438-4.9.2-3, rfc9438-4.9.2-4
+//= id=rfc9438-4.9.2-1, rfc9438-4.9.2-s1
 #[test]
 fn a_spurious_reduction_is_given_back_whole() {
     let state = |flow: &Flow| format!("{:?} {:?}", flow.cubic.window, flow.cubic.path);
@@ -283,10 +290,13 @@ fn a_restart_and_decay_keep_the_plateau() {
 
 //= https://www.rfc-editor.org/rfc/rfc9438#section-4.10
 //= type=test
-//= id=rfc9438-4.10-1, rfc9438-4.10-2
+//= id=rfc9438-4.10-1, rfc9438-4.10-2, rfc9438-4.10-s1
 //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
 //= type=test
-//= id=rfc9406-4.3-4, rfc9406-4.3-6
+//= id=rfc9406-4.3-5
+//= https://www.rfc-editor.org/rfc/rfc9406#section-4.2
+//= type=test
+//= id=rfc9406-4.2-s5
 #[test]
 fn hystart_ends_the_first_slow_start_and_no_other() {
     let mut flow = Flow::new(50, Settings::default());
