@@ -1,5 +1,8 @@
 //! Expectations are what Linux 6.18 answered to the same calls, save where a test says otherwise.
 
+use tunstack_core::config::Config;
+use tunstack_core::tcp::congestion::{Algorithm, Custom};
+
 use super::super::Errno;
 use super::super::abi::*;
 use super::super::{Result, Sockets};
@@ -268,6 +271,25 @@ fn what_is_not_there() {
         assert_eq!(sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name), expected);
     }
     assert_eq!(get(&sys, fd, IPPROTO_TCP, TCP_CONGESTION, 5).unwrap(), b"reno\0");
+}
+
+/// Congestion control that a program brought along is found by its name, beside the stack's own.
+#[test]
+fn congestion_control_of_ones_own_has_a_name() {
+    static MINE: Custom = Custom::new("mine", |_| unreachable!("no connection begins"));
+    let (device, _other) = Pipe::pair(1500).unwrap();
+    let mut config = Config::default();
+    config.tcp.congestion_available.push(Algorithm::Custom(&MINE));
+    let engine = Engine::builder().device(device).config(config).start().unwrap();
+    let sys = Sockets::new(&engine);
+    let fd = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+    for name in [&b"mine"[..], b"reno", b"cubic"] {
+        assert_eq!(sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name), Ok(()));
+        assert!(get(&sys, fd, IPPROTO_TCP, TCP_CONGESTION, 16).unwrap().starts_with(name));
+    }
+    sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, b"mine").unwrap();
+    assert_eq!(sys.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, b"theirs"), Err(Errno::NOENT));
+    assert!(get(&sys, fd, IPPROTO_TCP, TCP_CONGESTION, 16).unwrap().starts_with(b"mine"));
 }
 
 fn timeval(seconds: i64, micros: i64) -> Vec<u8> {
