@@ -73,7 +73,9 @@ impl Row {
             Does::Number(least, most, set) => set(config, unsigned(value, least, most)?),
             Does::Triple(set) => set(config, triple(value)?),
             Does::Ports(set) => set(config, ports(value)?),
-            Does::Algorithm => config.tcp.congestion = config.tcp.congestion_by_name(value.trim().as_bytes())?,
+            Does::Algorithm => {
+                config.tcp.congestion = config.tcp.congestion_by_name(value.trim().as_bytes())?
+            }
             Does::Note(values, why) => return values.take(value).then_some(Effect::Noted(why)),
         }
         Some(Effect::Set)

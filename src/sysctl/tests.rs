@@ -101,13 +101,16 @@ fn congestion_control_by_name() {
         after(file, bits).tcp.congestion_settings.hystart
     };
     let classic = |trains, delays| Hystart::Classic { trains, delays };
-    assert_eq!([0, 1, 2, 3, 4].map(|bits| detect(&bits.to_string())), [
-        Hystart::Off,
-        classic(true, false),
-        classic(false, true),
-        classic(true, true),
-        Settings::default().hystart,
-    ]);
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(|bits| detect(&bits.to_string())),
+        [
+            Hystart::Off,
+            classic(true, false),
+            classic(false, true),
+            classic(true, true),
+            Settings::default().hystart,
+        ]
+    );
     let convergence = after("module.tcp_cubic.parameters.fast_convergence", "0").tcp.congestion_settings;
     assert!(!convergence.fast_convergence && Settings::default().fast_convergence);
 
@@ -152,7 +155,7 @@ fn every_row_is_what_it_says() {
     for row in rows() {
         assert!(names.insert(row.name()), "{} twice", row.name());
         assert!(row.name().starts_with("net.") || row.name().starts_with("module."));
-        assert!( !row.meaning().is_empty());
+        assert!(!row.meaning().is_empty());
         let some = match row.values() {
             Values::Number(least, most) => vec![least.to_string(), most.to_string()],
             Values::Triple => vec!["1 1 1".to_owned(), "2147483647 2147483647 2147483647".to_owned()],

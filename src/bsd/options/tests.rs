@@ -7,6 +7,8 @@ use super::super::Errno;
 use super::super::abi::*;
 use super::super::{Result, Sockets};
 use crate::bsd::testing::{alone, connection};
+use crate::device::pipe::Pipe;
+use crate::engine::Engine;
 
 /// Fresh sockets: TCP and UDP, IPv4 and IPv6.
 const KINDS: [(i32, i32); 4] =

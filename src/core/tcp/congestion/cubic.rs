@@ -160,7 +160,8 @@ impl Cubic {
         // Figure 4, in octets.
         //= https://www.rfc-editor.org/rfc/rfc9438#section-4.3
         //= id=rfc9438-4.3-2
-        let (part, whole) = if stage.w_est >> FRACTION >= u64::from(path.cwnd_prior) { (1, 1) } else { ALPHA };
+        let (part, whole) =
+            if stage.w_est >> FRACTION >= u64::from(path.cwnd_prior) { (1, 1) } else { ALPHA };
         let gain = (acked * u64::from(window.mss)).saturating_mul(part) / whole;
         stage.w_est = stage.w_est.saturating_add(scaled(gain, cwnd));
 

@@ -187,7 +187,11 @@ mod tests {
         for (last, threshold) in [(10, 4), (32, 4), (64, 8), (100, 12), (128, 16), (1000, 16)] {
             let mut flow = Flow::new();
             assert_eq!(flow.round(&[last; 10]), (false, 1));
-            assert_eq!(flow.round(&[last + threshold - 1; 10]), (false, 1), "{last}: less than the threshold");
+            assert_eq!(
+                flow.round(&[last + threshold - 1; 10]),
+                (false, 1),
+                "{last}: less than the threshold"
+            );
             let mut flow = Flow::new();
             flow.round(&[last; 10]);
             assert_eq!(flow.round(&[last + threshold + 1; 7]), (false, 1), "{last}: too few samples");

@@ -159,7 +159,11 @@ mod tests {
         assert_eq!((w.slow_start(40 * MSS, true, 1), w.cwnd), (0, 13 * MSS), "L = 1 after a timeout");
         assert_eq!((w.slow_start(500, false, 1), w.cwnd), (0, 13_500));
         w.ssthresh = 14 * MSS;
-        assert_eq!((w.slow_start(40 * MSS, false, 1), w.cwnd), (1500, 14 * MSS), "no more than the limit is left");
+        assert_eq!(
+            (w.slow_start(40 * MSS, false, 1), w.cwnd),
+            (1500, 14 * MSS),
+            "no more than the limit is left"
+        );
     }
 
     #[test]

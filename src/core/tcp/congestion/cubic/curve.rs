@@ -87,26 +87,54 @@ mod tests {
     //= id=rfc9438-5.1-1, rfc9438-5.1-2
     #[test]
     fn vectors_of_figures_1_and_2() {
-        let vectors: [(f64, f64, f64, [(f64, f64); 5]); 4] = VECTORS;
-        for (w_max, cwnd, k, points) in vectors {
+        for (w_max, cwnd, k, points) in VECTORS {
             let octets = |segments: f64| (segments * 1000.0) as u32;
             let curve = Curve::new(octets(cwnd), octets(w_max), 1000);
-            assert!((f64::from(curve.k.0) / 1024.0 - k).abs() < 0.001, "K of {w_max} is {k}, not {:?}", curve.k);
+            assert!(
+                (f64::from(curve.k.0) / 1024.0 - k).abs() < 0.001,
+                "K of {w_max} is {k}, not {:?}",
+                curve.k
+            );
             for (t, w) in points {
                 let found = f64::from(curve.at(Ticks::of(Duration::from_secs_f64(t))));
                 // A tick, at the steepness that the curve has there, and an octet.
                 let steep = 1.2 * (t - k) * (t - k) * 1000.0 / 1024.0;
-                assert!((found - w * 1000.0).abs() <= 2.0 * steep + 2.0, "W({t}) of {w_max} is {w}, not {found}");
+                assert!(
+                    (found - w * 1000.0).abs() <= 2.0 * steep + 2.0,
+                    "W({t}) of {w_max} is {w}, not {found}"
+                );
             }
         }
     }
 
     /// W_max, cwnd_epoch, K, and W_cubic at five times.
-    const VECTORS: [(f64, f64, f64, [(f64, f64); 5]); 4] = [
-        (100.0, 70.0, 4.2172, [(0.0, 70.0000), (0.5, 79.4555), (2.0, 95.6403), (10.0, 177.3540), (30.0, 6955.7044)]),
-        (1000.0, 700.0, 9.0856, [(0.0, 700.0000), (0.5, 746.8532), (2.0, 857.7047), (10.0, 1000.3058), (30.0, 4659.2833)]),
-        (10.0, 7.0, 1.9574, [(0.0, 7.0000), (0.5, 8.7617), (2.0, 10.0000), (10.0, 218.0865), (30.0, 8830.9072)]),
-        (8333.0, 5833.1, 18.4199, [(0.0, 5833.1000), (0.5, 6031.1999), (2.0, 6562.1880), (10.0, 8094.2284), (30.0, 8954.1487)]),
+    type Vector = (f64, f64, f64, [(f64, f64); 5]);
+
+    const VECTORS: [Vector; 4] = [
+        (
+            100.0,
+            70.0,
+            4.2172,
+            [(0.0, 70.0000), (0.5, 79.4555), (2.0, 95.6403), (10.0, 177.3540), (30.0, 6955.7044)],
+        ),
+        (
+            1000.0,
+            700.0,
+            9.0856,
+            [(0.0, 700.0000), (0.5, 746.8532), (2.0, 857.7047), (10.0, 1000.3058), (30.0, 4659.2833)],
+        ),
+        (
+            10.0,
+            7.0,
+            1.9574,
+            [(0.0, 7.0000), (0.5, 8.7617), (2.0, 10.0000), (10.0, 218.0865), (30.0, 8830.9072)],
+        ),
+        (
+            8333.0,
+            5833.1,
+            18.4199,
+            [(0.0, 5833.1000), (0.5, 6031.1999), (2.0, 6562.1880), (10.0, 8094.2284), (30.0, 8954.1487)],
+        ),
     ];
 
     #[test]
@@ -125,7 +153,6 @@ mod tests {
             let (early, late) = (a.min(b), a.max(b));
             prop_assert!(curve.at(Ticks(early)) <= curve.at(Ticks(late)));
             prop_assert_eq!(curve.at(curve.k), w_max.max(cwnd));
-            prop_assert_eq!(curve.at(Ticks(u32::MAX)), u32::MAX.min(curve.at(Ticks(u32::MAX))));
         }
     }
 }

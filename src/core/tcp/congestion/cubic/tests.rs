@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use super::CongestionEvent::{Ecn, Idle, Loss, MssChanged, Timeout, Undo, Unused};
 use super::*;
-use crate::time::Duration;
 use crate::seq::Seq;
 use crate::tcp::congestion::Hystart;
+use crate::time::Duration;
 
 const MSS: u32 = 1000;
 
@@ -334,7 +334,10 @@ fn smaller_segments_scale_what_is_remembered() {
     let mut flow = Flow::after_loss(100, 100);
     flow.ack(MSS);
     flow.event(MssChanged(500));
-    assert_eq!((flow.cubic.cwnd() / 1000, flow.cubic.path.w_max, flow.cubic.path.cwnd_prior), (35, Some(50_000), 50_000));
+    assert_eq!(
+        (flow.cubic.cwnd() / 1000, flow.cubic.path.w_max, flow.cubic.path.cwnd_prior),
+        (35, Some(50_000), 50_000)
+    );
     flow.event(Undo);
     assert_eq!(flow.cubic.cwnd() / 1000, 35, "what was of another size is not given back");
     let mut fresh = cubic(plain());
@@ -405,7 +408,10 @@ fn the_average_window_is_that_of_the_rfc() {
         (10, 10_000, 120.0),
     ] {
         let found = average(rtt_ms, every, 30);
-        assert!((found / expected - 1.0).abs() < 0.1, "RTT {rtt_ms} ms, p = 1/{every}: {found}, not {expected}");
+        assert!(
+            (found / expected - 1.0).abs() < 0.1,
+            "RTT {rtt_ms} ms, p = 1/{every}: {found}, not {expected}"
+        );
     }
 }
 
