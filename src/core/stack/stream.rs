@@ -111,6 +111,7 @@ impl Stack {
         let result = room.map(|room| {
             tcb.is.set(Is::NO_SPACE, data.len() > room);
             let data = data.get(..room).unwrap_or(data);
+            tcb.will_write();
             tcb.send_buffer.write(data);
             tcb.has_written(more);
             data.len()
@@ -129,6 +130,7 @@ impl Stack {
             tcb.is.set(Is::NO_SPACE, data.len() > room);
             let taken = data.split_to(room.min(data.len()));
             let n = taken.len();
+            tcb.will_write();
             tcb.send_buffer.write_bytes(taken);
             tcb.has_written(false);
             n

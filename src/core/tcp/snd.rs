@@ -39,6 +39,8 @@ pub struct Send {
     pub peak: (u32, Seq),
     /// New text that leaves in one go.
     pub burst: SeqRange,
+    /// Where a run of text begins, as far as it has not left: runs are what is written as one piece at most.
+    pub run: Seq,
     /// SND.WL1: sequence number of the segment that gave SND.WND.
     pub wl1: Seq,
     /// SND.WL2: acknowledgment number of the segment that gave SND.WND.
@@ -65,6 +67,7 @@ impl Send {
             pushed: iss,
             peak: (0, iss),
             burst: SeqRange::new(iss, iss),
+            run: iss,
             wl1: iss,
             wl2: iss,
             iss,

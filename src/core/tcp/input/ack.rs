@@ -207,6 +207,7 @@ impl Tcb {
         self.snd.up = self.snd.up.max(ack);
         self.snd.short = self.snd.short.max(ack);
         self.snd.pushed = self.snd.pushed.max(ack);
+        self.pass_runs(ack);
         self.snd.peak.1 = self.snd.peak.1.max(ack);
         if fin {
             self.is.insert(Is::FIN_ACKED);

@@ -15,6 +15,38 @@ use crate::time::Duration;
 const MOST: u64 = 64 << 10;
 
 impl Tcb {
+    /// The program is about to write. The last run is filled up, or what is left of it where its begin has left, or
+    /// will at once.
+    pub(crate) fn will_write(&mut self) {
+        let (end, run) = (self.data_end(), self.run());
+        if self.snd.nxt.at_or_after(end) {
+            self.snd.run = end.add(self.leaves_at_once());
+        } else if end.at_or_after(self.snd.run) {
+            let written = end.since(self.snd.run);
+            let last = self.snd.run.add(written - written % run);
+            if self.snd.nxt.after(last) {
+                self.snd.run = self.snd.nxt;
+            }
+        }
+    }
+
+    /// All before `ack` is acknowledged: runs behind it need no place.
+    pub(in crate::tcp) fn pass_runs(&mut self, ack: Seq) {
+        if ack.after(self.snd.run) {
+            let (passed, run) = (ack.since(self.snd.run), self.run());
+            self.snd.run = self.snd.run.add(passed - passed % run);
+        }
+    }
+
+    /// Octets from SND.NXT to the end of its run.
+    fn to_end_of_run(&self) -> u32 {
+        let (run, nxt) = (self.run(), self.snd.nxt);
+        match nxt.before(self.snd.run) {
+            true => self.snd.run.since(nxt),
+            false => run - nxt.since(self.snd.run) % run,
+        }
+    }
+
     /// The program has written; it said that `more` follows, or not.
     pub(crate) fn has_written(&mut self, more: bool) {
         self.is.set(Is::MORE, more);
@@ -57,7 +89,7 @@ impl Tcb {
         let usable = self.snd.usable();
         let cwnd = self.cwnd().saturating_add(self.recovery.allowance(self.smss()));
         let uncongested = cwnd.saturating_sub(self.in_flight()).max(mss);
-        let wanted = unsent.min(usable).min(self.longest_burst(mss, cx));
+        let wanted = unsent.min(usable).min(self.longest_burst(mss, cx)).min(self.to_end_of_run());
         let octets = if wanted > uncongested { uncongested - uncongested % mss } else { wanted };
         let short = octets % mss;
         let last = octets == unsent;

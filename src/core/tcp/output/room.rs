@@ -52,14 +52,14 @@ impl Tcb {
 
     /// Octets of a run: whole segments, no more than half of the largest window that the peer offered, so that one run is
     /// acknowledged while the next is sent.
-    fn run(&self) -> u32 {
+    pub(super) fn run(&self) -> u32 {
         let mss = self.smss();
         let most = (self.snd.max_wnd / 2).min(MOST).max(mss);
         most - most % mss
     }
 
     /// Octets of new text, in whole segments, that the two windows let go now.
-    fn leaves_at_once(&self) -> u32 {
+    pub(super) fn leaves_at_once(&self) -> u32 {
         let free = self.cwnd().saturating_sub(self.in_flight()).min(self.snd.usable());
         free - free % self.smss()
     }

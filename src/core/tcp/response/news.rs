@@ -15,6 +15,8 @@ pub struct News {
     pub una: Seq,
     /// Octets in flight before it.
     pub in_flight: u32,
+    /// The end of the highest that the peer had out of order before it.
+    pub highest: Option<Seq>,
     /// How far SND.UNA moved, octets.
     pub advanced: u32,
     /// Octets that it says have arrived and none before it did.
@@ -45,6 +47,7 @@ impl Tcb {
         News {
             una: self.snd.una,
             in_flight: self.in_flight(),
+            highest: self.recovery.board.highest_sacked(),
             advanced: 0,
             delivered: 0,
             sacked: 0,
@@ -83,10 +86,10 @@ impl Tcb {
                 continue;
             }
             let recovery = &mut self.recovery;
-            let (highest, recover) = (recovery.board.highest_sacked(), recovery.recover);
+            let recover = recovery.recover;
             let (rack, min_rtt) = (&mut recovery.rack, self.rtt.min_rtt());
             recovery.board.sack(*block, |piece| {
-                news.deliver(piece, highest, recover, cx.now);
+                news.deliver(piece, recover, cx.now);
                 news.sacked += piece.end.since(piece.start);
                 rack.deliver(piece, cx.now, min_rtt);
             });
@@ -96,12 +99,12 @@ impl Tcb {
     /// SND.UNA has moved to where it is now.
     pub(in crate::tcp) fn take_acknowledged(&mut self, news: &mut News, now: Instant) {
         let recovery = &mut self.recovery;
-        let (highest, recover) = (recovery.board.highest_sacked(), recovery.recover);
+        let recover = recovery.recover;
         let (rack, min_rtt) = (&mut recovery.rack, self.rtt.min_rtt());
         recovery.board.acknowledge(self.snd.una, |piece| {
             news.resent |= piece.marks.contains(Mark::TWICE);
             if !piece.marks.contains(Mark::SACKED) {
-                news.deliver(piece, highest, recover, now);
+                news.deliver(piece, recover, now);
                 rack.deliver(piece, now, min_rtt);
             }
         });
@@ -138,7 +141,7 @@ impl Tcb {
 }
 
 impl News {
-    fn deliver(&mut self, piece: &Record, highest: Option<Seq>, recover: Seq, now: Instant) {
+    fn deliver(&mut self, piece: &Record, recover: Seq, now: Instant) {
         if piece.marks.contains(Mark::REPORTED) {
             // No news: it had arrived before the time-out.
             return;
@@ -150,7 +153,7 @@ impl News {
         self.original |= piece.end.at_or_before(recover);
         let rtt = now.saturating_since(piece.sent);
         self.rtt = Some(self.rtt.map_or(rtt, |r| r.min(rtt)));
-        if highest.is_some_and(|h| piece.start.before(h)) {
+        if self.highest.is_some_and(|h| piece.start.before(h)) {
             self.late = Some(self.late.map_or(piece.start, |l| l.min(piece.start)));
         }
     }
