@@ -5,7 +5,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 
 use crate::addr::Prefix;
-use crate::tcp::congestion::{Algorithm, Settings};
+use crate::congestion::{Algorithm, Settings};
 use crate::time::Duration;
 
 /// What a stack is told when it is made.

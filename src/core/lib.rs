@@ -31,6 +31,8 @@ pub mod addr;
 
 pub mod error;
 
+pub mod congestion;
+
 pub mod config;
 
 pub mod counters;

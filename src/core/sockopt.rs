@@ -1,8 +1,8 @@
 //! What a program asks of a socket beyond its calls.
 
 use crate::config::{Config, TcpConfig};
+use crate::congestion::Algorithm;
 use crate::seq::WindowScale;
-use crate::tcp::congestion::Algorithm;
 use crate::time::Duration;
 
 /// Which direction to shut down.

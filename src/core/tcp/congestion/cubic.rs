@@ -1,10 +1,8 @@
 //! CUBIC (RFC 9438), with HyStart++ (RFC 9406) for the first slow start.
 
-use super::custom::Start;
 use super::hystart::Watch;
-use super::settings::Settings;
 use super::window::{Factor, Window};
-use super::{AckSample, CongestionEvent};
+use super::{AckSample, CongestionEvent, Settings, Start};
 use crate::time::Instant;
 
 mod curve;
@@ -99,8 +97,10 @@ impl Cubic {
             self.stand_still(sample);
         } else if self.window.in_slow_start() {
             //= https://www.rfc-editor.org/rfc/rfc9438#section-4.10
-            //= id=rfc9438-4.10-1, rfc9438-4.10-2
+            //= id=rfc9438-4.10-1
             //# When _cwnd_ is no more than _ssthresh_, CUBIC MUST employ a slow start algorithm.
+            //= https://www.rfc-editor.org/rfc/rfc9438#section-4.10
+            //= id=rfc9438-4.10-2
             //= https://www.rfc-editor.org/rfc/rfc9406#section-4.3
             //= id=rfc9406-4.3-5
             //# An implementation SHOULD use HyStart++ only for the initial slow start

@@ -6,103 +6,25 @@
 //! A window that is not used says nothing of the path. It does not grow (`output::usage`), and after a timeout's time, or a
 //! silence as long, it decays: Linux's rule, which is RFC 2861's with the threshold of RFC 7661.
 
-pub mod cubic;
-
-pub mod custom;
-
 mod hystart;
+
+mod window;
 
 pub mod reno;
 
-pub mod settings;
-
-mod window;
+pub mod cubic;
 
 use alloc::boxed::Box;
 
 pub use cubic::Cubic;
-pub use custom::{Algorithm, CongestionControl, Custom, Start};
 pub use reno::Reno;
-pub use settings::{Hystart, Settings};
 
 use crate::config::TcpConfig;
-use crate::seq::Seq;
-use crate::time::{Duration, Instant};
-
-/// What an acknowledgment of new data says to an algorithm.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct AckSample {
-    /// When it came.
-    pub now: Instant,
-    /// Octets that it acknowledged for the first time, cumulatively or selectively.
-    pub acked: u32,
-    /// The round-trip time it measured.
-    pub rtt: Option<Duration>,
-    /// Octets underway before it came.
-    pub in_flight: u32,
-    /// Whether the congestion window, and not the program or the peer's window, limited what was underway.
-    pub cwnd_limited: bool,
-    /// Whether what a timeout declared lost is still being sent again (RFC 3465 §2.3).
-    pub after_timeout: bool,
-    /// Whether fast recovery, or the response to an ECN mark, is under way: it sizes the window of an algorithm that reduces
-    /// it by steps (RFC 9937), and such an algorithm does not grow meanwhile.
-    pub reducing: bool,
-    /// Octets deemed lost since the last sample.
-    pub lost: u32,
-    /// Octets that arrived with a congestion mark since the last sample, as far as the peer tells (RFC 9768).
-    pub marked: u32,
-    /// SND.UNA after it.
-    pub una: Seq,
-    /// SND.NXT.
-    pub nxt: Seq,
-    /// The smoothed round-trip time.
-    pub srtt: Option<Duration>,
-}
-
-#[cfg(test)]
-impl AckSample {
-    /// An acknowledgment of `acked` octets while the window was full, with nothing else to tell.
-    pub(super) const fn of(acked: u32) -> Self {
-        Self {
-            now: Instant::ZERO,
-            acked,
-            rtt: None,
-            in_flight: 0,
-            cwnd_limited: true,
-            after_timeout: false,
-            reducing: false,
-            lost: 0,
-            marked: 0,
-            una: Seq::new(0),
-            nxt: Seq::new(0),
-            srtt: None,
-        }
-    }
-}
-
-/// What happened to a connection that changes the congestion window at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum CongestionEvent {
-    /// A loss was detected other than by timeout: once for each episode of recovery.
-    Loss,
-    /// The retransmission timer expired.
-    Timeout {
-        /// Whether it is the first time for this segment.
-        first: bool,
-    },
-    /// The connection is about to send after an idle time of more than one RTO (RFC 5681 §4.1).
-    Idle,
-    /// For the time of one RTO no more than `in_flight` octets of the window were used at once.
-    Unused,
-    /// The path takes another segment size: octets of text in a segment.
-    MssChanged(u32),
-    /// The peer reported a congestion mark (RFC 3168 §6.1.2, RFC 9768): once for each window of data.
-    Ecn,
-    /// The last loss or timeout was none: what it took is given back.
-    Undo,
-}
+pub use crate::congestion::{
+    AckSample, Algorithm, CongestionControl, CongestionEvent, Custom, Hystart, Settings, Start,
+    initial_window,
+};
+use crate::time::Instant;
 
 /// The algorithm of one connection.
 #[derive(Debug)]
@@ -200,28 +122,9 @@ impl Congestion {
     }
 }
 
-/// The initial window (RFC 6928 §2): `min(n·MSS, max(2·MSS, n·1460))`, where the RFC has n = 10.
-pub fn initial_window(mss: u32, segments: u32) -> u32 {
-    let segments = segments.max(1);
-    let most = mss.saturating_mul(2).max(segments.saturating_mul(1460));
-    mss.saturating_mul(segments).min(most)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn initial_windows_of_rfc_6928() {
-        assert_eq!(initial_window(1460, 10), 14_600);
-        assert_eq!(initial_window(536, 10), 5_360);
-        assert_eq!(initial_window(1448, 10), 14_480);
-        assert_eq!(initial_window(4000, 10), 14_600);
-        assert_eq!(initial_window(9000, 10), 18_000);
-        assert_eq!(initial_window(1460, 1), 1460);
-        assert_eq!(initial_window(1460, 0), 1460);
-        assert_eq!(initial_window(u32::MAX, u32::MAX), u32::MAX);
-    }
 
     //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
     //= type=test

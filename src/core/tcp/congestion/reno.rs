@@ -1,8 +1,7 @@
 //! Slow start and congestion avoidance (RFC 5681 §3.1) with appropriate byte counting (RFC 3465), and ABE (RFC 8511).
 
-use super::custom::Start;
 use super::window::{Factor, Window};
-use super::{AckSample, CongestionEvent};
+use super::{AckSample, CongestionEvent, Start};
 
 /// Half, of RFC 5681 equation (4).
 const BETA: Factor = Factor(1, 2);

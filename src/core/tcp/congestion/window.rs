@@ -1,7 +1,6 @@
 //! The congestion window of algorithms that have slow start (RFC 5681 §3.1), and what befalls it between losses.
 
-use super::custom::Start;
-use super::initial_window;
+use super::{Start, initial_window};
 
 /// cwnd and ssthresh: all sizes in octets.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +48,7 @@ impl Window {
         //= https://www.rfc-editor.org/rfc/rfc3465#section-2.2
         //= id=rfc3465-2.2-1
         //= https://www.rfc-editor.org/rfc/rfc3465#section-2.3
-        //= id=rfc3465-2.3-1, rfc3465-2.3-3
+        //= id=rfc3465-2.3-1
         let counted = match self.limit {
             0 => acked,
             // One acknowledgment may cover what had arrived long before the timeout (RFC 3465 §2.3).
@@ -151,7 +150,7 @@ mod tests {
     //= id=rfc3465-2.2-1
     //= https://www.rfc-editor.org/rfc/rfc3465#section-2.3
     //= type=test
-    //= id=rfc3465-2.3-1, rfc3465-2.3-3
+    //= id=rfc3465-2.3-1
     #[test]
     fn a_limit_is_that_of_rfc_3465() {
         let mut w = window(2);

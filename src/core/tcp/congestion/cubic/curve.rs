@@ -4,7 +4,9 @@
 use crate::time::Duration;
 
 //= https://www.rfc-editor.org/rfc/rfc9438#section-5.1
-//= id=rfc9438-5.1-1, rfc9438-5.1-2
+//= id=rfc9438-5.1-1
+//= https://www.rfc-editor.org/rfc/rfc9438#section-5.1
+//= id=rfc9438-5.1-2
 //# Therefore, _C_ SHOULD be set to 0.4.
 /// C as a fraction, segments a second cubed.
 const C: (u64, u64) = (2, 5);

@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::{AckSample, CongestionEvent, Settings, initial_window};
+use super::settings::Settings;
+use super::{AckSample, CongestionEvent, initial_window};
 use crate::time::Instant;
 
 /// Which algorithm new connections use, or one is to use (`TCP_CONGESTION`).
@@ -68,7 +69,7 @@ impl Custom {
         self.name
     }
 
-    pub(super) fn make(&self, start: &Start) -> Box<dyn CongestionControl> {
+    pub(crate) fn make(&self, start: &Start) -> Box<dyn CongestionControl> {
         (self.make)(start)
     }
 }
