@@ -249,8 +249,11 @@ mod tests {
     #[test]
     fn without_it_nothing_ends_slow_start() {
         let mut watch = Watch::new(Hystart::Off);
-        for rtt in 1..100 {
-            let sample = AckSample { rtt: Some(Duration::from_secs(rtt)), ..AckSample::of(1000) };
+        for n in 1..100 {
+            // Rounds of twenty, the first of them short.
+            let (rtt, end) = (if n <= 20 { 1 } else { 5 }, n.div_ceil(20) * 20);
+            let (una, nxt) = (Seq::new(n), Seq::new(if n == end { end + 20 } else { end }));
+            let sample = AckSample { rtt: Some(Duration::from_secs(rtt)), una, nxt, ..AckSample::of(1000) };
             assert!(!watch.before_growth(&sample, 100) && !watch.after_growth(&sample));
             assert_eq!(watch.divisor(), 1);
         }
