@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn without_it_nothing_ends_slow_start() {
         let mut watch = Watch::new(Hystart::Off);
-        for n in 1..100 {
+        for n in 1..100u32 {
             // Rounds of twenty, the first of them short.
             let (rtt, end) = (if n <= 20 { 1 } else { 5 }, n.div_ceil(20) * 20);
             let (una, nxt) = (Seq::new(n), Seq::new(if n == end { end + 20 } else { end }));
