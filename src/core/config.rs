@@ -98,6 +98,30 @@ impl Default for Config {
     }
 }
 
+/// What two ends tell each other of congestion marks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum EcnFeedback {
+    /// Nothing: no packet is ECN-capable, and congestion is told by loss alone.
+    None,
+    /// That there were some, once a round trip (RFC 3168).
+    Classic,
+    /// How many there were (RFC 9768).
+    Accurate,
+}
+
+/// How much the AccECN option is used (RFC 9768 §3.2.3.3; sysctl `tcp_ecn_option`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum AccEcnOptions {
+    /// It is never sent.
+    Never,
+    /// Where a counter begins to move, where that of CE moves, and now and then.
+    Sparing,
+    /// On each ACK, where a counter has moved since the last; not where the path seems to drop it.
+    Changes,
+    /// The same, whatever the path does.
+    Always,
+}
+
 /// The settings of TCP.
 #[derive(Clone, Debug)]
 pub struct TcpConfig {
@@ -107,6 +131,20 @@ pub struct TcpConfig {
     pub timestamps: bool,
     /// Offer selective acknowledgment (RFC 2018; sysctl `tcp_sack`).
     pub sack: bool,
+    /// The most that a connection request of a peer may ask for of ECN (sysctl `tcp_ecn`). As in Linux that is RFC 3168 by
+    /// default: who asks for more gets as much (RFC 9768 §3.1.2).
+    pub ecn_incoming: EcnFeedback,
+    /// What our own connection requests ask for (sysctl `tcp_ecn`): nothing by default, as in Linux, since there are paths
+    /// that drop such a SYN (RFC 3168 §6.1.1.1).
+    pub ecn_outgoing: EcnFeedback,
+    /// What is sent again in a handshake asks for no ECN, from the first time on with RFC 3168 and from the second with
+    /// RFC 9768 §3.1.4 (sysctl `tcp_ecn_fallback`).
+    pub ecn_fallback: bool,
+    /// How much the option of RFC 9768 is sent (sysctl `tcp_ecn_option`).
+    pub ecn_options: AccEcnOptions,
+    /// With [`AccEcnOptions::Sparing`]: how often in a round trip a counter that goes on moving is told (sysctl
+    /// `tcp_ecn_option_beacon`); 0: not for this reason.
+    pub ecn_option_beacon: u8,
     /// Send buffer of a new socket, octets (sysctl `tcp_wmem`, the second).
     pub send_buffer: u32,
     /// Receive buffer of a new socket, octets: the largest window it offers (sysctl `tcp_rmem`, the second).
@@ -213,6 +251,11 @@ impl Default for TcpConfig {
             window_scaling: true,
             timestamps: true,
             sack: true,
+            ecn_incoming: EcnFeedback::Classic,
+            ecn_outgoing: EcnFeedback::None,
+            ecn_fallback: true,
+            ecn_options: AccEcnOptions::Changes,
+            ecn_option_beacon: 3,
             send_buffer: 1 << 20,
             receive_buffer: 1 << 20,
             receive_buffer_max: 0,

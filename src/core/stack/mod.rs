@@ -181,7 +181,7 @@ impl Socket {
     fn holds(&self) -> Option<(Endpoint, Reuse)> {
         match &self.kind {
             Kind::Connection(tcb) => Some((tcb.quad.local, tcb.options.reuse())),
-            Kind::TimeWait(record) => Some((record.quad.local, record.reuse)),
+            Kind::TimeWait(record) => Some((record.quad.local, record.reuse())),
             _ => None,
         }
     }

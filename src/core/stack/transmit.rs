@@ -111,7 +111,7 @@ impl Stack {
                     window: segment.window,
                     urgent: 0,
                 };
-                let ip = self.ip_header(segment.quad, segment.hop_limit, segment.traffic_class);
+                let ip = self.ip_header(segment.quad, segment.hop_limit, segment.traffic_class & !3);
                 tcp::emit(&ip, &header, &segment.options, core::iter::empty(), 0, 0, false, &mut self.head);
                 self.config.trace.then_some(Sent::Tcp(TcpEvent {
                     quad: segment.quad,
@@ -130,7 +130,7 @@ impl Stack {
         let mut ip = header(
             tcb.quad,
             if tcb.options.hop_limit == 0 { self.config.hop_limit } else { tcb.options.hop_limit },
-            tcb.options.traffic_class,
+            tcb.options.traffic_class & !3 | outgoing.ecn as u8,
             self.keys.flow_label(&tcb.quad),
         );
         ip.dont_fragment = tcb.options.path_mtu_discovery != PathMtuDiscovery::Dont;

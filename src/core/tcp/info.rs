@@ -1,5 +1,6 @@
 //! A connection as tools show it: a snapshot of its record.
 
+use super::ecn::EcnInfo;
 use super::limits::Limits;
 use super::recovery::Phase;
 use super::state::State;
@@ -45,6 +46,8 @@ pub struct TcpInfo {
     pub last_sent: Instant,
     /// When the peer was last heard.
     pub last_heard: Instant,
+    /// Explicit congestion notification.
+    pub ecn: EcnInfo,
     /// Timestamps are in use (RFC 7323).
     pub timestamps: bool,
     /// Selective acknowledgments are in use (RFC 2018).
@@ -101,6 +104,7 @@ impl Tcb {
             quick_acks: self.acks.is_quick(),
             last_sent: self.sent,
             last_heard: self.heard,
+            ecn: self.ecn.info(),
             timestamps: self.timestamps.enabled(),
             sack: self.is.contains(Is::SACK),
             window_scales: self

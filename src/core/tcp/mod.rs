@@ -82,6 +82,10 @@ pub mod recovery;
 
 pub mod context;
 
+pub mod ecn;
+
+pub mod acc_ecn;
+
 pub mod tcb;
 
 pub mod output;

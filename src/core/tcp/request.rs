@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use super::congestion::Congestion;
 use super::context::{Context, ControlSegment};
+use super::ecn::{Ecn, negotiate::Promise};
 use super::input::{closed, syn_sent::default_mss};
 use super::rcv::Recv;
 use super::segment::Segment;
@@ -25,6 +26,18 @@ bitflags::bitflags! {
         const SCALE = 1 << 0;
         const SACK = 1 << 1;
         const TIMESTAMPS = 1 << 2;
+        /// The four bits of a [`Promise`].
+        const ECN = 0b1111 << 4;
+    }
+}
+
+impl Agreed {
+    const fn ecn(self) -> Promise {
+        Promise::from_bits(self.bits() >> 4)
+    }
+
+    const fn with_ecn(self, promise: Promise) -> Self {
+        Self::from_bits_retain(self.bits() & 15 | promise.bits() << 4)
     }
 }
 
@@ -86,6 +99,7 @@ impl Request {
         agreed.set(Agreed::SCALE, cx.config.window_scaling && seg.options.window_scale.is_some());
         agreed.set(Agreed::SACK, cx.config.sack && seg.options.sack_permitted);
         agreed.set(Agreed::TIMESTAMPS, cx.config.timestamps && seg.timestamps().is_some());
+        let agreed = agreed.with_ecn(Promise::on_syn(cx.config.ecn_incoming, seg));
         let timestamps = if agreed.contains(Agreed::TIMESTAMPS) { 12 } else { 0 };
         let ours = options.window_scale(cx.config).shift();
         let theirs = WindowScale::new(seg.options.window_scale.unwrap_or(0)).shift();
@@ -185,7 +199,9 @@ impl Request {
         } else {
             cx.counters.tcp_out_segs += 1;
         }
-        let mut segment = self.segment(self.iss, Flags::SYN | Flags::ACK, reason, cx);
+        let ecn = self.agreed.ecn();
+        let flags = Flags::SYN | Flags::ACK | ecn.syn_ack_flags(cx.config, self.retransmits());
+        let mut segment = self.segment(self.iss, flags, reason, cx);
         let scaled = self.agreed.contains(Agreed::SCALE);
         let timestamps = self.timestamps(cx);
         segment.options = Options {
@@ -197,6 +213,7 @@ impl Request {
             window_scale: scaled.then(|| self.our_scale().shift()),
             sack_permitted: self.agreed.contains(Agreed::SACK),
             timestamps: timestamps.enabled().then(|| timestamps.option(cx.now)),
+            acc_ecn: ecn.syn_ack_option(cx.config, self.counts == 0),
             ..Options::default()
         };
         segment.hop_limit = socket.hop_limit;
@@ -209,7 +226,8 @@ impl Request {
             return;
         }
         cx.counters.tcp_out_segs += 1;
-        let mut segment = self.segment(self.iss.add(1), Flags::ACK, Reason::Ack(reason), cx);
+        let flags = Flags::ACK | self.agreed.ecn().ack_flags();
+        let mut segment = self.segment(self.iss.add(1), flags, Reason::Ack(reason), cx);
         let timestamps = self.timestamps(cx);
         segment.options.timestamps = timestamps.enabled().then(|| timestamps.option(cx.now));
         cx.send(segment);
@@ -261,6 +279,12 @@ impl Request {
             cx.counters.tcp_not_acceptable += 1;
             // The SYN again: our SYN,ACK was lost, so that is the acknowledgment to send.
             if seg.syn() && !seg.has_ack() && seg.seq == self.irs {
+                let Some(ecn) = self.agreed.ecn().on_syn_again(cx.config.ecn_incoming, seg) else {
+                    cx.counters.tcp_attempt_fails += 1;
+                    closed::refuse(self.quad, State::SynReceived, seg, RstReason::EcnMixed, cx);
+                    return Outcome::Over(Verdict::EcnMixed);
+                };
+                self.agreed = self.agreed.with_ecn(ecn);
                 if self.may_answer(cx) {
                     self.send_syn_ack(Reason::SynAck, our_mss, socket, cx);
                 }
@@ -313,6 +337,7 @@ impl Request {
             tcb.rcv.scale = self.our_scale();
         }
         tcb.timestamps = self.timestamps(cx);
+        tcb.ecn = Ecn::from_promise(self.agreed.ecn(), self.retransmits(), self.iss, cx);
         let smss = tcb.smss();
         if self.retransmits() > 1 {
             // RFC 5681 §3.1, relaxed by RFC 6928 §2 for a SYN,ACK that was lost once.

@@ -6,6 +6,7 @@ use super::buffer::receive::ReceiveBuffer;
 use super::buffer::send::SendBuffer;
 use super::congestion::Congestion;
 use super::context::{Context, ControlSegment};
+use super::ecn::Ecn;
 use super::limits::Limits;
 use super::output::ack::Acks;
 use super::rcv::Recv;
@@ -45,6 +46,8 @@ pub struct Tcb {
     pub congestion: Congestion,
     /// What is to be sent again.
     pub recovery: Recovery,
+    /// Explicit congestion notification.
+    pub ecn: Ecn,
     /// The timers.
     pub timers: TimerTable,
     /// What the program has written and the peer has not acknowledged.
@@ -168,6 +171,7 @@ impl Tcb {
                 cx.config,
             ),
             recovery: Recovery::new(iss, cx.config.reordering),
+            ecn: Ecn::new(),
             timers: TimerTable::new(),
             send_buffer: SendBuffer::new(),
             receive_buffer: ReceiveBuffer::new(),
@@ -270,6 +274,7 @@ impl Tcb {
             //# option SHOULD be included in the <RST>.
             segment.options.timestamps = Some(self.timestamps.option(cx.now));
         }
+        segment.flags |= self.ecn.flags();
         segment.variables = Some(self.variables());
         segment.hop_limit = self.options.hop_limit;
         segment.traffic_class = self.options.traffic_class;

@@ -25,8 +25,8 @@ pub struct TimeWait {
     timestamps: Timestamps,
     window: u16,
     answers: u8,
-    /// With whom it shares its end.
-    pub reuse: Reuse,
+    /// With whom it shares its end, and ACE in the next three bits.
+    shares: u8,
 }
 
 /// What a segment did to a record.
@@ -53,12 +53,17 @@ impl TimeWait {
             timestamps: tcb.timestamps,
             window: WindowScale::field(tcb.rcv.scale, tcb.rcv.wnd),
             answers: ANSWERS,
-            reuse: tcb.options.reuse(),
+            shares: tcb.options.reuse().bits() | tcb.ecn.flags().ace() << 2,
         };
         if tcb.acks.owed() {
             this.answer(AckReason::Fin, Some(tcb.variables()), cx);
         }
         this
+    }
+
+    /// With whom it shares its end.
+    pub const fn reuse(&self) -> Reuse {
+        Reuse::from_bits_truncate(self.shares)
     }
 
     fn answer(&mut self, reason: AckReason, variables: Option<Variables>, cx: &mut Context<'_>) {
@@ -71,7 +76,10 @@ impl TimeWait {
         let mut segment = ControlSegment {
             seq: self.snd_nxt,
             ack: self.rcv_nxt,
-            flags: Flags::ACK,
+            //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.2
+            //# On such a packet, a Data Receiver MUST encode the 3 least significant bits of its r.cep counter into the
+            //# ACE field that it feeds back to the Data Sender.
+            flags: Flags::ACK | Flags::from_ace(self.shares >> 2),
             window: self.window,
             variables,
             ..ControlSegment::new(self.quad, State::TimeWait, Reason::Ack(reason))

@@ -66,6 +66,7 @@ impl Tcb {
         } else {
             self.enter_loss(cx);
         }
+        self.ecn.timer_ran_out();
         if self.recovery.timeouts() > R1 {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
             //= id=SHLD-9
@@ -98,6 +99,7 @@ impl Tcb {
             //= id=MUST-60
             //# MUST NOT buffer data indefinitely (MUST-60)
             self.is.insert(Is::OVERRIDE);
+            self.ecn.timer_ran_out();
             self.push();
             return;
         }
@@ -155,7 +157,8 @@ impl Tcb {
                 self.timers.cancel(Timer::Persist);
             } else if self.state().is_synchronized() {
                 // Unsent although nothing is in flight: a silly window or a cork.
-                self.timers.arm_if_idle(Timer::Persist, cx.now + OVERRIDE_TIMEOUT);
+                let wait = if self.ecn.holds() { self.rtt.rto() } else { OVERRIDE_TIMEOUT };
+                self.timers.arm_if_idle(Timer::Persist, cx.now + wait);
             }
         }
     }

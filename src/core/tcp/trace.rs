@@ -74,6 +74,8 @@ pub enum AckReason {
     Challenge,
     /// The peer's FIN.
     Fin,
+    /// A congestion mark came, or the word that one has been answered (RFC 3168 §6.1.3, RFC 9768 §3.2.2.5).
+    Mark,
     /// The program has read, and the window opens.
     WindowUpdate,
     /// Something must be answered, such as a FIN seen again in TIME-WAIT.
@@ -99,6 +101,8 @@ pub enum RstReason {
     Limit,
     /// Keep-alive or user timeout ended the connection.
     TimedOut,
+    /// The peer's SYNs ask for ECN in two ways that cannot be told apart later (RFC 9768 §3.1.5).
+    EcnMixed,
 }
 
 /// What became of an arriving segment.
@@ -144,6 +148,8 @@ pub enum Verdict {
     OldSyn,
     /// TIME-WAIT took note of it.
     TimeWait,
+    /// It asks for another kind of ECN than before (RFC 9768 §3.1.5): the request is reset.
+    EcnMixed,
     /// No memory for it in the budget.
     NoMemory,
     /// Without a meaning in this state.
@@ -280,6 +286,7 @@ impl AckReason {
             Self::Paws => "ACK: timestamp too old (PAWS)",
             Self::Challenge => "challenge ACK",
             Self::Fin => "ACK: of the peer's FIN",
+            Self::Mark => "ACK: congestion was marked, or has been answered",
             Self::WindowUpdate => "window update",
             Self::Again => "ACK: again",
         }
@@ -298,6 +305,7 @@ impl RstReason {
             Self::ListenerClosed => "reset: listener closed before accept",
             Self::Limit => "reset: too many orphans",
             Self::TimedOut => "reset: peer silent for too long",
+            Self::EcnMixed => "reset: SYNs that ask for different ECN",
         }
     }
 }
@@ -326,6 +334,7 @@ impl Verdict {
             Self::AcceptQueueFull => "dropped: accept queue full",
             Self::OldSyn => "dropped: SYN of an older connection",
             Self::TimeWait => "seen in TIME-WAIT",
+            Self::EcnMixed => "asks for another ECN than before: reset",
             Self::NoMemory => "dropped: no room for it",
             Self::Ignored => "dropped: without meaning in this state",
         }

@@ -27,6 +27,21 @@ bitflags::bitflags! {
     }
 }
 
+impl Flags {
+    /// The three bits of ECN: what a handshake says, ECE and CWR of RFC 3168, or the ACE counter.
+    pub const ECN: Self = Self::AE.union(Self::CWR).union(Self::ECE);
+
+    /// AE, CWR and ECE as the number that RFC 9768 §3.2.2 makes of them, ECE its lowest bit: 0 to 7.
+    pub const fn ace(self) -> u8 {
+        ((self.bits() & Self::ECN.bits()) >> 6) as u8
+    }
+
+    /// The three bits for the low three bits of a number.
+    pub const fn from_ace(ace: u8) -> Self {
+        Self::from_bits_truncate((ace as u16 & 7) << 6)
+    }
+}
+
 /// The letters packetdrill uses: `S`, `F.`, `P.` …, the dot being ACK.
 impl fmt::Display for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

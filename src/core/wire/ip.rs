@@ -57,6 +57,18 @@ pub enum Ecn {
     Ce = 3,
 }
 
+impl Ecn {
+    /// From the lower two bits.
+    pub const fn from_bits(bits: u8) -> Self {
+        match bits & 3 {
+            0 => Self::NotEct,
+            1 => Self::Ect1,
+            2 => Self::Ect0,
+            _ => Self::Ce,
+        }
+    }
+}
+
 /// Where a fragment belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Fragment {
@@ -110,12 +122,7 @@ pub struct Header {
 impl Header {
     /// The ECN field.
     pub const fn ecn(&self) -> Ecn {
-        match self.traffic_class & 3 {
-            0 => Ecn::NotEct,
-            1 => Ecn::Ect1,
-            2 => Ecn::Ect0,
-            _ => Ecn::Ce,
-        }
+        Ecn::from_bits(self.traffic_class)
     }
 
     /// Octets its emitted form takes: 20 for IPv4 (we send no options), 40 for IPv6, 48 with a fragment

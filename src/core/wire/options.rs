@@ -14,6 +14,8 @@ const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
 const TIMESTAMPS: u8 = 8;
 const USER_TIMEOUT: u8 = 28;
+const ACC_ECN_0: u8 = 172;
+const ACC_ECN_1: u8 = 174;
 
 /// What the data offset leaves for options (RFC 9293 §3.1): 15 words less the fixed five.
 pub const MAX_OPTIONS_LEN: usize = 40;
@@ -30,6 +32,42 @@ pub struct Timestamps {
 /// At most four blocks fit in a header without timestamps, three with (RFC 2018 §3).
 pub type SackBlocks = ArrayVec<SeqRange, 4>;
 
+/// The AccECN option (RFC 9768 §3.2.3): counters of octets, 24 bits each, cut off from the end.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AccEcn {
+    /// Whether the counter of ECT(1) comes first and that of ECT(0) last (order 1, kind 174), or the other way round (order
+    /// 0, kind 172). That of CE stands between them.
+    pub ect_1_first: bool,
+    /// The counters that are there, in this order.
+    pub counters: ArrayVec<u32, 3>,
+}
+
+impl AccEcn {
+    fn counter(&self, at: usize) -> Option<u32> {
+        self.counters.get(at).copied()
+    }
+
+    /// EE0B: octets that came with ECT(0).
+    pub fn ect_0(&self) -> Option<u32> {
+        self.counter(if self.ect_1_first { 2 } else { 0 })
+    }
+
+    /// EE1B: octets that came with ECT(1).
+    pub fn ect_1(&self) -> Option<u32> {
+        self.counter(if self.ect_1_first { 0 } else { 2 })
+    }
+
+    /// ECEB: octets that came with CE.
+    pub fn ce(&self) -> Option<u32> {
+        self.counter(1)
+    }
+
+    /// Octets that it takes up with so many counters, with the NOPs that align it.
+    pub const fn emitted_len(counters: usize) -> usize {
+        (2 + 3 * counters).next_multiple_of(4)
+    }
+}
+
 /// The options of one segment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Options {
@@ -45,6 +83,8 @@ pub struct Options {
     pub timestamps: Option<Timestamps>,
     /// User timeout (kind 28), as it stands on the wire: granularity bit and 15 bits of value (RFC 5482 §3).
     pub user_timeout: Option<u16>,
+    /// Accurate ECN (kinds 172 and 174).
+    pub acc_ecn: Option<AccEcn>,
     /// A length was impossible: below 2 or past the end, where the walk ended and what came before stands;
     /// or not that of its kind, where the option was passed over.
     pub malformed: bool,
@@ -112,6 +152,21 @@ impl Options {
                 _ = self.timestamps.get_or_insert(timestamps(stamps));
             }
             (USER_TIMEOUT, &[a, b]) => _ = self.user_timeout.get_or_insert(u16::from_be_bytes([a, b])),
+            //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3
+            //# For forward compatibility, if the AccECN Option is of any other length, implementations MUST use
+            //# those whole 3-octet fields that fit within the length and ignore the remainder of the option,
+            //# treating it as padding.
+            (ACC_ECN_0 | ACC_ECN_1, data) => {
+                let (fields, _) = data.as_chunks::<3>();
+                //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3
+                //# All implementations of a Data Sender that read any AccECN Option MUST be able to read AccECN
+                //# Options of any of the above lengths.
+                let counters = fields.iter().map(|&[a, b, c]| u32::from_be_bytes([0, a, b, c]));
+                _ = self.acc_ecn.get_or_insert_with(|| AccEcn {
+                    ect_1_first: kind == ACC_ECN_1,
+                    counters: counters.take(3).collect(),
+                });
+            }
             (MSS | WINDOW_SCALE | SACK_PERMITTED | TIMESTAMPS | USER_TIMEOUT, _) => self.malformed = true,
             _ => {}
         }
@@ -145,11 +200,13 @@ impl Options {
             + timestamps_or_sack_permitted
             + of(self.window_scale.is_some())
             + of(self.user_timeout.is_some())
+            + self.acc_ecn.as_ref().map_or(0, |option| AccEcn::emitted_len(option.counters.len()))
     }
 
     /// Appends the options, each aligned so that the whole is a multiple of 4 octets, in the order that Linux
     /// has made the common one. On a SYN that is MSS, SACK-permitted, timestamps, NOP, window scale, with
-    /// NOPs in the place of what is missing; later NOP, NOP, timestamps, NOP, NOP, SACK. The user timeout
+    /// NOPs in the place of what is missing; later NOP, NOP, timestamps, NOP, NOP, SACK. AccECN stands behind the
+    /// timestamps. The user timeout
     /// comes last. SACK blocks for which there is no room are left out from the end.
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
     //= id=MUST-68
@@ -168,6 +225,21 @@ impl Options {
         if let Some(Timestamps { value, echo }) = self.timestamps {
             out.extend_from_slice(&value.to_be_bytes());
             out.extend_from_slice(&echo.to_be_bytes());
+        }
+        if let Some(option) = &self.acc_ecn {
+            //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3
+            //# When a Data Receiver sends an AccECN Option, it MUST set the Kind field to 172 if using Order 0, or
+            //# to 174 if using Order 1.
+            //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3
+            //# The length field MUST indicate which fields are present as follows: Options of each length and
+            //# order
+            let len = 2 + 3 * option.counters.len();
+            out.extend_from_slice(&[if option.ect_1_first { ACC_ECN_1 } else { ACC_ECN_0 }, len as u8]);
+            for counter in &option.counters {
+                let [_, a, b, c] = counter.to_be_bytes();
+                out.extend_from_slice(&[a, b, c]);
+            }
+            out.extend(core::iter::repeat_n(NO_OPERATION, len.next_multiple_of(4) - len));
         }
         if let Some(shift) = self.window_scale {
             out.extend_from_slice(&[NO_OPERATION, WINDOW_SCALE, 3, shift]);
@@ -205,14 +277,20 @@ mod tests {
 
     fn options() -> impl Strategy<Value = Options> {
         let blocks = proptest::collection::vec(any::<(u32, u32)>(), 0..=4);
-        (any::<(Option<u16>, Option<u8>, bool, Option<(u32, u32)>, Option<u16>)>(), blocks).prop_map(
-            |((mss, window_scale, sack_permitted, timestamps, user_timeout), blocks)| Options {
+        let acc_ecn = proptest::option::of((any::<bool>(), proptest::collection::vec(0u32..1 << 24, 0..=3)));
+        let plain = any::<(Option<u16>, Option<u8>, bool, Option<(u32, u32)>, Option<u16>)>();
+        (plain, blocks, acc_ecn).prop_map(
+            |((mss, window_scale, sack_permitted, timestamps, user_timeout), blocks, acc_ecn)| Options {
                 mss,
                 window_scale,
                 sack_permitted,
                 sack: blocks.iter().map(|b| SeqRange::new(Seq::new(b.0), Seq::new(b.1))).collect(),
                 timestamps: timestamps.map(|(value, echo)| Timestamps { value, echo }),
                 user_timeout,
+                acc_ecn: acc_ecn.map(|(ect_1_first, counters)| AccEcn {
+                    ect_1_first,
+                    counters: counters.into_iter().collect(),
+                }),
                 malformed: false,
             },
         )
@@ -253,6 +331,12 @@ mod tests {
                     o.timestamps = o.timestamps.or(Some(Timestamps { value: word(at), echo: word(at + 4) }));
                 }
                 (28, 4) => o.user_timeout = o.user_timeout.or(Some(half(at))),
+                (kind @ (172 | 174), len) => {
+                    let fields = (at..i + usize::from(len)).collect::<Vec<_>>();
+                    let fields = fields.chunks_exact(3).map(|f| word(f[0] - 1) & 0xff_ffff).take(3);
+                    let option = AccEcn { ect_1_first: kind == 174, counters: fields.collect() };
+                    o.acc_ecn = o.acc_ecn.or(Some(option));
+                }
                 (2 | 3 | 4 | 5 | 8 | 28, _) => o.malformed = true,
                 _ => {}
             }
@@ -270,15 +354,16 @@ mod tests {
             let mut expected = options.clone();
             expected.sack.truncate(options.max_sack_blocks());
             prop_assert_eq!(&Options::parse(&bytes), &expected);
-            // Not one block fewer than fits.
+            // Not one block fewer than fits. The first brings four octets more.
             let left = MAX_OPTIONS_LEN - bytes.len();
-            prop_assert!(expected.sack.len() == options.sack.len() || left < 8);
+            let next = if expected.sack.is_empty() { 12 } else { 8 };
+            prop_assert!(expected.sack.len() == options.sack.len() || left < next);
         }
 
         #[test]
         fn etherparse_reads_what_is_emitted(options in options()) {
             // It stops at kinds that it does not know.
-            let options = Options { user_timeout: None, ..options };
+            let options = Options { user_timeout: None, acc_ecn: None, ..options };
             let (mut theirs, mut blocks) = (Options::default(), vec![]);
             for element in TcpOptionsIterator::from_slice(&emitted(&options)) {
                 match element.unwrap() {
@@ -312,7 +397,7 @@ mod tests {
         #[test]
         fn the_walk_is_the_plain_one_among_known_kinds(
             bytes in proptest::collection::vec(
-                prop::sample::select(&[0u8, 1, 1, 2, 2, 3, 3, 4, 4, 5, 8, 10, 10, 18, 26, 28, 34][..]), 0..=44
+                prop::sample::select(&[0u8, 1, 1, 2, 2, 3, 3, 4, 4, 5, 8, 10, 10, 18, 26, 28, 34, 172, 174][..]), 0..=44
             )
         ) {
             prop_assert_eq!(Options::parse(&bytes), model(&bytes));
@@ -360,6 +445,53 @@ mod tests {
             [1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2, 28, 4, 0x80, 5]
         );
         assert_eq!(emitted(&Options::default()), []);
+    }
+
+    fn acc_ecn(ect_1_first: bool, counters: &[u32]) -> Option<AccEcn> {
+        Some(AccEcn { ect_1_first, counters: counters.iter().copied().collect() })
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3
+    //= type=test
+    //# When a Data Receiver sends an AccECN Option, it MUST set the Kind field to 172 if using Order 0, or to 174 if
+    //# using Order 1.
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3
+    //= type=test
+    //# The length field MUST indicate which fields are present as follows: Options of each length and order
+    #[test]
+    fn accurate_ecn_of_each_length() {
+        let bytes = |first, counters: &[u32]| {
+            emitted(&Options { acc_ecn: acc_ecn(first, counters), ..Default::default() })
+        };
+        assert_eq!(bytes(false, &[]), [172, 2, 1, 1]);
+        assert_eq!(bytes(true, &[1]), [174, 5, 0, 0, 1, 1, 1, 1]);
+        assert_eq!(bytes(false, &[0x01_0203, 4]), [172, 8, 1, 2, 3, 0, 0, 4]);
+        assert_eq!(bytes(true, &[1, 0xff_ffff, 3]), [174, 11, 0, 0, 1, 0xff, 0xff, 0xff, 0, 0, 3, 1]);
+        let option = acc_ecn(false, &[1, 2, 3]).unwrap();
+        assert_eq!((option.ect_0(), option.ce(), option.ect_1()), (Some(1), Some(2), Some(3)));
+        let option = acc_ecn(true, &[1, 2]).unwrap();
+        assert_eq!((option.ect_0(), option.ce(), option.ect_1()), (None, Some(2), Some(1)));
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3
+    //= type=test
+    //# All implementations of a Data Sender that read any AccECN Option MUST be able to read AccECN Options of any of
+    //# the above lengths.
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3
+    //= type=test
+    //# For forward compatibility, if the AccECN Option is of any other length, implementations MUST use those whole
+    //# 3-octet fields that fit within the length and ignore the remainder of the option, treating it as padding.
+    #[test]
+    fn accurate_ecn_of_odd_lengths() {
+        let parsed = |bytes: &[u8]| Options::parse(bytes).acc_ecn;
+        assert_eq!(parsed(&[172, 2]), acc_ecn(false, &[]));
+        assert_eq!(parsed(&[174, 5, 0, 0, 1]), acc_ecn(true, &[1]));
+        assert_eq!(parsed(&[172, 8, 0, 0, 1, 0, 0, 2]), acc_ecn(false, &[1, 2]));
+        assert_eq!(parsed(&[172, 11, 0, 0, 1, 0, 0, 2, 0, 0, 3]), acc_ecn(false, &[1, 2, 3]));
+        assert_eq!(parsed(&[172, 4, 9, 9]), acc_ecn(false, &[]), "no whole field");
+        assert_eq!(parsed(&[172, 6, 0, 0, 1, 9]), acc_ecn(false, &[1]));
+        assert_eq!(parsed(&[174, 16, 0, 0, 1, 0, 0, 2, 0, 0, 3, 9, 9, 9, 9, 9]), acc_ecn(true, &[1, 2, 3]));
+        assert!(!Options::parse(&[172, 4, 9, 9]).malformed);
     }
 
     #[test]

@@ -67,6 +67,12 @@ impl Congestion {
         }
     }
 
+    /// Whether it answers each mark by its part of a window, so that its packets may be marked early and often (ECT(1), RFC
+    /// 9331).
+    pub const fn is_scalable(&self) -> bool {
+        false
+    }
+
     /// The congestion window, octets.
     pub fn cwnd(&self) -> u32 {
         match self {

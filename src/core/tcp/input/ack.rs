@@ -102,6 +102,7 @@ impl Tcb {
         if seg.ack.after(self.snd.una) {
             self.on_new_ack(seg.ack, seg.timestamps(), &mut news, cx);
         }
+        self.take_ecn_feedback(seg, &news, cx);
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=STEP-3.10.7.4-18
         //# If the ACK is a duplicate (SEG.ACK =< SND.UNA), it can be ignored.

@@ -52,10 +52,13 @@ impl Tcb {
     /// §3.10.7.4, one line a step. (The third, security, has no mechanism on the Internet.)
     fn in_synchronized(&mut self, mut segment: Segment<'_>, cx: &mut Context<'_>) -> Step {
         let seg = &mut segment;
+        let text = seg.text.len();
+        self.ecn_arrives(seg);
         self.take_off_known_syn(seg);
         self.first_check_sequence(seg, cx)?;
         self.second_check_rst(seg, cx)?;
         self.fourth_check_syn(seg, cx)?;
+        self.take_mark(seg, text, cx);
         self.trim_to_window(seg);
         self.fifth_check_ack(seg, cx)?;
         self.sixth_check_urg(seg);

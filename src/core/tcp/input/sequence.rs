@@ -139,7 +139,7 @@ impl Tcb {
 
     /// Whether the ACK is one that the fifth step accepts: of what was sent, and not from before the largest window (RFC
     /// 5961 §5.2).
-    fn believes_ack(&self, seg: &Segment<'_>) -> bool {
+    pub(in crate::tcp) fn believes_ack(&self, seg: &Segment<'_>) -> bool {
         seg.has_ack()
             && seg.ack.at_or_before(self.snd.nxt)
             && self.snd.una.saturating_since(seg.ack) <= self.snd.max_wnd

@@ -70,6 +70,7 @@ impl Tcb {
         //= id=rfc7323-2.2-3
         //# A Window Scale option in a segment without a SYN bit MUST be ignored.
         self.take_syn_options(&seg, cx);
+        self.agree_on_ecn(&seg, cx);
         self.snd.wl1 = seg.seq;
         self.snd.wl2 = if acceptable { seg.ack } else { self.snd.iss };
         // RFC 7323 §2.2: the window of a SYN is never scaled.

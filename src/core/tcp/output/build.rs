@@ -10,7 +10,8 @@ use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::timers::Timer;
 use crate::tcp::trace::Reason;
 use crate::wire::flags::Flags;
-use crate::wire::options::Options;
+use crate::wire::ip::Ecn;
+use crate::wire::options::{MAX_OPTIONS_LEN, Options};
 use crate::wire::tcp::Header;
 
 /// A segment that leaves; its text lies in the send buffer.
@@ -20,6 +21,8 @@ pub struct Outgoing {
     pub header: Header,
     /// The options.
     pub options: Options,
+    /// The ECN field of the packet that it leaves in.
+    pub ecn: Ecn,
     /// Where its text begins in the send buffer, octets from the front.
     pub offset: usize,
     /// Octets of text.
@@ -54,7 +57,16 @@ impl Tcb {
     pub(in crate::tcp) fn options_len(&self) -> usize {
         let timestamps = if self.timestamps.enabled() { 12 } else { 0 };
         let blocks = self.sack_block_count();
-        timestamps + if blocks == 0 { 0 } else { 4 + 8 * blocks }
+        timestamps + self.ecn_option_len() + if blocks == 0 { 0 } else { 4 + 8 * blocks }
+    }
+
+    /// SACK blocks that there is reason to send.
+    pub(in crate::tcp) fn sack_blocks_wanted(&self) -> usize {
+        if !self.is.contains(Is::SACK) {
+            return 0;
+        }
+        let held = if self.reassembly.is_empty() { 0 } else { self.reassembly.sack_blocks(4).len() };
+        held + usize::from(self.acks.dsack().is_some())
     }
 
     fn sack_block_count(&self) -> usize {
@@ -66,17 +78,17 @@ impl Tcb {
         //= id=rfc2018-4-2
         //# If the data receiver has not received a SACK-Permitted option for a given connection, it MUST NOT
         //# send SACK options on that connection.
-        if !self.is.contains(Is::SACK) {
+        let wanted = self.sack_blocks_wanted();
+        if wanted == 0 {
             return 0;
         }
-        let held = if self.reassembly.is_empty() { 0 } else { self.reassembly.sack_blocks(4).len() };
         //= https://www.rfc-editor.org/rfc/rfc2018#section-4
         //= id=rfc2018-4-6
         //# The data receiver SHOULD include as many distinct SACK blocks as possible in the SACK option.
-        let (max, timestamps) = if self.timestamps.enabled() { (3, 12) } else { (4, 0) };
+        let others = self.ecn_option_len() + if self.timestamps.enabled() { 12 } else { 0 };
         // Over the smallest path that IPv4 knows, 68 octets, few blocks fit beside an octet of text.
-        let fit = usize::from(self.snd.mss).saturating_sub(timestamps + 4 + 1) / 8;
-        (held + usize::from(self.acks.dsack().is_some())).min(max).min(fit)
+        let most = MAX_OPTIONS_LEN.min(usize::from(self.snd.mss).saturating_sub(1));
+        wanted.min(most.saturating_sub(others + 4) / 8)
     }
 
     fn build(&mut self, plan: Plan, cx: &mut Context<'_>) -> Outgoing {
@@ -90,6 +102,7 @@ impl Tcb {
         flags.set(Flags::ACK, self.state() != State::SynSent);
         flags.set(Flags::FIN, plan.fin);
         flags.set(Flags::PSH, self.pushes(plan, cx));
+        let ecn = self.mark_departure(&mut flags, &options, plan, cx);
         let mut urgent = 0;
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
         //= id=MUST-31
@@ -119,6 +132,7 @@ impl Tcb {
                 urgent,
             },
             options,
+            ecn,
             offset: plan.seq.saturating_since(self.data_start()) as usize,
             len: plan.len as usize,
             reason: plan.reason,
@@ -143,6 +157,7 @@ impl Tcb {
             sack_permitted: cx.config.sack && (!answering || self.is.contains(Is::SACK)),
             timestamps: (cx.config.timestamps && (!answering || self.timestamps.enabled()))
                 .then(|| self.timestamps.option(cx.now)),
+            acc_ecn: self.syn_ecn_option(cx),
             ..Options::default()
         }
     }
@@ -151,7 +166,7 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc2018#section-2
         //= id=rfc2018-2-1
         //# It MUST NOT be sent on non-SYN segments.
-        let mut options = Options::default();
+        let mut options = Options { acc_ecn: self.ecn_option(), ..Options::default() };
         if self.timestamps.enabled() {
             //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
             //= id=rfc7323-3.2-5

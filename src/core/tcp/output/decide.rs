@@ -33,6 +33,7 @@ impl Tcb {
             // The record of TIME-WAIT speaks for itself.
             State::Closed | State::Listen | State::TimeWait => None,
             State::SynSent | State::SynReceived => self.decide_handshake(),
+            _ if self.owes_handshake_ack() => self.decide_acknowledgment(),
             _ => self
                 .decide_retransmission()
                 .or_else(|| self.decide_new())
@@ -130,6 +131,9 @@ impl Tcb {
 
     fn decide_new(&self) -> Option<Plan> {
         // What a time-out declared lost goes first.
+        if self.ecn.holds() {
+            return None;
+        }
         if !self.has_unsent() || (self.recovery.next_lost().is_some() && !self.sends_new_data_first()) {
             return None;
         }

@@ -47,6 +47,7 @@ impl Tcb {
         self.recovery.board.mark_lost(is_lost);
         self.all_is_lost(Reason::RetransmissionTimeout);
         self.congestion.on_event(CongestionEvent::Timeout { first }, flight, cx.now);
+        self.ecn.window_reduced();
     }
 
     /// The SYN or SYN,ACK timed out.

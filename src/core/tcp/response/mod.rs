@@ -159,6 +159,7 @@ impl Tcb {
         self.begin_episode(Phase::Recovery, delivered);
         if !reduced {
             self.congestion.on_event(CongestionEvent::Loss, flight, cx.now);
+            self.ecn.window_reduced();
         }
         self.timed = None;
         // It starts anew with the retransmission (RFC 6298 §5).
@@ -173,7 +174,8 @@ impl Tcb {
         if self.recovery.phase >= Phase::Cwr || self.snd.una == self.snd.nxt {
             return false;
         }
-        let flight = self.flight_size();
+        // What was in flight when the ACK came: it may have acknowledged much of it.
+        let flight = self.snd.outstanding().saturating_add(delivered).min(self.cwnd());
         self.begin_episode(Phase::Cwr, delivered);
         self.congestion.on_event(CongestionEvent::Ecn, flight, cx.now);
         true
@@ -255,6 +257,7 @@ impl Tcb {
             //# be preserved [Stevens94].
             if !reduced {
                 self.congestion.on_event(CongestionEvent::Loss, flight, cx.now);
+                self.ecn.window_reduced();
             }
             self.timed = None;
             // It starts anew with the retransmission, which else would be repeated less than one RTO later
@@ -282,9 +285,9 @@ impl Tcb {
             in_flight: news.in_flight,
             cwnd_limited,
             after_timeout,
-            reducing: self.recovery.reduces(),
+            reducing: self.recovery.reduces() || self.ecn_forbids_growth(),
             lost: news.lost,
-            marked: 0,
+            marked: self.ecn.take_marked(),
             una: self.snd.una,
             nxt: self.snd.nxt,
             srtt: self.rtt.srtt(),
