@@ -1,13 +1,15 @@
 //! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (of 6.x) shows it.
 //!
 //! Not measured, and 0: `tcpi_fackets`, `last_ack_sent` (0 on Linux too), `rcv_ssthresh`,
-//! `rcv_rtt`, `rcv_space`, `delivery_rate` and all after it, save `busy_time`, `rwnd_limited`, `sndbuf_limited`, `bytes_sent`,
-//! `bytes_retrans`, `snd_wnd` and `rcv_wnd`.
+//! `rcv_rtt`, `rcv_space`, `delivery_rate` and all after it, save `busy_time`, `rwnd_limited`, `sndbuf_limited`, `delivered_ce`,
+//! `bytes_sent`, `bytes_retrans`, `snd_wnd`, `rcv_wnd` and what there is of ECN.
 //! Rates are not limited: all ones.
 
 use std::time::Duration;
 
+use tunstack_core::config::EcnFeedback;
 use tunstack_core::stack::{SocketId, Stack};
+use tunstack_core::tcp::ecn::EcnInfo;
 use tunstack_core::tcp::info::TcpInfo;
 use tunstack_core::tcp::recovery::Phase;
 use tunstack_core::tcp::state::State;
@@ -85,8 +87,8 @@ fn segments(info: &TcpInfo) -> [u32; 2] {
 /// `TCP_INFINITE_SSTHRESH`.
 const ENDLESS: u32 = 0x7fff_ffff;
 
-/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`.
-const OPTIONS: [u8; 3] = [1, 2, 4];
+/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`, `TCPI_OPT_ECN`, `TCPI_OPT_ECN_SEEN`.
+const OPTIONS: [u8; 5] = [1, 2, 4, 8, 16];
 
 fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Instant) {
     let variables = &info.variables;
@@ -97,7 +99,14 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
         Phase::Recovery => 3,
         Phase::Loss => 4,
     };
-    let in_use = [info.timestamps, info.sack, info.window_scales.is_some()];
+    let ecn = &info.ecn;
+    let in_use = [
+        info.timestamps,
+        info.sack,
+        info.window_scales.is_some(),
+        ecn.feedback != EcnFeedback::None,
+        ecn.seen,
+    ];
     let options = OPTIONS.iter().zip(in_use).filter(|(_, used)| *used).map(|(bit, _)| bit).sum();
     let (ours, peers) = info.window_scales.unwrap_or_default();
     let since = |then| u32::try_from(now.saturating_since(then).as_millis()).unwrap_or(u32::MAX);
@@ -127,9 +136,26 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
     let busy = info.limits.busy(now);
     let [total, window, buffer] = [busy.total, busy.window, busy.buffer].map(long_micros);
     fields.longs(&[0, total, window, buffer]);
-    fields.words(&[0; 2]);
+    fields.words(&[0, ecn.delivered_ce]);
     fields.longs(&[tally.octets_sent, tally.octets_resent]);
     fields.words(&[0, 0, 0, variables.snd_wnd, variables.rcv_wnd, 0]);
+    // `total_rto`, `total_rto_recoveries`, `total_rto_time`.
+    fields.words(&[0, 0]);
+    let (there, here) = (&ecn.delivered, &ecn.received);
+    fields.words(&[here.cep, there.e1b, there.e0b, there.ceb, here.e1b, here.e0b, here.ceb, accurate(ecn)]);
+}
+
+/// `tcpi_ecn_mode`, two bits; `tcpi_accecn_opt_seen`, two; `tcpi_accecn_fail_mode`, four.
+fn accurate(ecn: &EcnInfo) -> u32 {
+    let mode = match ecn.feedback {
+        EcnFeedback::None => return 0,
+        EcnFeedback::Classic => return 1,
+        EcnFeedback::Accurate => 2,
+    };
+    let seen = if ecn.options_seen { 2 } else { 0 };
+    let fails = [!ecn.capable, ecn.deaf, ecn.options_blocked].map(u32::from);
+    let [send, receive, options] = fails;
+    mode | seen << 2 | (send | receive << 1 | options << 2) << 4
 }
 
 /// Duplicate ACKs that are a loss.

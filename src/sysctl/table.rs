@@ -1,6 +1,6 @@
 //! The table: each sysctl, what it takes, what it means here.
 
-use tunstack_core::config::Config;
+use tunstack_core::config::{AccEcnOptions, Config, EcnFeedback};
 use tunstack_core::tcp::congestion::Hystart;
 use tunstack_core::time::Duration;
 
@@ -126,6 +126,29 @@ fn r2(retries: u32) -> Duration {
     (0..=retries).fold(Duration::ZERO, |sum, n| sum + wait(n))
 }
 
+/// What peers may ask for, and what we do.
+fn ecn(config: &mut Config, n: u32) {
+    use EcnFeedback::{Accurate, Classic, None};
+    let both = match n {
+        0 => (None, None),
+        1 => (Classic, Classic),
+        2 => (Classic, None),
+        3 => (Accurate, Accurate),
+        4 => (Accurate, Classic),
+        _ => (Accurate, None),
+    };
+    (config.tcp.ecn_incoming, config.tcp.ecn_outgoing) = both;
+}
+
+fn ecn_option(config: &mut Config, n: u32) {
+    config.tcp.ecn_options = match n {
+        0 => AccEcnOptions::Never,
+        1 => AccEcnOptions::Sparing,
+        2 => AccEcnOptions::Changes,
+        _ => AccEcnOptions::Always,
+    };
+}
+
 /// Linux answers once in each such interval; 0 is no limit.
 fn answer_every(config: &mut Config, interval: u32) {
     config.tcp.challenge_interval = millis(interval);
@@ -133,6 +156,28 @@ fn answer_every(config: &mut Config, interval: u32) {
 }
 
 const OBEYED: &[Row] = &[
+    row(
+        "net.ipv4.tcp_ecn",
+        Does::Number(0, 5, ecn),
+        "what peers may ask for and what we do, tcp.ecn_incoming and ecn_outgoing: 0 neither; 1 ECN (RFC 3168) both; 2 ECN, and we \
+         nothing; 3 AccECN (RFC 9768) both; 4 AccECN, and we ECN; 5 AccECN, and we nothing",
+    ),
+    row(
+        "net.ipv4.tcp_ecn_fallback",
+        Does::Switch(|c, on| c.tcp.ecn_fallback = on),
+        "tcp.ecn_fallback: no ECN on a SYN sent again (RFC 3168 §6.1.1.1, RFC 9768 §3.1.4)",
+    ),
+    row(
+        "net.ipv4.tcp_ecn_option",
+        Does::Number(0, 3, ecn_option),
+        "tcp.ecn_options, the option of AccECN (RFC 9768 §3.2.3.3): 0 never, 1 sparing, 2 where a counter has moved, 3 so even where \
+         the path seems to drop it",
+    ),
+    row(
+        "net.ipv4.tcp_ecn_option_beacon",
+        Does::Number(0, 63, |c, n| c.tcp.ecn_option_beacon = octet(n)),
+        "tcp.ecn_option_beacon: with tcp_ecn_option of 1, how often in a round trip a counter is told that goes on moving",
+    ),
     row(
         "net.ipv4.tcp_timestamps",
         Does::Switch(|c, on| c.tcp.timestamps = on),
@@ -331,7 +376,6 @@ const OBEYED: &[Row] = &[
 ];
 
 const FAST_OPEN: &str = "Fast Open (RFC 7413) is not there yet: a SYN carries no data";
-const ECN: &str = "ECN is not there yet: no connection offers or accepts it";
 const PACING: &str = "pacing is not there yet: the congestion window alone says what leaves";
 const NO_BURSTS: &str = "each segment is made when it may leave: none waits for others to leave with it";
 const PROBING: &str =
@@ -382,10 +426,6 @@ const NOTED: &[Row] = &[
         FAST_OPEN,
     ),
     note("net.ipv4.tcp_fastopen_cookies", ANY, "Fast Open: cookies, in scripts of old", FAST_OPEN),
-    note("net.ipv4.tcp_ecn", Values::Number(0, 5), "ECN (RFC 3168, RFC 9768)", ECN),
-    note("net.ipv4.tcp_ecn_option", Values::Number(0, 3), "the option of AccECN (RFC 9768)", ECN),
-    note("net.ipv4.tcp_ecn_option_beacon", Values::Number(0, 63), "how often AccECN's option is sent", ECN),
-    note("net.ipv4.tcp_ecn_fallback", SWITCH, "no ECN on a SYN sent again (RFC 3168 §6.1.1.1)", ECN),
     note("net.ipv4.tcp_pacing_ss_ratio", Values::Number(0, 1000), "pacing in slow start, per cent", PACING),
     note("net.ipv4.tcp_pacing_ca_ratio", Values::Number(0, 1000), "pacing after it, per cent", PACING),
     note("net.ipv4.tcp_tso_win_divisor", ANY, "the part of a window that leaves as one packet", NO_BURSTS),
