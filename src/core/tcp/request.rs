@@ -281,7 +281,10 @@ impl Request {
             if seg.syn() && !seg.has_ack() && seg.seq == self.irs {
                 let Some(ecn) = self.agreed.ecn().on_syn_again(cx.config.ecn_incoming, seg) else {
                     cx.counters.tcp_attempt_fails += 1;
-                    closed::refuse(self.quad, State::SynReceived, seg, RstReason::EcnMixed, cx);
+                    // Behind our SYN, so that it is exact whether the peer has had that or not.
+                    let (seq, ack) = (self.iss.add(1), self.irs.add(1));
+                    let state = State::SynReceived;
+                    cx.send(ControlSegment::reset_ack(self.quad, state, seq, ack, RstReason::EcnMixed));
                     return Outcome::Over(Verdict::EcnMixed);
                 };
                 self.agreed = self.agreed.with_ecn(ecn);
