@@ -414,6 +414,8 @@ fn is_sound(parsed: &Parsed<'_>, fragment: Fragment) -> bool {
 
 /// The ECN field of the whole (RFC 3168 §5.3): one that all agree on, or CE where any has it. Where some
 /// fragments are ECN-capable and some are not, somebody on the way has lied: `None`.
+//= https://www.rfc-editor.org/rfc/rfc3168#section-5.3
+//= id=rfc3168-5.3-2, rfc3168-5.3-3, rfc3168-5.3-4, rfc3168-5.3-6
 fn joined_ecn(seen: u8, first: Ecn) -> Option<Ecn> {
     let saw = |ecn: Ecn| seen & 1 << ecn as u8 != 0;
     let capable = seen & !(1 << Ecn::NotEct as u8) != 0;

@@ -288,6 +288,10 @@ impl Accurate {
     }
 
     /// The option for the next segment, where one is due that fits in `room` octets. `first_data`: it is our first with text.
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3
+    //= id=rfc9768-3.2.3-5, rfc9768-3.2.3-6, rfc9768-3.2.3-7
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3.2.3
+    //= id=rfc9768-3.2.3.2.3-2
     pub fn option(&self, room: usize, first_data: bool) -> Option<AccEcn> {
         let due = self.is.contains(Is::OPTION_DUE) || first_data && self.is.contains(Is::OPTION_ON_DATA);
         if !due || self.is.contains(Is::OPTION_BLOCKED) {
@@ -350,6 +354,8 @@ impl Accurate {
         //# Whenever the Data Receiver sends an ACK with SYN=0 (with or without data), unless the handshake encoding in
         //# Section 3.2.2.1 applies, the Data Receiver MUST encode the least significant 3 bits of its r.cep counter into
         //# the ACE field (see Appendix A.2).
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2
+        //= id=rfc9768-3.2-3
         self.handshake.take().filter(|_| pure).unwrap_or_else(|| self.ace())
     }
 
@@ -476,6 +482,10 @@ impl Accurate {
     //# If the Data Sender has not received AccECN TCP Options to give it more dependable information, and it detects that the
     //# ACE field could have cycled, it SHOULD deem whether it cycled by taking the safest likely case under the prevailing
     //# conditions.
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3.2.3
+    //= id=rfc9768-3.2.3.2.3-1
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3.2.4
+    //= id=rfc9768-3.2.3.2.4-3
     fn take_ace(&mut self, ace: u8, packets: u32, new_ce: Option<u32>, mss: u32, certain: bool) -> u32 {
         let least = u32::from(ace).wrapping_sub(self.sent.cep) & 7;
         //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.2.5.2

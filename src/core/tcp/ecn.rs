@@ -167,6 +167,10 @@ impl Ecn {
     /// The connection comes of a request whose SYN,ACK has been sent `timeouts` times more.
     pub fn from_promise(promise: Promise, timeouts: u8, iss: Seq, cx: &Context<'_>) -> Self {
         let mut ecn = Self::new();
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.2.2
+        //= id=rfc9768-3.2.2.2-2
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3.2.1
+        //= id=rfc9768-3.2.3.2.1-2
         ecn.agree(promise.feedback(), iss, cx);
         ecn.is.set(Is::NO_ECT, promise.forbids_ect(cx.config, timeouts));
         ecn.is.insert(Is::AWAITS_ACK);
@@ -211,6 +215,8 @@ impl Tcb {
             //# non-ECN-setup SYN or non-ECN-setup SYN-ACK packet.
             EcnFeedback::Classic => self.ecn.is.set(Is::NO_ECT, plain),
             EcnFeedback::Accurate => {
+                //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.2.3
+                //= id=rfc9768-3.2.2.3-1
                 // Our SYN was not ECN-capable: anything else is made up on the way (RFC 9768 §3.2.2.3).
                 self.ecn.is.set(Is::NO_ECT, came != Some(ip::Ecn::NotEct));
                 if let Some(accurate) = &mut self.ecn.accurate {
@@ -233,6 +239,8 @@ impl Tcb {
     fn syn_ecn_flags(&self, cx: &Context<'_>) -> Flags {
         //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.2
         //# Then host A MUST send the same SYN/ACK as it would have sent had it been a responding host.
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.4.1
+        //= id=rfc9768-3.1.4.1-3
         match self.state() {
             State::SynReceived => self.promised().syn_ack_flags(cx.config, self.recovery.timeouts()),
             _ => negotiate::syn_flags(cx.config, self.recovery.timeouts()),
@@ -268,6 +276,8 @@ impl Tcb {
         }
         let client = !self.is.contains(TcbIs::PASSIVE) && self.state() != State::SynReceived;
         let again = client && seg.has_ack() && seg.seq == self.rcv.irs && self.believes_ack(seg);
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.5
+        //= id=rfc9768-3.1.5-2
         let confirms = negotiate::on_syn_ack(EcnFeedback::Accurate, seg.flags).0 == EcnFeedback::Accurate;
         if let Some(accurate) = &mut self.ecn.accurate
             && again
@@ -286,6 +296,8 @@ impl Tcb {
     //# header for retransmitted data packets, and that the TCP data receiver SHOULD ignore the ECN field on arriving data
     //# packets that are outside of the receiver's current window.
     pub(super) fn take_mark(&mut self, seg: &Segment<'_>, text: usize, cx: &Context<'_>) {
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-4
+        //= id=rfc9768-4-1
         if self.ecn.feedback == EcnFeedback::None || !self.believes_ack(seg) {
             return;
         }
@@ -327,6 +339,10 @@ impl Tcb {
         let unacknowledged = text > 0 || self.rcv.nxt != self.rcv.last_ack_sent || !self.reassembly.is_empty();
         let srtt = self.rtt.srtt();
         let Some(accurate) = &mut self.ecn.accurate else { return };
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.5
+        //= id=rfc9768-3.1.5-17
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.2.5.1
+        //= id=rfc9768-3.2.2.5.1-8
         if accurate.on_packets(seg.ecn, packets, text as u32, unacknowledged) {
             self.acks.now(AckReason::Mark);
         }
@@ -375,7 +391,11 @@ impl Tcb {
                     //# Note 1: If the Server is in AccECN mode and in SYN-RCVD state, and if it receives a value of zero on a
                     //# pure ACK with SYN=0 and no SACK blocks, for the rest of the connection the Server MUST NOT set ECT
                     //# on outgoing packets and MUST NOT respond to AccECN feedback.
+                    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.2.1
+                    //= id=rfc9768-3.2.2.1-7
                     0 => is.insert(Is::NO_ECT | Is::DEAF),
+                    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.2.3
+                    //= id=rfc9768-3.2.2.3-2
                     // Our SYN,ACK was not ECN-capable (§3.2.2.3).
                     0b011 | 0b100 | 0b110 => is.insert(Is::NO_ECT),
                     _ => {}
@@ -388,6 +408,10 @@ impl Tcb {
                 return;
             }
         }
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.2
+        //= id=rfc9768-3.2.2-1
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.2.4
+        //= id=rfc9768-3.2.2.4-1, rfc9768-3.2.2.4-2
         let Some(told) = accurate.on_feedback(seg, nxt, mss, stamped, is.contains(Is::NO_ECT)) else { return };
         //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3.2.5
         //# If either endpoint detects that the s.ceb counter has increased but the s.cep has not (and by testing ACK
@@ -461,6 +485,10 @@ impl Tcb {
         //# If SACK has been negotiated [RFC2018], and the smallest recommended AccECN Option would leave insufficient space for
         //# two SACK blocks on a particular ACK, the Data Receiver MUST give precedence to the SACK option (total 18 octets),
         //# because loss feedback is more critical.
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.1
+        //= id=rfc9768-3.1.1-7, rfc9768-3.1.1-8
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3.3
+        //= id=rfc9768-3.2.3.3-1
         let blocks = match self.sack_blocks_wanted().min(2) {
             0 => 0,
             n => 4 + 8 * n,
@@ -512,6 +540,8 @@ impl Tcb {
                 //# the CWR bit only on the first new data packet that it transmits.
                 //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
                 //# Thus, the CWR bit in the TCP header SHOULD NOT be set on retransmitted packets.
+                //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
+                //= id=rfc3168-6.1.1-5
                 if fresh && self.ecn.is.contains(Is::CWR_DUE) {
                     flags.insert(Flags::CWR);
                     self.ecn.is.remove(Is::CWR_DUE);
@@ -525,17 +555,22 @@ impl Tcb {
         //# To prevent such a denial-of-service attack, we specify that a legitimate TCP data sender MUST NOT set an ECT
         //# codepoint on retransmitted data packets, and that the TCP data receiver SHOULD ignore the CE codepoint on
         //# out-of-window packets.
+        //= https://www.rfc-editor.org/rfc/rfc3168#section-5.2
+        //= id=rfc3168-5.2-1
+        //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.4
+        //= id=rfc3168-6.1.4-1
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.5
+        //= id=rfc9768-3.1.5-12, rfc9768-3.1.5-13, rfc9768-3.1.5-18
         let capable = fresh && self.ecn.feedback != EcnFeedback::None && !self.ecn.is.contains(Is::NO_ECT);
         match (capable, self.ecn.accurate.is_some() && self.congestion.is_scalable()) {
             (false, _) => ip::Ecn::NotEct,
             //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.2
             //# When only one ECT codepoint is needed by a sender for all packets sent on a TCP connection, ECT(0) SHOULD be
             //# used.
+            //= https://www.rfc-editor.org/rfc/rfc3168#section-5
+            //= id=rfc3168-5-1
             (true, false) => ip::Ecn::Ect0,
             (true, true) => ip::Ecn::Ect1,
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

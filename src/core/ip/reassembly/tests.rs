@@ -196,6 +196,9 @@ fn an_exact_duplicate_is_ignored() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3168#section-5.3
+//= type=test
+//= id=rfc3168-5.3-2, rfc3168-5.3-3, rfc3168-5.3-4, rfc3168-5.3-6
 #[test]
 fn congestion_marks() {
     let join = |first: u8, second: u8| {

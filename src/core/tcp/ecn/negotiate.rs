@@ -19,6 +19,8 @@ pub fn syn_flags(config: &TcpConfig, timeouts: u8) -> Flags {
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
         //# A host that is not willing to use ECN on a TCP connection SHOULD clear both the ECE and CWR flags in all
         //# non-ECN-setup SYN and/or SYN-ACK packets that it sends to indicate this unwillingness.
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.5
+        //= id=rfc9768-3.1.5-11
         EcnFeedback::None => Flags::empty(),
         EcnFeedback::Classic => Flags::from_ace(CLASSIC_SYN),
         //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.1
@@ -69,6 +71,8 @@ pub fn on_syn_ack(asked: EcnFeedback, flags: Flags) -> (EcnFeedback, Option<Ecn>
         //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.2
         //# Therefore, as soon as an AccECN-capable TCP Client (A) receives the SYN/ACK shown, it MUST set both its
         //# half-connections into the feedback mode shown in the rightmost column.
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.2
+        //= id=rfc9768-3.1.2-2
         (EcnFeedback::Accurate, CLASSIC_SYN_ACK) => (EcnFeedback::Classic, None),
         // RFC 3168 knows no AE. Both of the others set is our own SYN, reflected (§6.1.1.2).
         //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
@@ -119,6 +123,8 @@ impl Promise {
             //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.2
             //# When an AccECN-enabled TCP Server (B) receives a SYN with (AE,CWR,ECE) = (0,1,1), it MUST do one of the
             //# following:
+            //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.2
+            //= id=rfc9768-3.1.2-4
             (_, CLASSIC_SYN) | (EcnFeedback::Classic, 0b111) => Self::CLASSIC,
             //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
             //# Otherwise, it MUST NOT send an ECN-setup SYN-ACK packet.
@@ -136,6 +142,8 @@ impl Promise {
 
     /// What a SYN that comes again gets; `None`: a reset, because nobody could know what was agreed on.
     pub fn on_syn_again(self, most: EcnFeedback, seg: &Segment<'_>) -> Option<Self> {
+        //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.5
+        //= id=rfc9768-3.1.5-1
         let again = Self::on_syn(most.max(self.feedback()), seg);
         Some(match (self.feedback(), again.feedback()) {
             //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.5
@@ -186,6 +194,12 @@ impl Promise {
     }
 
     /// The bits of a SYN,ACK that has been sent `timeouts` times before because the timer ran out.
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.1
+    //= id=rfc9768-3.1.1-4
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.3
+    //= id=rfc9768-3.1.3-4
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.5
+    //= id=rfc9768-3.1.5-4
     pub fn syn_ack_flags(self, config: &TcpConfig, timeouts: u8) -> Flags {
         match self.feedback() {
             EcnFeedback::None => Flags::empty(),
