@@ -8,8 +8,7 @@
 //! ```
 //!
 //! A queue that is served in order needs no events of its own: when a packet comes, the time at which it
-//! will be on the wire is known. Another discipline (CoDel, a mark instead of a drop) is another answer of
-//! `Queue::admit`.
+//! will be on the wire is known, and with it what a managed queue ([`Aqm`]) makes of it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,7 +16,10 @@ use std::fmt;
 use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
 use tunstack_core::time::{Duration, Instant};
+use tunstack_core::wire::ip::Ecn;
 
+pub use super::aqm::Aqm;
+use super::aqm::{self, Judgement};
 pub use super::profile::{BurstLoss, LinkConfig, ParseLinkError, QueueLimit};
 
 /// One direction of a link.
@@ -48,6 +50,10 @@ pub struct LinkStats {
     pub lost_in_burst: u64,
     /// Dropped: no room in the queue.
     pub queue_full: u64,
+    /// Dropped by [`LinkConfig::aqm`].
+    pub managed: u64,
+    /// Marked by [`LinkConfig::aqm`]: congestion experienced.
+    pub marked: u64,
     /// Dropped: larger than [`LinkConfig::mtu`].
     pub too_big: u64,
     /// Dropped as a [`Fault`] said.
@@ -87,6 +93,8 @@ pub enum Loss {
     Burst,
     /// The queue before the link was full.
     QueueFull,
+    /// The queue before the link is managed, and had grown.
+    Managed,
     /// Larger than the link's MTU.
     TooBig,
     /// As the scenario says.
@@ -104,6 +112,8 @@ pub struct Fate {
     pub held: Duration,
     /// Arrives twice, one directly after the other.
     pub duplicated: bool,
+    /// Arrives with CE, which the queue has set.
+    pub marked: bool,
     /// The bit that is flipped, counted from the highest bit of the first octet.
     pub flipped: Option<u32>,
 }
@@ -195,25 +205,43 @@ impl Link {
     /// Takes a packet at `now`, which never goes back from call to call, and gives what arrives and when:
     /// nothing, the packet or two of it.
     pub fn offer(&mut self, now: Instant, packet: Vec<u8>) -> Deliveries {
-        self.decide(now, packet.len(), None).apply(packet)
+        let ecn = aqm::ecn_of(&packet);
+        self.decide_for(now, packet.len(), ecn, None).apply(packet)
     }
 
     /// Decides what becomes of a packet of `len` octets, which counts as offered; [`Fate::apply`] then makes
     /// it so. `fault` happens beside what chance has in store.
     pub fn decide(&mut self, now: Instant, len: usize, fault: Option<Fault>) -> Fate {
+        self.decide_for(now, len, Ecn::NotEct, fault)
+    }
+
+    /// The same for a packet with this ECN field.
+    pub fn decide_for(&mut self, now: Instant, len: usize, ecn: Ecn, fault: Option<Fault>) -> Fate {
         let draws = Draws::new(&mut self.rng);
         let octets = len as u64;
         self.stats.offered += 1;
         self.stats.offered_octets += octets;
-        let mut fate =
-            Fate { loss: None, arrival: now, held: Duration::ZERO, duplicated: false, flipped: None };
+        let mut fate = Fate {
+            loss: None,
+            arrival: now,
+            held: Duration::ZERO,
+            duplicated: false,
+            marked: false,
+            flipped: None,
+        };
 
         if self.config.mtu.is_some_and(|mtu| len > usize::from(mtu)) {
             return self.lose(fate, Loss::TooBig);
         }
-        let Some(sent) = self.queue.admit(now, octets, &self.config) else {
-            return self.lose(fate, Loss::QueueFull);
+        let (sent, judgement) = match self.queue.admit(now, octets, ecn, &self.config) {
+            None => return self.lose(fate, Loss::QueueFull),
+            Some(admitted) => admitted,
         };
+        if judgement == Judgement::Drop {
+            return self.lose(fate, Loss::Managed);
+        }
+        fate.marked = judgement == Judgement::Mark;
+        self.stats.marked += u64::from(fate.marked);
         self.stats.max_queue_bytes = self.stats.max_queue_bytes.max(self.queue.bytes);
         self.stats.max_queue_packets = self.stats.max_queue_packets.max(self.queue.waiting.len() as u64);
 
@@ -250,6 +278,7 @@ impl Link {
             Loss::Random => &mut self.stats.lost,
             Loss::Burst => &mut self.stats.lost_in_burst,
             Loss::QueueFull => &mut self.stats.queue_full,
+            Loss::Managed => &mut self.stats.managed,
             Loss::TooBig => &mut self.stats.too_big,
             Loss::Scripted => &mut self.stats.scripted,
         } += 1;
@@ -296,14 +325,22 @@ struct Queue {
     free_at: Instant,
     /// What rounding to nanoseconds left over, in 1/rate of a nanosecond: keeps the rate exact.
     remainder: u64,
+    aqm: aqm::State,
 }
 
 impl Queue {
-    /// Takes a packet in and says when its last bit will be on the wire; `None` when there is no room.
-    fn admit(&mut self, now: Instant, octets: u64, config: &LinkConfig) -> Option<Instant> {
+    /// Takes a packet in and says when its last bit will be on the wire, and what becomes of it when its turn comes; `None`
+    /// when there is no room.
+    fn admit(
+        &mut self,
+        now: Instant,
+        octets: u64,
+        ecn: Ecn,
+        config: &LinkConfig,
+    ) -> Option<(Instant, Judgement)> {
         let Some(rate) = config.rate_bps else {
             // A rate that was taken away leaves the order as it was.
-            return Some(now.max(self.free_at));
+            return Some((now.max(self.free_at), Judgement::Pass));
         };
         while let Some(&(turn, len)) = self.waiting.front()
             && turn <= now
@@ -311,6 +348,7 @@ impl Queue {
             self.waiting.pop_front();
             self.bytes -= len;
         }
+        let backlog = self.bytes;
         if self.free_at > now {
             let full = config.queue.packets.is_some_and(|n| self.waiting.len() as u64 >= u64::from(n))
                 || config.queue.bytes.is_some_and(|n| self.bytes + octets > n);
@@ -323,24 +361,40 @@ impl Queue {
             self.free_at = now;
             self.remainder = 0;
         }
+        let turn = self.free_at;
+        let judgement = match config.aqm {
+            None => Judgement::Pass,
+            Some(aqm) => self.aqm.judge(aqm, turn, turn.saturating_since(now), backlog, ecn),
+        };
+        if judgement == Judgement::Drop {
+            // The next has its turn in its place.
+            return Some((turn, judgement));
+        }
         let scaled = u128::from(octets) * 8 * 1_000_000_000 + u128::from(self.remainder % rate);
         self.remainder = (scaled % u128::from(rate)) as u64;
         let nanos = u64::try_from(scaled / u128::from(rate)).unwrap_or(u64::MAX);
         self.free_at += Duration::from_nanos(nanos);
-        Some(self.free_at)
+        Some((self.free_at, judgement))
     }
 }
 
 impl Fate {
     /// Whether the packet arrives as it was, once and in its turn.
     pub const fn is_plain(&self) -> bool {
-        self.loss.is_none() && self.held.is_zero() && !self.duplicated && self.flipped.is_none()
+        self.loss.is_none()
+            && self.held.is_zero()
+            && !self.duplicated
+            && !self.marked
+            && self.flipped.is_none()
     }
 
     /// Makes it so.
     pub fn apply(self, mut packet: Vec<u8>) -> Deliveries {
         if self.loss.is_some() {
             return Deliveries { at: self.arrival, packets: [None, None] };
+        }
+        if self.marked {
+            aqm::set_ce(&mut packet);
         }
         if let Some(bit) = self.flipped
             && let Some(octet) = packet.get_mut(bit as usize / 8)
@@ -359,8 +413,12 @@ impl fmt::Display for Fate {
             return f.write_str(loss.text());
         }
         let mut and = "";
+        if self.marked {
+            f.write_str("marked by the link's queue: congestion")?;
+            and = ", ";
+        }
         if let Some(bit) = self.flipped {
-            write!(f, "corrupted on the link: bit {} of octet {}", bit % 8, bit / 8)?;
+            write!(f, "{and}corrupted on the link: bit {} of octet {}", bit % 8, bit / 8)?;
             and = ", ";
         }
         if self.duplicated {
@@ -381,6 +439,7 @@ impl Loss {
             Self::Random => "lost on the link",
             Self::Burst => "lost on the link, in a burst",
             Self::QueueFull => "dropped: the link's queue was full",
+            Self::Managed => "dropped by the link's queue: congestion",
             Self::TooBig => "dropped: larger than the link's MTU",
             Self::Scripted => "lost on the link, as the scenario says",
         }

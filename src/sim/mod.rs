@@ -7,6 +7,8 @@ pub mod clock;
 
 pub mod profile;
 
+pub mod aqm;
+
 pub mod link;
 
 pub mod pattern;

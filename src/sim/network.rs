@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tunstack_core::packet::Received;
 use tunstack_core::time::Instant;
 
+use super::aqm;
 use super::clock::Clock;
 use super::host::Outgoing;
 use super::link::{Fault, Link};
@@ -69,7 +70,7 @@ impl Network {
         };
         let passing = Passing { at, number: wire.link.stats().offered, packet: &packet };
         let fault = wire.scenario.as_mut().and_then(|scenario| scenario(passing));
-        let fate = wire.link.decide(at, packet.len(), fault);
+        let fate = wire.link.decide_for(at, packet.len(), aqm::ecn_of(&packet), fault);
         let to = wire.to;
         let note = Note::Sent(event, Some(fate));
         if fate.is_plain() {

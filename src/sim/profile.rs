@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use tunstack_core::time::Duration;
 
+use super::aqm::Aqm;
+
 /// What one direction of a link does to packets. The default is a perfect one: no delay, no limit, no loss.
 ///
 /// As a string it is a list such as `100mbit,40ms,1%`: see [`LinkConfig::from_str`].
@@ -18,6 +20,8 @@ pub struct LinkConfig {
     pub jitter: Duration,
     /// How much may wait where there is a rate.
     pub queue: QueueLimit,
+    /// How it is managed beside that; `None`: not at all.
+    pub aqm: Option<Aqm>,
     /// Probability that a packet is lost on the wire.
     pub loss: f64,
     /// Losses that come in bursts, beside `loss`.
@@ -66,6 +70,7 @@ impl LinkConfig {
         delay: Duration::ZERO,
         jitter: Duration::ZERO,
         queue: QueueLimit { bytes: None, packets: None },
+        aqm: None,
         loss: 0.0,
         burst: None,
         reorder: 0.0,
@@ -169,6 +174,8 @@ impl FromStr for LinkConfig {
     /// * `40ms`: delay (`ns`, `us`, `ms`, `s`); `jitter=5ms`
     /// * `1%`: loss; `burst=1%/25%/50%`: enter, leave and loss of [`BurstLoss`]
     /// * `queue=100p`, `queue=64k`: packets, octets (`b`, `k`, `m`, powers of 1024)
+    /// * `mark=1ms`: what has waited for longer is marked; `codel=5ms/100ms`: RFC 8289 with target and interval, marking what is
+    ///   ECN-capable; `codel-drop=5ms/100ms`: the same, dropping all
     /// * `reorder=1%/10ms`, `dup=1%`, `corrupt=0.1%`, `mtu=1400`
     ///
     /// # Errors
@@ -209,6 +216,12 @@ impl LinkConfig {
                 Some(n) => self.queue.packets = Some(n.parse().map_err(|_| "packets, such as 100p")?),
                 None => self.queue.bytes = Some(octets(value)?),
             },
+            "mark" => self.aqm = Some(Aqm::Step { over: duration(value)? }),
+            "codel" | "codel-drop" => {
+                let (target, interval) = value.split_once('/').ok_or("two times, such as 5ms/100ms")?;
+                let (target, interval) = (duration(target)?, duration(interval)?);
+                self.aqm = Some(Aqm::CoDel { target, interval, marks: key.trim() == "codel" });
+            }
             "reorder" => {
                 let (p, by) = value.split_once('/').ok_or("a probability and a delay, such as 1%/10ms")?;
                 (self.reorder, self.reorder_delay) = (percent(p)?, duration(by)?);
@@ -216,7 +229,11 @@ impl LinkConfig {
             "dup" => self.duplicate = percent(value)?,
             "corrupt" => self.corrupt = percent(value)?,
             "mtu" => self.mtu = Some(value.parse().map_err(|_| "octets, at most 65535")?),
-            _ => return Err("one of rate, delay, jitter, loss, burst, queue, reorder, dup, corrupt, mtu"),
+            _ => {
+                return Err(
+                    "one of rate, delay, jitter, loss, burst, queue, mark, codel, codel-drop, reorder, dup, corrupt, mtu",
+                );
+            }
         }
         Ok(())
     }
@@ -303,6 +320,14 @@ impl fmt::Display for LinkConfig {
         if let Some(n) = self.queue.bytes {
             term(format!("queue={n}b"))?;
         }
+        match self.aqm {
+            None => {}
+            Some(Aqm::Step { over }) => term(format!("mark={}", time(over)))?,
+            Some(Aqm::CoDel { target, interval, marks }) => {
+                let name = if marks { "codel" } else { "codel-drop" };
+                term(format!("{name}={}/{}", time(target), time(interval)))?;
+            }
+        }
         if self.reorder > 0.0 {
             term(format!("reorder={}%/{}", self.reorder * 100.0, time(self.reorder_delay)))?;
         }
@@ -349,6 +374,16 @@ mod tests {
         assert_eq!((c.duplicate, c.mtu), (0.01, Some(1400)));
         assert!((c.corrupt - 0.001).abs() < 1e-12);
         assert_eq!("".parse(), Ok(LinkConfig::PERFECT));
+        for (text, aqm) in [
+            ("mark=1ms", Aqm::Step { over: millis(1) }),
+            ("codel=5ms/100ms", Aqm::CoDel { target: millis(5), interval: millis(100), marks: true }),
+            ("codel-drop=250us/4ms", {
+                Aqm::CoDel { target: Duration::from_micros(250), interval: millis(4), marks: false }
+            }),
+        ] {
+            let c: LinkConfig = text.parse().unwrap();
+            assert_eq!((c.aqm, c.to_string().as_str()), (Some(aqm), text));
+        }
     }
 
     #[test]
@@ -373,6 +408,8 @@ mod tests {
             "burst=1%",
             "burst=1%/2%/3%/4%",
             "reorder=1%",
+            "mark=5",
+            "codel=5ms",
             "queue=p",
             "mtu=70000",
             "rate=",

@@ -191,6 +191,7 @@ mod tests {
             arrival: Instant::ZERO,
             held: Duration::ZERO,
             duplicated: false,
+            marked: false,
             flipped: None,
         };
         let lost = Fate { loss: Some(Loss::QueueFull), ..plain };

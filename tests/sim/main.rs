@@ -8,6 +8,7 @@ mod pair;
 mod bulk;
 mod grid;
 mod many;
+mod marking;
 mod matrix;
 mod repairs;
 mod scripts;

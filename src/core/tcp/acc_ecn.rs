@@ -312,7 +312,8 @@ impl Accurate {
 
     /// The shortest option with these counters.
     fn shortest(&self, which: Octets) -> AccEcn {
-        let last = |order: [Octets; 3]| order.iter().rposition(|one| which.contains(*one)).map_or(0, |at| at + 1);
+        let last =
+            |order: [Octets; 3]| order.iter().rposition(|one| which.contains(*one)).map_or(0, |at| at + 1);
         let ect_0_first = last([Octets::ECT_0, Octets::CE, Octets::ECT_1]);
         let ect_1_first = last([Octets::ECT_1, Octets::CE, Octets::ECT_0]);
         if ect_0_first <= ect_1_first {
@@ -329,7 +330,10 @@ impl Accurate {
         //# Whenever the Data Receiver includes any of the counter fields (ECEB, EE0B, EE1B) in an AccECN Option, it MUST
         //# encode the 24 least significant bits of the current value of the associated counter into the field
         //# (respectively r.ceb, r.e0b, r.e1b).
-        AccEcn { ect_1_first, counters: counters.iter().take(n).map(|c| c & 0xff_ffff).collect::<ArrayVec<_, 3>>() }
+        AccEcn {
+            ect_1_first,
+            counters: counters.iter().take(n).map(|c| c & 0xff_ffff).collect::<ArrayVec<_, 3>>(),
+        }
     }
 
     /// A segment without SYN leaves: gives its ACE. `pure`: it is an ACK with neither text nor SACK blocks.
@@ -422,12 +426,23 @@ impl Accurate {
 
     /// Takes the feedback of an ACK that is acceptable, of text up to SND.NXT. `stamped`: timestamps are in use. `certain`:
     /// nothing of ours can have been marked that ACE does not show, because nothing leaves ECN-capable.
-    pub fn on_feedback(&mut self, seg: &Segment<'_>, nxt: Seq, mss: u32, stamped: bool, certain: bool) -> Option<Told> {
+    pub fn on_feedback(
+        &mut self,
+        seg: &Segment<'_>,
+        nxt: Seq,
+        mss: u32,
+        stamped: bool,
+        certain: bool,
+    ) -> Option<Told> {
         let blocks = seg.options.sack.iter().enumerate().filter(|&(i, block)| {
             // The first may be a D-SACK: below the ACK, or within the next (RFC 2883 §4).
             let again = seg.options.sack.get(1).filter(|_| i == 0);
-            let within = again.is_some_and(|n| n.start.at_or_before(block.start) && block.end.at_or_before(n.end));
-            block.start.after(seg.ack) && block.end.after(block.start) && block.end.at_or_before(nxt) && !within
+            let within =
+                again.is_some_and(|n| n.start.at_or_before(block.start) && block.end.at_or_before(n.end));
+            block.start.after(seg.ack)
+                && block.end.after(block.start)
+                && block.end.at_or_before(nxt)
+                && !within
         });
         let told = blocks.fold(seg.ack, |told, (_, block)| told.add(block.end.since(block.start))).min(nxt);
         let octets = told.saturating_since(self.told);

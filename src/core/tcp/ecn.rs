@@ -336,7 +336,8 @@ impl Tcb {
             0 => 1,
             size => text.div_ceil(size.into()).max(1) as u32,
         };
-        let unacknowledged = text > 0 || self.rcv.nxt != self.rcv.last_ack_sent || !self.reassembly.is_empty();
+        let unacknowledged =
+            text > 0 || self.rcv.nxt != self.rcv.last_ack_sent || !self.reassembly.is_empty();
         let srtt = self.rtt.srtt();
         let Some(accurate) = &mut self.ecn.accurate else { return };
         //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.5
@@ -412,7 +413,9 @@ impl Tcb {
         //= id=rfc9768-3.2.2-1
         //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.2.4
         //= id=rfc9768-3.2.2.4-1, rfc9768-3.2.2.4-2
-        let Some(told) = accurate.on_feedback(seg, nxt, mss, stamped, is.contains(Is::NO_ECT)) else { return };
+        let Some(told) = accurate.on_feedback(seg, nxt, mss, stamped, is.contains(Is::NO_ECT)) else {
+            return;
+        };
         //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3.2.5
         //# If either endpoint detects that the s.ceb counter has increased but the s.cep has not (and by testing ACK
         //# coverage it is certain how much the ACE field has wrapped), and if there is no explanation other than an invalid

@@ -226,6 +226,7 @@ fn any_config() -> impl Strategy<Value = LinkConfig> {
                 delay,
                 jitter,
                 queue,
+                aqm: None,
                 loss,
                 burst,
                 reorder,
@@ -266,5 +267,54 @@ proptest! {
         prop_assert_eq!(fates.iter().filter(|f| f.loss.is_some()).count() as u64, lost);
         prop_assert!(config.queue.packets.is_none_or(|n| stats.max_queue_packets <= u64::from(n)));
         prop_assert!(config.queue.bytes.is_none_or(|n| stats.max_queue_bytes <= n));
+    }
+}
+
+/// An IPv4 packet with this ECN field; the rest is not looked at.
+fn packet(ecn: Ecn) -> Vec<u8> {
+    let mut packet = vec![0; 1500];
+    (packet[0], packet[1]) = (0x45, ecn as u8);
+    packet
+}
+
+/// A burst through 12 Mbit/s, where each packet takes a millisecond: what came out, with its mark.
+fn burst(link: &mut Link, ecn: Ecn, count: usize) -> Vec<Ecn> {
+    let arrived = (0..count).flat_map(|_| link.offer(Instant::ZERO, packet(ecn)));
+    arrived.map(|(_, packet)| aqm::ecn_of(&packet)).collect()
+}
+
+#[test]
+fn a_step_marks_what_waited_too_long() {
+    let mut l = link("12mbit,mark=5ms");
+    let got = burst(&mut l, Ecn::Ect0, 20);
+    // The sixth has waited for 5 ms.
+    assert_eq!(got, [[Ecn::Ect0; 6].as_slice(), &[Ecn::Ce; 14]].concat());
+    assert_eq!((l.stats().marked, l.stats().managed, l.stats().delivered), (14, 0, 20));
+    let mut l = link("12mbit,mark=5ms");
+    assert_eq!(burst(&mut l, Ecn::NotEct, 20), [Ecn::NotEct; 20]);
+    assert_eq!(l.stats().marked, 0);
+}
+
+#[test]
+fn codel_marks_or_drops_a_standing_queue() {
+    for (kind, ecn, marks, drops) in
+        // With the drops the queue is through before the seventh is due, 464 ms after the first.
+        [("codel", Ecn::Ect1, 7, 0), ("codel", Ecn::NotEct, 0, 6), ("codel-drop", Ecn::Ect1, 0, 6)]
+    {
+        let mut l = link(&format!("12mbit,{kind}=5ms/100ms"));
+        let mut last = Instant::ZERO;
+        let mut came = 0;
+        // A queue of 20 ms that stands: as many come as go.
+        for i in 0..470u64 {
+            let at = Instant::from_millis(i.saturating_sub(20));
+            for (arrival, _) in l.offer(at, packet(ecn)) {
+                last = arrival;
+                came += 1;
+            }
+        }
+        assert_eq!((l.stats().marked, l.stats().managed), (marks, drops), "{kind} {ecn:?}");
+        assert_eq!(came, 470 - drops);
+        // What is dropped takes no time on the wire.
+        assert_eq!(last, Instant::from_millis(470 - drops), "{kind} {ecn:?}");
     }
 }

@@ -132,7 +132,11 @@ fn what_is_superseded_says_nothing() {
     assert_eq!(feed(&mut a, 2001, 0, &sack(3001, 4001)).unwrap().packets, 1, "something new is SACKed");
     assert_eq!(feed(&mut a, 2001, 1, &sack(3001, 4001)), None);
     assert_eq!(feed(&mut a, 2001, 1, &sack(1, 1001)), None, "a D-SACK is nothing new");
-    assert_eq!(feed(&mut a, 2001, 1, &sack(2_000_000, 2_100_000)), None, "what was never sent is not believed");
+    assert_eq!(
+        feed(&mut a, 2001, 1, &sack(2_000_000, 2_100_000)),
+        None,
+        "what was never sent is not believed"
+    );
 }
 
 #[test]
@@ -199,7 +203,10 @@ fn what_has_moved_is_told_or_nothing_is() {
     assert_eq!(a.option(8, false), Some(short), "the one that moved stands first in the other order");
     assert_eq!(a.option(7, false), None);
     a.on_packets(Ecn::Ce, 3, 30, true);
-    assert_eq!(a.option(8, false), Some(AccEcn { ect_1_first: true, counters: [41, 30].into_iter().collect() }));
+    assert_eq!(
+        a.option(8, false),
+        Some(AccEcn { ect_1_first: true, counters: [41, 30].into_iter().collect() })
+    );
 }
 
 #[test]

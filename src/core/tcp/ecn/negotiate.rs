@@ -59,7 +59,9 @@ pub fn on_syn_ack(asked: EcnFeedback, flags: Flags) -> (EcnFeedback, Option<Ecn>
         //# above SYN/ACK segment that confirms that the TCP Server supports AccECN, the TCP Client MUST set both its
         //# half-connections into AccECN mode.
         (EcnFeedback::Accurate, 0b010 | 0b011 | 0b100 | 0b110) => {
-            let came = [Ecn::NotEct, Ecn::Ect1, Ecn::Ect0, Ecn::Ce].into_iter().find(|&e| handshake_code(e) == flags);
+            let came = [Ecn::NotEct, Ecn::Ect1, Ecn::Ect0, Ecn::Ce]
+                .into_iter()
+                .find(|&e| handshake_code(e) == flags);
             (EcnFeedback::Accurate, came)
         }
         //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.3

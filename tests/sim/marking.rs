@@ -1,0 +1,75 @@
+//! A bottleneck that marks in the place of dropping: with ECN, of either kind, nothing is lost and nothing sent again.
+
+use tunstack::core::addr::Endpoint;
+use tunstack::core::config::{Config, EcnFeedback};
+use tunstack::core::time::Duration;
+use tunstack::sim::behaviour::Behaviour;
+use tunstack::sim::client::Client;
+use tunstack::sim::host::Host;
+use tunstack::sim::link::LinkStats;
+use tunstack::sim::server::Server;
+use tunstack::sim::world::World;
+
+use crate::pair::{CLIENT, PORT, SERVER, V4, config, secs};
+
+/// 8 MiB to the server.
+const LOAD: u64 = 8 << 20;
+
+/// What became of it.
+struct Seen {
+    bottleneck: LinkStats,
+    resent: u64,
+    took: Duration,
+}
+
+fn transfer(ecn: EcnFeedback, bottleneck: &str) -> Seen {
+    let mut world = World::new(1);
+    let settings = |address| {
+        let mut config: Config = config(address);
+        (config.tcp.ecn_incoming, config.tcp.ecn_outgoing) = (ecn, ecn);
+        config
+    };
+    world.host("client", settings(V4.0));
+    world.host("server", settings(V4.1));
+    let remote = Endpoint::new(V4.1.parse::<std::net::IpAddr>().unwrap().into(), PORT);
+    world.run(CLIENT, Client::new(remote, Behaviour::exchange(LOAD, 0)));
+    world.run(SERVER, Server::new(remote, Behaviour::half_close_last(0, LOAD)));
+    world.connect(CLIENT, SERVER, bottleneck.parse().unwrap(), "10ms".parse().unwrap());
+    world.run_until(secs(60));
+    let outcome = world.app::<Server>(SERVER).outcomes().next().unwrap();
+    assert_eq!(outcome.received, LOAD);
+    let took = outcome.last_octet_at.unwrap().saturating_since(outcome.first_octet_at.unwrap());
+    let resent = world.peer::<Host>(CLIENT).stack().counters().tcp_retrans_segs;
+    Seen { bottleneck: *world.link(CLIENT).stats(), resent, took }
+}
+
+/// 20 Mbit/s and 20 ms make 34 packets. CoDel says nothing for 100 ms, in which slow start doubles five times: only the queue
+/// behind it is long enough.
+#[test]
+fn a_marking_queue_loses_nothing() {
+    let ideal = Duration::from_micros(LOAD * 8 * 1500 / 1448 / 20);
+    for aqm in ["queue=200p,mark=10ms", "queue=1000p,codel=5ms/100ms"] {
+        let link = format!("20mbit,10ms,{aqm}");
+        for ecn in [EcnFeedback::Classic, EcnFeedback::Accurate] {
+            let seen = transfer(ecn, &link);
+            assert!(seen.bottleneck.marked > 0, "{aqm} {ecn:?}: the queue has grown");
+            assert_eq!((seen.bottleneck.queue_full, seen.bottleneck.managed), (0, 0), "{aqm} {ecn:?}");
+            assert_eq!(seen.resent, 0, "{aqm} {ecn:?}");
+            assert!(
+                seen.took < ideal * 12 / 10,
+                "{aqm} {ecn:?}: {:?}, at the link's rate {ideal:?}",
+                seen.took
+            );
+        }
+    }
+}
+
+#[test]
+fn without_ecn_the_same_queues_drop() {
+    let codel = transfer(EcnFeedback::None, "20mbit,10ms,queue=200p,codel=5ms/100ms");
+    assert!(codel.bottleneck.managed > 0 && codel.resent > 0);
+    assert_eq!(codel.bottleneck.marked, 0);
+    let full = transfer(EcnFeedback::None, "20mbit,10ms,queue=60p,mark=10ms");
+    assert!(full.bottleneck.queue_full > 0 && full.resent > 0);
+    assert_eq!(full.bottleneck.marked, 0);
+}
