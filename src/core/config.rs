@@ -145,6 +145,10 @@ pub struct TcpConfig {
     /// With [`AccEcnOptions::Sparing`]: how often in a round trip a counter that goes on moving is told (sysctl
     /// `tcp_ecn_option_beacon`); 0: not for this reason.
     pub ecn_option_beacon: u8,
+    /// An experiment: connections that agree on RFC 9768 answer marks by their part of a window and send ECT(1), for queues of
+    /// L4S (RFC 9330). Off by default.
+    #[cfg(feature = "l4s")]
+    pub l4s: bool,
     /// Send buffer of a new socket, octets (sysctl `tcp_wmem`, the second).
     pub send_buffer: u32,
     /// Receive buffer of a new socket, octets: the largest window it offers (sysctl `tcp_rmem`, the second).
@@ -256,6 +260,8 @@ impl Default for TcpConfig {
             ecn_fallback: true,
             ecn_options: AccEcnOptions::Changes,
             ecn_option_beacon: 3,
+            #[cfg(feature = "l4s")]
+            l4s: false,
             send_buffer: 1 << 20,
             receive_buffer: 1 << 20,
             receive_buffer_max: 0,

@@ -23,10 +23,15 @@ struct Seen {
 }
 
 fn transfer(ecn: EcnFeedback, bottleneck: &str) -> Seen {
+    transfer_with(ecn, bottleneck, |_| {})
+}
+
+fn transfer_with(ecn: EcnFeedback, bottleneck: &str, change: impl Fn(&mut Config)) -> Seen {
     let mut world = World::new(1);
     let settings = |address| {
         let mut config: Config = config(address);
         (config.tcp.ecn_incoming, config.tcp.ecn_outgoing) = (ecn, ecn);
+        change(&mut config);
         config
     };
     world.host("client", settings(V4.0));
@@ -72,4 +77,18 @@ fn without_ecn_the_same_queues_drop() {
     let full = transfer(EcnFeedback::None, "20mbit,10ms,queue=60p,mark=10ms");
     assert!(full.bottleneck.queue_full > 0 && full.resent > 0);
     assert_eq!(full.bottleneck.marked, 0);
+}
+
+/// A step at 1 ms, where halving at each mark would leave the link idle: the scalable response keeps it filled.
+#[cfg(feature = "l4s")]
+#[test]
+fn a_scalable_response_fills_a_link_with_a_short_queue() {
+    let link = "20mbit,10ms,queue=200p,mark=1ms";
+    let ideal = Duration::from_micros(LOAD * 8 * 1500 / 1448 / 20);
+    let halving = transfer(EcnFeedback::Accurate, link);
+    let scalable = transfer_with(EcnFeedback::Accurate, link, |config| config.tcp.l4s = true);
+    assert_eq!((scalable.bottleneck.queue_full, scalable.resent), (0, 0));
+    assert!(scalable.bottleneck.marked > 2 * halving.bottleneck.marked, "it is marked often");
+    assert!(scalable.took < halving.took, "{:?}, halving {:?}", scalable.took, halving.took);
+    assert!(scalable.took < ideal * 11 / 10, "{:?}, at the link's rate {ideal:?}", scalable.took);
 }

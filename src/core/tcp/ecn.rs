@@ -219,6 +219,7 @@ impl Tcb {
                 //= id=rfc9768-3.2.2.3-1
                 // Our SYN was not ECN-capable: anything else is made up on the way (RFC 9768 §3.2.2.3).
                 self.ecn.is.set(Is::NO_ECT, came != Some(ip::Ecn::NotEct));
+                self.begin_l4s(cx);
                 if let Some(accurate) = &mut self.ecn.accurate {
                     accurate.test_option(config.ecn_options);
                     accurate.test_peers_option(seg.options.acc_ecn.as_ref());
@@ -233,6 +234,16 @@ impl Tcb {
                 }
             }
         }
+    }
+
+    /// The SYNs have agreed. With L4S the window answers marks in another way from now on.
+    pub(super) fn begin_l4s(&mut self, cx: &Context<'_>) {
+        #[cfg(feature = "l4s")]
+        if cx.config.l4s && self.ecn.feedback == EcnFeedback::Accurate && !self.ecn.is.contains(Is::NO_ECT) {
+            let mss = self.smss();
+            self.congestion.make_scalable(mss);
+        }
+        let _ = cx;
     }
 
     /// The bits of our SYN or SYN,ACK.

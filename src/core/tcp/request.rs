@@ -348,6 +348,7 @@ impl Request {
         } else {
             tcb.congestion.set_mss(smss);
         }
+        tcb.begin_l4s(cx);
         tcb.rcv.mss = smss as u16;
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.2
         //= id=STEP-3.10.7.2-5

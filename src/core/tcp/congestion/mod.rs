@@ -14,9 +14,14 @@ pub mod reno;
 
 pub mod cubic;
 
+#[cfg(feature = "l4s")]
+pub mod prague;
+
 use alloc::boxed::Box;
 
 pub use cubic::Cubic;
+#[cfg(feature = "l4s")]
+pub use prague::Prague;
 pub use reno::Reno;
 
 use crate::config::TcpConfig;
@@ -35,6 +40,9 @@ pub enum Congestion {
     Cubic(Box<Cubic>),
     /// One that is not part of the stack.
     Custom(&'static Custom, Box<dyn CongestionControl>),
+    /// A scalable response to marks, as an experiment.
+    #[cfg(feature = "l4s")]
+    Prague(Box<Prague>),
 }
 
 impl Congestion {
@@ -64,13 +72,24 @@ impl Congestion {
             Self::Reno(_) => Algorithm::Reno.name(),
             Self::Cubic(_) => Algorithm::Cubic.name(),
             Self::Custom(custom, _) => custom.name(),
+            #[cfg(feature = "l4s")]
+            Self::Prague(_) => "prague",
         }
     }
 
     /// Whether it answers each mark by its part of a window, so that its packets may be marked early and often (ECT(1), RFC
     /// 9331).
     pub const fn is_scalable(&self) -> bool {
+        #[cfg(feature = "l4s")]
+        return matches!(self, Self::Prague(_));
+        #[cfg(not(feature = "l4s"))]
         false
+    }
+
+    /// The same window with a scalable response to marks from now on; `mss` is SMSS.
+    #[cfg(feature = "l4s")]
+    pub fn make_scalable(&mut self, mss: u32) {
+        *self = Self::Prague(Box::new(Prague::new(mss, self.cwnd(), self.ssthresh())));
     }
 
     /// The congestion window, octets.
@@ -79,6 +98,8 @@ impl Congestion {
             Self::Reno(a) => a.cwnd(),
             Self::Cubic(a) => a.cwnd(),
             Self::Custom(_, a) => a.cwnd(),
+            #[cfg(feature = "l4s")]
+            Self::Prague(a) => a.cwnd(),
         }
     }
 
@@ -88,6 +109,8 @@ impl Congestion {
             Self::Reno(a) => a.ssthresh(),
             Self::Cubic(a) => a.ssthresh(),
             Self::Custom(_, a) => a.ssthresh(),
+            #[cfg(feature = "l4s")]
+            Self::Prague(a) => a.ssthresh(),
         }
     }
 
@@ -96,6 +119,8 @@ impl Congestion {
         match self {
             Self::Reno(_) | Self::Cubic(_) => None,
             Self::Custom(_, a) => a.pacing_rate(),
+            #[cfg(feature = "l4s")]
+            Self::Prague(_) => None,
         }
     }
 
@@ -105,6 +130,8 @@ impl Congestion {
             Self::Reno(a) => a.on_ack(sample),
             Self::Cubic(a) => a.on_ack(sample),
             Self::Custom(_, a) => a.on_ack(sample),
+            #[cfg(feature = "l4s")]
+            Self::Prague(a) => a.on_ack(sample),
         }
     }
 
@@ -114,6 +141,8 @@ impl Congestion {
             Self::Reno(a) => a.on_event(event, in_flight),
             Self::Cubic(a) => a.on_event(event, in_flight),
             Self::Custom(_, a) => a.on_event(event, in_flight, now),
+            #[cfg(feature = "l4s")]
+            Self::Prague(a) => a.on_event(event, in_flight),
         }
     }
 
@@ -124,6 +153,8 @@ impl Congestion {
             Self::Reno(a) => a.set_mss(mss),
             Self::Cubic(a) => a.set_mss(mss),
             Self::Custom(_, a) => a.set_mss(mss),
+            #[cfg(feature = "l4s")]
+            Self::Prague(a) => a.set_mss(mss),
         }
     }
 }

@@ -25,6 +25,15 @@ impl Reno {
         Self { window: Window::new(start), bytes_acked: 0, prior_cwnd: 0, prior_ssthresh: 0 }
     }
 
+    /// The window comes down to so much, and two segments at the least: a mark is no loss that could be taken back.
+    #[cfg(feature = "l4s")]
+    pub(super) fn reduce_to(&mut self, window: u32) {
+        self.window.ssthresh = window.max(self.window.mss.saturating_mul(2));
+        self.window.cwnd = self.window.ssthresh;
+        self.bytes_acked = 0;
+        self.prior_cwnd = 0;
+    }
+
     pub(super) const fn cwnd(&self) -> u32 {
         self.window.cwnd
     }
