@@ -92,6 +92,12 @@ pub struct EcnInfo {
     pub deaf: bool,
 }
 
+impl Default for Ecn {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Ecn {
     /// Nothing agreed on.
     pub const fn new() -> Self {
@@ -365,6 +371,8 @@ impl Tcb {
     }
 
     /// Takes what an acceptable ACK tells of marks.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.2
+    //= id=SHLD-8
     pub(super) fn take_ecn_feedback(&mut self, seg: &Segment<'_>, news: &News, cx: &mut Context<'_>) {
         if self.ecn.is.contains(Is::REDUCING) && seg.ack.after(self.ecn.recover) {
             self.ecn.is.remove(Is::REDUCING);
