@@ -247,7 +247,7 @@ impl Tcb {
         #[cfg(feature = "l4s")]
         if cx.config.l4s && self.ecn.feedback == EcnFeedback::Accurate && !self.ecn.is.contains(Is::NO_ECT) {
             let mss = self.smss();
-            self.congestion.make_scalable(mss);
+            self.congestion.make_scalable(mss, cx.config);
         }
         let _ = cx;
     }

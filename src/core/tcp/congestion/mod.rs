@@ -88,8 +88,13 @@ impl Congestion {
 
     /// The same window with a scalable response to marks from now on; `mss` is SMSS.
     #[cfg(feature = "l4s")]
-    pub fn make_scalable(&mut self, mss: u32) {
-        *self = Self::Prague(Box::new(Prague::new(mss, self.cwnd(), self.ssthresh())));
+    pub fn make_scalable(&mut self, mss: u32, config: &TcpConfig) {
+        let fresh = Start::new(mss, config.initial_window, config.congestion_settings);
+        *self = Self::Prague(Box::new(Prague::new(&Start {
+            cwnd: self.cwnd(),
+            ssthresh: self.ssthresh(),
+            ..fresh
+        })));
     }
 
     /// The congestion window, octets.

@@ -5,7 +5,7 @@
 //! than its share. What makes Prague fit for the Internet beside this (RFC 9331 §4.3: less dependence on the round trip, falling
 //! back at a classic queue, pacing, reordering in time units) is not here, which is why it is an experiment.
 
-use super::{AckSample, CongestionEvent, Reno};
+use super::{AckSample, CongestionEvent, Reno, Start};
 use crate::seq::Seq;
 
 /// One, where parts are counted.
@@ -29,14 +29,8 @@ pub struct Prague {
 
 impl Prague {
     /// Takes over from another algorithm. Until something is known each mark counts as a loss does: alpha is 1 (RFC 8257 §4.2).
-    pub fn new(mss: u32, cwnd: u32, ssthresh: u32) -> Self {
-        Self {
-            reno: Reno::with_window(mss, cwnd, ssthresh),
-            alpha: ONE,
-            acked: 0,
-            marked: 0,
-            round_end: None,
-        }
+    pub fn new(start: &Start) -> Self {
+        Self { reno: Reno::new(start), alpha: ONE, acked: 0, marked: 0, round_end: None }
     }
 
     pub(super) const fn cwnd(&self) -> u32 {
@@ -79,8 +73,13 @@ impl Prague {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tcp::congestion::Settings;
 
     const MSS: u32 = 1000;
+
+    fn prague(cwnd: u32, ssthresh: u32) -> Prague {
+        Prague::new(&Start { cwnd, ssthresh, ..Start::new(MSS, 10, Settings::default()) })
+    }
 
     /// One window acknowledged, with this part of it marked.
     fn round(p: &mut Prague, at: u32, per_mille: u32) {
@@ -99,7 +98,7 @@ mod tests {
 
     #[test]
     fn it_begins_by_halving() {
-        let mut p = Prague::new(MSS, 100_000, u32::MAX);
+        let mut p = prague(100_000, u32::MAX);
         p.on_event(CongestionEvent::Ecn, 3);
         assert_eq!((p.cwnd(), p.ssthresh()), (50_000, 50_000));
         p.on_event(CongestionEvent::Loss, 40_000);
@@ -110,7 +109,7 @@ mod tests {
     #[test]
     fn what_it_takes_follows_the_part_that_is_marked() {
         for (per_mille, less) in [(1000, 500), (200, 100), (0, 0)] {
-            let mut p = Prague::new(MSS, 1_000_000, 1_000_000);
+            let mut p = prague(1_000_000, 1_000_000);
             for i in 0..600 {
                 round(&mut p, i * 1000, per_mille);
             }
@@ -122,7 +121,7 @@ mod tests {
 
     #[test]
     fn there_is_always_room_for_two_segments() {
-        let mut p = Prague::new(MSS, 2000, 2000);
+        let mut p = prague(2000, 2000);
         p.on_event(CongestionEvent::Ecn, 0);
         assert_eq!(p.cwnd(), 2000);
     }
