@@ -227,7 +227,7 @@ fn a_tree_is_taken_over_as_far_as_it_goes() {
     fs::create_dir_all(root.join("net/ipv4/route")).unwrap();
     fs::create_dir_all(root.join("net/core")).unwrap();
     fs::write(root.join("net/ipv4/tcp_rmem"), "4096\t131072\t6291456\n").unwrap();
-    fs::write(root.join("net/ipv4/tcp_frto"), "not read\n").unwrap();
+    fs::write(root.join("net/ipv4/tcp_fack"), "not read\n").unwrap();
     fs::write(root.join("net/ipv4/route/mtu_expires"), "60\n").unwrap();
     fs::write(root.join("net/core/somaxconn"), "12\n").unwrap();
     let mut config = Config::default();
