@@ -135,6 +135,17 @@ impl Host {
         found.unwrap_or_else(|| panic!("no {} runs here", std::any::type_name::<A>()))
     }
 
+    /// All its programs of type `A`, in the order they were added.
+    pub fn apps<A: App>(&self) -> impl Iterator<Item = &A> {
+        self.apps.iter().filter_map(|app| (app.as_ref() as &dyn Any).downcast_ref())
+    }
+
+    /// All its programs of type `A`, to do something to.
+    pub fn apps_mut<A: App>(&mut self) -> impl Iterator<Item = &mut A> {
+        self.touched = true;
+        self.apps.iter_mut().filter_map(|app| (app.as_mut() as &mut dyn Any).downcast_mut())
+    }
+
     /// When its programs want to be polled next.
     fn app_wake(&self) -> Option<Instant> {
         self.apps.iter().filter_map(|app| app.next_wake()).min()

@@ -64,6 +64,8 @@ pub struct LinkStats {
     pub corrupted: u64,
     /// Held back so that later ones overtake them.
     pub reordered: u64,
+    /// How long those that were not dropped before the link waited for their turn, summed up.
+    pub waited: Duration,
     /// The most octets that ever waited.
     pub max_queue_bytes: u64,
     /// The most packets that ever waited.
@@ -108,6 +110,8 @@ pub struct Fate {
     pub loss: Option<Loss>,
     /// When it arrives, if it does.
     pub arrival: Instant,
+    /// How long it waits in the queue before its turn comes; zero where there was no room for it.
+    pub waited: Duration,
     /// Held back by so much.
     pub held: Duration,
     /// Arrives twice, one directly after the other.
@@ -224,6 +228,7 @@ impl Link {
         let mut fate = Fate {
             loss: None,
             arrival: now,
+            waited: Duration::ZERO,
             held: Duration::ZERO,
             duplicated: false,
             marked: false,
@@ -233,6 +238,7 @@ impl Link {
         if self.config.mtu.is_some_and(|mtu| len > usize::from(mtu)) {
             return self.lose(fate, Loss::TooBig);
         }
+        let turn = self.queue.free_at;
         let (sent, judgement) = match self.queue.admit(now, octets, ecn, &self.config) {
             None => return self.lose(fate, Loss::QueueFull),
             Some(admitted) => admitted,
@@ -240,6 +246,8 @@ impl Link {
         if judgement == Judgement::Drop {
             return self.lose(fate, Loss::Managed);
         }
+        fate.waited = turn.saturating_since(now);
+        self.stats.waited += fate.waited;
         fate.marked = judgement == Judgement::Mark;
         self.stats.marked += u64::from(fate.marked);
         self.stats.max_queue_bytes = self.stats.max_queue_bytes.max(self.queue.bytes);

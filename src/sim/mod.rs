@@ -25,8 +25,14 @@ pub mod client;
 
 pub mod host;
 
+pub mod bulk;
+
+pub mod site;
+
 pub mod record;
 
 pub mod network;
 
 pub mod world;
+
+pub mod bottleneck;

@@ -33,6 +33,9 @@ pub struct Passing<'a> {
 /// Decides, packet by packet, what a scenario wants to happen.
 pub type Scenario = Box<dyn FnMut(Passing<'_>) -> Option<Fault>>;
 
+/// Sees each packet as it is sent or arrives, kept or not.
+pub type Observer = Box<dyn FnMut(&Record)>;
+
 /// One direction between two peers.
 pub(super) struct Wire {
     pub(super) link: Link,
@@ -46,6 +49,7 @@ pub(super) struct Network {
     /// What each peer sends goes here.
     pub(super) wires: Vec<Option<Wire>>,
     pub(super) recorder: Recorder,
+    pub(super) observer: Option<Observer>,
     pub(super) hash: TraceHash,
     /// Packets sent so far.
     pub(super) packets: u64,
@@ -61,7 +65,7 @@ impl Network {
         self.hash.word(from.0 as u64);
         self.hash.octets(&packet);
         let Some(wire) = self.wires.get_mut(from.0).and_then(Option::as_mut) else {
-            return self.recorder.add(Record {
+            return self.note(Record {
                 at,
                 peer: from,
                 packet: packet.into(),
@@ -76,12 +80,19 @@ impl Network {
         if fate.is_plain() {
             let packet = Bytes::from(packet);
             self.clock.schedule(fate.arrival, Due::Deliver(to, packet.clone()));
-            return self.recorder.add(Record { at, peer: from, packet, note });
+            return self.note(Record { at, peer: from, packet, note });
         }
-        self.recorder.add(Record { at, peer: from, packet: Bytes::copy_from_slice(&packet), note });
+        self.note(Record { at, peer: from, packet: Bytes::copy_from_slice(&packet), note });
         for (arrival, packet) in fate.apply(packet) {
             self.clock.schedule(arrival, Due::Deliver(to, packet.into()));
         }
+    }
+
+    fn note(&mut self, record: Record) {
+        if let Some(observer) = &mut self.observer {
+            observer(&record);
+        }
+        self.recorder.add(record);
     }
 
     /// Writes an arrival down.
@@ -90,6 +101,6 @@ impl Network {
         self.hash.word(at.as_nanos());
         self.hash.word(to.0 as u64 | 1 << 63);
         self.hash.word(packet.len() as u64);
-        self.recorder.add(Record { at, peer: to, packet, note: Note::Arrived(received) });
+        self.note(Record { at, peer: to, packet, note: Note::Arrived(received) });
     }
 }

@@ -189,6 +189,7 @@ mod tests {
         let plain = Fate {
             loss: None,
             arrival: Instant::ZERO,
+            waited: Duration::ZERO,
             held: Duration::ZERO,
             duplicated: false,
             marked: false,

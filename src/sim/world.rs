@@ -121,6 +121,12 @@ impl World {
         self.wire_mut(from).scenario = Some(Box::new(scenario));
     }
 
+    /// Shows each packet to `observer` as it is sent and as it arrives, also where none is kept
+    /// ([`keep_octets`](Self::keep_octets)). A later observer takes the place of an earlier one.
+    pub fn observe(&mut self, observer: impl FnMut(&Record) + 'static) {
+        self.network.observer = Some(Box::new(observer));
+    }
+
     /// Lets a packet out of nowhere arrive at `to`.
     pub fn inject(&mut self, to: PeerId, at: Instant, packet: Vec<u8>) {
         self.network.clock.schedule(at, Due::Deliver(to, packet.into()));
