@@ -30,6 +30,7 @@
 //! | [`core`] | the protocols as values: bytes and the time in; bytes, readiness and a deadline out |
 //! | [`pcapng`](mod@pcapng) | captures with a comment on each packet (feature `capture`) |
 //! | [`sim`] | hosts on impaired links in virtual time: a seed gives the same run each time |
+//! | [`observe`] | how simulated connections fare over time, for tables and plots |
 //! | [`device`] | what packets come from and go to: TUN, a pipe; around one: impairment, a capture |
 //! | [`engine`] | the stack driven by the real clock and a device, shared by threads and tasks |
 //! | [`net`] | sockets: the names, the blocking and the errors of `std::net`; the `poll_…` calls for tasks |
@@ -54,6 +55,8 @@ pub use tunstack_core as core;
 pub mod pcapng;
 
 pub mod sim;
+
+pub mod observe;
 
 pub mod device;
 

@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::common::{Common, DEVICE};
-use super::{demo, drill, echo, get, nc, output, ping, serve, up};
+use super::{demo, drill, echo, get, nc, output, ping, race, serve, up};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Down,
     /// Run conformance scripts in packetdrill's language, in virtual time
     Drill(drill::DrillArgs),
+    /// Race congestion control algorithms over an impaired link, in virtual time or against the kernel
+    Race(race::RaceArgs),
 }
 
 impl Args {
@@ -209,6 +211,10 @@ mod tests {
             ("tunstack echo --log loud", "one of off"),
             ("tunstack ping", "<HOST>"),
             ("tunstack ping 10.7.0.1 -W 0", "more than 0"),
+            ("tunstack race --queue much", "1bdp, 64k or 100p"),
+            ("tunstack race --svg x --zoom 3..2", "such as 2.5..4"),
+            ("tunstack race --zoom 1..2", "--svg"),
+            ("tunstack race --kernel --flows 2", "cannot be used with"),
         ] {
             let error = Args::try_parse_from(line.split(' ')).unwrap_err();
             let text = one_line(&error.render().to_string());

@@ -38,6 +38,8 @@ mod up;
 
 mod drill;
 
+mod race;
+
 mod args;
 
 use std::process::ExitCode;
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up::up(common, args),
         Command::Down => up::down(common),
         Command::Drill(args) => drill::main(common, args),
+        Command::Race(args) => race::main(common, args),
     };
     output::exit_code(result)
 }

@@ -111,6 +111,13 @@ impl Bottleneck {
         }
     }
 
+    /// The same with these senders.
+    #[must_use]
+    pub fn with_lanes(mut self, lanes: Vec<Lane>) -> Self {
+        self.lanes = lanes;
+        self
+    }
+
     fn config(&self, address: Ipv4Addr) -> Config {
         let mut config = Config {
             addresses: vec![Prefix::new(address.into(), 16)],

@@ -15,9 +15,10 @@ const LONGER: [(&str, &str); 0] = [];
 
 /// The facade's modules, and which of the others each may use: the picture's direction, downward. The
 /// program (`src/cli`) is a crate of its own that sees what any program sees.
-const FACADE: [(&str, &[&str]); 11] = [
+const FACADE: [(&str, &[&str]); 12] = [
     ("pcapng", &[]),
     ("sim", &["pcapng"]),
+    ("observe", &["sim"]),
     // `sim` for its link alone, which `device::impair` puts around a real device.
     ("device", &["pcapng", "sim"]),
     ("engine", &["device"]),

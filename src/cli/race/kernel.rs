@@ -1,0 +1,223 @@
+//! A race with the host's kernel, in real time: both send over the same impaired device, in turn.
+//!
+//! ```text
+//!   kernel's socket ── TUN ── impaired link, each way ── this stack
+//! ```
+//!
+//! All of it is in a network namespace that this program makes for itself: it starts itself again under `unshare`. The
+//! device has no offloads, so that each packet is one of the MTU's size at the most, whoever sends it.
+
+mod lane;
+
+use std::fs;
+use std::io;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use tunstack::core::config::Config;
+use tunstack::device::netlink;
+use tunstack::sim::bottleneck::set_algorithm;
+
+use super::super::output::{Failure, Output, why};
+use super::RaceArgs;
+use super::cells::{Cell, cells};
+use super::setup::Setup;
+use super::table::{aligned, rate};
+use lane::{Sender, Sent};
+
+/// Set for the process in the namespace, to the identity of the one that it must not be in.
+const OUTSIDE: &str = "TUNSTACK_RACE_OUTSIDE";
+
+/// The namespace's settings: room for any window, and nothing remembered from one run to the next.
+const SETTINGS: [(&str, &str); 4] = [
+    ("tcp_wmem", "4096 16777216 67108864"),
+    ("tcp_rmem", "4096 16777216 67108864"),
+    ("tcp_no_metrics_save", "1"),
+    ("tcp_slow_start_after_idle", "1"),
+];
+
+/// How both did on one link with one algorithm.
+struct Outcome {
+    algorithm: String,
+    cell: Cell,
+    kernel: Vec<Sent>,
+    ours: Vec<Sent>,
+}
+
+pub(super) fn main(setup: &Setup, args: &RaceArgs, out: Output) -> Result<(), Failure> {
+    for name in &setup.algorithms {
+        set_algorithm(&mut Config::default(), name).map_err(|e| Failure::Usage(format!("--cc: {e}")))?;
+        if !kernel_has(name)? {
+            let text = format!("--cc {name}: the kernel has no such algorithm (try: modprobe tcp_{name})");
+            return Err(Failure::Failed(text));
+        }
+    }
+    match std::env::var(OUTSIDE) {
+        Err(_) => apart(),
+        Ok(outside) if outside == identity()? => {
+            Err(Failure::Failed("a race with the kernel must be in a namespace of its own".to_owned()))
+        }
+        Ok(_) => inside(setup, args, out),
+    }
+}
+
+/// Whether the kernel can use the algorithm of that name.
+fn kernel_has(name: &str) -> Result<bool, Failure> {
+    let path = "/proc/sys/net/ipv4/tcp_available_congestion_control";
+    let text = fs::read_to_string(path).map_err(|e| Failure::of(format!("cannot read {path}"), &e))?;
+    Ok(text.split_whitespace().any(|known| known == name))
+}
+
+/// The network namespace that this process is in.
+fn identity() -> Result<String, Failure> {
+    let path = "/proc/self/ns/net";
+    let link = fs::read_link(path).map_err(|e| Failure::of(format!("cannot read {path}"), &e))?;
+    Ok(link.to_string_lossy().into_owned())
+}
+
+/// Runs this program again, with the same arguments, in a namespace of its own.
+fn apart() -> Result<(), Failure> {
+    let cannot = |e: &io::Error| {
+        Failure::Failed(format!("a race with the kernel needs a network namespace: unshare: {}", why(e)))
+    };
+    let may = Command::new("unshare").args(["-n", "true"]).stderr(Stdio::null()).status();
+    if !may.map_err(|e| cannot(&e))?.success() {
+        let text =
+            "a race with the kernel needs a network namespace of its own, and that needs root: use sudo";
+        return Err(Failure::Failed(text.to_owned()));
+    }
+    let program = std::env::current_exe().map_err(|e| cannot(&e))?;
+    let mut child = Command::new("unshare");
+    child.args(["-n", "--"]).arg(program).args(std::env::args_os().skip(1)).env(OUTSIDE, identity()?);
+    let status = child.status().map_err(|e| cannot(&e))?;
+    match status.code() {
+        Some(0) => Ok(()),
+        // What went wrong has been said.
+        Some(130) | None => Err(Failure::Interrupted),
+        Some(_) => Err(Failure::Told),
+    }
+}
+
+fn inside(setup: &Setup, args: &RaceArgs, out: Output) -> Result<(), Failure> {
+    netlink::set_up("lo", true).map_err(|e| Failure::Failed(e.to_string()))?;
+    for (name, value) in SETTINGS {
+        let path = format!("/proc/sys/net/ipv4/{name}");
+        fs::write(&path, value).map_err(|e| Failure::of(format!("cannot set {path}"), &e))?;
+    }
+    let cells = cells(setup, args.cells.is_some());
+    let runs = u64::from(args.runs);
+    let bar = super::progress(2 * runs * (cells.len() * setup.algorithms.len()) as u64, out);
+    let mut outcomes = Vec::new();
+    for algorithm in &setup.algorithms {
+        for cell in &cells {
+            let (mut kernel, mut ours) = (Vec::new(), Vec::new());
+            for run in 0..runs {
+                // In turn, and the other one first each time.
+                let order = [Sender::Kernel, Sender::Ours];
+                let order = if run % 2 == 0 { order } else { [order[1], order[0]] };
+                for sender in order {
+                    bar.set_message(format!("{algorithm} over {}, {}", cell.link, sender.name()));
+                    let sent = lane::run(sender, algorithm, cell, setup, setup.seed + run)?;
+                    out.object(|| object(algorithm, cell, sender, &sent));
+                    match sender {
+                        Sender::Kernel => kernel.push(sent),
+                        Sender::Ours => ours.push(sent),
+                    }
+                    bar.inc(1);
+                }
+            }
+            outcomes.push(Outcome { algorithm: algorithm.clone(), cell: *cell, kernel, ours });
+        }
+    }
+    bar.finish_and_clear();
+    out.text(|| table(&outcomes, setup, args.runs));
+    for outcome in &outcomes {
+        out.object(|| {
+            let (kernel, ours) = (median(&outcome.kernel), median(&outcome.ours));
+            json!({
+                "event": "result",
+                "algorithm": outcome.algorithm,
+                "link": outcome.cell.link.to_string(),
+                "kernel_bps": kernel,
+                "ours_bps": ours,
+                "ratio": ours / kernel,
+            })
+        });
+    }
+    out.object(|| json!({ "event": "summary", "command": "race", "ok": true }));
+    Ok(())
+}
+
+fn goodputs(runs: &[Sent]) -> Vec<f64> {
+    let mut goodputs: Vec<_> = runs.iter().map(Sent::goodput).collect();
+    goodputs.sort_by(f64::total_cmp);
+    goodputs
+}
+
+fn median(runs: &[Sent]) -> f64 {
+    let sorted = goodputs(runs);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+}
+
+/// A table in Markdown, aligned to be read as it is.
+fn table(outcomes: &[Outcome], setup: &Setup, runs: u16) -> String {
+    let header = [
+        "| algorithm",
+        "| link each way",
+        "| MB",
+        "| kernel",
+        "| ours",
+        "| ours / kernel",
+        "| again",
+        "| timeouts |",
+    ];
+    let cells: Vec<Vec<String>> = outcomes
+        .iter()
+        .map(|outcome| {
+            let with_range = |runs: &[Sent]| {
+                let sorted = goodputs(runs);
+                let (low, high) = (sorted[0], sorted[sorted.len() - 1]);
+                format!("| {} ({:.2}-{:.2})", rate(median(runs)), low / 1e6, high / 1e6)
+            };
+            let sum =
+                |runs: &[Sent], of: fn(&Sent) -> u64| runs.iter().map(of).sum::<u64>() / runs.len() as u64;
+            let (kernel, ours) = (&outcome.kernel, &outcome.ours);
+            let plain = tunstack::sim::link::LinkConfig { queue: Default::default(), ..outcome.cell.link };
+            vec![
+                format!("| {}", outcome.algorithm),
+                format!("| {plain}"),
+                format!("| {:.1}", outcome.cell.octets as f64 / 1e6),
+                with_range(kernel),
+                with_range(ours),
+                format!("| {:.2}", median(ours) / median(kernel)),
+                format!("| {} / {}", sum(kernel, |s| s.retransmits), sum(ours, |s| s.retransmits)),
+                format!("| {} / {} |", sum(kernel, |s| s.timeouts), sum(ours, |s| s.timeouts)),
+            ]
+        })
+        .collect();
+    let text = aligned(&header, &cells);
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines.insert(1, "|---|---|--:|--:|--:|--:|--:|--:|".to_owned());
+    format!(
+        "Goodput of one flow: median (least-most, Mbit/s) of {runs} runs of each sender, in turn; queue {}; segments sent \
+         again and timeouts: means, kernel / ours.\n\n{}",
+        setup.queue.text(),
+        lines.join("\n")
+    )
+}
+
+fn object(algorithm: &str, cell: &Cell, sender: Sender, sent: &Sent) -> serde_json::Value {
+    json!({
+        "event": "run",
+        "algorithm": algorithm,
+        "link": cell.link.to_string(),
+        "sender": sender.name(),
+        "octets": sent.octets,
+        "seconds": sent.took.as_secs_f64(),
+        "goodput_bps": sent.goodput(),
+        "retransmits": sent.retransmits,
+        "timeouts": sent.timeouts,
+        "probes": sent.probes,
+    })
+}
