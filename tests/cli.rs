@@ -19,6 +19,9 @@ mod http;
 #[path = "cli/netcat.rs"]
 mod netcat;
 
+#[path = "cli/race.rs"]
+mod race;
+
 #[path = "cli/services.rs"]
 mod services;
 
@@ -52,6 +55,8 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&[], ("a_second_signal_ends_at_once", services::a_second_signal_ends_at_once)),
     (&[], ("scripts_are_run_and_reported", drill::scripts_are_run_and_reported)),
     (&[], ("a_report_that_is_lost_is_told", drill::a_report_that_is_lost_is_told)),
+    (&[], ("algorithms_are_raced_and_drawn", race::algorithms_are_raced_and_drawn)),
+    (&["unshare"], ("the_kernel_is_raced", race::the_kernel_is_raced)),
     (&[], ("help_and_version", services::help_and_version)),
     (&[], ("a_closed_pipe_is_no_panic", services::a_closed_pipe_is_no_panic)),
     (&[], ("bad_input_is_told_in_one_line", bad_input::bad_input_is_told_in_one_line)),

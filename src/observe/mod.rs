@@ -185,18 +185,20 @@ impl Watched {
             return Vec::new();
         }
         let bins = (until.saturating_since(Instant::ZERO).as_secs_f64() / width).floor() as usize;
-        let mut edges = vec![0u64; bins + 1];
         let mut samples = self.samples.iter().peekable();
-        let mut acked = 0;
-        for (n, edge) in edges.iter_mut().enumerate() {
-            let at = Instant::ZERO + bin * n as u32;
-            while let Some(sample) = samples.next_if(|sample| sample.at <= at) {
-                acked = sample.acked;
+        let mut before = (0.0, 0.0);
+        let place = |s: &Sample| (s.at.saturating_since(Instant::ZERO).as_secs_f64(), s.acked as f64);
+        let edge = |n: usize| {
+            let at = n as f64 * width;
+            while let Some(sample) = samples.next_if(|sample| place(sample).0 <= at) {
+                before = place(sample);
             }
-            *edge = acked;
-        }
-        let rate =
-            |(n, pair): (usize, &[u64])| ((n as f64 + 0.5) * width, (pair[1] - pair[0]) as f64 / width);
+            // Samples are thinned out: what was acknowledged between two of them came evenly.
+            let Some(after) = samples.peek().map(|sample| place(sample)) else { return before.1 };
+            before.1 + (after.1 - before.1) * (at - before.0) / (after.0 - before.0)
+        };
+        let edges: Vec<f64> = (0..=bins).map(edge).collect();
+        let rate = |(n, pair): (usize, &[f64])| ((n as f64 + 0.5) * width, (pair[1] - pair[0]) / width);
         edges.windows(2).enumerate().map(rate).collect()
     }
 

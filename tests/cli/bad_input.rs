@@ -73,6 +73,9 @@ pub(crate) fn bad_input_is_told_in_one_line() {
         ("ping 10.7.0.1 -c 0", 2, &["--count"]),
         ("ping 10.7.0.1 -W -1", 2, &["-1"]),
         ("echo --discard-port 5002", 1, &["TCP port 5002", "in use", "--source-port"]),
+        ("race --cc vegas", 2, &["--cc", "\"vegas\" is no congestion control algorithm"]),
+        ("race --link 20ms", 2, &["--link has no rate", "100mbit"]),
+        ("race --pcap x", 2, &["--pcap"]),
         ("up", 2, &["--user NAME"]),
         ("up --user no-such-user", 1, &["no-such-user", "--user"]),
         ("up --user root --pcap x", 2, &["--pcap", "up"]),
@@ -94,6 +97,7 @@ pub(crate) fn missing_rights_are_told() {
         ("demo", &["no right to make tun0", "root", "tunstack up --user NAME"][..]),
         ("ping 10.7.0.1", &["no right to make tun0"]),
         ("up --user root", &["no right to make tun0", "run as root", "sudo tunstack up"]),
+        ("race --kernel", &["needs a network namespace", "needs root", "sudo"]),
     ] {
         refused(&run_with(&mut unprivileged(args), b""), 1, words);
     }

@@ -34,15 +34,14 @@ const ALGORITHMS: [&str; 3] = ["reno", "cubic", "bbr"];
 
 /// A cell ends when so many packets have been sent, or ten times what fills the path if that is more …
 const PACKETS: u64 = 20_000;
-/// … or after so many round trips, and this time at the least.
-const ROUND_TRIPS: u32 = 300;
-const TIME: Duration = Duration::from_secs(10);
+/// … or after this time: losses keep the window small.
+const TIME: Duration = Duration::from_secs(300);
 /// Packets are as small as lets no more of them fill the path.
 const MTUS: [u16; 3] = [1500, 9000, 65_535];
 const FILL: u64 = 4_500;
 
 /// The sample is every cell of this many, those with the largest packets left out.
-const SAMPLE: usize = 19;
+const SAMPLE: usize = 11;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Cell {
@@ -108,14 +107,10 @@ impl Cell {
         let setup = Bottleneck { mtu: self.mtu(), seed, ..Bottleneck::new(self.algorithm, link) };
         let mut race = setup.build().expect("the algorithm is known");
         let packets = PACKETS.max(10 * self.product() / mtu);
-        // What that takes on a link that is full, and a little more.
-        let nanos = u128::from(packets * mtu) * 8_800_000_000 / u128::from(self.rate);
-        let full = Duration::from_nanos(nanos as u64) + self.round_trip() * 20;
-        let limit = if self.loss == 0 { full } else { full.min((self.round_trip() * ROUND_TRIPS).max(TIME)) };
         let sent = |world: &tunstack::sim::world::World| world.link(SENDERS).stats().offered;
-        race.world.until(Instant::ZERO + limit / 2, |world| sent(world) >= packets / 2);
+        race.world.until(Instant::ZERO + TIME / 2, |world| sent(world) >= packets / 2);
         let (half, by_half) = (race.world.now(), race.received());
-        race.world.until(Instant::ZERO + limit, |world| sent(world) >= packets);
+        race.world.until(Instant::ZERO + TIME, |world| sent(world) >= packets);
         race.check().unwrap_or_else(|e| panic!("{}: {e}", self.name()));
         let (end, received) = (race.world.now(), race.received());
         // Headers count: 52 octets of IPv4, TCP and timestamps.
@@ -143,11 +138,10 @@ impl Cell {
 fn heading() -> String {
     format!(
         "One flow of each algorithm over every combination of rate, round trip, queue and loss (each way), until\n\
-         {PACKETS} packets have been sent (ten times what fills the path where that is more), or for {ROUND_TRIPS} round trips and\n\
-         {} s at the least where packets are lost. Packets are of 1500, 9000 or 65535 octets: the smallest of which {FILL}\n\
-         fill the path. A queue holds two packets at the least; no window is over 1 GiB. used: of the link, headers\n\
-         counted, in %; late: the same in the second half of the run; again: segments sent again; RTOs: timeouts;\n\
-         queue: the mean time in it, ms.\n\n\
+         {PACKETS} packets have been sent (ten times what fills the path where that is more), for {} s at the most.\n\
+         Packets are of 1500, 9000 or 65535 octets: the smallest of which {FILL} fill the path. A queue holds two packets\n\
+         at the least; no window is over 1 GiB. used: of the link, headers counted, in %; late: the same in the second half\n\
+         of the run; again: segments sent again; RTOs: timeouts; queue: the mean time in it, ms.\n\n\
          algorithm   rate    trip    queue    loss    MTU   packets    used    late   again  RTOs     queue\n",
         TIME.as_secs()
     )
@@ -199,9 +193,8 @@ fn congestion_grid() {
         differences += "\nnot the heading, or not as many rows";
     }
     let full = std::env::var_os("FULL").is_some();
-    let chosen = |(place, cell): &&(usize, Cell)| {
-        full || (place % SAMPLE == 0 && cell.mtu() < MTUS[MTUS.len() - 1])
-    };
+    let chosen =
+        |(place, cell): &&(usize, Cell)| full || (place % SAMPLE == 0 && cell.mtu() < MTUS[MTUS.len() - 1]);
     let cells: Vec<_> = all.iter().filter(chosen).copied().collect();
     for (place, row) in run(&cells) {
         let old = known.lines().nth(heading().lines().count() + place).unwrap_or_default();

@@ -6,6 +6,7 @@ mod smol;
 mod pair;
 
 mod bulk;
+mod congestion;
 mod congestion_grid;
 mod grid;
 mod many;

@@ -17,12 +17,13 @@ use serde_json::json;
 use tunstack::core::config::Config;
 use tunstack::device::netlink;
 use tunstack::sim::bottleneck::set_algorithm;
+use tunstack::sim::link::{LinkConfig, QueueLimit};
 
 use super::super::output::{Failure, Output, why};
 use super::RaceArgs;
 use super::cells::{Cell, cells};
 use super::setup::Setup;
-use super::table::{aligned, rate};
+use super::table::{markdown, rate};
 use lane::{Sender, Sent};
 
 /// Set for the process in the namespace, to the identity of the one that it must not be in.
@@ -160,50 +161,47 @@ fn median(runs: &[Sent]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }
 
-/// A table in Markdown, aligned to be read as it is.
+/// A table in Markdown.
 fn table(outcomes: &[Outcome], setup: &Setup, runs: u16) -> String {
     let header = [
-        "| algorithm",
-        "| link each way",
-        "| MB",
-        "| kernel",
-        "| ours",
-        "| ours / kernel",
-        "| again",
-        "| timeouts |",
+        "algorithm",
+        "link each way",
+        "MB",
+        "kernel",
+        "tunstack",
+        "tunstack / kernel",
+        "sent again",
+        "timeouts",
     ];
     let cells: Vec<Vec<String>> = outcomes
         .iter()
         .map(|outcome| {
             let with_range = |runs: &[Sent]| {
                 let sorted = goodputs(runs);
-                let (low, high) = (sorted[0], sorted[sorted.len() - 1]);
-                format!("| {} ({:.2}-{:.2})", rate(median(runs)), low / 1e6, high / 1e6)
+                let (low, high) = (sorted[0] / 1e6, sorted[sorted.len() - 1] / 1e6);
+                format!("{} ({low:.2} to {high:.2})", rate(median(runs)))
             };
-            let sum =
+            let mean =
                 |runs: &[Sent], of: fn(&Sent) -> u64| runs.iter().map(of).sum::<u64>() / runs.len() as u64;
             let (kernel, ours) = (&outcome.kernel, &outcome.ours);
-            let plain = tunstack::sim::link::LinkConfig { queue: Default::default(), ..outcome.cell.link };
+            let plain = LinkConfig { queue: QueueLimit::default(), ..outcome.cell.link };
             vec![
-                format!("| {}", outcome.algorithm),
-                format!("| {plain}"),
-                format!("| {:.1}", outcome.cell.octets as f64 / 1e6),
+                outcome.algorithm.clone(),
+                plain.to_string(),
+                format!("{:.1}", outcome.cell.octets as f64 / 1e6),
                 with_range(kernel),
                 with_range(ours),
-                format!("| {:.2}", median(ours) / median(kernel)),
-                format!("| {} / {}", sum(kernel, |s| s.retransmits), sum(ours, |s| s.retransmits)),
-                format!("| {} / {} |", sum(kernel, |s| s.timeouts), sum(ours, |s| s.timeouts)),
+                format!("{:.2}", median(ours) / median(kernel)),
+                format!("{} / {}", mean(kernel, |s| s.retransmits), mean(ours, |s| s.retransmits)),
+                format!("{} / {}", mean(kernel, |s| s.timeouts), mean(ours, |s| s.timeouts)),
             ]
         })
         .collect();
-    let text = aligned(&header, &cells);
-    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-    lines.insert(1, "|---|---|--:|--:|--:|--:|--:|--:|".to_owned());
     format!(
-        "Goodput of one flow: median (least-most, Mbit/s) of {runs} runs of each sender, in turn; queue {}; segments sent \
-         again and timeouts: means, kernel / ours.\n\n{}",
+        "Goodput of one flow: median (least to most, Mbit/s) of {runs} runs of each sender, in turn; queue {} each way;\n\
+         segments sent again and timeouts: means, kernel / tunstack.\n\n{}",
         setup.queue.text(),
-        lines.join("\n")
+        markdown(&header, &cells)
     )
 }
 

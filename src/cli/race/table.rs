@@ -26,6 +26,33 @@ pub(super) fn aligned(header: &[&str], rows: &[Vec<String>]) -> String {
     lines.join("\n")
 }
 
+/// The same as Markdown.
+pub(super) fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
+    let wide = |n: usize| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0);
+    let rule: Vec<_> = header
+        .iter()
+        .enumerate()
+        .map(|(n, name)| {
+            let dashes = "-".repeat(name.chars().count().max(wide(n)).max(4) - 1);
+            if n == 0 { format!("{dashes}-") } else { format!("{dashes}:") }
+        })
+        .collect();
+    let mut all = vec![rule];
+    all.extend_from_slice(rows);
+    let text = aligned(header, &all);
+    let widths: Vec<_> = all[0].iter().map(|cell| cell.chars().count()).collect();
+    let cut = |line: &str| {
+        let mut left: Vec<char> = line.chars().rev().collect();
+        let cells = widths.iter().map(|width| {
+            let cell: String = (0..*width).filter_map(|_| left.pop()).collect();
+            left.truncate(left.len().saturating_sub(2));
+            format!(" {cell} |")
+        });
+        format!("|{}", cells.collect::<String>())
+    };
+    text.lines().map(cut).collect::<Vec<_>>().join("\n")
+}
+
 /// Bits a second, with three digits.
 pub(super) fn rate(bps: f64) -> String {
     let (value, unit) = match bps {
@@ -119,6 +146,8 @@ mod tests {
     fn columns_are_as_wide_as_they_must_be() {
         let rows = [vec!["a".to_owned(), "1000".to_owned()], vec!["bcd".to_owned(), "2".to_owned()]];
         assert_eq!(aligned(&["x", "n"], &rows), "x       n\na    1000\nbcd     2");
+        let table = "| x    |    n |\n| ---- | ---: |\n| a    | 1000 |\n| bcd  |    2 |";
+        assert_eq!(markdown(&["x", "n"], &rows), table);
     }
 
     #[test]

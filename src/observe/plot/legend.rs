@@ -19,6 +19,7 @@ enum Sign {
     Block(f64),
     Cross,
     Bar,
+    Dot,
 }
 
 /// Entries with their places.
@@ -83,7 +84,7 @@ pub(super) fn sequence(column: &Column<'_>, width: u32) -> Legend {
         (Sign::Cross, LOST, "lost on the link".to_owned()),
     ];
     let reasons = reasons(sequence);
-    entries.extend(reasons.iter().map(|(reason, colour)| (Sign::Bar, *colour, reason.text().to_owned())));
+    entries.extend(reasons.iter().map(|(reason, colour)| (Sign::Dot, *colour, reason.text().to_owned())));
     Legend::new(entries, width)
 }
 
@@ -92,8 +93,8 @@ impl Legend {
         let (mut x, mut row) = (0, 0);
         let mut placed = Vec::new();
         for (sign, colour, name) in entries {
-            // No font is at hand to measure with: digits and small letters are a good half of their size wide.
-            let wide = SIGN + name.chars().count() as u32 * (SIZE * 57) / 100 + 10;
+            // No font is at hand to measure with: small letters are about half of their size wide.
+            let wide = SIGN + name.chars().count() as u32 * (SIZE * 50) / 100 + 14;
             if x > 0 && x + wide > width {
                 (x, row) = (0, row + 1);
             }
@@ -105,12 +106,12 @@ impl Legend {
     }
 
     pub(super) fn height(&self) -> u32 {
-        self.rows * ROW + 6
+        self.rows * ROW + 10
     }
 
     pub(super) fn draw(&self, area: &Area<'_>, left: u32) -> Result<(), PlotError> {
         for (sign, colour, name, (x, y)) in &self.entries {
-            let (x, y) = ((left + x).cast_signed(), y.cast_signed() + 9);
+            let (x, y) = ((left + x).cast_signed(), y.cast_signed() + 13);
             let drawn = match sign {
                 Sign::Line => area.draw(&PathElement::new(vec![(x, y), (x + 22, y)], colour.stroke_width(2))),
                 Sign::Dashed => [0, 8, 16].into_iter().try_for_each(|from| {
@@ -121,6 +122,7 @@ impl Legend {
                 }),
                 Sign::Block(strength) => area
                     .draw(&Rectangle::new([(x + 2, y - 5), (x + 20, y + 5)], colour.mix(*strength).filled())),
+                Sign::Dot => area.draw(&Circle::new((x + 11, y), 4, colour.filled())),
                 Sign::Cross => area.draw(&Cross::new((x + 11, y), 4, colour.stroke_width(2))),
                 Sign::Bar => area
                     .draw(&PathElement::new(vec![(x + 11, y - 6), (x + 11, y + 6)], colour.stroke_width(3))),

@@ -42,7 +42,9 @@ fn rates(column: &Column<'_>) -> Vec<Vec<(f64, f64)>> {
     let until = Instant::ZERO + Duration::from_secs_f64(column.seconds);
     let bin = Duration::from_secs_f64(column.bin);
     let of_line = |line: &super::Line<'_>| {
-        let rates = line.watched.throughput(bin, until);
+        let mut rates = line.watched.throughput(bin, until);
+        // What came after its last sample is not in the last bin.
+        rates.pop();
         rates.into_iter().map(|(at, octets)| (at, octets * 8.0 / 1e6)).collect()
     };
     column.lines.iter().map(of_line).collect()
@@ -76,7 +78,7 @@ pub(super) fn axes<'b, 'a>(
         .light_line_style(WHITE)
         .bold_line_style(LINE)
         .axis_style(GREY)
-        .x_labels(8)
+        .x_labels(7)
         .y_labels(5)
         .x_label_formatter(&|t| short(*t))
         .y_label_formatter(label)

@@ -6,7 +6,7 @@ use tunstack_core::time::Instant;
 use super::legend::{ACKED, LOST, NEW, SACKED, reasons};
 use super::panels::axes;
 use super::{Area, Column, LEFT, PlotError, WIDTH, failed, octets};
-use crate::observe::timeseq::Window;
+use crate::observe::timeseq::{Segment, Window};
 
 pub(super) fn draw(area: &Area<'_>, column: &Column<'_>, window: Window) -> Result<(), PlotError> {
     let Some(sequence) = column.lines.iter().find_map(|line| line.watched.sequence.as_ref()) else {
@@ -32,18 +32,14 @@ pub(super) fn draw(area: &Area<'_>, column: &Column<'_>, window: Window) -> Resu
 
     let colours = reasons(sequence);
     let segments = sequence.joined(window, grain);
-    // What is sent again lies above the rest.
-    for again in [false, true] {
-        let colour = |segment: &&crate::observe::timeseq::Segment| {
-            colours.iter().find(|(reason, _)| *reason == segment.reason).map(|(_, colour)| *colour)
-        };
-        let some = segments.iter().filter(|s| colour(s).is_some() == again).map(|segment| {
-            let x = time(segment.at);
-            let line = vec![(x, place(segment.from)), (x, place(segment.to))];
-            PathElement::new(line, colour(&segment).unwrap_or(NEW).stroke_width(if again { 3 } else { 1 }))
-        });
-        chart.draw_series(some).map_err(failed)?;
-    }
+    let colour = |segment: &Segment| {
+        colours.iter().find(|(reason, _)| *reason == segment.reason).map(|(_, colour)| *colour)
+    };
+    let bars = segments.iter().map(|segment| {
+        let line = vec![(time(segment.at), place(segment.from)), (time(segment.at), place(segment.to))];
+        PathElement::new(line, colour(segment).unwrap_or(NEW).stroke_width(1))
+    });
+    chart.draw_series(bars).map_err(failed)?;
 
     let mut points = Vec::new();
     for ack in sequence.acks.iter().filter(|ack| ack.at >= window.start && ack.at <= window.end) {
@@ -58,10 +54,21 @@ pub(super) fn draw(area: &Area<'_>, column: &Column<'_>, window: Window) -> Resu
     }
     chart.draw_series(LineSeries::new(points, ACKED.stroke_width(1))).map_err(failed)?;
 
-    let lost = segments.iter().filter(|segment| segment.lost).map(|segment| {
-        let middle = (place(segment.from) + place(segment.to)) / 2.0;
-        Cross::new((time(segment.at), middle), 3, LOST.stroke_width(2))
+    let middle = |segment: &Segment| (place(segment.from) + place(segment.to)) / 2.0;
+    // One segment may be less than a pixel high, and each that is sent again counts.
+    let again = segments.iter().filter_map(|s| Some((s, colour(s)?)));
+    let again = again.map(|(s, colour)| Circle::new((time(s.at), middle(s)), 3, colour.filled()));
+    chart.draw_series(again).map_err(failed)?;
+    let mut last: Option<Instant> = None;
+    let lost = segments.iter().filter(|segment| segment.lost).filter(|segment| {
+        // Crosses side by side cannot be told apart.
+        let apart = last.is_none_or(|last| segment.at.saturating_since(last).as_nanos() as u64 >= 5 * grain);
+        if apart {
+            last = Some(segment.at);
+        }
+        apart
     });
-    chart.draw_series(lost).map_err(failed)?;
+    let crosses = lost.map(|s| Cross::new((time(s.at), middle(s)), 3, LOST.stroke_width(1)));
+    chart.draw_series(crosses).map_err(failed)?;
     Ok(())
 }

@@ -1,0 +1,56 @@
+//! `tunstack race`: what it says, draws and refuses.
+
+use super::program::*;
+
+pub(crate) fn algorithms_are_raced_and_drawn() {
+    let dir = Scratch::new();
+    let svg = dir.path("race.svg");
+    let args = format!("race --cc reno,reno --link 10mbit,10ms,1% --flows 2 --seconds 5 --svg {svg}");
+    let done = run(&args);
+    assert_ok(&done);
+    let out = text(&done.stdout);
+    let rows: Vec<_> = out.lines().filter(|line| line.starts_with("reno ")).collect();
+    assert_eq!(rows.len(), 2, "{out}");
+    // The same seed, the same run.
+    assert_eq!(rows[0], rows[1]);
+    assert!(out.contains("queue 25000 octets") && out.contains("fairness") && out.contains(&svg), "{out}");
+    let drawing = std::fs::read_to_string(&svg).unwrap();
+    for part in
+        ["<svg", "cwnd", "srtt", "throughput, Mbit/s", "sequence number", "SACK block", "fast retransmit"]
+    {
+        assert!(drawing.contains(part), "{part}");
+    }
+
+    let done = run(&format!("race --link 10mbit,10ms,1% --seconds 5 --json --queue 20p --seed {}", 7));
+    assert_ok(&done);
+    let lines: Vec<serde_json::Value> =
+        text(&done.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["result", "summary"]);
+    let result = &lines[0];
+    assert_eq!(result["algorithm"], "reno");
+    let goodput = result["goodput_bps"].as_f64().unwrap();
+    assert!((1e6..1e7).contains(&goodput), "{result}");
+    assert_eq!(result["share"].as_f64().unwrap(), goodput / 1e7);
+    let again: u64 = result["reasons"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(result["retransmits"], again);
+    assert!(again > 0 && result["queue_delay_p95"].as_f64().unwrap() <= 0.024, "{result}");
+}
+
+/// With root's rights, which these tests have in their namespace.
+pub(crate) fn the_kernel_is_raced() {
+    let done = run("race --kernel --cc reno --link 20mbit,5ms --runs 1 --seconds 1 --json");
+    assert_ok(&done);
+    let lines: Vec<serde_json::Value> =
+        text(&done.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let senders: Vec<_> = lines.iter().filter_map(|line| line["sender"].as_str()).collect();
+    assert_eq!(senders, ["kernel", "tunstack"]);
+    for line in lines.iter().filter(|line| line["event"] == "run") {
+        assert_eq!(line["octets"], 2_500_000);
+        // The link's rate holds for both, on a busy machine too.
+        let goodput = line["goodput_bps"].as_f64().unwrap();
+        assert!((1e6..2e7).contains(&goodput), "{line}");
+    }
+    let result = lines.iter().find(|line| line["event"] == "result").unwrap();
+    assert!(result["ratio"].as_f64().unwrap() > 0.0);
+}
