@@ -8,6 +8,7 @@ mod pair;
 mod bulk;
 mod congestion;
 mod congestion_grid;
+mod congestion_repairs;
 mod grid;
 mod many;
 mod marking;

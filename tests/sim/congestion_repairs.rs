@@ -1,0 +1,122 @@
+//! Losses that must not cost a timeout, and losses and timeouts that were none, for each algorithm.
+
+use tunstack::core::packet::Sent;
+use tunstack::core::tcp::trace::{Reason, TcpEvent, What};
+use tunstack::core::time::{Duration, Instant};
+use tunstack::sim::bottleneck::{Bottleneck, SENDERS};
+use tunstack::sim::link::Fault;
+use tunstack::sim::record::{Note, Record};
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::congestion::{flow, known};
+
+/// What the sender sent, with the octets of the packet.
+type Events = Rc<RefCell<Vec<(Instant, TcpEvent, usize)>>>;
+
+fn watch(race: &mut tunstack::sim::bottleneck::Race) -> Events {
+    let events = Events::default();
+    let seen = Rc::clone(&events);
+    race.world.observe(move |record: &Record| {
+        if let (SENDERS, Note::Sent(Some(Sent::Tcp(event)), _)) = (record.peer, record.note) {
+            seen.borrow_mut().push((record.at, event, record.packet.len()));
+        }
+    });
+    events
+}
+
+/// Packets that come up to a quarter of a round trip late cost less than 5 % of the goodput.
+#[test]
+fn reordering_up_to_a_quarter_round_trip_costs_little() {
+    for algorithm in known(&["reno", "cubic", "bbr"]) {
+        let goodput = |reorder: &str| {
+            let link = format!("20mbit,20ms,queue=100000b{reorder}");
+            let mut setup = flow(algorithm, &link);
+            // The acknowledgments keep their order.
+            setup.back = "20mbit,20ms".parse().expect("a link");
+            let mut race = setup.build().expect("it is known");
+            race.world.run_until(Instant::from_secs(30));
+            race.check().expect("all goes well");
+            let reordered = race.world.link(SENDERS).stats().reordered;
+            (race.received() as f64, reordered)
+        };
+        let (plain, none) = goodput("");
+        assert_eq!(none, 0);
+        for late in ["1ms", "5ms", "10ms"] {
+            let (received, reordered) = goodput(&format!(",reorder=1%/{late}"));
+            assert!(reordered > 100, "{reordered} packets were late");
+            let part = received / plain;
+            assert!(part > 0.95, "{algorithm}, 1 % of the packets {late} late: {part:.3} of the goodput");
+        }
+    }
+}
+
+/// The last flight is lost as a whole: a probe leaves within two round trips and 10 ms, and no timer runs out. (Of a
+/// single segment the acknowledgment may be delayed, and the probe waits for that too: RFC 8985 §7.2.)
+#[test]
+fn a_tail_loss_is_repaired_by_a_probe() {
+    for algorithm in known(&["reno", "cubic", "bbr"]) {
+        for trip_ms in [20u64, 100, 300] {
+            let link = format!("100mbit,{}ms", trip_ms / 2);
+            let setup = Bottleneck { octets: 40 * 1448, trace: true, ..flow(algorithm, &link) };
+            let mut race = setup.build().expect("it is known");
+            // By then the round trip is known well; three segments follow, and all are lost.
+            let trip = Duration::from_millis(trip_ms);
+            race.world.run_until(Instant::ZERO + trip * 10 + Duration::from_millis(100));
+            assert_eq!(race.received(), 40 * 1448);
+            let already = race.world.link(SENDERS).stats().offered;
+            race.world
+                .scenario(SENDERS, move |passing| (passing.number < already + 3).then_some(Fault::Drop));
+            let events = watch(&mut race);
+            race.add(3 * 1448);
+            let begun = race.world.now();
+            race.world.run_until(begun + trip * 10);
+            race.check().expect("all goes well");
+            let flows = race.flows();
+            assert_eq!(flows[0].received, 43 * 1448, "{algorithm}, {trip_ms} ms");
+            assert_eq!(race.counters(0).tcp_timeouts, 0, "{algorithm}, {trip_ms} ms: no timeout");
+            let events = events.borrow();
+            let data: Vec<_> = events.iter().filter(|(_, _, len)| *len > 1000).collect();
+            let after = data[3].0.saturating_since(data[2].0);
+            assert!(
+                after <= trip * 2 + Duration::from_millis(10),
+                "{algorithm}, {trip_ms} ms: the probe leaves {after:?} after the loss"
+            );
+            // What it brings to light is sent again as its acknowledgments let it.
+            assert!(flows[0].last <= data[3].0 + trip * 3, "{:?}", flows[0].last);
+        }
+    }
+}
+
+/// All packets are late for a while, so that the timer runs out in vain: what it took is given back.
+#[test]
+fn a_spurious_timeout_is_undone() {
+    for algorithm in known(&["reno", "cubic"]) {
+        let setup = Bottleneck { trace: true, ..flow(algorithm, "20mbit,20ms,queue=100000b") };
+        let mut race = setup.build().expect("it is known");
+        // A while after slow start, in the middle of congestion avoidance.
+        let begun = Instant::from_secs(4);
+        race.world.run_until(begun);
+        let events = watch(&mut race);
+        let before = race.flows()[0].info.variables;
+        let usual = *race.world.link(SENDERS).config();
+        race.world.link_mut(SENDERS).set_config(usual.with_delay(Duration::from_millis(600)));
+        race.world.run_until(begun + Duration::from_millis(200));
+        race.world.link_mut(SENDERS).set_config(usual);
+        race.world.run_until(begun + Duration::from_secs(1));
+        race.check().expect("all goes well");
+        let timeout = |event: &TcpEvent| matches!(event.what, What::Sent(Reason::RetransmissionTimeout));
+        let timeouts = events.borrow().iter().filter(|(_, event, _)| timeout(event)).count();
+        assert!(timeouts >= 1, "{algorithm}: the delay is long enough for a timeout");
+        let after = race.flows()[0].info.variables;
+        assert!(
+            after.ssthresh >= before.ssthresh && after.cwnd >= before.cwnd,
+            "{algorithm}: cwnd {} and ssthresh {} before, {} and {} after",
+            before.cwnd,
+            before.ssthresh,
+            after.cwnd,
+            after.ssthresh
+        );
+    }
+}
