@@ -41,7 +41,7 @@ const MTUS: [u16; 3] = [1500, 9000, 65_535];
 const FILL: u64 = 4_500;
 
 /// The sample is every cell of this many, those with the largest packets left out.
-const SAMPLE: usize = 11;
+const SAMPLE: usize = 29;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Cell {
