@@ -52,6 +52,9 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+/// Commands without a device of the user's, and the flags of a device that mean something to them nevertheless.
+const WITHOUT_DEVICE: [(&str, &[&str]); 2] = [("drill", &[]), ("race", &["link", "mtu"])];
+
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -105,22 +108,32 @@ impl Args {
 
     /// Scripts have no device: `drill` has its flags neither in its help nor on its line.
     fn parse_line<T: Into<OsString> + Clone>(line: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
-        let is_of_device = |arg: &Arg| arg.get_help_heading() == Some(DEVICE) || arg.get_id() == "pcap";
+        let is_of_device = |arg: &Arg, but: &[&str]| {
+            let id = arg.get_id().as_str();
+            (arg.get_help_heading() == Some(DEVICE) || id == "pcap") && !but.contains(&id)
+        };
         let mut command = Self::command();
         // Hands the global flags on to the subcommands.
         command.build();
-        let hidden = |arg: Arg| if is_of_device(&arg) { arg.hide(true) } else { arg };
-        let mut command = command.mut_subcommand("drill", |drill| drill.mut_args(hidden));
+        for (name, but) in WITHOUT_DEVICE {
+            let hidden = |arg: Arg| if is_of_device(&arg, but) { arg.hide(true) } else { arg };
+            command = command.mut_subcommand(name, |own| own.mut_args(hidden));
+        }
         let matches = command.try_get_matches_from_mut(line)?;
-        if let Some(("drill", own)) = matches.subcommand() {
+        let subcommand = matches.subcommand();
+        for (name, but) in WITHOUT_DEVICE {
+            let Some((_, own)) = subcommand.filter(|(given, _)| *given == name) else { continue };
             let given =
                 |arg: &&Arg| own.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
-            let flags = command.get_arguments().filter(|arg| is_of_device(arg));
+            let flags = command.get_arguments().filter(|arg| is_of_device(arg, but));
             if let Some(arg) = { flags }.find(given) {
                 let value = own.get_raw(arg.get_id().as_str()).and_then(|mut values| values.next());
                 let (flag, value) = (arg.get_long().unwrap_or_default(), value.unwrap_or_default());
-                let instead = drill::instead(flag, &value.to_string_lossy());
-                let text = format!("--{flag} is a device's, and scripts have none{instead}\n");
+                let why = match name {
+                    "drill" => format!("scripts have none{}", drill::instead(flag, &value.to_string_lossy())),
+                    _ => "a race has none, or makes its own".to_owned(),
+                };
+                let text = format!("--{flag} is a device's, and {why}\n");
                 return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
             }
         }
@@ -165,6 +178,16 @@ mod tests {
             assert_eq!((args.common.dev.as_str(), args.common.mtu), ("tun7", 1400));
             assert_eq!(args.common.addr.to_string(), "10.9.0.2/24");
             assert_eq!(args.common.addr6.to_string(), "fd07::2/64");
+        }
+    }
+
+    #[test]
+    fn a_race_has_a_link_and_no_device() {
+        let parse = |line: &str| Args::parse_line(line.split(' '));
+        assert!(parse("tunstack race --link 10mbit --mtu 9000 --json").is_ok());
+        for flag in ["--dev tun7", "--addr 10.9.0.2/24", "--pcap x", "--no-ipv6"] {
+            let error = parse(&format!("tunstack race {flag}")).unwrap_err().to_string();
+            assert!(error.contains("a race has none"), "{error}");
         }
     }
 

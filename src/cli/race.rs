@@ -43,7 +43,7 @@ packets with data that were not dropped. Fairness is Jain's index: 1 when all fl
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct RaceArgs {
     /// The algorithms, each with a link of its own
-    #[arg(long, value_name = "NAME,…", default_value = "reno", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,…", default_value = "cubic", value_delimiter = ',')]
     cc: Vec<String>,
     /// Let all algorithms share one link
     #[arg(long, conflicts_with = "kernel")]
@@ -87,11 +87,6 @@ pub(crate) struct RaceArgs {
 /// Runs `race`.
 pub(crate) fn main(common: &Common, args: RaceArgs) -> Result<(), Failure> {
     let out = Output::stdout(common.json);
-    if common.pcap.is_some() {
-        return Err(Failure::Usage(
-            "--pcap is for one connection or a few; a race has too many packets".into(),
-        ));
-    }
     let setup = Setup::new(common, &args)?;
     if args.kernel {
         return kernel::main(&setup, &args, out);

@@ -12,7 +12,6 @@ use std::net::Ipv4Addr;
 use tunstack_core::addr::{Endpoint, Prefix};
 use tunstack_core::config::Config;
 use tunstack_core::counters::Counters;
-use tunstack_core::tcp::congestion::Congestion;
 use tunstack_core::tcp::info::TcpInfo;
 use tunstack_core::time::{Duration, Instant};
 
@@ -79,10 +78,9 @@ impl std::error::Error for UnknownAlgorithm {}
 /// # Errors
 /// There is none of that name.
 pub fn set_algorithm(config: &mut Config, name: &str) -> Result<(), UnknownAlgorithm> {
-    // The only one so far is what every configuration has.
-    let _ = config;
-    let default = Congestion::new(1460, 10);
-    if default.name() == name { Ok(()) } else { Err(UnknownAlgorithm(name.to_owned())) }
+    let found = config.tcp.congestion_by_name(name.as_bytes());
+    config.tcp.congestion = found.ok_or_else(|| UnknownAlgorithm(name.to_owned()))?;
+    Ok(())
 }
 
 /// Octets on a path that is full: rate times round trip.

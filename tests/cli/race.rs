@@ -21,7 +21,8 @@ pub(crate) fn algorithms_are_raced_and_drawn() {
         assert!(drawing.contains(part), "{part}");
     }
 
-    let done = run(&format!("race --link 10mbit,10ms,1% --seconds 5 --json --queue 20p --seed {}", 7));
+    let done =
+        run(&format!("race --cc reno --link 10mbit,10ms,1% --seconds 5 --json --queue 20p --seed {}", 7));
     assert_ok(&done);
     let lines: Vec<serde_json::Value> =
         text(&done.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -81,12 +81,12 @@ fn the_mean_window_is_that_of_the_formula() {
                 (data && passing.number % u64::from(every) == u64::from(every) - 1)
                     .then_some(tunstack::sim::link::Fault::Drop)
             });
-            // Eight losses until slow start is forgotten, and then twelve periods.
+            // Twenty losses until slow start is forgotten, and then twelve periods.
             let sent = |world: &tunstack::sim::world::World| world.link(SENDERS).stats().offered;
             let limit = Instant::from_secs(3_600);
-            assert!(race.world.until(limit, |world| sent(world) >= 8 * u64::from(every)));
-            let (begun, before) = (race.world.now(), race.received());
             assert!(race.world.until(limit, |world| sent(world) >= 20 * u64::from(every)));
+            let (begun, before) = (race.world.now(), race.received());
+            assert!(race.world.until(limit, |world| sent(world) >= 32 * u64::from(every)));
             race.check().expect("all goes well");
             let trips = race.world.now().saturating_since(begun).as_secs_f64() / trip;
             let window = (race.received() - before) as f64 / 1448.0 / trips;
