@@ -15,19 +15,22 @@ pub enum Algorithm {
     /// CUBIC (RFC 9438) with HyStart++ (RFC 9406): `cubic`.
     #[default]
     Cubic,
+    /// BBRv3 (draft-ietf-ccwg-bbr): `bbr`.
+    Bbr,
     /// One that is not part of the stack.
     Custom(&'static Custom),
 }
 
 impl Algorithm {
     /// Those that are part of the stack.
-    pub const ALL: [Self; 2] = [Self::Reno, Self::Cubic];
+    pub const ALL: [Self; 3] = [Self::Reno, Self::Cubic, Self::Bbr];
 
     /// Its name, as `TCP_CONGESTION` has it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Reno => "reno",
             Self::Cubic => "cubic",
+            Self::Bbr => "bbr",
             Self::Custom(custom) => custom.name,
         }
     }

@@ -3,9 +3,12 @@
 
 pub mod settings;
 
+pub mod delivery_rate;
+
 pub mod algorithm;
 
 pub use algorithm::{Algorithm, CongestionControl, Custom, Start};
+pub use delivery_rate::RateSample;
 pub use settings::{Hystart, Settings};
 
 use crate::seq::Seq;
@@ -40,6 +43,8 @@ pub struct AckSample {
     pub nxt: Seq,
     /// The smoothed round-trip time.
     pub srtt: Option<Duration>,
+    /// What it says of the rate at which the network delivers.
+    pub rate: Option<RateSample>,
 }
 
 #[cfg(test)]
@@ -59,6 +64,7 @@ impl AckSample {
             una: Seq::new(0),
             nxt: Seq::new(0),
             srtt: None,
+            rate: None,
         }
     }
 }

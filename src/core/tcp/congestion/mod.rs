@@ -14,17 +14,22 @@ pub mod reno;
 
 pub mod cubic;
 
+pub mod bbr;
+
 #[cfg(feature = "l4s")]
 pub mod prague;
 
 use alloc::boxed::Box;
 
+pub use bbr::Bbr;
 pub use cubic::Cubic;
 #[cfg(feature = "l4s")]
 pub use prague::Prague;
 pub use reno::Reno;
 
 use crate::config::TcpConfig;
+use crate::seq::SeqRange;
+pub use crate::congestion::delivery_rate::{LostPacket, RateSample};
 pub use crate::congestion::{
     AckSample, Algorithm, CongestionControl, CongestionEvent, Custom, Hystart, Settings, Start,
     initial_window,
@@ -38,6 +43,8 @@ pub enum Congestion {
     Reno(Reno),
     /// CUBIC (RFC 9438).
     Cubic(Box<Cubic>),
+    /// BBRv3 (draft-ietf-ccwg-bbr).
+    Bbr(Box<Bbr>),
     /// One that is not part of the stack.
     Custom(&'static Custom, Box<dyn CongestionControl>),
     /// A scalable response to marks, as an experiment.
@@ -56,6 +63,7 @@ impl Congestion {
         match algorithm {
             Algorithm::Reno => Self::Reno(Reno::new(start)),
             Algorithm::Cubic => Self::Cubic(Box::new(Cubic::new(start))),
+            Algorithm::Bbr => Self::Bbr(Box::new(Bbr::new(start))),
             Algorithm::Custom(custom) => Self::Custom(custom, custom.make(start)),
         }
     }
@@ -71,6 +79,7 @@ impl Congestion {
         match self {
             Self::Reno(_) => Algorithm::Reno.name(),
             Self::Cubic(_) => Algorithm::Cubic.name(),
+            Self::Bbr(_) => Algorithm::Bbr.name(),
             Self::Custom(custom, _) => custom.name(),
             #[cfg(feature = "l4s")]
             Self::Prague(_) => "prague",
@@ -102,6 +111,7 @@ impl Congestion {
         match self {
             Self::Reno(a) => a.cwnd(),
             Self::Cubic(a) => a.cwnd(),
+            Self::Bbr(a) => a.cwnd(),
             Self::Custom(_, a) => a.cwnd(),
             #[cfg(feature = "l4s")]
             Self::Prague(a) => a.cwnd(),
@@ -113,6 +123,7 @@ impl Congestion {
         match self {
             Self::Reno(a) => a.ssthresh(),
             Self::Cubic(a) => a.ssthresh(),
+            Self::Bbr(a) => a.ssthresh(),
             Self::Custom(_, a) => a.ssthresh(),
             #[cfg(feature = "l4s")]
             Self::Prague(a) => a.ssthresh(),
@@ -123,10 +134,29 @@ impl Congestion {
     pub fn pacing_rate(&self) -> Option<u64> {
         match self {
             Self::Reno(_) | Self::Cubic(_) => None,
+            Self::Bbr(a) => Some(a.pacing_rate()),
             Self::Custom(_, a) => a.pacing_rate(),
             #[cfg(feature = "l4s")]
             Self::Prague(_) => None,
         }
+    }
+
+    /// How many octets may leave in one burst at that rate, where the algorithm has an opinion.
+    pub fn send_quantum(&self) -> Option<u32> {
+        match self {
+            Self::Bbr(a) => Some(a.send_quantum()),
+            _ => None,
+        }
+    }
+
+    /// Whether it sizes its window in recovery too: nothing else (RFC 9937) does then.
+    pub const fn sizes_own_window(&self) -> bool {
+        matches!(self, Self::Bbr(_))
+    }
+
+    /// Whether what leaves now says nothing of the path's rate: it counts as limited by the program.
+    pub fn ignores_rates(&self) -> bool {
+        matches!(self, Self::Bbr(a) if a.ignores_rates())
     }
 
     /// New data was acknowledged.
@@ -134,9 +164,25 @@ impl Congestion {
         match self {
             Self::Reno(a) => a.on_ack(sample),
             Self::Cubic(a) => a.on_ack(sample),
+            Self::Bbr(a) => a.on_ack(sample),
             Self::Custom(_, a) => a.on_ack(sample),
             #[cfg(feature = "l4s")]
             Self::Prague(a) => a.on_ack(sample),
+        }
+    }
+
+    /// `range` of what was sent is deemed lost; told of each such range, in ascending order, before the sample and the
+    /// event that the same acknowledgment or time-out gives.
+    pub fn on_lost(&mut self, packet: &LostPacket, range: SeqRange) {
+        if let Self::Bbr(a) = self {
+            a.on_lost(packet, range);
+        }
+    }
+
+    /// Something is about to leave, with nothing in flight, after the program had nothing to send.
+    pub fn on_idle_restart(&mut self, now: Instant) {
+        if let Self::Bbr(a) = self {
+            a.on_idle_restart(now);
         }
     }
 
@@ -145,6 +191,7 @@ impl Congestion {
         match self {
             Self::Reno(a) => a.on_event(event, in_flight),
             Self::Cubic(a) => a.on_event(event, in_flight),
+            Self::Bbr(a) => a.on_event(event, in_flight, now),
             Self::Custom(_, a) => a.on_event(event, in_flight, now),
             #[cfg(feature = "l4s")]
             Self::Prague(a) => a.on_event(event, in_flight),
@@ -157,6 +204,7 @@ impl Congestion {
         match self {
             Self::Reno(a) => a.set_mss(mss),
             Self::Cubic(a) => a.set_mss(mss),
+            Self::Bbr(a) => a.set_mss(mss),
             Self::Custom(_, a) => a.set_mss(mss),
             #[cfg(feature = "l4s")]
             Self::Prague(a) => a.set_mss(mss),
