@@ -198,6 +198,14 @@ pub struct TcpConfig {
     /// How many segments at the least leave in one go, as far as the windows allow (sysctl `tcp_min_tso_segs`). The last
     /// of them has PSH set.
     pub burst_segments: u8,
+    /// Pace all connections (as Linux does where the queueing discipline is `fq`). Those are paced in any case whose
+    /// algorithm wants it, and those with a limit of their own.
+    pub pacing: bool,
+    /// The rate at which one is paced in slow start, per cent of a window each round trip (sysctl
+    /// `tcp_pacing_ss_ratio`).
+    pub pacing_slow_start_ratio: u16,
+    /// The same after slow start (sysctl `tcp_pacing_ca_ratio`).
+    pub pacing_avoidance_ratio: u16,
     /// Duplicate ACKs that mean a loss: 3 in RFC 5681 §3.2, more where a path reorders (sysctl `tcp_reordering`); 0
     /// counts as 1.
     pub reordering: u16,
@@ -287,6 +295,9 @@ impl Default for TcpConfig {
             congestion_settings: Settings::default(),
             initial_window: 10,
             burst_segments: 2,
+            pacing: false,
+            pacing_slow_start_ratio: 200,
+            pacing_avoidance_ratio: 120,
             reordering: 3,
             tail_loss_probes: true,
             frto: true,

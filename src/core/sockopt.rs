@@ -145,6 +145,8 @@ pub struct SocketOptions {
     pub keep_after_shutdown: bool,
     /// TCP: a socket is readable from this many octets on (`SO_RCVLOWAT`); 0 counts as 1.
     pub receive_low_water: u32,
+    /// TCP: how fast to send at the most, octets a second (`SO_MAX_PACING_RATE`); `u64::MAX`, and 0: no limit.
+    pub max_pacing_rate: u64,
 }
 
 impl SocketOptions {
@@ -185,6 +187,7 @@ impl SocketOptions {
             oob_inline: true,
             keep_after_shutdown: false,
             receive_low_water: 1,
+            max_pacing_rate: u64::MAX,
         }
     }
 
@@ -193,6 +196,14 @@ impl SocketOptions {
         match (self.unsent_low_water, self.unsent_low_water_default) {
             (0, 0) => None,
             (0, limit) | (limit, _) => Some(limit),
+        }
+    }
+
+    /// How fast to send at the most, octets a second, if there is a limit.
+    pub const fn pacing_limit(&self) -> Option<u64> {
+        match self.max_pacing_rate {
+            0 | u64::MAX => None,
+            limit => Some(limit),
         }
     }
 

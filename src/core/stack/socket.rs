@@ -273,7 +273,7 @@ impl Stack {
     /// How a TCP connection stands; `None` for other kinds, listeners and dead handles.
     pub fn tcp_info(&self, id: SocketId) -> Option<TcpInfo> {
         match &self.held(id).ok()?.kind {
-            Kind::Connection(tcb) => Some(tcb.info()),
+            Kind::Connection(tcb) => Some(tcb.info(&self.config.tcp)),
             _ => None,
         }
     }

@@ -27,6 +27,7 @@ mod handshake;
 mod invariants;
 mod linux;
 mod numbers;
+mod pacing;
 mod path;
 mod raw;
 mod rfc1122;

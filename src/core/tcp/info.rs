@@ -8,6 +8,7 @@ use super::tally::Tally;
 use super::tcb::{Is, Tcb};
 use super::trace::Variables;
 use crate::addr::Quad;
+use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::time::{Duration, Instant};
 
@@ -82,11 +83,18 @@ pub struct TcpInfo {
     pub unacked_segments: u32,
     /// The largest packet that we send the peer, octets with its IP header: what the path carries and the peer takes.
     pub path_mtu: u32,
+    /// How fast it may send, octets a second, whether or not it is paced; `None` before there is a round trip to go by.
+    pub pacing_rate: Option<u64>,
+    /// The limit that the program set on that (`SO_MAX_PACING_RATE`), octets a second.
+    pub max_pacing_rate: Option<u64>,
+    /// How fast the network delivered last, octets a second, and whether the program, not the network, limited that; 0
+    /// before there is a sample.
+    pub delivery_rate: (u64, bool),
 }
 
 impl Tcb {
     /// How it stands.
-    pub fn info(&self) -> TcpInfo {
+    pub fn info(&self, config: &TcpConfig) -> TcpInfo {
         TcpInfo {
             quad: self.quad,
             state: self.state(),
@@ -124,6 +132,9 @@ impl Tcb {
             reordering: (self.recovery.reordering(), self.recovery.reorderings()),
             unacked_segments: self.snd.outstanding().div_ceil(self.smss()),
             path_mtu: u32::from(self.snd.mss) + if self.quad.remote.address.is_v4() { 40 } else { 60 },
+            pacing_rate: self.pacing_rate(config),
+            max_pacing_rate: self.options.pacing_limit(),
+            delivery_rate: self.rate.shown(),
         }
     }
 }

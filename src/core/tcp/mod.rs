@@ -70,6 +70,8 @@ pub mod rtt;
 
 pub mod timers;
 
+mod pacer;
+
 pub mod tally;
 
 pub mod limits;

@@ -1,6 +1,8 @@
 //! The transmission control block: the record of a connection (RFC 9293 §3.3.1), and the one writer of its
 //! state.
 
+use alloc::boxed::Box;
+
 use super::buffer::reassembly::Reassembly;
 use super::buffer::receive::ReceiveBuffer;
 use super::buffer::send::SendBuffer;
@@ -9,6 +11,7 @@ use super::context::{Context, ControlSegment};
 use super::ecn::Ecn;
 use super::limits::Limits;
 use super::output::ack::Acks;
+use super::pacer::Pacer;
 use super::rcv::Recv;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
@@ -19,6 +22,7 @@ use super::tally::Tally;
 use super::timers::{Timer, TimerTable};
 use super::timestamps::Timestamps;
 use crate::addr::Quad;
+use crate::congestion::delivery_rate::DeliveryRate;
 use crate::error::Error;
 use crate::sockopt::SocketOptions;
 use crate::tcp::trace::{Reason, RstReason, Variables};
@@ -48,6 +52,10 @@ pub struct Tcb {
     pub recovery: Recovery,
     /// Explicit congestion notification.
     pub ecn: Ecn,
+    /// How fast the network delivers.
+    pub rate: DeliveryRate,
+    /// When bursts leave, once the connection is paced.
+    pub(super) pacer: Option<Box<Pacer>>,
     /// The timers.
     pub timers: TimerTable,
     /// What the program has written and the peer has not acknowledged.
@@ -172,6 +180,8 @@ impl Tcb {
             ),
             recovery: Recovery::new(iss, cx.config.reordering),
             ecn: Ecn::new(),
+            rate: DeliveryRate::new(),
+            pacer: None,
             timers: TimerTable::new(),
             send_buffer: SendBuffer::new(),
             receive_buffer: ReceiveBuffer::new(),
@@ -497,6 +507,6 @@ mod tests {
 
     #[test]
     fn size_budget() {
-        assert!(size_of::<Tcb>() <= 880, "Tcb is {} octets", size_of::<Tcb>());
+        assert!(size_of::<Tcb>() <= 888, "Tcb is {} octets", size_of::<Tcb>());
     }
 }

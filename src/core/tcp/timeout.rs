@@ -33,6 +33,8 @@ impl Tcb {
                 Timer::Reordering => self.reordering_timeout(cx),
                 Timer::Tlp => self.probe_timeout(cx),
                 Timer::FinWait2 => self.transition(Event::TimedOut, cx),
+                // That it is not armed lets the next burst go.
+                Timer::Pacing => {}
             }
         }
     }
@@ -155,7 +157,7 @@ impl Tcb {
             }
             if !self.has_unsent() {
                 self.timers.cancel(Timer::Persist);
-            } else if self.state().is_synchronized() {
+            } else if self.state().is_synchronized() && self.paced_until().is_none() {
                 // Unsent although nothing is in flight: a silly window or a cork.
                 let wait = if self.ecn.holds() { self.rtt.rto() } else { OVERRIDE_TIMEOUT };
                 self.timers.arm_if_idle(Timer::Persist, cx.now + wait);

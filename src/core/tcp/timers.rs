@@ -22,10 +22,12 @@ pub enum Timer {
     Reordering,
     /// A tail loss probe (RFC 8985 §7).
     Tlp,
+    /// The time of the next burst of a paced connection.
+    Pacing,
 }
 
 impl Timer {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Rto,
         Self::Persist,
         Self::DelayedAck,
@@ -33,6 +35,7 @@ impl Timer {
         Self::FinWait2,
         Self::Reordering,
         Self::Tlp,
+        Self::Pacing,
     ];
 }
 
@@ -55,6 +58,7 @@ impl TimerTable {
             Timer::FinWait2 => &mut self.0[4],
             Timer::Reordering => &mut self.0[5],
             Timer::Tlp => &mut self.0[6],
+            Timer::Pacing => &mut self.0[7],
         }
     }
 
@@ -125,9 +129,10 @@ mod tests {
             table.arm(timer, Instant::from_secs(10 - i as u64));
             assert_eq!(table.earliest(), Some(Instant::from_secs(10 - i as u64)));
         }
-        assert_eq!(table.expired(Instant::from_secs(3)), None);
+        assert_eq!(table.expired(Instant::from_secs(2)), None);
         assert_eq!(table.expired(Instant::from_secs(5)), Some(Timer::Reordering));
         assert_eq!(table.expired(Instant::from_secs(5)), Some(Timer::Tlp));
+        assert_eq!(table.expired(Instant::from_secs(5)), Some(Timer::Pacing));
         assert_eq!(table.expired(Instant::from_secs(7)), Some(Timer::KeepAlive));
         assert_eq!(table.expired(Instant::from_secs(7)), Some(Timer::FinWait2));
         assert_eq!(table.expired(Instant::from_secs(7)), None);

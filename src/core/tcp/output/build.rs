@@ -35,9 +35,11 @@ impl Tcb {
     /// The next segment to send, until there is none.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
         self.restart_after_idle(cx);
+        self.before_departure(cx.now);
         let Some(mut plan) = self.decide() else {
             // Nothing may leave now; what waits nevertheless must not wait for ever.
             self.arm_retransmission(cx);
+            self.check_app_limited();
             self.note_limit(cx.now);
             return None;
         };
@@ -195,6 +197,7 @@ impl Tcb {
         let again = plan.seq.before(self.snd.nxt) && end.after(plan.seq);
         self.count(plan, again, cx);
         self.tally.sent(plan.len, again);
+        self.on_paced_departure(plan.len, cx);
 
         if again {
             self.timed = None;
@@ -202,7 +205,8 @@ impl Tcb {
                 self.recovery.begin_again();
             } else {
                 let range = SeqRange::new(plan.seq, end.min(self.snd.nxt));
-                self.recovery.on_retransmit(range, self.timestamps.clock(cx.now), cx.now);
+                let stamp = self.stamp(range.len(), cx.now);
+                self.recovery.on_retransmit(range, self.timestamps.clock(cx.now), stamp);
                 let sack = self.is.contains(Is::SACK);
                 if sack && plan.seq == self.snd.una && self.recovery.phase() == Phase::Recovery {
                     //= https://www.rfc-editor.org/rfc/rfc6675#section-6
@@ -228,7 +232,9 @@ impl Tcb {
             }
             if !syn {
                 let mss = self.effective_mss(self.options_len());
-                self.recovery.on_send(SeqRange::new(self.snd.nxt, end), mss, cx.now);
+                let range = SeqRange::new(self.snd.nxt, end);
+                let stamp = self.stamp(range.len(), cx.now);
+                self.recovery.on_send(range, mss, stamp);
             }
         }
         if plan.reason == Reason::TailLossProbe {

@@ -104,13 +104,18 @@ impl Tcb {
 
     /// About a millisecond's worth of what the path takes at twice the window a round trip, and more where the round
     /// trip is short; but no more than half the window, so that one burst is being made while the other travels.
-    fn longest_burst(&self, mss: u32, cx: &Context<'_>) -> u32 {
+    pub(super) fn longest_burst(&self, mss: u32, cx: &Context<'_>) -> u32 {
+        if let Some(quantum) = self.congestion.send_quantum() {
+            return quantum - quantum % mss;
+        }
         let cwnd = u64::from(self.congestion.cwnd());
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let by_rate = match self.rtt.srtt().map(micros) {
             Some(srtt) => 2 * cwnd * 1000 / srtt.max(1),
             None => MOST,
         };
+        // No more than a limit of the program's lets go in that time.
+        let by_rate = self.options.pacing_limit().map_or(by_rate, |limit| by_rate.min(limit / 1000));
         let by_distance = match self.rtt.min_rtt().map(micros) {
             Some(min) => MOST >> (min / 512).min(63),
             None => MOST,

@@ -75,7 +75,7 @@ impl Tcb {
         if self.probe_is_due() {
             return self.decide_tail_probe();
         }
-        if self.sends_new_data_first() {
+        if self.sends_new_data_first() || self.paced_until().is_some() {
             return None;
         }
         let lost = self.recovery.next_lost()?;
@@ -170,7 +170,7 @@ impl Tcb {
         if in_flight > 0 && cwnd.saturating_add(allowance).saturating_sub(in_flight) < len {
             return None;
         }
-        if !self.may_leave(Candidate { len, mss, last, fin }) {
+        if self.paced_until().is_some() || !self.may_leave(Candidate { len, mss, last, fin }) {
             return None;
         }
         let stretched =

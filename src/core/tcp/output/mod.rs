@@ -15,6 +15,8 @@ pub mod usage;
 pub mod limited;
 pub mod room;
 
+mod pacing;
+
 pub mod build;
 
 pub use build::Outgoing;

@@ -46,7 +46,7 @@ impl Tcb {
     /// what was used of it, so that a program which pauses is not kept from the next step.
     pub(in crate::tcp) fn uses_cwnd(&self) -> bool {
         let cwnd = self.cwnd();
-        let slow_start = cwnd < self.congestion.ssthresh();
+        let slow_start = cwnd < self.congestion.ssthresh() && !self.congestion.sizes_own_window();
         self.is.contains(Is::CWND_LIMITED) || (slow_start && cwnd < self.snd.peak.0.saturating_mul(2))
     }
 }

@@ -29,8 +29,8 @@ use self::scoreboard::{Mark, Scoreboard};
 use self::tlp::Tlp;
 use super::seq::{Seq, SeqRange};
 use super::snd::Send;
+use crate::tcp::congestion::delivery_rate::Stamp;
 use crate::tcp::trace::Reason;
-use crate::time::Instant;
 
 /// What recovery is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -176,15 +176,15 @@ impl Recovery {
     }
 
     /// New text, or a FIN, has left in segments of `mss` octets.
-    pub fn on_send(&mut self, range: SeqRange, mss: u32, now: Instant) {
-        self.board.on_send(range, mss, now);
+    pub fn on_send(&mut self, range: SeqRange, mss: u32, stamp: Stamp) {
+        self.board.on_send(range, mss, stamp);
         self.count_out(range.len());
     }
 
     /// A retransmission has left, while the clock of our timestamps showed `clock`.
-    pub fn on_retransmit(&mut self, range: SeqRange, clock: u32, now: Instant) {
+    pub fn on_retransmit(&mut self, range: SeqRange, clock: u32, stamp: Stamp) {
         self.pending = None;
-        self.board.on_resend(range, now);
+        self.board.on_resend(range, stamp);
         self.board.pass(range.end);
         if let Some(episode) = &mut self.episode {
             episode.undo.on_retransmit(range.len(), clock);

@@ -44,21 +44,21 @@ impl Rack {
     //= id=rfc8985-own-xmit
     //# Step 2: Update the state for the most recently sent segment that has been delivered
     pub(in crate::tcp) fn deliver(&mut self, piece: &Record, now: Instant, min_rtt: Option<Duration>) {
-        let rtt = now.saturating_since(piece.sent);
+        let rtt = now.saturating_since(piece.sent());
         // Which of its transmissions arrived is not known: one that took less than any ever did was not the last.
         if piece.marks.contains(Mark::TWICE) && min_rtt.is_some_and(|min| rtt < min) {
             return;
         }
         self.advanced = true;
         self.rtt = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX);
-        if piece.sent > self.xmit || (piece.sent == self.xmit && piece.end.after(self.end)) {
-            self.xmit = piece.sent;
+        if piece.sent() > self.xmit || (piece.sent() == self.xmit && piece.end.after(self.end)) {
+            self.xmit = piece.sent();
             self.end = piece.end;
         }
     }
 
     pub(in crate::tcp) fn sent_after(&self, record: &Record) -> bool {
-        self.xmit > record.sent || (self.xmit == record.sent && self.end.after(record.end))
+        self.xmit > record.sent() || (self.xmit == record.sent() && self.end.after(record.end))
     }
 }
 

@@ -7,6 +7,7 @@
 use alloc::collections::VecDeque;
 
 use crate::seq::{Seq, SeqRange};
+use crate::tcp::congestion::delivery_rate::Stamp;
 use crate::time::Instant;
 
 bitflags::bitflags! {
@@ -33,8 +34,8 @@ pub struct Record {
     pub start: Seq,
     /// The number after its last.
     pub end: Seq,
-    /// When it was last sent.
-    pub sent: Instant,
+    /// Of when it was last sent.
+    pub stamp: Stamp,
     /// The text of a full segment of it, octets.
     mss: u16,
     /// The text of its first segment, or of what is left of that.
@@ -48,8 +49,18 @@ impl Record {
         self.end.since(self.start)
     }
 
-    fn range(&self) -> SeqRange {
+    /// When it was last sent.
+    pub const fn sent(&self) -> Instant {
+        self.stamp.sent()
+    }
+
+    pub(in crate::tcp) fn range(&self) -> SeqRange {
         SeqRange::new(self.start, self.end)
+    }
+
+    /// What of it lies before `seq`.
+    pub(in crate::tcp) fn up_to(&self, seq: Seq) -> Self {
+        Self { end: self.end.min(seq), ..*self }
     }
 
     /// How far behind the last boundary of its segments `seq` lies, which lies within it.
@@ -175,7 +186,7 @@ impl Scoreboard {
     }
 
     /// New text has left, in segments of `mss` octets.
-    pub fn on_send(&mut self, range: SeqRange, mss: u32, now: Instant) {
+    pub fn on_send(&mut self, range: SeqRange, mss: u32, stamp: Stamp) {
         let mss = u16::try_from(mss).unwrap_or(u16::MAX).max(1);
         if let Some(last) = self.records.back_mut() {
             let whole = last.len() % u32::from(mss) == 0
@@ -183,11 +194,12 @@ impl Scoreboard {
                 && last.len() + range.len() <= MOST;
             if last.end == range.start
                 && last.marks.is_empty()
-                && last.sent == now
+                && last.sent() == stamp.sent()
                 && last.mss == mss
                 && whole
             {
                 last.end = range.end;
+                last.stamp = stamp;
                 return;
             }
         } else {
@@ -195,13 +207,12 @@ impl Scoreboard {
         }
         // A FIN belongs to the text before it.
         let first = u16::try_from(range.len()).unwrap_or(u16::MAX).max(mss);
-        let record =
-            Record { start: range.start, end: range.end, sent: now, mss, first, marks: Mark::empty() };
+        let record = Record { start: range.start, end: range.end, stamp, mss, first, marks: Mark::empty() };
         self.records.push_back(record);
     }
 
     /// A range that had been sent before has left again.
-    pub fn on_resend(&mut self, range: SeqRange, now: Instant) {
+    pub fn on_resend(&mut self, range: SeqRange, stamp: Stamp) {
         let first = self.split(range.start);
         let last = self.split(range.end);
         for record in self.records.range_mut(first..last) {
@@ -212,7 +223,7 @@ impl Scoreboard {
                 self.resent += record.end.since(record.start);
             }
             record.marks.insert(Mark::RESENT | Mark::TWICE);
-            record.sent = now;
+            record.stamp = stamp;
         }
     }
 

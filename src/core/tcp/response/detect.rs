@@ -1,5 +1,6 @@
 //! What is lost, by time: the steps of RACK that look at the whole connection (RFC 8985 §6.2, steps 4 and 5).
 
+use super::delivery::tell_lost;
 use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
 use crate::tcp::recovery::scoreboard::{Lost, Mark, Record};
@@ -64,15 +65,17 @@ impl Tcb {
         let rack = self.recovery.rack;
         let wait = Duration::from_micros(rack.rtt.into()) + self.reordering_window();
         let mut longest = None;
+        let (rate, congestion) = (&mut self.rate, &mut self.congestion);
         let lost = self.recovery.board.mark_lost(|record| {
             if !rack.sent_after(record) {
                 return false;
             }
-            let due = record.sent + wait;
+            let due = record.sent() + wait;
             if due > cx.now {
                 longest = longest.max(Some(due));
                 return false;
             }
+            tell_lost(rate, congestion, record);
             true
         });
         if lost.resent > 0 {
@@ -93,6 +96,6 @@ impl Tcb {
     pub(in crate::tcp) fn rack_timed_out(&self, now: Instant) -> impl Fn(&Record) -> bool + use<> {
         let wait = Duration::from_micros(self.recovery.rack.rtt.into()) + self.reordering_window();
         let (una, sack) = (self.snd.una, self.recovery.sack);
-        move |record| !sack || record.start == una || record.sent + wait <= now
+        move |record| !sack || record.start == una || record.sent() + wait <= now
     }
 }

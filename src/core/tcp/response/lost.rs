@@ -1,5 +1,6 @@
 //! Everything outstanding, or nearly, is lost: a time-out, a path that takes only smaller packets, a window that was closed.
 
+use super::delivery::tell_lost;
 use crate::tcp::congestion::CongestionEvent;
 use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
@@ -44,7 +45,14 @@ impl Tcb {
         recovery.set_episode(Episode { prr: None, undo, frto });
         let is_lost = self.rack_timed_out(cx.now);
         self.recovery.board.disbelieve_sacks();
-        self.recovery.board.mark_lost(is_lost);
+        let (rate, congestion) = (&mut self.rate, &mut self.congestion);
+        self.recovery.board.mark_lost(|record| {
+            let lost = is_lost(record);
+            if lost {
+                tell_lost(rate, congestion, record);
+            }
+            lost
+        });
         self.all_is_lost(Reason::RetransmissionTimeout);
         self.congestion.on_event(CongestionEvent::Timeout { first }, flight, cx.now);
         self.ecn.window_reduced();

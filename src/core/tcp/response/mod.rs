@@ -1,5 +1,7 @@
 //! What an ACK means for recovery, and for the window: the phases and what moves between them.
 
+mod delivery;
+
 pub mod news;
 
 pub mod undo;
@@ -191,8 +193,8 @@ impl Tcb {
             Phase::Cwr => Undo::default(),
             _ => Undo::begin(self.snd.una, recovery.board.resent()),
         };
-        let prr = (recovery.sack || phase == Phase::Cwr)
-            .then(|| Prr::new(flight, recovery.board.sacked(), delivered, cwnd));
+        let reduces = (recovery.sack || phase == Phase::Cwr) && !self.congestion.sizes_own_window();
+        let prr = reduces.then(|| Prr::new(flight, recovery.board.sacked(), delivered, cwnd));
         recovery.set_episode(Episode { prr, undo, frto: None });
     }
 
@@ -249,6 +251,7 @@ impl Tcb {
         let reduced = self.recovery.phase == Phase::Cwr;
         if self.recovery.on_duplicate_ack(&self.snd, mss) {
             cx.counters.tcp_fast_retrans += 1;
+            self.oldest_is_lost();
             let (una, resent) = (self.snd.una, self.recovery.board.resent());
             self.recovery.set_episode(Episode { prr: None, undo: Undo::begin(una, resent), frto: None });
             //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
@@ -275,10 +278,8 @@ impl Tcb {
             prr.on_ack(news.delivered, in_flight, ssthresh, safe, mss);
         }
         let moved = news.advanced > 0 || (self.recovery.dup_thresh > DUP_THRESH && news.sacked > 0);
-        if news.delivered == 0 || !moved {
-            return;
-        }
-        self.congestion.on_ack(&AckSample {
+        let rate = self.rate_sample(news.rtt, cx.now);
+        let sample = AckSample {
             now: cx.now,
             acked: news.delivered,
             rtt: news.rtt,
@@ -291,7 +292,13 @@ impl Tcb {
             una: self.snd.una,
             nxt: self.snd.nxt,
             srtt: self.rtt.srtt(),
-        });
+            rate,
+        };
+        if self.congestion.sizes_own_window() {
+            self.model_ack(&sample);
+        } else if news.delivered > 0 && moved {
+            self.congestion.on_ack(&sample);
+        }
     }
 
     /// The reordering timer ran out: what was waited for is lost (RFC 8985 §6.2, step 5).

@@ -87,11 +87,12 @@ impl Tcb {
             }
             let recovery = &mut self.recovery;
             let recover = recovery.recover;
-            let (rack, min_rtt) = (&mut recovery.rack, self.rtt.min_rtt());
+            let (rack, min_rtt, rate) = (&mut recovery.rack, self.rtt.min_rtt(), &mut self.rate);
             recovery.board.sack(*block, |piece| {
                 news.deliver(piece, recover, cx.now);
                 news.sacked += piece.end.since(piece.start);
                 rack.deliver(piece, cx.now, min_rtt);
+                rate.delivered(&piece.stamp, piece.end.since(piece.start), cx.now);
             });
         }
     }
@@ -100,12 +101,13 @@ impl Tcb {
     pub(in crate::tcp) fn take_acknowledged(&mut self, news: &mut News, now: Instant) {
         let recovery = &mut self.recovery;
         let recover = recovery.recover;
-        let (rack, min_rtt) = (&mut recovery.rack, self.rtt.min_rtt());
+        let (rack, min_rtt, rate) = (&mut recovery.rack, self.rtt.min_rtt(), &mut self.rate);
         recovery.board.acknowledge(self.snd.una, |piece| {
             news.resent |= piece.marks.contains(Mark::TWICE);
             if !piece.marks.contains(Mark::SACKED) {
                 news.deliver(piece, recover, now);
                 rack.deliver(piece, now, min_rtt);
+                rate.delivered(&piece.stamp, piece.end.since(piece.start), now);
             }
         });
         if !recovery.sack {
@@ -151,7 +153,7 @@ impl News {
             return;
         }
         self.original |= piece.end.at_or_before(recover);
-        let rtt = now.saturating_since(piece.sent);
+        let rtt = now.saturating_since(piece.sent());
         self.rtt = Some(self.rtt.map_or(rtt, |r| r.min(rtt)));
         if self.highest.is_some_and(|h| piece.start.before(h)) {
             self.late = Some(self.late.map_or(piece.start, |l| l.min(piece.start)));

@@ -33,7 +33,7 @@ impl Tcb {
             && recovery.board.sacked() == 0
             && self.snd.wnd > 0
             && !self.timers.is_armed(Timer::Reordering);
-        let Some(oldest) = recovery.board.front().filter(|_| fits).map(|oldest| oldest.sent) else {
+        let Some(oldest) = recovery.board.front().filter(|_| fits).map(|oldest| oldest.sent()) else {
             return false;
         };
         let wait = match self.rtt.srtt() {

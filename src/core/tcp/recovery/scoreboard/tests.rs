@@ -16,7 +16,7 @@ fn at(millis: u64) -> Instant {
 fn ten() -> Scoreboard {
     let mut board = Scoreboard::new(Seq::new(0));
     for n in 0..10 {
-        board.on_send(range(1 + 100 * n, 101 + 100 * n), 100, at(0));
+        board.on_send(range(1 + 100 * n, 101 + 100 * n), 100, Stamp::at(at(0)));
     }
     board
 }
@@ -29,11 +29,11 @@ fn sums(board: &Scoreboard) -> (u32, u32, u32) {
 fn what_left_at_once_is_one_record() {
     let mut board = ten();
     assert_eq!(board.iter().count(), 1);
-    board.on_send(range(1001, 1051), 100, at(0));
+    board.on_send(range(1001, 1051), 100, Stamp::at(at(0)));
     assert_eq!(board.iter().count(), 1, "the last may be short");
-    board.on_send(range(1051, 1151), 100, at(0));
+    board.on_send(range(1051, 1151), 100, Stamp::at(at(0)));
     assert_eq!(board.iter().count(), 2, "behind a short one the boundaries are others");
-    board.on_send(range(1151, 1251), 100, at(1));
+    board.on_send(range(1151, 1251), 100, Stamp::at(at(1)));
     assert_eq!(board.iter().count(), 3);
 }
 
@@ -43,7 +43,7 @@ fn only_whole_segments_count() {
     board.sack(range(150, 420), |_| {});
     assert_eq!((board.sacked(), board.highest_sacked()), (200, Some(Seq::new(401))));
     board.sack(range(910, 1001), |_| panic!("no whole segment"));
-    board.on_send(range(1001, 1051), 100, at(1));
+    board.on_send(range(1001, 1051), 100, Stamp::at(at(1)));
     board.sack(range(1001, 1051), |_| {});
     assert_eq!(board.sacked(), 250, "a short one is whole too");
 }
@@ -56,9 +56,9 @@ fn holes_are_found_sent_again_and_lost_again() {
     assert_eq!(board.pipe(1000), 400);
     assert_eq!(board.mark_lost(|r| r.start.before(Seq::new(600))), Lost { octets: 400, resent: 0 });
     assert_eq!((board.pipe(1000), board.next_lost()), (0, Some(range(1, 201))));
-    board.on_resend(range(1, 101), at(5));
+    board.on_resend(range(1, 101), Stamp::at(at(5)));
     assert_eq!((sums(&board), board.next_lost()), ((600, 400, 100), Some(range(101, 201))));
-    board.on_resend(range(101, 201), at(5));
+    board.on_resend(range(101, 201), Stamp::at(at(5)));
     assert_eq!(board.next_lost(), Some(range(401, 601)));
     assert_eq!(board.mark_lost(|r| r.start == Seq::new(1)), Lost { octets: 100, resent: 100 });
     assert_eq!((sums(&board), board.next_lost()), ((600, 400, 100), Some(range(1, 101))));
@@ -145,7 +145,7 @@ fn check(steps: &[Step], iss: u32) {
                 while left > 0 {
                     let n = left.min(MSS);
                     let start = Seq::new(model.una).add(model.octets.len() as u32);
-                    board.on_send(SeqRange::with_len(start, n), MSS, at(now));
+                    board.on_send(SeqRange::with_len(start, n), MSS, Stamp::at(at(now)));
                     for k in 0..n {
                         model.octets.push(Octet { boundary: k == 0, sent: now, ..Octet::default() });
                     }
@@ -183,7 +183,7 @@ fn check(steps: &[Step], iss: u32) {
             }
             Step::Lose(age) => {
                 let old = |sent: u64| sent + age <= now;
-                board.mark_lost(|r| old(r.sent.as_millis()));
+                board.mark_lost(|r| old(r.sent().as_millis()));
                 for octet in &mut model.octets {
                     if !octet.marks.contains(Mark::SACKED) && old(octet.sent) {
                         let waits = octet.marks.contains(Mark::LOST) && !octet.marks.contains(Mark::RESENT);
@@ -203,7 +203,7 @@ fn check(steps: &[Step], iss: u32) {
                 assert_eq!(next.map(|r| r.start.since(Seq::new(model.una)) as usize), first);
                 if let (Some(range), Some(first)) = (next, first) {
                     let len = range.len().min(MSS);
-                    board.on_resend(SeqRange::with_len(range.start, len), at(now));
+                    board.on_resend(SeqRange::with_len(range.start, len), Stamp::at(at(now)));
                     board.pass(range.start.add(len));
                     for octet in &mut model.octets[first..first + len as usize] {
                         octet.marks.insert(Mark::RESENT | Mark::TWICE);

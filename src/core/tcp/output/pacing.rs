@@ -1,0 +1,82 @@
+//! Pacing: when what the windows allow may leave.
+//!
+//! A connection is paced where its algorithm has a rate, where a program set one (`SO_MAX_PACING_RATE`), and where all
+//! are (`pacing`, as under Linux's queueing discipline `fq`). It leaves in bursts. When one is over,
+//! [`Timer::Pacing`] is armed, and nothing with text that is not urgent leaves until it has run out: what holds
+//! back is at the same time what lets go, so a paced connection cannot stall.
+
+use alloc::boxed::Box;
+
+use crate::config::TcpConfig;
+use crate::tcp::context::Context;
+use crate::tcp::pacer::Pacer;
+use crate::tcp::tcb::Tcb;
+use crate::tcp::timers::Timer;
+use crate::time::Instant;
+
+/// As many segments leave at once when a connection is young, as in Linux: an initial window (RFC 6928).
+const UNPACED: u32 = 10;
+
+impl Tcb {
+    /// Until when no text may leave save what is urgent: the answer to a loss or a time-out, a probe.
+    pub fn paced_until(&self) -> Option<Instant> {
+        self.timers.deadline(Timer::Pacing)
+    }
+
+    /// How fast it may send, octets a second: by its algorithm, or else a multiple of a window each round trip; and no
+    /// faster than the program said. `None` before there is a round trip to go by.
+    pub fn pacing_rate(&self, config: &TcpConfig) -> Option<u64> {
+        let rate = self.congestion.pacing_rate().or_else(|| self.window_rate(config));
+        let limit = self.options.pacing_limit();
+        limit.map_or(rate, |limit| Some(rate.map_or(limit, |rate| rate.min(limit))))
+    }
+
+    /// As Linux has it: the rate is to be no obstacle to a window that grows, so it is twice what the window makes while
+    /// that doubles.
+    fn window_rate(&self, config: &TcpConfig) -> Option<u64> {
+        let srtt = u64::try_from(self.rtt.srtt()?.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let cwnd = self.congestion.cwnd();
+        let ratio = if cwnd < self.congestion.ssthresh() / 2 {
+            config.pacing_slow_start_ratio
+        } else {
+            config.pacing_avoidance_ratio
+        };
+        let octets = u128::from(cwnd.max(self.snd.outstanding())) * u128::from(ratio) / 100;
+        let rate = u64::try_from(octets * 1_000_000_000 / u128::from(srtt)).unwrap_or(u64::MAX);
+        Some(rate.max(1))
+    }
+
+    fn is_paced(&self, config: &TcpConfig) -> bool {
+        config.pacing || self.options.pacing_limit().is_some() || self.congestion.pacing_rate().is_some()
+    }
+
+    /// Something may be about to leave: the wait may be over although its timer has not been served yet, and an
+    /// algorithm with a model of the path hears of a silence.
+    pub(super) fn before_departure(&mut self, now: Instant) {
+        if self.paced_until().is_some_and(|until| until <= now) {
+            self.timers.cancel(Timer::Pacing);
+        }
+        if self.snd.una == self.snd.nxt && self.rate.is_app_limited() && self.has_unsent() {
+            self.congestion.on_idle_restart(now);
+        }
+    }
+
+    /// `len` octets of text have left.
+    pub(super) fn on_paced_departure(&mut self, len: u32, cx: &Context<'_>) {
+        if len == 0 || !self.is_paced(cx.config) || self.tally.data_out <= UNPACED {
+            return;
+        }
+        let Some(rate) = self.pacing_rate(cx.config) else { return };
+        let quantum = self.quantum(cx);
+        let pacer = self.pacer.get_or_insert_with(|| Box::new(Pacer::new()));
+        if let Some(until) = pacer.departed(len, rate, quantum, cx.now) {
+            self.timers.arm(Timer::Pacing, until);
+        }
+    }
+
+    /// Octets of a burst: the algorithm's, or what leaves in one go anyway.
+    fn quantum(&self, cx: &Context<'_>) -> u32 {
+        let mss = self.effective_mss(self.options_len());
+        self.longest_burst(mss, cx).max(mss)
+    }
+}
