@@ -1,9 +1,9 @@
 //! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (of 6.x) shows it.
 //!
 //! Not measured, and 0: `tcpi_fackets`, `last_ack_sent` (0 on Linux too), `rcv_ssthresh`,
-//! `rcv_rtt`, `rcv_space`, `delivery_rate` and all after it, save `busy_time`, `rwnd_limited`, `sndbuf_limited`, `delivered_ce`,
+//! `rcv_rtt`, `rcv_space`, and all after `delivery_rate`, save `busy_time`, `rwnd_limited`, `sndbuf_limited`, `delivered_ce`,
 //! `bytes_sent`, `bytes_retrans`, `snd_wnd`, `rcv_wnd` and what there is of ECN.
-//! Rates are not limited: all ones.
+//! Rates without a limit are all ones.
 
 use std::time::Duration;
 
@@ -110,12 +110,15 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
     let options = OPTIONS.iter().zip(in_use).filter(|(_, used)| *used).map(|(bit, _)| bit).sum();
     let (ours, peers) = info.window_scales.unwrap_or_default();
     let since = |then| u32::try_from(now.saturating_since(then).as_millis()).unwrap_or(u32::MAX);
+    let app_limited = if cfg!(target_endian = "little") { 1 } else { 0x80 };
+    let bits = if info.delivery_rate.1 { app_limited } else { 0 };
     let [threshold, window] = segments(info);
     let tally = &info.tally;
 
     fields.octets(&[state(info.state), congestion_state, info.timeouts, info.probes, info.backoffs, options]);
     // What the peer's windows are scaled by, and what ours are.
-    fields.octets(&[if cfg!(target_endian = "little") { peers | ours << 4 } else { peers << 4 | ours }, 0]);
+    fields
+        .octets(&[if cfg!(target_endian = "little") { peers | ours << 4 } else { peers << 4 | ours }, bits]);
     fields.words(&[micros(variables.rto), ato, info.snd_mss, info.rcv_mss]);
     let [sacked, lost, resent] = info.sacked_lost_resent;
     fields.words(&[info.unacked_segments, sacked, lost, resent, 0]);
@@ -123,7 +126,8 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
     let rtt = [variables.srtt, info.rttvar].map(|time| micros(time.unwrap_or_default()));
     fields.words(&[pmtu, 0, rtt[0], rtt[1], threshold, window, info.mss_offered, info.reordering.0.into()]);
     fields.words(&[0, 0, tally.resent]);
-    fields.longs(&[u64::MAX, u64::MAX, tally.octets_acked, tally.octets_received]);
+    let [rate, most] = [info.pacing_rate, info.max_pacing_rate].map(|rate| rate.unwrap_or(u64::MAX));
+    fields.longs(&[rate, most, tally.octets_acked, tally.octets_received]);
     let min_rtt = info.min_rtt.map_or(u32::MAX, micros);
     fields.words(&[
         tally.segments_out,
@@ -135,7 +139,7 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
     ]);
     let busy = info.limits.busy(now);
     let [total, window, buffer] = [busy.total, busy.window, busy.buffer].map(long_micros);
-    fields.longs(&[0, total, window, buffer]);
+    fields.longs(&[info.delivery_rate.0, total, window, buffer]);
     fields.words(&[0, ecn.delivered_ce]);
     fields.longs(&[tally.octets_sent, tally.octets_resent]);
     fields.words(&[0, 0, 0, variables.snd_wnd, variables.rcv_wnd, 0]);
@@ -176,7 +180,8 @@ fn unconnected(fields: &mut Fields, stack: &Stack, id: SocketId) {
             fields.words(&[0; 9]);
             fields.words(&[0, 0, 0, 0, ENDLESS, config.initial_window, 0, REORDERING]);
             fields.words(&[0; 3]);
-            fields.longs(&[u64::MAX, u64::MAX]);
+            let limit = stack.options(id).ok().and_then(|options| options.pacing_limit());
+            fields.longs(&[limit.unwrap_or(u64::MAX); 2]);
         }
     }
 }

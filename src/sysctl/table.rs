@@ -264,6 +264,16 @@ const OBEYED: &[Row] = &[
         "tcp.congestion_settings.fast_convergence (RFC 9438 §4.7)",
     ),
     row(
+        "net.ipv4.tcp_pacing_ss_ratio",
+        Does::Number(0, 1000, |c, n| c.tcp.pacing_slow_start_ratio = n.try_into().unwrap_or(u16::MAX)),
+        "per cent: tcp.pacing_slow_start_ratio, where a connection is paced",
+    ),
+    row(
+        "net.ipv4.tcp_pacing_ca_ratio",
+        Does::Number(0, 1000, |c, n| c.tcp.pacing_avoidance_ratio = n.try_into().unwrap_or(u16::MAX)),
+        "per cent: tcp.pacing_avoidance_ratio, where a connection is paced",
+    ),
+    row(
         "net.ipv4.tcp_slow_start_after_idle",
         Does::Switch(|c, on| c.tcp.slow_start_after_idle = on),
         "tcp.slow_start_after_idle (RFC 5681 §4.1)",
@@ -376,7 +386,6 @@ const OBEYED: &[Row] = &[
 ];
 
 const FAST_OPEN: &str = "Fast Open (RFC 7413) is not there yet: a SYN carries no data";
-const PACING: &str = "pacing is not there yet: the congestion window alone says what leaves";
 const NO_BURSTS: &str = "each segment is made when it may leave: none waits for others to leave with it";
 const PROBING: &str =
     "packetization layer path MTU discovery (RFC 4821) is not there yet: path MTUs are learned from ICMP";
@@ -426,8 +435,6 @@ const NOTED: &[Row] = &[
         FAST_OPEN,
     ),
     note("net.ipv4.tcp_fastopen_cookies", ANY, "Fast Open: cookies, in scripts of old", FAST_OPEN),
-    note("net.ipv4.tcp_pacing_ss_ratio", Values::Number(0, 1000), "pacing in slow start, per cent", PACING),
-    note("net.ipv4.tcp_pacing_ca_ratio", Values::Number(0, 1000), "pacing after it, per cent", PACING),
     note("net.ipv4.tcp_tso_win_divisor", ANY, "the part of a window that leaves as one packet", NO_BURSTS),
     note("net.ipv4.tcp_tso_rtt_log", ANY, "how that part depends on the round trip", NO_BURSTS),
     note("net.ipv4.tcp_limit_output_bytes", ANY, "octets that wait in the device's queue", NO_BURSTS),

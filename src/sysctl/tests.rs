@@ -55,6 +55,8 @@ fn what_is_obeyed_sets_its_field() {
     assert_eq!(tcp("rto_min_us", "5000").min_rto, Duration::from_millis(5));
     assert_eq!(tcp("rto_max_ms", "60000").max_rto, Duration::from_secs(60));
     assert_eq!(tcp("reordering", "7").reordering, 7);
+    assert_eq!(tcp("pacing_ss_ratio", "300").pacing_slow_start_ratio, 300);
+    assert_eq!(tcp("pacing_ca_ratio", "100").pacing_avoidance_ratio, 100);
     assert!(!tcp("slow_start_after_idle", "0").slow_start_after_idle);
     assert_eq!(tcp("fin_timeout", "30").fin_wait_2_timeout, Duration::from_secs(30));
     assert_eq!(tcp("keepalive_time", "600").keepalive_time, Duration::from_secs(600));
@@ -161,7 +163,7 @@ fn every_row_is_what_it_says() {
             Values::Triple => vec!["1 1 1".to_owned(), "2147483647 2147483647 2147483647".to_owned()],
             Values::Ports => vec!["1 1".to_owned(), "65535 65535".to_owned()],
             Values::Word(words) => words.iter().map(ToString::to_string).collect(),
-            Values::Algorithm => vec!["reno".to_owned(), "cubic".to_owned()],
+            Values::Algorithm => vec!["reno".to_owned(), "cubic".to_owned(), "bbr".to_owned()],
             Values::Text => vec!["a1-b2".to_owned()],
         };
         let left: BTreeSet<String> = some

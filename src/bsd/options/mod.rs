@@ -15,7 +15,7 @@
 //!   `SO_RCVMARK`, `SO_WIFI_STATUS`; `IP_PKTINFO`, `IP_RECVTTL`, `IP_RECVTOS`, `IP_RECVOPTS`, `IP_RECVERR` and
 //!   the others of their name, on both families (on TCP most of them say nothing, and are hints); `TCP_INQ`,
 //!   `UDP_GRO`.
-//! - `SO_NO_CHECK`, `SO_PEEK_OFF`, `SO_ZEROCOPY`, `SO_LOCK_FILTER`, `SO_MAX_PACING_RATE`, `SO_BINDTOIFINDEX`;
+//! - `SO_NO_CHECK`, `SO_PEEK_OFF`, `SO_ZEROCOPY`, `SO_LOCK_FILTER`, `SO_BINDTOIFINDEX`;
 //!   `SO_BINDTODEVICE` is `ENODEV` for every name, as there are no names.
 //! - `IP_FREEBIND`, `IP_TRANSPARENT`, `IP_BIND_ADDRESS_NO_PORT`, `IP_MINTTL`, `IP_OPTIONS`, `IP_MULTICAST_LOOP`
 //!   (nothing is looped back, so it reads as 0 where Linux has 1); membership in groups; the same of IPv6.

@@ -74,7 +74,7 @@ pub(super) const ROWS: &[Row] = &[
     Row(SO_BUSY_POLL, How::Hint(0, natural)),
     Row(SO_PREFER_BUSY_POLL, How::Hint(0, flag)),
     Row(SO_BUSY_POLL_BUDGET, How::Int(no_option, |_, v| within::<0, 0xffff>(v).map(drop))),
-    Row(SO_MAX_PACING_RATE, How::Octets(unlimited, set_pacing)),
+    Row(SO_MAX_PACING_RATE, How::Octets(max_pacing_rate, set_max_pacing_rate)),
     Row(SO_INCOMING_CPU, How::Hint(-1, any)),
     Row(SO_INCOMING_NAPI_ID, How::Read(off)),
     Row(SO_MEMINFO, How::Octets(memory, read_only)),
@@ -234,14 +234,23 @@ fn set_timestamping(_: &File, value: &[u8]) -> Result<()> {
     }
 }
 
-/// `unsigned long`, or its lower half where there is no room for it.
-fn unlimited(_: &File, room: usize) -> Result<Vec<u8>> {
-    Ok(vec![0xff; if room < 8 { 4 } else { 8 }])
+/// `unsigned long`, octets a second, with all ones for no limit; or 32 bits of it where there is room for no more.
+fn max_pacing_rate(file: &File, room: usize) -> Result<Vec<u8>> {
+    let rate = file.options()?.max_pacing_rate;
+    let short = || u32::try_from(rate).unwrap_or(u32::MAX).to_ne_bytes().to_vec();
+    Ok(if room < 8 { short() } else { rate.to_ne_bytes().to_vec() })
 }
 
-fn set_pacing(_: &File, value: &[u8]) -> Result<()> {
-    let asked = value.get(..8).or(value.get(..4)).ok_or(Errno::INVAL)?;
-    if asked.iter().all(|octet| *octet == 0xff) { Ok(()) } else { Err(Errno::NOPROTOOPT) }
+fn set_max_pacing_rate(file: &File, value: &[u8]) -> Result<()> {
+    let rate = match (value.first_chunk(), value.first_chunk()) {
+        (Some(octets), _) => u64::from_ne_bytes(*octets),
+        (None, Some(octets)) => match u32::from_ne_bytes(*octets) {
+            u32::MAX => u64::MAX,
+            rate => rate.into(),
+        },
+        (None, None) => return Err(Errno::INVAL),
+    };
+    file.change_options(|options| options.max_pacing_rate = rate)
 }
 
 /// What lies in the receive buffer, its size, what is in flight, the send buffer's size, and what lies in that, where

@@ -329,6 +329,29 @@ fn timeouts_and_linger() {
     sys.setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger(0, 0)).unwrap();
 }
 
+/// `unsigned long`; all ones, in whichever length, are no limit.
+#[test]
+fn a_pacing_rate_has_two_lengths() {
+    let (sys, _other) = alone();
+    for (kind, kind_of) in KINDS {
+        let fd = sys.socket(kind, kind_of, 0).unwrap();
+        let set = |value: &[u8]| sys.setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, value);
+        let read = |room| get(&sys, fd, SOL_SOCKET, SO_MAX_PACING_RATE, room).unwrap();
+        assert_eq!((read(8), read(4)), (vec![0xff; 8], vec![0xff; 4]));
+        set(&5_000_000_000u64.to_ne_bytes()).unwrap();
+        assert_eq!((read(8), read(4)), (5_000_000_000u64.to_ne_bytes().to_vec(), vec![0xff; 4]));
+        set(&125_000u32.to_ne_bytes()).unwrap();
+        assert_eq!(
+            (read(8), read(4)),
+            (125_000u64.to_ne_bytes().to_vec(), 125_000u32.to_ne_bytes().to_vec())
+        );
+        set(&[0xff; 4]).unwrap();
+        assert_eq!(read(8), [0xff; 8]);
+        assert_eq!(set(&[0; 3]), Err(Errno::INVAL));
+        sys.close(fd).unwrap();
+    }
+}
+
 #[test]
 fn v6_only_is_said_before_bind() {
     let (sys, _other) = alone();

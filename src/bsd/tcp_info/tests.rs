@@ -48,6 +48,10 @@ fn each_field_stands_where_linux_has_it() {
     assert_eq!(field!(long, fresh, tcpi_max_pacing_rate), u64::MAX);
     assert_eq!(field!(long, fresh, tcpi_bytes_acked), 0);
 
+    sys.setsockopt(listener, SOL_SOCKET, SO_MAX_PACING_RATE, &9_000_000u64.to_ne_bytes()).unwrap();
+    let limited = info(&sys, listener);
+    assert_eq!(field!(long, limited, tcpi_max_pacing_rate), 9_000_000);
+
     sys.bind(listener, &"127.0.0.1:7".parse().unwrap()).unwrap();
     sys.listen(listener, 5).unwrap();
     let client = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
@@ -83,6 +87,9 @@ fn each_field_stands_where_linux_has_it() {
     assert_eq!(field!(long, sent, tcpi_bytes_sent), 6);
     assert_eq!(field!(long, sent, tcpi_bytes_acked), 6);
     assert_eq!(field!(long, sent, tcpi_bytes_retrans), 0);
+    assert!(field!(long, sent, tcpi_delivery_rate) > 0);
+    assert!(field!(long, sent, tcpi_pacing_rate) < u64::MAX);
+    assert_eq!(field!(long, sent, tcpi_max_pacing_rate), u64::MAX);
     assert_eq!(field!(word, sent, tcpi_data_segs_out), 1);
     assert_eq!(field!(word, sent, tcpi_data_segs_in), 0);
     assert_eq!(field!(word, sent, tcpi_total_retrans), 0);

@@ -33,6 +33,8 @@ pub(super) enum Act {
     },
     /// The way to the other end gets an attribute.
     Route(Attribute),
+    /// Connections are paced.
+    Paced,
     /// Time passes.
     Sleep(Duration),
     /// Nothing happens here, and why that is worth a note.
@@ -165,6 +167,7 @@ fn one(simple: &Simple, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Res
             if features.iter().skip(1).step_by(2).all(|on| *on == "off") => {}
         // Without a limit it does nothing to packets, nor is there one here.
         ("tc", ["qdisc", _, "dev", _, "root", "pfifo"]) => {}
+        ("tc", ["qdisc", _, "dev", _, "root", "fq"]) => acts.push(Act::Paced),
         // A queue that loses packets, on the other hand, is what a script is about.
         ("tc", words) if words.iter().any(|word| matches!(*word, "limit" | "netem" | "tbf")) => {
             return unknown();

@@ -23,6 +23,10 @@ pub(super) fn change(config: &mut Config, act: &Act, net: &Net, span: Span) -> R
             Err(error) => fail(span, error.to_string()),
         },
         Act::Route(attribute) => route(config, *attribute, net),
+        Act::Paced => {
+            config.tcp.pacing = true;
+            Ok(())
+        }
         Act::Sleep(_) | Act::Note(_) => Ok(()),
     }
 }

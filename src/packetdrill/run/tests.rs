@@ -271,12 +271,12 @@ fn commands_that_are_not_known_judge_nothing() {
     let (line, failure) = failure("+0 `sysctl -q net.ipv4.tcp_sack=9`");
     assert_eq!(line, 1);
     assert!(failure.what.starts_with("net.ipv4.tcp_sack takes "), "{failure}");
-    let cleaned = accepted("+0 `tc qdisc replace dev tun0 root fq`\n`ss -t`");
+    let cleaned = accepted("+0 `tc qdisc replace dev tun0 root fq_codel`\n`ss -t`");
     assert_eq!(cleaned.verdict, Verdict::Passed);
     assert_eq!(
         cleaned.notes,
         [
-            "no queueing discipline here: tc qdisc replace dev tun0 root fq",
+            "no queueing discipline here: tc qdisc replace dev tun0 root fq_codel",
             "clean-up: command not known here: ss -t",
         ]
     );

@@ -30,8 +30,8 @@ mod probe_bw;
 mod probe_rtt;
 mod startup;
 
-use crate::congestion::delivery_rate::{LostPacket, RateSample};
 use super::{AckSample, CongestionEvent, Start, initial_window};
+use crate::congestion::delivery_rate::{LostPacket, RateSample};
 use crate::seq::{Seq, SeqRange};
 use crate::time::{Duration, Instant};
 use filter::{MaxBandwidth, RoundsMax};

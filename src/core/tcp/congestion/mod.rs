@@ -28,12 +28,12 @@ pub use prague::Prague;
 pub use reno::Reno;
 
 use crate::config::TcpConfig;
-use crate::seq::SeqRange;
 pub use crate::congestion::delivery_rate::{LostPacket, RateSample};
 pub use crate::congestion::{
     AckSample, Algorithm, CongestionControl, CongestionEvent, Custom, Hystart, Settings, Start,
     initial_window,
 };
+use crate::seq::SeqRange;
 use crate::time::Instant;
 
 /// The algorithm of one connection.

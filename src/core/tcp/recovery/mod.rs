@@ -29,7 +29,7 @@ use self::scoreboard::{Mark, Scoreboard};
 use self::tlp::Tlp;
 use super::seq::{Seq, SeqRange};
 use super::snd::Send;
-use crate::tcp::congestion::delivery_rate::Stamp;
+use crate::congestion::delivery_rate::Stamp;
 use crate::tcp::trace::Reason;
 
 /// What recovery is about.

@@ -196,7 +196,7 @@ mod tests {
         r.on_retransmit(
             crate::seq::SeqRange::new(Seq::new(1), Seq::new(1001)),
             0,
-            crate::tcp::congestion::delivery_rate::Stamp::at(crate::time::Instant::ZERO),
+            crate::congestion::delivery_rate::Stamp::at(crate::time::Instant::ZERO),
         );
         assert_eq!(r.pending(), None);
         let part = sent(3001, 10_001);

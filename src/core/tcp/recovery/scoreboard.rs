@@ -6,8 +6,8 @@
 
 use alloc::collections::VecDeque;
 
+use crate::congestion::delivery_rate::Stamp;
 use crate::seq::{Seq, SeqRange};
-use crate::tcp::congestion::delivery_rate::Stamp;
 use crate::time::Instant;
 
 bitflags::bitflags! {

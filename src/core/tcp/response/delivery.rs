@@ -1,7 +1,7 @@
 //! What the delivery rate estimator is told of a connection (draft-ietf-ccwg-bbr §4.1), and through it the algorithms that
 //! model the path.
 
-use crate::tcp::congestion::delivery_rate::{AckEnd, DeliveryRate, RateSample, Stamp};
+use crate::congestion::delivery_rate::{AckEnd, DeliveryRate, RateSample, Stamp};
 use crate::tcp::congestion::{AckSample, Congestion};
 use crate::tcp::recovery::scoreboard::Record;
 use crate::tcp::tcb::{Is, Tcb};

@@ -38,8 +38,12 @@ fn what_has_no_effect() {
     let nothing = "true; : x; cat /proc/sys/a; echo hello; set -e; ip tcp_metrics flush all > /dev/null 2>&1;
         ip link set dev tun0 up; tc qdisc add dev tun0 root pfifo; /tmp/sysctl_restore_${PPID}.sh; ethtool -K tun0 tso off gso off";
     assert_eq!(acts(nothing), []);
-    let noted = acts("tc qdisc replace dev tun0 root fq");
-    assert_eq!(noted, [Act::Note("no queueing discipline here: tc qdisc replace dev tun0 root fq".into())]);
+    let noted = acts("tc qdisc replace dev tun0 root fq_codel");
+    assert_eq!(
+        noted,
+        [Act::Note("no queueing discipline here: tc qdisc replace dev tun0 root fq_codel".into())]
+    );
+    assert_eq!(acts("tc qdisc replace dev tun0 root fq"), [Act::Paced]);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use alloc::collections::{BinaryHeap, VecDeque};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use crate::congestion::delivery_rate::{AckEnd, DeliveryRate, Stamp};
 use super::super::super::{AckSample, Algorithm, Congestion, CongestionEvent};
 use super::super::{Bbr, Phase};
 use crate::config::TcpConfig;
+use crate::congestion::delivery_rate::{AckEnd, DeliveryRate, Stamp};
 use crate::seq::{Seq, SeqRange};
 use crate::tcp::pacer::Pacer;
 use crate::time::{Duration, Instant};
