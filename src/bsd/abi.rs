@@ -46,6 +46,8 @@ pub use libc::{
     TCP_WINDOW_CLAMP,
 };
 
+/// Secrets of the cookies of Fast Open, one or two of 16 octets (`linux/tcp.h`).
+pub const TCP_FASTOPEN_KEY: i32 = 33;
 /// Hold each segment back (`linux/tcp.h`).
 pub const TCP_TX_DELAY: i32 = 37;
 
@@ -105,7 +107,7 @@ bitflags::bitflags! {
         const NOSIGNAL = libc::MSG_NOSIGNAL;
         /// More data follows: do not send a segment that is not full (`MSG_MORE`).
         const MORE = libc::MSG_MORE;
-        /// Send data with the SYN (`MSG_FASTOPEN`); not supported.
+        /// Connect, and send the data with the SYN where the server's cookie is known (`MSG_FASTOPEN`, RFC 7413).
         const FASTOPEN = libc::MSG_FASTOPEN;
         /// Others are kept and judged by the call.
         const _ = !0;

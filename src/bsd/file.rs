@@ -34,6 +34,8 @@ pub(crate) struct File {
     pub(crate) socket: Socket,
     pub(super) shadow: Arc<Shadow>,
     nonblocking: AtomicBool,
+    /// A `connect` has left the SYN to what is sent first (`TCP_FASTOPEN_CONNECT`).
+    deferred: AtomicBool,
     /// Options that are only remembered.
     pub(super) hints: Hints,
 }
@@ -65,6 +67,7 @@ impl File {
             socket,
             shadow,
             nonblocking: AtomicBool::new(nonblocking),
+            deferred: AtomicBool::new(false),
             hints: Hints::default(),
         }))
     }
@@ -82,6 +85,16 @@ impl File {
 
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
         self.nonblocking.store(nonblocking, Ordering::Relaxed);
+    }
+
+    /// The SYN is left to what is sent first.
+    pub(super) fn defer(&self) {
+        self.deferred.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the SYN was left to what is sent now.
+    pub(super) fn take_deferred(&self) -> bool {
+        self.deferred.load(Ordering::Relaxed) && self.deferred.swap(false, Ordering::Relaxed)
     }
 
     /// Does what never waits.

@@ -7,6 +7,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use rustix::io::Errno;
+use tunstack_core::addr::Endpoint;
 
 use super::abi::MsgFlags;
 use super::file::{File, Kind};
@@ -88,17 +89,76 @@ impl Sockets {
     ) -> Result<usize> {
         let mut done = 0;
         // A connected TCP socket takes no notice of an address.
-        let to = to.filter(|_| file.kind == Kind::Datagram).map(|to| file.remote(to)).transpose()?;
+        let looks = file.kind == Kind::Datagram || flags.contains(MsgFlags::FASTOPEN);
+        let to = to.filter(|_| looks).map(|to| file.remote(to)).transpose()?;
+        let opened = self.open_with(file, parts, to, flags)?;
+        if file.nonblocking() || flags.contains(MsgFlags::DONTWAIT) {
+            match opened {
+                Some(0) => return Err(Errno::INPROGRESS),
+                Some(with_syn) => return Ok(with_syn),
+                None => {}
+            }
+        } else if opened.is_some_and(|with_syn| with_syn < parts.iter().map(|part| part.len()).sum()) {
+            file.call(|stack, id, _| {
+                stack.rest_waits(id);
+                Ok(())
+            })?;
+        }
         let sent = file.wait(Interest::Writable, flags, |stack, id, now| {
+            if let Some(with_syn) = opened {
+                // What ended the handshake is for this call, whatever went with the SYN.
+                stack.try_write(id, &[], now)?;
+                done = done.max(with_syn);
+            }
             transmit(stack, id, file.kind, parts, to, flags, &mut done, now)
         });
         match sent {
             Err(_) if done > 0 => Ok(done),
+            // SO_SNDTIMEO is over, and the handshake goes on.
+            Err(Errno::AGAIN) if opened.is_some() => match opened {
+                Some(with_syn @ 1..) => Ok(with_syn),
+                _ => Err(Errno::INPROGRESS),
+            },
             Err(error) => {
                 self.keep_fresh(file)?;
                 Err(error)
             }
             ok => ok,
+        }
+    }
+
+    /// Begins the connection that is to be sent on, where that is what the call is for (`MSG_FASTOPEN`) or what a `connect`
+    /// has left to it (`TCP_FASTOPEN_CONNECT`): gives how many octets went with the SYN. `None`: it is an ordinary call.
+    pub(crate) fn open_with(
+        &self,
+        file: &Arc<File>,
+        parts: &[IoSlice<'_>],
+        to: Option<Endpoint>,
+        flags: MsgFlags,
+    ) -> Result<Option<usize>> {
+        let deferred = file.take_deferred();
+        if !deferred && !flags.contains(MsgFlags::FASTOPEN) {
+            return Ok(None);
+        }
+        // Datagrams know nothing of it, and no address is one that names nobody.
+        let to = to.filter(|_| file.kind == Kind::Stream);
+        if to.is_none() && !deferred {
+            return Err(Errno::OPNOTSUPP);
+        }
+        // No SYN takes more than the front of it.
+        let octets = parts.iter().flat_map(|part| part.iter().copied());
+        let front: Vec<u8> = octets.take(usize::from(u16::MAX)).collect();
+        let waits = !file.nonblocking() && !flags.contains(MsgFlags::DONTWAIT);
+        match self.begin_with_data(file, to, &front) {
+            // A handshake that was under way is done, and this is the first call to be told.
+            Ok(0) => Ok(None),
+            Ok(with_syn) => Ok(Some(with_syn)),
+            Err(Errno::INPROGRESS) => Ok(Some(0)),
+            Err(Errno::ALREADY) if waits => Ok(Some(0)),
+            Err(error) => {
+                self.keep_fresh(file)?;
+                Err(error)
+            }
         }
     }
 

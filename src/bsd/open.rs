@@ -203,13 +203,44 @@ impl Sockets {
         let mut shown = Ok(None);
         let begun = file.call(|stack, id, now| {
             let result = stack.connect(id, remote, now);
-            if result == Err(Error::InProgress) {
+            // The SYN may wait for what is to go with it (TCP_FASTOPEN_CONNECT).
+            let deferred = result.is_ok() && stack.open_is_deferred(id);
+            if deferred || result == Err(Error::InProgress) {
                 shown = self.engage(file, spare);
+            }
+            if deferred {
+                file.defer();
             }
             result
         });
         carry_over(shown?);
         self.keep_fresh(file)?;
+        begun
+    }
+
+    /// As [`begin_connect`](Self::begin_connect), with data for the SYN; without `to` where a `connect` has left the SYN to
+    /// what is sent. Gives how much of it went there, and 0 where the socket turns out to be connected.
+    pub(super) fn begin_with_data(
+        &self,
+        file: &Arc<File>,
+        to: Option<Endpoint>,
+        front: &[u8],
+    ) -> Result<usize> {
+        let spare = file.shadow.prepare()?;
+        let mut shown = Ok(None);
+        let begun = file.call(|stack, id, now| {
+            if stack.open_is_deferred(id) {
+                return stack.open_deferred(id, front, now);
+            }
+            // Where the `connect` was undone meanwhile, it is an ordinary call.
+            let Some(to) = to else { return Ok(0) };
+            let result = stack.connect_with_data(id, to, front, now);
+            if matches!(result, Ok(1..) | Err(Error::InProgress)) {
+                shown = self.engage(file, spare);
+            }
+            result
+        });
+        carry_over(shown?);
         begun
     }
 

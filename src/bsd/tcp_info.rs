@@ -1,7 +1,7 @@
 //! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (of 6.x) shows it.
 //!
 //! Not measured, and 0: `tcpi_fackets`, `last_ack_sent` (0 on Linux too), `rcv_ssthresh`,
-//! `rcv_rtt`, `rcv_space`, and all after `delivery_rate`, save `busy_time`, `rwnd_limited`, `sndbuf_limited`, `delivered_ce`,
+//! `rcv_rtt`, `rcv_space`, and all after `delivery_rate`, save `busy_time`, `rwnd_limited`, `sndbuf_limited`, `delivered`, `delivered_ce`,
 //! `bytes_sent`, `bytes_retrans`, `snd_wnd`, `rcv_wnd` and what there is of ECN.
 //! Rates without a limit are all ones.
 
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tunstack_core::config::EcnFeedback;
 use tunstack_core::stack::{SocketId, Stack};
 use tunstack_core::tcp::ecn::EcnInfo;
+use tunstack_core::tcp::fast_open::Failure;
 use tunstack_core::tcp::info::TcpInfo;
 use tunstack_core::tcp::recovery::Phase;
 use tunstack_core::tcp::state::State;
@@ -87,8 +88,18 @@ fn segments(info: &TcpInfo) -> [u32; 2] {
 /// `TCP_INFINITE_SSTHRESH`.
 const ENDLESS: u32 = 0x7fff_ffff;
 
-/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`, `TCPI_OPT_ECN`, `TCPI_OPT_ECN_SEEN`.
-const OPTIONS: [u8; 5] = [1, 2, 4, 8, 16];
+/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`, `TCPI_OPT_ECN`, `TCPI_OPT_ECN_SEEN`, `TCPI_OPT_SYN_DATA`.
+const OPTIONS: [u8; 6] = [1, 2, 4, 8, 16, 32];
+
+/// `enum tcp_fastopen_client_fail`.
+const fn fast_open(failure: Failure) -> u8 {
+    match failure {
+        Failure::None => 0,
+        Failure::NoCookie => 1,
+        Failure::NotAcknowledged => 2,
+        Failure::SynTimedOut => 3,
+    }
+}
 
 fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Instant) {
     let variables = &info.variables;
@@ -106,6 +117,7 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
         info.window_scales.is_some(),
         ecn.feedback != EcnFeedback::None,
         ecn.seen,
+        info.syn_text_taken,
     ];
     let options = OPTIONS.iter().zip(in_use).filter(|(_, used)| *used).map(|(bit, _)| bit).sum();
     let (ours, peers) = info.window_scales.unwrap_or_default();
@@ -117,8 +129,12 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
 
     fields.octets(&[state(info.state), congestion_state, info.timeouts, info.probes, info.backoffs, options]);
     // What the peer's windows are scaled by, and what ours are.
-    fields
-        .octets(&[if cfg!(target_endian = "little") { peers | ours << 4 } else { peers << 4 | ours }, bits]);
+    let failure = fast_open(info.fast_open_failure);
+    fields.octets(&if cfg!(target_endian = "little") {
+        [peers | ours << 4, bits | failure << 1]
+    } else {
+        [peers << 4 | ours, bits | failure << 5]
+    });
     fields.words(&[micros(variables.rto), ato, info.snd_mss, info.rcv_mss]);
     let [sacked, lost, resent] = info.sacked_lost_resent;
     fields.words(&[info.unacked_segments, sacked, lost, resent, 0]);
@@ -140,7 +156,7 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
     let busy = info.limits.busy(now);
     let [total, window, buffer] = [busy.total, busy.window, busy.buffer].map(long_micros);
     fields.longs(&[info.delivery_rate.0, total, window, buffer]);
-    fields.words(&[0, ecn.delivered_ce]);
+    fields.words(&[tally.delivered, ecn.delivered_ce]);
     fields.longs(&[tally.octets_sent, tally.octets_resent]);
     fields.words(&[0, 0, 0, variables.snd_wnd, variables.rcv_wnd, 0]);
     // `total_rto`, `total_rto_recoveries`, `total_rto_time`.

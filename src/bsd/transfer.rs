@@ -225,9 +225,6 @@ pub(crate) fn transmit(
     done: &mut usize,
     now: Instant,
 ) -> Result<usize, Error> {
-    if flags.contains(MsgFlags::FASTOPEN) {
-        return Err(Error::NotSupported);
-    }
     match kind {
         Kind::Stream => transmit_stream(stack, id, parts, flags, done, now),
         Kind::Datagram => {
@@ -259,7 +256,7 @@ fn speaks_ipv4(stack: &Stack, id: SocketId, to: Option<Endpoint>) -> Result<bool
     Ok(to.map_or(stack.local_endpoint(id)?.address.is_v4(), |to| to.address.is_v4()))
 }
 
-trait Concat {
+pub(crate) trait Concat {
     fn concat_octets(&self) -> Vec<u8>;
 }
 

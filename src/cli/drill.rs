@@ -9,6 +9,7 @@ mod junit;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, IsTerminal};
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -125,7 +126,15 @@ impl Version {
         };
         let mut settings = vec![("ip_version".to_owned(), Some(self.name().to_owned()))];
         if version_6 {
-            settings.push(("mtu".to_owned(), Some("1520".to_owned())));
+            // Those that the cookie is for.
+            for (name, value) in [
+                ("mtu", "1520"),
+                ("local_ip", "fd3d:0a0b:17d6::1"),
+                ("gateway_ip", "fd3d:0a0b:17d6:8888::1"),
+                ("remote_ip", "fd3d:fa7b:d17d::1"),
+            ] {
+                settings.push((name.to_owned(), Some(value.to_owned())));
+            }
         } else {
             settings.push(define("CODE=host_unreachable"));
         }
@@ -219,7 +228,10 @@ fn jobs(scripts: Vec<Script>, args: &DrillArgs) -> Vec<Job> {
             None => add(None, Vec::new()),
             // Of all, a script that is about one takes that.
             Some(versions) if versions.len() > 1 && names_version(&script) => add(None, Vec::new()),
-            Some(versions) => versions.iter().for_each(|v| add(Some(v.name()), v.settings())),
+            Some(versions) => {
+                let suits = |v: &&Version| versions.len() == 1 || suits(&script, **v);
+                versions.iter().filter(suits).for_each(|v| add(Some(v.name()), v.settings()));
+            }
         }
     }
     jobs
@@ -229,6 +241,21 @@ fn jobs(scripts: Vec<Script>, args: &DrillArgs) -> Vec<Job> {
 fn names_version(script: &Script) -> bool {
     let text = run::read_script(&script.path).unwrap_or_default();
     text.lines().any(|line| line.starts_with("--ip_version"))
+}
+
+/// Whether a script can be run with these addresses: its head may give ends that are of the other family, and its name
+/// may end with the one it is about, as the originals' do.
+fn suits(script: &Script, version: Version) -> bool {
+    let about = |suffix: &str| script.name.ends_with(suffix);
+    let text = run::read_script(&script.path).unwrap_or_default();
+    let ends = text.lines().filter_map(|line| line.split_once('=')).filter_map(|(name, value)| {
+        let names = name == "--local_ip" || name == "--remote_ip";
+        names.then(|| value.trim().parse::<IpAddr>().ok()).flatten()
+    });
+    match version {
+        Version::Ipv6 => !about("v4.pkt") && !ends.into_iter().any(|end| end.is_ipv4()),
+        _ => !about("v6.pkt") && !ends.into_iter().any(|end| end.is_ipv6()),
+    }
 }
 
 /// Runs them on several threads, and reports in their order.

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 
 use crate::addr::Prefix;
 use crate::congestion::{Algorithm, Settings};
+use crate::tcp::fast_open::Modes;
+use crate::tcp::fast_open::secret::Secrets;
 use crate::time::Duration;
 
 /// What a stack is told when it is made.
@@ -214,6 +216,15 @@ pub struct TcpConfig {
     pub tail_loss_probes: bool,
     /// Find out whether a time-out was spurious (RFC 5682; sysctl `tcp_frto`).
     pub frto: bool,
+    /// Who may use Fast Open (RFC 7413; sysctl `tcp_fastopen`).
+    pub fast_open: Modes,
+    /// The secrets of its cookies (sysctl `tcp_fastopen_key`); `None`: one that the stack draws.
+    pub fast_open_secrets: Option<Secrets>,
+    /// Servers whose cookies are remembered at the most.
+    pub fast_open_cookies: usize,
+    /// The first pause of its clients after a path seems to swallow it (sysctl `tcp_fastopen_blackhole_timeout_sec`);
+    /// zero: none.
+    pub fast_open_black_hole: Duration,
     /// Slow start again after an idle time (RFC 5681 §4.1), and less of a window that was not used for the time of one RTO
     /// (RFC 2861 §3.2; sysctl `tcp_slow_start_after_idle`).
     pub slow_start_after_idle: bool,
@@ -301,6 +312,10 @@ impl Default for TcpConfig {
             reordering: 3,
             tail_loss_probes: true,
             frto: true,
+            fast_open: Modes::CLIENT,
+            fast_open_secrets: None,
+            fast_open_cookies: 1024,
+            fast_open_black_hole: Duration::ZERO,
             slow_start_after_idle: true,
             delayed_ack: Duration::from_millis(40),
             quick_acks: 16,

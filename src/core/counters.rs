@@ -119,6 +119,8 @@ counters! {
     tcp_tw_overflow = "TcpExtTCPTimeWaitOverflow",
     /// Segments dropped by PAWS.
     tcp_paws_drops = "TcpExtPAWSEstab",
+    /// Answers to our SYN refused: they echo a timestamp that it did not have.
+    tcp_paws_active = "TcpExtPAWSActive",
     /// Segments dropped because their timestamp was missing (RFC 7323 §3.2).
     tcp_missing_timestamp = "TcpExtMissingTimestamp",
     /// Segments dropped as not acceptable.
@@ -165,6 +167,22 @@ counters! {
     tcp_spurious_rtos = "TcpExtTCPSpuriousRTOs",
     /// Fast retransmits begun without SACK.
     tcp_fast_retrans = "TcpExtTCPFastRetrans",
+    /// Connections opened with text in the SYN that the server took (RFC 7413).
+    tcp_fast_open_active = "TcpExtTCPFastOpenActive",
+    /// … that it did not take, or not all of it.
+    tcp_fast_open_active_fail = "TcpExtTCPFastOpenActiveFail",
+    /// Connections opened for the program before their handshake was done.
+    tcp_fast_open_passive = "TcpExtTCPFastOpenPassive",
+    /// SYNs with a cookie that is not good.
+    tcp_fast_open_passive_fail = "TcpExtTCPFastOpenPassiveFail",
+    /// SYNs with a cookie that is about to expire: it was taken, and a new one given.
+    tcp_fast_open_passive_alt_key = "TcpExtTCPFastOpenPassiveAltKey",
+    /// SYNs of Fast Open taken as ordinary ones: too many are pending.
+    tcp_fast_open_listen_overflow = "TcpExtTCPFastOpenListenOverflow",
+    /// SYNs that ask for a cookie.
+    tcp_fast_open_cookie_reqd = "TcpExtTCPFastOpenCookieReqd",
+    /// Pauses of Fast Open, because a path seems to swallow it.
+    tcp_fast_open_black_hole = "TcpExtTCPFastOpenBlackhole",
     /// Retransmission timeouts.
     tcp_timeouts = "TcpExtTCPTimeouts",
     /// Segments sent by limited transmit.

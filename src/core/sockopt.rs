@@ -143,6 +143,14 @@ pub struct SocketOptions {
     /// A shutdown of reading ends no more than the waiting, as in Linux: what arrives later is kept and read, and
     /// the window fills when nobody reads it.
     pub keep_after_shutdown: bool,
+    /// A listener takes data in a SYN from so many connections whose handshake is not done (`TCP_FASTOPEN`); 0: from
+    /// none (RFC 7413).
+    pub fast_open_queue: u16,
+    /// `connect` waits for the first octets, to send them with the SYN, where the server's cookie is known
+    /// (`TCP_FASTOPEN_CONNECT`).
+    pub fast_open_connect: bool,
+    /// Data goes with a SYN, and is taken with one, without a cookie (`TCP_FASTOPEN_NO_COOKIE`; RFC 7413 §7.3).
+    pub fast_open_no_cookie: bool,
     /// TCP: a socket is readable from this many octets on (`SO_RCVLOWAT`); 0 counts as 1.
     pub receive_low_water: u32,
     /// TCP: how fast to send at the most, octets a second (`SO_MAX_PACING_RATE`); `u64::MAX`, and 0: no limit.
@@ -186,6 +194,12 @@ impl SocketOptions {
             broadcast: false,
             oob_inline: true,
             keep_after_shutdown: false,
+            //= https://www.rfc-editor.org/rfc/rfc7413#section-4.2
+            //= id=rfc7413-4.2-1
+            //# It MUST be turned on explicitly by the application.
+            fast_open_queue: 0,
+            fast_open_connect: false,
+            fast_open_no_cookie: false,
             receive_low_water: 1,
             max_pacing_rate: u64::MAX,
         }

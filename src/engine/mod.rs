@@ -117,6 +117,11 @@ impl Engine {
         change(self.shard().lock().stack.config_mut())
     }
 
+    /// Forgets what servers gave for Fast Open (RFC 7413 §4.1.3), and where it came to grief.
+    pub fn forget_fast_open(&self) {
+        self.shard().lock().stack.forget_fast_open();
+    }
+
     /// Every socket that the program holds, as they stand at this moment.
     pub fn sockets(&self) -> Vec<SocketInfo> {
         let held = self.shard().lock();

@@ -70,6 +70,25 @@ impl TcpSocket {
         Ok(self.socket.options()?.reuse_port)
     }
 
+    /// Whether the first that is written goes with the connection request, where the server was found to allow that (TCP Fast
+    /// Open, RFC 7413; `TCP_FASTOPEN_CONNECT`). The connection is then there at once, and whether the server is only shows
+    /// with the first read. What is written so may reach the server twice.
+    ///
+    /// # Errors
+    /// Those of an engine that has ended.
+    pub fn set_fast_open(&self, on: bool) -> io::Result<()> {
+        self.socket.change_options(|o| o.fast_open_connect = on)
+    }
+
+    /// From how many clients at a time a listener takes data that comes with their connection request (`TCP_FASTOPEN`); 0:
+    /// from none. It obeys where the stack's [`Modes`](tunstack_core::tcp::fast_open::Modes) let servers.
+    ///
+    /// # Errors
+    /// Those of an engine that has ended.
+    pub fn set_fast_open_queue(&self, clients: u16) -> io::Result<()> {
+        self.socket.change_options(|o| o.fast_open_queue = clients)
+    }
+
     /// Whether an IPv6 socket speaks no IPv4 (`IPV6_V6ONLY`).
     ///
     /// # Errors

@@ -130,6 +130,17 @@ pub struct Packet {
     pub payload: Payload,
 }
 
+impl Packet {
+    /// Whether it says which connection it belongs to.
+    pub const fn names_ports(&self) -> bool {
+        match &self.payload {
+            Payload::Tcp(tcp) => tcp.ports.is_some(),
+            Payload::Udp(udp) => udp.ports.is_some(),
+            Payload::Icmp(_) => false,
+        }
+    }
+}
+
 /// What a script says of an IP header; what it does not say is not compared, and has its default inbound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct IpLabels {

@@ -140,7 +140,7 @@ impl Work {
             Operation::Accept { flags, multishot, .. } => self.accept(sockets, *flags, *multishot),
             Operation::Connect { to, .. } => self.connect(sockets, (*to).into()),
             Operation::Receive(receive) => self.receive(sockets, groups, receive),
-            Operation::Send(send) => self.send(send),
+            Operation::Send(send) => self.send(sockets, send),
             Operation::PollAdd { events, multishot, .. } => self.poll_add(*events, *multishot),
             _ => Errno::INVAL.into(),
         };
@@ -312,7 +312,7 @@ impl Work {
         }
     }
 
-    fn send(&mut self, send: &Send) -> Look {
+    fn send(&mut self, sockets: &Sockets, send: &Send) -> Look {
         let Send { from, to, flags, file, .. } = send;
         let mut parts = Vec::new();
         match from {
@@ -323,13 +323,22 @@ impl Work {
         let total: usize = parts.iter().map(|part| part.len()).sum();
         let kind = self.file.kind;
         // A connected stream takes no notice of the address.
-        let to = to.filter(|_| kind == Kind::Datagram).map(|to| self.file.remote(&to)).transpose();
+        let looks = kind == Kind::Datagram || flags.contains(MsgFlags::FASTOPEN);
+        let to = to.filter(|_| looks).map(|to| self.file.remote(&to)).transpose();
         let to = match to {
             Ok(to) => to,
             Err(error) => return error.into(),
         };
         if *file && kind == Kind::Stream && total == 0 {
             return Outcome::ok(0).into();
+        }
+        if !self.begun {
+            match sockets.open_with(&self.file, &parts, to, *flags) {
+                Ok(None) => {}
+                Ok(Some(0)) => return Errno::INPROGRESS.into(),
+                Ok(Some(with_syn)) => return Outcome::count(with_syn).into(),
+                Err(error) => return error.into(),
+            }
         }
         let mut done = self.done;
         let all = flags.contains(MsgFlags::WAITALL);

@@ -2,9 +2,11 @@
 
 use tunstack_core::config::{AccEcnOptions, Config, EcnFeedback};
 use tunstack_core::tcp::congestion::Hystart;
+use tunstack_core::tcp::fast_open::Modes;
+use tunstack_core::tcp::fast_open::secret::Secrets;
 use tunstack_core::time::Duration;
 
-use super::value::{INT, Values, ports, triple, unsigned};
+use super::value::{INT, Values, ports, secrets, triple, unsigned};
 
 /// What a sysctl did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +33,7 @@ enum Does {
     Triple(fn(&mut Config, [Option<u32>; 3])),
     Ports(fn(&mut Config, (u16, u16))),
     Algorithm,
+    Secrets(fn(&mut Config, Secrets)),
     Note(Values, &'static str),
 }
 
@@ -48,6 +51,7 @@ impl Row {
             Does::Triple(_) => Values::Triple,
             Does::Ports(_) => Values::Ports,
             Does::Algorithm => Values::Algorithm,
+            Does::Secrets(_) => Values::Secrets,
             Does::Note(values, _) => values,
         }
     }
@@ -76,6 +80,7 @@ impl Row {
             Does::Algorithm => {
                 config.tcp.congestion = config.tcp.congestion_by_name(value.trim().as_bytes())?
             }
+            Does::Secrets(set) => set(config, secrets(value)?),
             Does::Note(values, why) => return values.take(value).then_some(Effect::Noted(why)),
         }
         Some(Effect::Set)
@@ -279,6 +284,27 @@ const OBEYED: &[Row] = &[
         "tcp.slow_start_after_idle (RFC 5681 §4.1)",
     ),
     row(
+        "net.ipv4.tcp_fastopen",
+        Does::Number(0, INT, |c, n| c.tcp.fast_open = Modes::from_bits_retain(n)),
+        "tcp.fast_open: who may use Fast Open (RFC 7413): 1 clients, 2 servers, 4 clients without cookies, 512 servers \
+         without cookies, 1024 every listener",
+    ),
+    row(
+        "net.ipv4.tcp_fastopen_key",
+        Does::Secrets(|c, secrets| c.tcp.fast_open_secrets = Some(secrets)),
+        "tcp.fast_open_secrets: what cookies are made with, and what older ones were (RFC 7413 §4.1.2)",
+    ),
+    row(
+        "net.ipv4.tcp_fastopen_blackhole_timeout_sec",
+        Does::Number(0, INT / 1000, |c, n| c.tcp.fast_open_black_hole = seconds(n)),
+        "seconds: tcp.fast_open_black_hole, the first pause of clients after a sign that a path swallows Fast Open; 0 is none",
+    ),
+    row(
+        "net.ipv4.tcp_fastopen_cookies",
+        Does::Number(0, INT, |c, n| c.tcp.fast_open_cookies = n as usize),
+        "tcp.fast_open_cookies: servers whose cookies are remembered (RFC 7413 §4.1.3)",
+    ),
+    row(
         "net.ipv4.tcp_fin_timeout",
         Does::Number(0, INT / 1000, |c, n| c.tcp.fin_wait_2_timeout = seconds(n)),
         "seconds: tcp.fin_wait_2_timeout, for connections that no program holds",
@@ -385,7 +411,6 @@ const OBEYED: &[Row] = &[
     ),
 ];
 
-const FAST_OPEN: &str = "Fast Open (RFC 7413) is not there yet: a SYN carries no data";
 const NO_BURSTS: &str = "each segment is made when it may leave: none waits for others to leave with it";
 const PROBING: &str =
     "packetization layer path MTU discovery (RFC 4821) is not there yet: path MTUs are learned from ICMP";
@@ -426,15 +451,6 @@ const NOTED: &[Row] = &[
     ),
     note("net.ipv4.tcp_max_reordering", ANY, "how far adaptation to reordering goes", "up to 300 segments"),
     note("net.ipv4.tcp_min_rtt_wlen", ANY, "seconds the smallest round trip counts", "300 s"),
-    note("net.ipv4.tcp_fastopen", ANY, "Fast Open: who may, with or without cookies", FAST_OPEN),
-    note("net.ipv4.tcp_fastopen_key", Values::Text, "keys of Fast Open's cookies", FAST_OPEN),
-    note(
-        "net.ipv4.tcp_fastopen_blackhole_timeout_sec",
-        ANY,
-        "how long Fast Open pauses after a loss",
-        FAST_OPEN,
-    ),
-    note("net.ipv4.tcp_fastopen_cookies", ANY, "Fast Open: cookies, in scripts of old", FAST_OPEN),
     note("net.ipv4.tcp_tso_win_divisor", ANY, "the part of a window that leaves as one packet", NO_BURSTS),
     note("net.ipv4.tcp_tso_rtt_log", ANY, "how that part depends on the round trip", NO_BURSTS),
     note("net.ipv4.tcp_limit_output_bytes", ANY, "octets that wait in the device's queue", NO_BURSTS),

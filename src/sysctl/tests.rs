@@ -165,6 +165,7 @@ fn every_row_is_what_it_says() {
             Values::Word(words) => words.iter().map(ToString::to_string).collect(),
             Values::Algorithm => vec!["reno".to_owned(), "cubic".to_owned(), "bbr".to_owned()],
             Values::Text => vec!["a1-b2".to_owned()],
+            Values::Secrets => vec!["1-2-3-4".to_owned(), "1-2-3-4,5-6-7-8".to_owned()],
         };
         let left: BTreeSet<String> = some
             .iter()

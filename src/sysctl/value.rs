@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tunstack_core::tcp::fast_open::secret::{self, Secrets};
+
 /// What a sysctl takes. As text it completes "takes …".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Values {
@@ -15,6 +17,8 @@ pub enum Values {
     Word(&'static [&'static str]),
     /// The name of an algorithm of congestion control that is there.
     Algorithm,
+    /// One secret or two, each of four words in hexadecimal.
+    Secrets,
     /// Anything on one line.
     Text,
 }
@@ -32,6 +36,10 @@ impl fmt::Display for Values {
             Self::Word(words) => write!(f, "one of {}", words.join(", ")),
             Self::Algorithm => write!(f, "the name of an algorithm that is there"),
             Self::Text => write!(f, "one line of text"),
+            Self::Secrets => write!(
+                f,
+                "four hexadecimal numbers of 32 bits with - between them, or eight: four, a comma, four"
+            ),
         }
     }
 }
@@ -45,6 +53,7 @@ impl Values {
             Self::Ports => ports(text).is_some(),
             Self::Word(words) => words.contains(&text.trim()),
             Self::Algorithm | Self::Text => !text.trim().is_empty() && !text.trim().contains('\n'),
+            Self::Secrets => secrets(text).is_some(),
         }
     }
 }
@@ -94,6 +103,25 @@ pub(super) fn ports(text: &str) -> Option<(u16, u16)> {
     (words.next().is_none() && low <= high).then_some((low, high))
 }
 
+/// `a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4`, and another behind a comma. Each word stands in memory with its lowest octet
+/// first.
+pub(super) fn secrets(text: &str) -> Option<Secrets> {
+    let one = |text: &str| {
+        let mut secret = [0; secret::LEN];
+        let mut words = text.split('-');
+        for place in secret.as_chunks_mut::<4>().0 {
+            let word = words.next().filter(|word| (1..=8).contains(&word.len()) && !word.starts_with('+'))?;
+            *place = u32::from_str_radix(word, 16).ok()?.to_le_bytes();
+        }
+        words.next().is_none().then_some(secret)
+    };
+    let (primary, backup) = match text.trim().split_once(',') {
+        Some((primary, backup)) => (primary, Some(one(backup)?)),
+        None => (text.trim(), None),
+    };
+    Some(Secrets { primary: one(primary)?, backup })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +137,30 @@ mod tests {
             assert_eq!(any(wrong), None, "{wrong}");
         }
         assert_eq!((number("3", 1, 2), number("0", 1, 2), number("2", 1, 2)), (None, None, Some(2)));
+    }
+
+    #[test]
+    fn secrets_are_words_whose_lowest_octet_is_first() {
+        let one = secrets("a0bf63f7-ed803d81-cd641d30-1\n").unwrap();
+        assert_eq!(one.primary, *b"\xf7\x63\xbf\xa0\x81\x3d\x80\xed\x30\x1d\x64\xcd\x01\0\0\0");
+        assert_eq!(one.backup, None);
+        let two = secrets("0-0-0-0,a0bf63f7-ed803d81-cd641d30-1").unwrap();
+        assert_eq!((two.primary, two.backup), ([0; 16], Some(one.primary)));
+        for wrong in [
+            "",
+            "0",
+            "0-0-0",
+            "0-0-0-0-0",
+            "0-0-0-",
+            "0-0-0-g",
+            "0-0-0-+1",
+            "0-0-0-123456789",
+            "0-0-0-0,",
+            "0-0-0-0,1",
+            "a\nb",
+        ] {
+            assert_eq!(secrets(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

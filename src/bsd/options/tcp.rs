@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tunstack_core::error::Error;
+use tunstack_core::sockopt::SocketOptions;
+use tunstack_core::tcp::fast_open::Modes;
+use tunstack_core::tcp::fast_open::secret::Secrets;
 use tunstack_core::tcp::state::State;
 
 use super::super::Result;
@@ -34,19 +37,89 @@ pub(super) const ROWS: &[Row] = &[
     Row(TCP_THIN_DUPACK, How::Int(off, |_, v| within::<0, 1>(v).map(drop))),
     Row(TCP_USER_TIMEOUT, How::Int(user_timeout, set_user_timeout)),
     Row(TCP_REPAIR, How::Stays(off, |v| within::<-1, 1>(v).map(|v| v.max(0)))),
-    Row(TCP_FASTOPEN, How::Stays(off, natural)),
+    Row(TCP_FASTOPEN, How::Int(fast_open, set_fast_open)),
+    Row(TCP_FASTOPEN_KEY, How::Octets(fast_open_key, set_fast_open_key)),
     // To be set under TCP_REPAIR alone.
     Row(TCP_TIMESTAMP, How::Int(|_| Err(Errno::NOPROTOOPT), |_, _| Err(Errno::PERM))),
     Row(TCP_NOTSENT_LOWAT, How::Int(unsent_low_water, set_unsent_low_water)),
     Row(TCP_CC_INFO, How::Octets(nothing, read_only)),
     Row(TCP_SAVE_SYN, How::Stays(off, within::<0, 2>)),
     Row(TCP_SAVED_SYN, How::Octets(nothing, read_only)),
-    Row(TCP_FASTOPEN_CONNECT, How::Stays(off, within::<0, 1>)),
+    Row(TCP_FASTOPEN_CONNECT, How::Int(fast_open_connect, set_fast_open_connect)),
     Row(TCP_ULP, How::Octets(nothing, set_upper_layer)),
-    Row(TCP_FASTOPEN_NO_COOKIE, How::Stays(off, within::<0, 1>)),
+    Row(TCP_FASTOPEN_NO_COOKIE, How::Int(fast_open_no_cookie, set_fast_open_no_cookie)),
     Row(TCP_INQ, How::Stays(off, within::<0, 1>)),
     Row(TCP_TX_DELAY, How::Stays(off, natural)),
 ];
+
+/// Connections whose handshake may be pending; 0 is off.
+fn fast_open(file: &File) -> Result<i32> {
+    Ok(file.options()?.fast_open_queue.into())
+}
+
+/// Of a fresh socket or one that listens; no more than a backlog may be, nor 65535.
+fn set_fast_open(file: &File, value: i32) -> Result<()> {
+    let queue = natural(value)?.unsigned_abs();
+    change_unconnected(file, true, |options, most| {
+        options.fast_open_queue = u16::try_from(queue.min(most)).unwrap_or(u16::MAX);
+    })
+}
+
+/// Changes the options of a socket that is fresh, or that `may_listen`; `change` is told the largest backlog.
+fn change_unconnected(
+    file: &File,
+    may_listen: bool,
+    change: impl FnOnce(&mut SocketOptions, u32),
+) -> Result<()> {
+    file.call(|stack, id, now| {
+        match stack.state(id) {
+            Some(State::Closed) => {}
+            Some(State::Listen) if may_listen => {}
+            _ => return Err(Error::Invalid),
+        }
+        let mut options = stack.options(id)?;
+        change(&mut options, stack.config().tcp.max_backlog);
+        stack.set_options(id, options, now)
+    })
+}
+
+fn fast_open_connect(file: &File) -> Result<i32> {
+    Ok(i32::from(file.options()?.fast_open_connect))
+}
+
+fn set_fast_open_connect(file: &File, value: i32) -> Result<()> {
+    let on = within::<0, 1>(value)? == 1;
+    let mode = file.query(|stack, _| Ok(stack.config().tcp.fast_open))?;
+    if !mode.contains(Modes::CLIENT) {
+        return Err(Errno::OPNOTSUPP);
+    }
+    change_unconnected(file, false, |options, _| options.fast_open_connect = on)
+}
+
+fn fast_open_no_cookie(file: &File) -> Result<i32> {
+    Ok(i32::from(file.options()?.fast_open_no_cookie))
+}
+
+fn set_fast_open_no_cookie(file: &File, value: i32) -> Result<()> {
+    let on = within::<0, 1>(value)? == 1;
+    change_unconnected(file, true, |options, _| options.fast_open_no_cookie = on)
+}
+
+/// One secret or two.
+fn fast_open_key(file: &File, _: usize) -> Result<Vec<u8>> {
+    let secrets = file.query(|stack, id| stack.fast_open_secrets(id))?;
+    Ok([Some(secrets.primary), secrets.backup].into_iter().flatten().flatten().collect())
+}
+
+fn set_fast_open_key(file: &File, value: &[u8]) -> Result<()> {
+    let (secrets, []) = value.as_chunks() else { return Err(Errno::INVAL) };
+    let secrets = match *secrets {
+        [primary] => Secrets { primary, backup: None },
+        [primary, backup] => Secrets { primary, backup: Some(backup) },
+        _ => return Err(Errno::INVAL),
+    };
+    file.call(|stack, id, _| stack.set_fast_open_secrets(id, secrets))
+}
 
 fn nothing(_: &File, _: usize) -> Result<Vec<u8>> {
     Ok(Vec::new())

@@ -7,6 +7,7 @@ use super::{Kind, Own, Socket, SocketId, Stack};
 use crate::addr::{Address, Endpoint, Family};
 use crate::error::Error;
 use crate::sockopt::{Reuse, SocketOptions};
+use crate::tcp::fast_open::Modes;
 use crate::tcp::listener::Listener;
 use crate::tcp::state::State;
 
@@ -137,11 +138,17 @@ impl Stack {
             own.insert(address);
         }
         let Socket { kind: Kind::Idle(idle), own, .. } = self.held(id)? else { return Err(Error::Invalid) };
-        let (local, family, options) = (idle.local, own.family(), idle.options);
+        let (local, family, mut options) = (idle.local, own.family(), idle.options);
+        let secrets = idle.secrets.clone();
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.1
         //= id=MUST-41, MUST-42
         self.check_tcp_port(id.index(), local, &options)?;
-        let listener = Listener::new(local, family, options, backlog, &self.config.tcp);
+        let mode = self.config.tcp.fast_open;
+        if mode.contains(Modes::SERVER | Modes::ALL_LISTENERS) && options.fast_open_queue == 0 {
+            options.fast_open_queue = backlog.min(self.config.tcp.max_backlog).try_into().unwrap_or(u16::MAX);
+        }
+        let mut listener = Listener::new(local, family, options, backlog, &self.config.tcp);
+        listener.fast_open.secrets = secrets;
         self.held_mut(id)?.kind = Kind::Listener(Box::new(listener));
         self.publish(id.index(), false);
         Ok(())

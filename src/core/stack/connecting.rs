@@ -21,7 +21,9 @@ impl Stack {
             return Err(Error::Invalid);
         }
         match &mut socket.kind {
-            Kind::Idle(_) => self.begin_connecting(id, remote, now),
+            Kind::Idle(_) => self.begin_connecting(id, remote, None, now).map(drop),
+            // For the program it stands.
+            Kind::Connection(tcb) if tcb.open_is_deferred() => Err(Error::IsConnected),
             Kind::Connection(tcb) if socket.own.contains(Own::CONNECTING) => match tcb.state() {
                 State::SynSent | State::SynReceived => Err(Error::Already),
                 State::Closed | State::TimeWait => {
@@ -40,7 +42,14 @@ impl Stack {
         }
     }
 
-    fn begin_connecting(&mut self, id: SocketId, remote: Endpoint, now: Instant) -> Result<(), Error> {
+    /// With `data` for the SYN, as much of it as goes there; gives how much that is.
+    pub(super) fn begin_connecting(
+        &mut self,
+        id: SocketId,
+        remote: Endpoint,
+        data: Option<&[u8]>,
+        now: Instant,
+    ) -> Result<usize, Error> {
         let Socket { kind: Kind::Idle(idle), own, .. } = self.held(id)? else { return Err(Error::Invalid) };
         let (own, bound, options) = (*own, idle.local, idle.options);
         let (shut_read, shut_write) = (idle.shut_read, idle.shut_write);
@@ -80,6 +89,7 @@ impl Stack {
         tcb.mss_offered = crate::tcp::request::mss_to_offer(address.ip(), self.config.mtu, &options);
         tcb.is.set(Is::SHUT_READ, shut_read);
         tcb.is.set(Is::SHUT_WRITE, shut_write);
+        let opened = Self::begin_fast_open(&mut tcb, data, &context!(self, now));
         let index = id.index();
         if !own.contains(Own::PORT_CHOSEN) {
             self.unbind_tcp(index);
@@ -89,7 +99,7 @@ impl Stack {
         socket.own.set_phase(Own::CONNECTING);
         self.remember_quad(quad, index);
         self.settle(index, now, false);
-        Err(Error::InProgress)
+        opened
     }
 
     /// Whether a socket of this family, bound to `bound`, can speak to `remote` at all.
@@ -175,7 +185,7 @@ impl Stack {
         let Kind::Connection(tcb) = &socket.kind else { return Ok(()) };
         let (local, options) = (Self::kept(socket.own, tcb.quad.local), tcb.options);
         let error = error.flatten();
-        let idle = Idle { local, options, error, shut_read: false, shut_write: false };
+        let idle = Idle { local, options, error, shut_read: false, shut_write: false, secrets: None };
         socket.kind = Kind::Idle(Box::new(idle));
         Ok(())
     }
@@ -190,7 +200,8 @@ impl Stack {
         let socket = self.held_mut(id)?;
         let Kind::Listener(listener) = &socket.kind else { return Ok(()) };
         let (local, options) = (Self::kept(socket.own, listener.local), listener.options);
-        let idle = Idle { local, options, error: None, shut_read: false, shut_write: false };
+        let secrets = listener.fast_open.secrets.clone();
+        let idle = Idle { local, options, error: None, shut_read: false, shut_write: false, secrets };
         socket.kind = Kind::Idle(Box::new(idle));
         self.reset_unaccepted(waiting, now);
         Ok(())

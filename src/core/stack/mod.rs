@@ -41,6 +41,8 @@ use crate::ip::reassembly::Reassembly;
 use crate::ip::route::Routes;
 use crate::sockopt::{Reuse, SocketOptions};
 use crate::tcp::context::ControlQueue;
+use crate::tcp::fast_open::Host;
+use crate::tcp::fast_open::secret::Secrets;
 use crate::tcp::isn::Keys;
 use crate::tcp::listener::Listener;
 use crate::tcp::request::Request;
@@ -62,6 +64,7 @@ macro_rules! context {
             config: &$stack.config.tcp,
             counters: &mut $stack.counters,
             keys: &$stack.keys,
+            fast_open: &mut $stack.fast_open,
             control: &mut $stack.control,
         }
     };
@@ -72,6 +75,8 @@ mod settle;
 mod receive;
 
 mod tcp;
+
+pub mod fast_open;
 
 mod transmit;
 
@@ -98,6 +103,8 @@ struct Idle {
     /// What has been shut down already; a connection to come is born so.
     shut_read: bool,
     shut_write: bool,
+    /// The secrets of Fast Open for the listener it may become.
+    secrets: Option<Box<Secrets>>,
 }
 
 bitflags::bitflags! {
@@ -222,6 +229,7 @@ pub struct Stack {
     /// Ping sockets by their identifier.
     ping_bound: PortMap,
     ephemeral: Ephemeral,
+    fast_open: Host,
     /// Segments of what is lighter than a connection.
     control: ControlQueue,
     /// IP packets that are ready to leave.
@@ -265,6 +273,7 @@ impl Stack {
             udp_bound: PortMap::default(),
             ping_bound: PortMap::default(),
             ephemeral: Ephemeral::new(config.ephemeral_ports).starting_at(rng.next_u32()),
+            fast_open: Host::new(&mut rng),
             control: ControlQueue::default(),
             packets: VecDeque::new(),
             looped: VecDeque::new(),

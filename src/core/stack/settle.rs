@@ -13,6 +13,7 @@ impl Stack {
     /// Makes everything that depends on the socket true again. `news` says that something arrived for it: it is
     /// then reported as ready even where it was before, so that those who wait for the edge see one.
     pub(super) fn settle(&mut self, index: u32, now: Instant, news: bool) {
+        self.settle_pending(index, now);
         let Some(socket) = self.slab.by_index(index) else { return };
         if let Kind::Connection(tcb) = &socket.kind {
             let state = tcb.state();
@@ -177,7 +178,7 @@ impl Stack {
                 let again = request.timed_out(&context!(self, now));
                 let request = **request;
                 if again && self.listener_of(&request).is_some() {
-                    self.send_syn_ack(&request, crate::tcp::trace::Reason::SynTimeout, now);
+                    self.send_syn_ack(&request, crate::tcp::trace::Reason::SynTimeout, None, now);
                     let wait = request.wait(&context!(self, now));
                     self.wheel.arm(index, now + wait);
                 } else {
@@ -250,9 +251,10 @@ fn stream_readiness(tcb: &Tcb) -> Readiness {
     let write_closed = closed || tcb.is.intersects(Is::FIN_QUEUED | Is::SHUT_WRITE);
     readiness.set(Readiness::READ_CLOSED, read_closed);
     readiness.set(Readiness::HANG_UP, read_closed && write_closed);
-    if matches!(state, State::SynSent | State::SynReceived) {
+    if matches!(state, State::SynSent | State::SynReceived) && !tcb.is_open_early() {
         // Nothing but what was shut down before it began.
         readiness.set(Readiness::READABLE, read_closed);
+        readiness.set(Readiness::WRITABLE, tcb.open_is_deferred());
         return readiness;
     }
     readiness.set(Readiness::READABLE, read_closed || tcb.error.is_some() || enough_to_read(tcb));

@@ -20,7 +20,8 @@ impl Stack {
     /// A TCP socket, neither bound nor connected. An IPv6 one speaks IPv4 too unless `v6_only` is set.
     pub fn tcp_socket(&mut self, family: Family) -> SocketId {
         let options = SocketOptions::tcp(&self.config);
-        let idle = Idle { local: any(family), options, error: None, shut_read: false, shut_write: false };
+        let local = any(family);
+        let idle = Idle { local, options, error: None, shut_read: false, shut_write: false, secrets: None };
         self.slab.insert(Socket::new(Kind::Idle(Box::new(idle)), Own::of(family), true))
     }
 

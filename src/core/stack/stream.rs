@@ -65,7 +65,7 @@ impl Stack {
         if let Some(error) = tcb.error.take() {
             return Err(error);
         }
-        if tcb.state() == State::SynSent || tcb.state() == State::SynReceived {
+        if matches!(tcb.state(), State::SynSent | State::SynReceived) && !tcb.is_open_early() {
             return Err(Error::WouldBlock);
         }
         if tcb.is.intersects(Is::FIN_QUEUED | Is::SHUT_WRITE) || !tcb.state().may_send() {
@@ -102,10 +102,13 @@ impl Stack {
         more: bool,
         now: Instant,
     ) -> Result<usize, Error> {
+        if self.open_is_deferred(id) {
+            return self.open_or_wait(id, data, now);
+        }
         let tcb = self.writable_mut(id)?;
         let room = match Self::check_write(tcb) {
             // Nothing needs no room.
-            Err(Error::WouldBlock) if data.is_empty() && !tcb.syn_unacked() => Ok(0),
+            Err(Error::WouldBlock) if data.is_empty() && (!tcb.syn_unacked() || tcb.is_open_early()) => Ok(0),
             room => room,
         };
         let result = room.map(|room| {
@@ -125,6 +128,11 @@ impl Stack {
     /// # Errors
     /// Those of [`try_write`](Self::try_write).
     pub fn try_write_bytes(&mut self, id: SocketId, data: &mut Bytes, now: Instant) -> Result<usize, Error> {
+        if self.open_is_deferred(id) {
+            let n = self.open_or_wait(id, data, now)?;
+            bytes::Buf::advance(data, n);
+            return Ok(n);
+        }
         let tcb = self.writable_mut(id)?;
         let result = Self::check_write(tcb).map(|room| {
             tcb.is.set(Is::NO_SPACE, data.len() > room);

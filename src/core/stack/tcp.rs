@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 
+use super::fast_open::Answer;
 use super::settle::quad_of;
 use super::{Kind, Own, Readiness, Socket, SocketId, Stack};
 use crate::addr::{Address, Quad};
@@ -14,6 +15,7 @@ use crate::tcp::tcb::Is;
 use crate::tcp::time_wait;
 use crate::tcp::trace::{Change, Reason, RstReason, TcpEvent, Variables, Verdict, What};
 use crate::time::Instant;
+use crate::wire::fast_open::FastOpen;
 
 impl Stack {
     /// A segment arrived for `quad`. Gives what became of it, and the slot that dealt with it.
@@ -175,22 +177,29 @@ impl Stack {
         if let Some(verdict) = self.no_room_for_request(index) {
             return (verdict, Some(index));
         }
+        let answer = self.judge_fast_open(index, quad, &segment, now);
         let path = self.path_mss(quad, now);
         let generation = self.slab.id_of(index).map_or(0, |id| id.generation() as u8);
         let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index_mut(index) else {
             return (Verdict::Ignored, None);
         };
-        listener.request_began();
         let options = listener.options;
         let listener = (index, generation);
         let path = request::limit_segment(path, &options);
         let mut cx = context!(self, now);
         let request = Request::new(quad, listener, &options, path, iss_after, &segment, &mut cx);
-        let wait = request.wait(&cx);
+        let option = match answer {
+            Answer::Open(option) => return self.open_early(request, options, option, &segment, now),
+            Answer::Wait(option) => option,
+        };
+        let wait = request.wait(&context!(self, now));
+        if let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index_mut(index) {
+            listener.request_began();
+        }
         let id = self.slab.insert(Socket::new(Kind::Request(Box::new(request)), Own::empty(), false));
         self.remember_quad(quad, id.index());
         self.wheel.arm(id.index(), now + wait);
-        self.send_syn_ack(&request, Reason::SynAck, now);
+        self.send_syn_ack(&request, Reason::SynAck, option, now);
         (Verdict::Request, Some(id.index()))
     }
 
@@ -212,10 +221,16 @@ impl Stack {
         None
     }
 
-    pub(super) fn send_syn_ack(&mut self, request: &Request, reason: Reason, now: Instant) {
+    pub(super) fn send_syn_ack(
+        &mut self,
+        request: &Request,
+        reason: Reason,
+        fast_open: Option<FastOpen>,
+        now: Instant,
+    ) {
         let Some((_, options)) = self.listener_of(request) else { return };
         let mss = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
-        request.send_syn_ack(reason, mss, &options, &mut context!(self, now));
+        request.send_syn_ack(reason, mss, fast_open, &options, &mut context!(self, now));
     }
 
     /// The listener a request came to, if it still listens: its slot may have been given to another.

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 
+use super::fast_open::Host;
 use super::isn::Keys;
 use super::seq::Seq;
 use super::state::State;
@@ -24,6 +25,8 @@ pub struct Context<'a> {
     pub counters: &'a mut Counters,
     /// The secrets behind sequence numbers and timestamps.
     pub keys: &'a Keys,
+    /// What is kept for Fast Open.
+    pub fast_open: &'a mut Host,
     /// Segments that no connection of its own will send.
     pub control: &'a mut ControlQueue,
 }

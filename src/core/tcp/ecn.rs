@@ -129,8 +129,6 @@ impl Ecn {
     /// Whether nothing new may leave: see RFC 3168 §6.1.2 on a window of one segment.
     //= https://www.rfc-editor.org/rfc/rfc9438#section-4.6
     //= id=rfc9438-4.6-6
-    //# If congestion events indicated by ECN-Echo ACKs persist, a sender with a _cwnd_ of 1 SMSS MUST reduce
-    //# its sending rate even further.
     pub const fn holds(&self) -> bool {
         self.is.contains(Is::HOLDING)
     }

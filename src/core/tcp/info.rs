@@ -1,6 +1,7 @@
 //! A connection as tools show it: a snapshot of its record.
 
 use super::ecn::EcnInfo;
+use super::fast_open::Failure;
 use super::limits::Limits;
 use super::recovery::Phase;
 use super::state::State;
@@ -81,6 +82,10 @@ pub struct TcpInfo {
     pub reordering: (u16, u32),
     /// Sequence numbers sent and not acknowledged, in segments of `snd_mss`, rounded up.
     pub unacked_segments: u32,
+    /// The text of a SYN was taken: all of ours by the peer, or the peer's by us (RFC 7413).
+    pub syn_text_taken: bool,
+    /// Why text of ours did not arrive with the SYN.
+    pub fast_open_failure: Failure,
     /// The largest packet that we send the peer, octets with its IP header: what the path carries and the peer takes.
     pub path_mtu: u32,
     /// How fast it may send, octets a second, whether or not it is paced; `None` before there is a round trip to go by.
@@ -95,6 +100,7 @@ pub struct TcpInfo {
 impl Tcb {
     /// How it stands.
     pub fn info(&self, config: &TcpConfig) -> TcpInfo {
+        let (syn_text_taken, fast_open_failure) = self.fast_open_info();
         TcpInfo {
             quad: self.quad,
             state: self.state(),
@@ -131,6 +137,8 @@ impl Tcb {
             sacked_lost_resent: self.recovery.segments(),
             reordering: (self.recovery.reordering(), self.recovery.reorderings()),
             unacked_segments: self.snd.outstanding().div_ceil(self.smss()),
+            syn_text_taken,
+            fast_open_failure,
             path_mtu: u32::from(self.snd.mss) + if self.quad.remote.address.is_v4() { 40 } else { 60 },
             pacing_rate: self.pacing_rate(config),
             max_pacing_rate: self.options.pacing_limit(),

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 
+use super::fast_open::pending::Pending;
 use crate::addr::{Endpoint, Family};
 use crate::config::TcpConfig;
 use crate::sockopt::SocketOptions;
@@ -17,6 +18,8 @@ pub struct Listener<T> {
     pub family: Family,
     /// What each connection inherits.
     pub options: SocketOptions,
+    /// Its connections whose handshake is not done although the program has them.
+    pub fast_open: Pending,
     backlog: u32,
     requests: u32,
     queue: VecDeque<T>,
@@ -33,7 +36,15 @@ impl<T> Listener<T> {
         config: &TcpConfig,
     ) -> Self {
         let backlog = backlog.min(config.max_backlog);
-        Self { local, family, options, backlog, requests: 0, queue: VecDeque::new() }
+        Self {
+            local,
+            family,
+            options,
+            fast_open: Pending::default(),
+            backlog,
+            requests: 0,
+            queue: VecDeque::new(),
+        }
     }
 
     /// Changes the backlog. What waits already stays.

@@ -100,6 +100,8 @@ pub mod input;
 
 pub mod timeout;
 
+pub mod fast_open;
+
 pub mod request;
 
 pub mod time_wait;

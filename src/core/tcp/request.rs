@@ -16,6 +16,7 @@ use crate::addr::Quad;
 use crate::sockopt::SocketOptions;
 use crate::tcp::trace::{AckReason, Reason, RstReason, Variables, Verdict};
 use crate::time::Duration;
+use crate::wire::fast_open::FastOpen;
 use crate::wire::flags::Flags;
 use crate::wire::options::Options;
 
@@ -193,7 +194,16 @@ impl Request {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.2
     //= id=STEP-3.10.7.2-4
     //# ISS should be selected and a SYN segment sent of the form: <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>
-    pub fn send_syn_ack(&self, reason: Reason, our_mss: u16, socket: &SocketOptions, cx: &mut Context<'_>) {
+    ///
+    /// `fast_open` goes with the first alone.
+    pub fn send_syn_ack(
+        &self,
+        reason: Reason,
+        our_mss: u16,
+        fast_open: Option<FastOpen>,
+        socket: &SocketOptions,
+        cx: &mut Context<'_>,
+    ) {
         if matches!(reason, Reason::SynTimeout) {
             cx.counters.tcp_retrans_segs += 1;
         } else {
@@ -214,6 +224,7 @@ impl Request {
             sack_permitted: self.agreed.contains(Agreed::SACK),
             timestamps: timestamps.enabled().then(|| timestamps.option(cx.now)),
             acc_ecn: ecn.syn_ack_option(cx.config, self.counts == 0),
+            fast_open,
             ..Options::default()
         };
         segment.hop_limit = socket.hop_limit;
@@ -289,7 +300,7 @@ impl Request {
                 };
                 self.agreed = self.agreed.with_ecn(ecn);
                 if self.may_answer(cx) {
-                    self.send_syn_ack(Reason::SynAck, our_mss, socket, cx);
+                    self.send_syn_ack(Reason::SynAck, our_mss, None, socket, cx);
                 }
                 return Outcome::Stay(Verdict::Duplicate);
             }

@@ -23,6 +23,8 @@ pub struct Tally {
     pub data_out: u32,
     /// Segments sent again.
     pub resent: u32,
+    /// Segments that the peer has acknowledged, selectively or not; our SYN, with its text, is one.
+    pub delivered: u32,
     /// When text was last received, milliseconds of the stack's time.
     data_in_at: u32,
 }
@@ -40,6 +42,7 @@ impl Tally {
             data_in: 0,
             data_out: 0,
             resent: 0,
+            delivered: 0,
             data_in_at: now.as_millis() as u32,
         }
     }
@@ -55,6 +58,7 @@ impl Tally {
 
     /// The connection stands.
     pub(super) const fn established(&mut self, now: Instant) {
+        self.delivered = 1;
         self.data_in_at = now.as_millis() as u32;
     }
 

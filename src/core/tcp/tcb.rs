@@ -9,6 +9,7 @@ use super::buffer::send::SendBuffer;
 use super::congestion::Congestion;
 use super::context::{Context, ControlSegment};
 use super::ecn::Ecn;
+use super::fast_open::Opening;
 use super::limits::Limits;
 use super::output::ack::Acks;
 use super::pacer::Pacer;
@@ -98,6 +99,8 @@ pub struct Tcb {
     pub tally: Tally,
     /// What has limited it.
     pub limits: Limits,
+    /// What Fast Open has to do with it, if it has (RFC 7413).
+    pub(in crate::tcp) fast_open: Option<Box<Opening>>,
 }
 
 bitflags::bitflags! {
@@ -139,6 +142,8 @@ bitflags::bitflags! {
         const CWND_LIMITED = 1 << 15;
         /// A program has more to write than there was room for.
         const NO_SPACE = 1 << 16;
+        /// The program had it before the handshake was done (RFC 7413).
+        const OPEN_EARLY = 1 << 17;
     }
 }
 
@@ -202,6 +207,7 @@ impl Tcb {
             is: Is::empty(),
             tally: Tally::new(now),
             limits: Limits::new(),
+            fast_open: None,
         }
     }
 
@@ -241,6 +247,9 @@ impl Tcb {
                 _ => {}
             }
             self.timers.cancel_all();
+        }
+        if matches!(to, State::Closed | State::TimeWait) {
+            self.fast_open_over(event, cx);
         }
         self.state = to;
     }
@@ -335,7 +344,7 @@ impl Tcb {
 
     /// Octets in flight.
     pub fn in_flight(&self) -> u32 {
-        self.recovery.in_flight(&self.snd)
+        self.recovery.in_flight(&self.snd).saturating_sub(self.early_syn())
     }
 
     /// The largest text that fits a segment beside `options_len` octets of options: Eff.snd.MSS (§3.7.1).
@@ -438,6 +447,7 @@ impl Tcb {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
             //= id=SHLD-26
             //# SHOULD abort the connection (SHLD-26).
+            self.syn_text_unreachable(cx);
             self.fail(error, Event::Abort, cx);
         } else {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
@@ -481,6 +491,7 @@ impl Tcb {
         //# We do require that after receiving a Datagram Too Big message, a host MUST attempt to avoid
         //# eliciting more such messages in the near future.
         self.snd.mss = mss;
+        self.syn_text_too_big();
         let smss = self.smss();
         let in_flight = self.in_flight();
         self.congestion.on_event(super::congestion::CongestionEvent::MssChanged(smss), in_flight, now);
@@ -507,6 +518,6 @@ mod tests {
 
     #[test]
     fn size_budget() {
-        assert!(size_of::<Tcb>() <= 912, "Tcb is {} octets", size_of::<Tcb>());
+        assert!(size_of::<Tcb>() <= 960, "Tcb is {} octets", size_of::<Tcb>());
     }
 }

@@ -46,13 +46,14 @@ impl Tcb {
     pub(super) fn retransmission_timeout(&mut self, cx: &mut Context<'_>) {
         let waited = cx.now.saturating_since(self.progress);
         let give_up = if self.syn_unacked() {
-            self.recovery.timeouts() >= self.syn_limit()
+            self.recovery.timeouts() >= self.syn_limit(cx)
                 || self.options.user_timeout.is_some_and(|limit| waited >= limit)
         } else {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
             //# An application MUST (MUST-21) be able to set the value for R2 for a particular connection.
             waited >= self.give_up_after(cx)
         };
+        self.fast_open_timed_out(give_up, cx);
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
         //= id=STEP-3.10.8-1
         //# For any state if the user timeout expires, flush all queues
@@ -89,8 +90,8 @@ impl Tcb {
     //= id=MUST-20
     //# When the number of transmissions of the same segment reaches a threshold R2 greater than R1, close
     //# the connection.
-    fn syn_limit(&self) -> u8 {
-        self.options.syn_retries
+    fn syn_limit(&self, cx: &Context<'_>) -> u8 {
+        if self.is_open_early() { cx.config.syn_ack_retries } else { self.options.syn_retries }
     }
 
     /// RFC 9293 §3.8.6.1: the window is closed and there is something to send. Or it is open by too little,

@@ -116,6 +116,12 @@ impl Timestamps {
         }
     }
 
+    /// Whether an echo is one of what our clock has shown since `then`, as exactly as its ticks tell.
+    pub fn has_shown_since(&self, echo: u32, then: Instant, now: Instant) -> bool {
+        let earliest = self.clock(then);
+        echo.wrapping_sub(earliest) <= self.clock(now).wrapping_sub(earliest)
+    }
+
     /// The round trip that an echo of our clock shows, or `None` where the echo is none of ours.
     pub fn round_trip(&self, echo: u32, now: Instant) -> Option<Duration> {
         let millis = self.clock(now).wrapping_sub(echo);
@@ -132,6 +138,17 @@ pub const fn before(value: u32, other: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_echo_is_of_what_was_shown() {
+        let at = |millis: u64| Instant::from_nanos(millis * 1_000_000);
+        for offset in [0, u32::MAX - 1005] {
+            let ts = Timestamps::new(offset);
+            let shown = |millis: u32| ts.has_shown_since(offset.wrapping_add(millis), at(1000), at(1010));
+            assert!(shown(1000) && shown(1005) && shown(1010), "{offset}");
+            assert!(!shown(999) && !shown(1011) && !shown(1000 + (1 << 31)), "{offset}");
+        }
+    }
 
     #[test]
     fn paws_compares_around_the_circle_and_forgets_after_24_days() {

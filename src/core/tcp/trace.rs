@@ -39,6 +39,8 @@ pub enum Reason {
     PathMtu,
     /// What a closed window kept out, again now that it has opened.
     WindowOpened,
+    /// What went with the SYN and was not taken, again now that the handshake is done (RFC 7413 §4.2.2).
+    SynTextRefused,
     /// The peer's window is closed: is it still? (RFC 9293 §3.8.6.1)
     WindowProbe,
     /// Nothing heard for long: is the peer still there? (RFC 9293 §3.8.4)
@@ -263,6 +265,7 @@ impl Reason {
             Self::PartialAck => "retransmission: partial ACK in fast recovery",
             Self::PathMtu => "retransmission: path MTU fell",
             Self::WindowOpened => "retransmission: the window has opened",
+            Self::SynTextRefused => "retransmission: did not arrive with the SYN",
             Self::WindowProbe => "zero-window probe",
             Self::KeepAlive => "keep-alive",
             Self::Ack(r) => r.text(),

@@ -2,6 +2,8 @@
 //!
 //! Reading order: [`checksum`], [`ip`], [`flags`], [`options`], [`tcp`], [`udp`], [`icmp`].
 
+pub mod fast_open;
+
 pub mod checksum;
 pub mod ip;
 

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use arrayvec::ArrayVec;
 
+use super::fast_open::{self, Cookie, FastOpen};
 use crate::seq::{Seq, SeqRange};
 
 const END: u8 = 0;
@@ -16,6 +17,8 @@ const TIMESTAMPS: u8 = 8;
 const USER_TIMEOUT: u8 = 28;
 const ACC_ECN_0: u8 = 172;
 const ACC_ECN_1: u8 = 174;
+const FAST_OPEN: u8 = 34;
+const EXPERIMENT: u8 = 254;
 
 /// What the data offset leaves for options (RFC 9293 §3.1): 15 words less the fixed five.
 pub const MAX_OPTIONS_LEN: usize = 40;
@@ -85,6 +88,8 @@ pub struct Options {
     pub user_timeout: Option<u16>,
     /// Accurate ECN (kinds 172 and 174).
     pub acc_ecn: Option<AccEcn>,
+    /// Fast Open (kind 34, or 254 with the identifier 0xF989). Means something on a SYN alone (RFC 7413 §4.1.1).
+    pub fast_open: Option<FastOpen>,
     /// A length was impossible: below 2 or past the end, where the walk ended and what came before stands;
     /// or not that of its kind, where the option was passed over.
     pub malformed: bool,
@@ -167,8 +172,22 @@ impl Options {
                     counters: counters.take(3).collect(),
                 });
             }
+            //= https://www.rfc-editor.org/rfc/rfc7413#section-4.1.1
+            //= id=rfc7413-4.1.1-2
+            //# Options with invalid Length values or without the SYN flag set MUST be ignored.
+            (FAST_OPEN, cookie) => self.take_fast_open(cookie, false),
+            (EXPERIMENT, [a, b, cookie @ ..]) if [*a, *b] == fast_open::EXPERIMENT => {
+                self.take_fast_open(cookie, true);
+            }
             (MSS | WINDOW_SCALE | SACK_PERMITTED | TIMESTAMPS | USER_TIMEOUT, _) => self.malformed = true,
             _ => {}
+        }
+    }
+
+    fn take_fast_open(&mut self, cookie: &[u8], experimental: bool) {
+        match Cookie::new(cookie) {
+            Some(cookie) => _ = self.fast_open.get_or_insert(FastOpen { cookie, experimental }),
+            None => self.malformed = true,
         }
     }
 
@@ -189,7 +208,17 @@ impl Options {
         MAX_OPTIONS_LEN.saturating_sub(self.len_without_sack() + 4) / 8
     }
 
+    /// Whether Fast Open's option goes with the others that are set; where it does not, it is left out.
+    pub fn fast_open_fits(&self) -> bool {
+        self.fast_open.as_ref().is_none_or(|option| self.len_of_common() + option.len() <= MAX_OPTIONS_LEN)
+    }
+
     fn len_without_sack(&self) -> usize {
+        let fast_open = self.fast_open.as_ref().filter(|_| self.fast_open_fits());
+        self.len_of_common() + fast_open.map_or(0, FastOpen::len)
+    }
+
+    fn len_of_common(&self) -> usize {
         let timestamps_or_sack_permitted = match (self.timestamps, self.sack_permitted) {
             (Some(_), _) => 12,
             (None, true) => 4,
@@ -206,8 +235,8 @@ impl Options {
     /// Appends the options, each aligned so that the whole is a multiple of 4 octets, in the order that Linux
     /// has made the common one. On a SYN that is MSS, SACK-permitted, timestamps, NOP, window scale, with
     /// NOPs in the place of what is missing; later NOP, NOP, timestamps, NOP, NOP, SACK. AccECN stands behind the
-    /// timestamps. The user timeout
-    /// comes last. SACK blocks for which there is no room are left out from the end.
+    /// timestamps. The user timeout and Fast Open come last. SACK blocks for which there is no room are left out from the
+    /// end.
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
     //= id=MUST-68
     //# MUST have length fields
@@ -256,6 +285,9 @@ impl Options {
             let [a, b] = timeout.to_be_bytes();
             out.extend_from_slice(&[USER_TIMEOUT, 4, a, b]);
         }
+        if let Some(option) = self.fast_open.as_ref().filter(|_| self.fast_open_fits()) {
+            option.emit([FAST_OPEN, EXPERIMENT, NO_OPERATION], out);
+        }
     }
 }
 
@@ -278,20 +310,29 @@ mod tests {
     fn options() -> impl Strategy<Value = Options> {
         let blocks = proptest::collection::vec(any::<(u32, u32)>(), 0..=4);
         let acc_ecn = proptest::option::of((any::<bool>(), proptest::collection::vec(0u32..1 << 24, 0..=3)));
+        let cookie = proptest::collection::vec(any::<u8>(), 0..=16);
+        let fast_open = proptest::option::of(
+            (cookie, any::<bool>()).prop_filter_map("no cookie", |(c, experimental)| {
+                Some(FastOpen { cookie: Cookie::new(&c)?, experimental })
+            }),
+        );
         let plain = any::<(Option<u16>, Option<u8>, bool, Option<(u32, u32)>, Option<u16>)>();
-        (plain, blocks, acc_ecn).prop_map(
-            |((mss, window_scale, sack_permitted, timestamps, user_timeout), blocks, acc_ecn)| Options {
-                mss,
-                window_scale,
-                sack_permitted,
-                sack: blocks.iter().map(|b| SeqRange::new(Seq::new(b.0), Seq::new(b.1))).collect(),
-                timestamps: timestamps.map(|(value, echo)| Timestamps { value, echo }),
-                user_timeout,
-                acc_ecn: acc_ecn.map(|(ect_1_first, counters)| AccEcn {
-                    ect_1_first,
-                    counters: counters.into_iter().collect(),
-                }),
-                malformed: false,
+        (plain, blocks, acc_ecn, fast_open).prop_map(
+            |((mss, window_scale, sack_permitted, timestamps, user_timeout), blocks, acc_ecn, fast_open)| {
+                Options {
+                    mss,
+                    window_scale,
+                    sack_permitted,
+                    sack: blocks.iter().map(|b| SeqRange::new(Seq::new(b.0), Seq::new(b.1))).collect(),
+                    timestamps: timestamps.map(|(value, echo)| Timestamps { value, echo }),
+                    user_timeout,
+                    acc_ecn: acc_ecn.map(|(ect_1_first, counters)| AccEcn {
+                        ect_1_first,
+                        counters: counters.into_iter().collect(),
+                    }),
+                    fast_open,
+                    malformed: false,
+                }
             },
         )
     }
@@ -304,6 +345,13 @@ mod tests {
 
     /// The walk as RFC 9293 §3.1 tells it, index by index.
     fn model(bytes: &[u8]) -> Options {
+        let cookie = |o: &mut Options, octets: &[u8], experimental| match octets.len() {
+            0 | 4 | 6 | 8 | 10 | 12 | 14 | 16 if o.fast_open.is_none() => {
+                o.fast_open = Some(FastOpen { cookie: Cookie::new(octets).unwrap(), experimental });
+            }
+            0 | 4 | 6 | 8 | 10 | 12 | 14 | 16 => {}
+            _ => o.malformed = true,
+        };
         let word = |i: usize| u32::from_be_bytes(bytes[i..i + 4].try_into().unwrap());
         let half = |i: usize| (word(i - 2) & 0xffff) as u16;
         let mut o = Options::default();
@@ -337,6 +385,10 @@ mod tests {
                     let option = AccEcn { ect_1_first: kind == 174, counters: fields.collect() };
                     o.acc_ecn = o.acc_ecn.or(Some(option));
                 }
+                (34, len) => cookie(&mut o, &bytes[at..i + usize::from(len)], false),
+                (254, 4..) if bytes[at..at + 2] == [0xf9, 0x89] => {
+                    cookie(&mut o, &bytes[at + 2..i + usize::from(bytes[i + 1])], true);
+                }
                 (2 | 3 | 4 | 5 | 8 | 28, _) => o.malformed = true,
                 _ => {}
             }
@@ -353,6 +405,9 @@ mod tests {
             prop_assert!(bytes.len() <= MAX_OPTIONS_LEN && bytes.len().is_multiple_of(4));
             let mut expected = options.clone();
             expected.sack.truncate(options.max_sack_blocks());
+            if !options.fast_open_fits() {
+                expected.fast_open = None;
+            }
             prop_assert_eq!(&Options::parse(&bytes), &expected);
             // Not one block fewer than fits. The first brings four octets more.
             let left = MAX_OPTIONS_LEN - bytes.len();
@@ -363,7 +418,7 @@ mod tests {
         #[test]
         fn etherparse_reads_what_is_emitted(options in options()) {
             // It stops at kinds that it does not know.
-            let options = Options { user_timeout: None, acc_ecn: None, ..options };
+            let options = Options { user_timeout: None, acc_ecn: None, fast_open: None, ..options };
             let (mut theirs, mut blocks) = (Options::default(), vec![]);
             for element in TcpOptionsIterator::from_slice(&emitted(&options)) {
                 match element.unwrap() {
@@ -397,7 +452,7 @@ mod tests {
         #[test]
         fn the_walk_is_the_plain_one_among_known_kinds(
             bytes in proptest::collection::vec(
-                prop::sample::select(&[0u8, 1, 1, 2, 2, 3, 3, 4, 4, 5, 8, 10, 10, 18, 26, 28, 34, 172, 174][..]), 0..=44
+                prop::sample::select(&[0u8, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 8, 10, 10, 18, 26, 28, 34, 172, 174, 254, 0xf9, 0x89][..]), 0..=44
             )
         ) {
             prop_assert_eq!(Options::parse(&bytes), model(&bytes));
@@ -494,6 +549,44 @@ mod tests {
         assert!(!Options::parse(&[172, 4, 9, 9]).malformed);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc7413#section-4.1.1
+    //= type=test
+    //= id=rfc7413-4.1.1-2
+    #[test]
+    fn fast_open_in_both_its_forms() {
+        let option = |cookie: &[u8], experimental| {
+            Some(FastOpen { cookie: Cookie::new(cookie).unwrap(), experimental })
+        };
+        let with = |fast_open| Options { fast_open, ..Default::default() };
+        assert_eq!(emitted(&with(option(&[], false))), [34, 2, 1, 1]);
+        assert_eq!(emitted(&with(option(&[], true))), [254, 4, 0xf9, 0x89]);
+        assert_eq!(emitted(&with(option(&[1, 2, 3, 4], false))), [34, 6, 1, 2, 3, 4, 1, 1]);
+        assert_eq!(emitted(&with(option(&[1, 2, 3, 4], true))), [254, 8, 0xf9, 0x89, 1, 2, 3, 4]);
+        assert_eq!(emitted(&with(option(&[9; 6], false))), [34, 8, 9, 9, 9, 9, 9, 9]);
+        let syn = Options {
+            mss: Some(1460),
+            window_scale: Some(7),
+            sack_permitted: true,
+            timestamps: Some(Timestamps::default()),
+            ..with(option(&[7; 16], true))
+        };
+        assert_eq!((emitted(&syn).len(), syn.fast_open_fits()), (40, true));
+        let full = Options { user_timeout: Some(1), ..syn };
+        assert_eq!((emitted(&full).len(), full.fast_open_fits()), (24, false));
+        // A length that cannot be makes it no option, and the next still is one.
+        for bad in [
+            &[34, 3, 1][..],
+            &[34, 4, 1, 2],
+            &[34, 7, 1, 2, 3, 4, 5],
+            &[34, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+            &[254, 6, 0xf9, 0x89, 1, 2],
+        ] {
+            let bytes = [bad, &[34, 6, 5, 6, 7, 8]].concat();
+            let expected = Options { malformed: true, ..with(option(&[5, 6, 7, 8], false)) };
+            assert_eq!(Options::parse(&bytes), expected, "{bad:?}");
+        }
+    }
+
     #[test]
     fn room_for_sack_blocks() {
         let none = Options::default();
@@ -512,8 +605,8 @@ mod tests {
     //= id=MUST-64
     #[test]
     fn unknown_kinds_are_skipped_by_their_length() {
-        // MUST-6: an MSS, a Fast Open cookie, an experiment, then the rest.
-        let bytes = [2, 4, 5, 0xb4, 34, 6, 1, 2, 3, 4, 254, 4, 0xf9, 0x89, 4, 2, 1, 3, 3, 9];
+        // MUST-6: an MSS, an authentication, an experiment, then the rest.
+        let bytes = [2, 4, 5, 0xb4, 29, 6, 1, 2, 3, 4, 254, 4, 0xf9, 0x88, 4, 2, 1, 3, 3, 9];
         let options = Options::parse(&bytes);
         assert_eq!((options.mss, options.window_scale), (Some(1460), Some(9)));
         assert!(options.sack_permitted && !options.malformed);

@@ -2,6 +2,7 @@
 //! something took; each waits for what must come, and a limit far beyond that turns a hang into a failure.
 
 mod datagram;
+mod fast_open;
 mod listener;
 mod shutdown;
 mod stream;

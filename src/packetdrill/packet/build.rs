@@ -46,7 +46,7 @@ pub fn build(packet: &Packet, flow: &Flow, net: &Net) -> Result<Vec<u8>, String>
                 WireVersion::V4 => protocol::ICMP,
                 WireVersion::V6 => protocol::ICMPV6,
             };
-            (number, message(icmp, ends, flow, net.wire_version)?)
+            (number, message(icmp, ends, flow, net)?)
         }
     };
     let mut octets = with_header(ends, &packet.ip, number, &payload)?;
@@ -210,19 +210,19 @@ fn datagram(udp: Udp, ports: Ports, (src, dst): (Address, Address)) -> Result<Ve
     Ok(octets)
 }
 
-fn message(
-    icmp: &Icmp,
-    (src, dst): (Address, Address),
-    flow: &Flow,
-    version: WireVersion,
-) -> Result<Vec<u8>, String> {
+fn message(icmp: &Icmp, (src, dst): (Address, Address), flow: &Flow, net: &Net) -> Result<Vec<u8>, String> {
+    let version = net.wire_version;
     let icmp::Head { kind, code, word } = icmp::head(icmp, version)?;
     let mut octets = vec![kind, code, 0, 0];
     octets.extend(word.to_be_bytes());
     match icmp.quoted {
         Quoted::Raw { len } => octets.resize(usize::from(len), 0),
         Quoted::Unsaid if icmp::is_echo(kind, version) => {}
-        Quoted::Unsaid => octets.extend(quoted(protocol::TCP, 0, 0, flow)?),
+        Quoted::Unsaid => {
+            // What was too big was as big as may be.
+            let len = icmp.mtu.map_or(0, |_| net.mtu.saturating_sub(headers(version)));
+            octets.extend(quoted(protocol::TCP, 0, len, flow)?);
+        }
         Quoted::Tcp { seq, len } => octets.extend(quoted(protocol::TCP, seq, len, flow)?),
         Quoted::Udp { len } => octets.extend(quoted(protocol::UDP, 0, len, flow)?),
     }
@@ -234,6 +234,14 @@ fn message(
     let sum = base.add(&octets).finish();
     store(&mut octets, 2, sum);
     Ok(octets)
+}
+
+/// Octets of the headers of IP and TCP without options.
+const fn headers(version: WireVersion) -> u16 {
+    match version {
+        WireVersion::V4 => 40,
+        WireVersion::V6 => 60,
+    }
 }
 
 /// The start of a packet as the stack has sent it: its IP header, whose length is that of the whole, and the

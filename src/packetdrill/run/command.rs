@@ -35,6 +35,8 @@ pub(super) enum Act {
     Route(Attribute),
     /// Connections are paced.
     Paced,
+    /// What is remembered of other hosts is forgotten.
+    Forget,
     /// Time passes.
     Sleep(Duration),
     /// Nothing happens here, and why that is worth a note.
@@ -151,7 +153,13 @@ fn one(simple: &Simple, folder: &Path, depth: usize, acts: &mut Vec<Act>) -> Res
             }
             let needed = !flags.iter().any(|flag| flag.contains('e'));
             let settings = settings.iter().filter_map(|setting| setting.split_once('='));
-            acts.extend(settings.map(|(name, value)| sysctl(name, value, needed)));
+            for (name, value) in settings {
+                acts.push(sysctl(name, value, needed));
+                // Scripts of old, which set it to nothing and back, mean what `ip tcp_metrics flush` does.
+                if name.ends_with("tcp_fastopen_cookies") {
+                    acts.push(Act::Forget);
+                }
+            }
         }
         ("set_sysctls.py", settings) => {
             for setting in settings {

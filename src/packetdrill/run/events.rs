@@ -180,6 +180,7 @@ impl<'a> Run<'a> {
             match act {
                 Act::Sleep(time) => self.wait_until(self.now().saturating_add(time))?,
                 Act::Note(note) => self.note(note),
+                Act::Forget => self.engine.forget_fast_open(),
                 act => {
                     self.engine.configure(|config| setup::change(config, &act, &self.net, command.span))?
                 }

@@ -62,7 +62,8 @@ impl Run<'_> {
                         return Err(self.differs(event, what, &seen, why, differences).into());
                     }
                 }
-            } else if self.flows.of(&seen).is_some_and(|f| f.direction_of(&seen) == Some(Direction::Outbound))
+            } else if packet.names_ports()
+                && self.flows.of(&seen).is_some_and(|f| f.direction_of(&seen) == Some(Direction::Outbound))
             {
                 let what = "a packet of another connection came first";
                 return Err(self.differs(event, what, &seen, why, Vec::new()).into());

@@ -27,7 +27,7 @@ pub(super) fn change(config: &mut Config, act: &Act, net: &Net, span: Span) -> R
             config.tcp.pacing = true;
             Ok(())
         }
-        Act::Sleep(_) | Act::Note(_) => Ok(()),
+        Act::Forget | Act::Sleep(_) | Act::Note(_) => Ok(()),
     }
 }
 

@@ -28,7 +28,9 @@ impl Tcb {
             cx.counters.tcp_no_acks += 1;
             return Break(Verdict::NoAck);
         }
-        if self.state() == State::SynReceived {
+        // The first ACK duplicates none, though text is outstanding that left before it (RFC 7413).
+        let first = self.state() == State::SynReceived;
+        if first {
             if !(seg.ack.after(self.snd.una) && seg.ack.at_or_before(self.snd.nxt)) {
                 cx.counters.tcp_bad_acks += 1;
                 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
@@ -44,6 +46,7 @@ impl Tcb {
             //# the variables below set to:
             self.transition(Event::AckOfSyn, cx);
             self.syn_acknowledged(seg.ack, seg.timestamps(), cx);
+            self.syn_text_answered(seg.ack, cx);
             self.snd.wnd = self.snd.scale.octets(seg.window);
             self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
             self.snd.wl1 = seg.seq;
@@ -91,7 +94,7 @@ impl Tcb {
         //# segments, MUST be left-shifted by Snd.Wind.Shift bits before updating SND.WND
         let window = self.snd.scale.octets(seg.window);
         let mut news = self.news(seg);
-        news.duplicate = self.is_duplicate_ack(seg, window);
+        news.duplicate = self.is_duplicate_ack(seg, window) && !(first && seg.options.sack.is_empty());
         self.take_sack_blocks(seg, &mut news, cx);
         if self.snd.una.at_or_before(seg.ack) {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
@@ -108,6 +111,7 @@ impl Tcb {
         //# If the ACK is a duplicate (SEG.ACK =< SND.UNA), it can be ignored.
         // It moves nothing, but what it tells beside is taken.
         self.respond(seg.ack, &mut news, cx);
+        self.tally.delivered = self.tally.delivered.wrapping_add(news.segments);
         if self.window_probes > 0 {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
             //# As long as the receiving TCP peer continues to send acknowledgments in response to the probe

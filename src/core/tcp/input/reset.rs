@@ -33,6 +33,7 @@ impl Tcb {
         //# acknowledgment (challenge ACK):
         // A blind attacker hits the window easily, but not the one number that counts.
         if seg.seq != self.rcv.nxt {
+            self.fast_open_reset_astray(cx);
             //= https://www.rfc-editor.org/rfc/rfc5961#section-3.2
             //= id=rfc5961-3.2-3
             //# 3) If the RST bit is set and the sequence number does not exactly match the next expected sequence
@@ -54,7 +55,7 @@ impl Tcb {
             //= id=STEP-3.10.7.4-8
             //# If this connection was initiated with an active OPEN (i.e., came from SYN-SENT state), then
             //# the connection was refused; signal the user "connection refused".
-            State::SynReceived => Error::Refused,
+            State::SynReceived if !self.is_open_early() => Error::Refused,
             // The peer has had all of ours, and we all of theirs: as Linux, a broken pipe rather than a reset.
             State::CloseWait => Error::BrokenPipe,
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4

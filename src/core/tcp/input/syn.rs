@@ -3,6 +3,7 @@
 use core::ops::ControlFlow::{Break, Continue};
 
 use super::Step;
+use crate::seq::SeqRange;
 use crate::tcp::context::Context;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::State;
@@ -13,11 +14,16 @@ use crate::wire::flags::Flags;
 impl Tcb {
     /// Both ends opened, and this SYN,ACK carries the SYN that we know (Figure 7, lines 6 and 7). Its sequence
     /// number is below the window, but its ACK is what we wait for (Appendix A.2): the SYN is taken off.
-    pub(super) fn take_off_known_syn(&self, seg: &mut Segment<'_>) {
+    pub(super) fn take_off_known_syn(&mut self, seg: &mut Segment<'_>) {
         let crossed = self.state() == State::SynReceived && seg.syn() && seg.has_ack() && !seg.rst();
         if crossed && seg.seq == self.rcv.irs && seg.ack == self.snd.nxt {
             seg.flags.remove(Flags::SYN);
             seg.seq = seg.seq.add(1);
+            if self.syn_text() > 0 {
+                // It came twice, and is told so at once, as in Linux (RFC 2883): a peer whose SYN had text too, as ours
+                // had, learns that it was not taken.
+                self.acks.duplicate(SeqRange::new(self.rcv.irs, seg.seq));
+            }
             // On a SYN it is not scaled (RFC 7323 §2.2).
             seg.window = self.snd.scale.field(u32::from(seg.window));
         }

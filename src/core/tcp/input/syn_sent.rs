@@ -62,6 +62,13 @@ impl Tcb {
             cx.counters.tcp_ignored += 1;
             return Break(Verdict::Ignored);
         }
+        // What echoes a timestamp that this SYN, or it sent again, did not have answers another; as Linux, with a reset.
+        let ours = |echo| echo == 0 || self.timestamps.has_shown_since(echo, self.progress, cx.now);
+        if acceptable && cx.config.timestamps && seg.timestamps().is_some_and(|ts| !ours(ts.echo)) {
+            cx.counters.tcp_paws_active += 1;
+            closed::refuse(self.quad, self.state(), &seg, RstReason::BadAck, cx);
+            return Break(Verdict::Paws);
+        }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.3
         //= id=STEP-3.10.7.3-4
         //# RCV.NXT is set to SEG.SEQ+1, IRS is set to SEG.SEQ.
@@ -94,7 +101,14 @@ impl Tcb {
         //# ACK segment <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>
         self.transition(Event::SynAck, cx);
         self.syn_acknowledged(seg.ack, seg.timestamps(), cx);
-        self.acks.now(AckReason::Handshake);
+        self.fast_open_answered(&seg, cx);
+        //= https://www.rfc-editor.org/rfc/rfc7413#section-4.2.2
+        //# Set acknowledgment number to RCV.NXT and include the data after SND.UNA if data is available.
+        if self.rest_is_waiting() && seg.text.is_empty() && !seg.fin() {
+            self.acknowledge_with_text(cx);
+        } else {
+            self.acks.now(AckReason::Handshake);
+        }
         self.trim_to_window(&mut seg);
         self.sixth_check_urg(&seg);
         self.seventh_process_text(&seg, cx)?;

@@ -85,6 +85,13 @@ impl Acks {
         self.now(AckReason::Duplicate);
     }
 
+    /// Text is about to be written, with which an acknowledgment can go. Who sends that mostly waits for a reply then, and
+    /// acknowledges that with more: as in Linux, none leaves at once any more.
+    const fn wait_for_text(&mut self) {
+        self.delayed = true;
+        self.quick = 0;
+    }
+
     /// Why an acknowledgment must leave at once, if one must.
     pub const fn due(&self) -> Option<AckReason> {
         self.due
@@ -139,6 +146,12 @@ impl Tcb {
             //# the delay MUST be less than 0.5 seconds (MUST-40)
             self.timers.arm_if_idle(Timer::DelayedAck, cx.now + cx.config.delayed_ack);
         }
+    }
+
+    /// The handshake's end is acknowledged with what the program is about to write, or when the timer says.
+    pub(in crate::tcp) fn acknowledge_with_text(&mut self, cx: &Context<'_>) {
+        self.acks.wait_for_text();
+        self.timers.arm_if_idle(Timer::DelayedAck, cx.now + cx.config.delayed_ack);
     }
 
     /// The delayed-ACK timer ran out.

@@ -103,7 +103,7 @@ impl Tcb {
         flags.set(Flags::SYN, syn);
         flags.set(Flags::ACK, self.state() != State::SynSent);
         flags.set(Flags::FIN, plan.fin);
-        flags.set(Flags::PSH, self.pushes(plan, cx));
+        flags.set(Flags::PSH, !syn && self.pushes(plan, cx));
         let ecn = self.mark_departure(&mut flags, &options, plan, cx);
         let mut urgent = 0;
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
@@ -141,7 +141,7 @@ impl Tcb {
         }
     }
 
-    fn syn_options(&self, cx: &Context<'_>) -> Options {
+    pub(in crate::tcp) fn syn_options(&self, cx: &Context<'_>) -> Options {
         let answering = self.state() == State::SynReceived;
         Options {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
@@ -160,6 +160,7 @@ impl Tcb {
             timestamps: (cx.config.timestamps && (!answering || self.timestamps.enabled()))
                 .then(|| self.timestamps.option(cx.now)),
             acc_ecn: self.syn_ecn_option(cx),
+            fast_open: self.fast_open_option(),
             ..Options::default()
         }
     }
@@ -218,7 +219,8 @@ impl Tcb {
             }
         }
         if end.after(self.snd.nxt) {
-            if plan.len > 0 && plan.len < self.effective_mss(self.options_len()) {
+            // What goes with a SYN is as long as it may be, and its ACK is under way in any case.
+            if plan.len > 0 && !syn && plan.len < self.effective_mss(self.options_len()) {
                 self.snd.short = plan.seq.add(plan.len);
             }
             if self.snd.una == self.snd.nxt {
@@ -228,7 +230,8 @@ impl Tcb {
             //= id=rfc6298-3-3
             //# A TCP implementation MUST take at least one RTT measurement per RTT
             if self.timed.is_none() && !again {
-                self.timed = Some((end, cx.now));
+                // Text of a SYN may come to nothing; the SYN alone says how long the round trip was.
+                self.timed = Some((if syn { plan.seq.add(1) } else { end }, cx.now));
             }
             if !syn {
                 let mss = self.effective_mss(self.options_len());

@@ -46,14 +46,16 @@ impl Tcb {
     }
 
     fn decide_handshake(&self) -> Option<Plan> {
-        let reason = if let Some(reason) = self.recovery.pending() {
+        let reason = if self.open_is_deferred() {
+            return None;
+        } else if let Some(reason) = self.recovery.pending() {
             reason
         } else if let Some(reason) = self.probe {
             reason
         } else if self.state() == State::SynSent && self.snd.nxt == self.snd.iss {
-            Reason::Syn
+            return Some(Plan { len: self.syn_text(), ..Plan::empty(Reason::Syn, self.snd.iss) });
         } else {
-            return self.decide_acknowledgment();
+            return self.decide_early().or_else(|| self.decide_acknowledgment());
         };
         Some(Plan::empty(reason, self.snd.iss))
     }
@@ -129,7 +131,7 @@ impl Tcb {
         (len > 0 || fin).then_some(Plan { reason, seq: from, len, fin })
     }
 
-    fn decide_new(&self) -> Option<Plan> {
+    pub(in crate::tcp) fn decide_new(&self) -> Option<Plan> {
         // What a time-out declared lost goes first.
         if self.ecn.holds() {
             return None;

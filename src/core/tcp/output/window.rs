@@ -32,7 +32,9 @@ impl Tcb {
     pub(in crate::tcp) fn window_offer(&self) -> Offer {
         let promised = self.rcv.wnd;
         let room = self.room();
-        let wanted = if self.may_grow_by(room.saturating_sub(promised)) { room } else { promised };
+        // Who has not shown that it receives what we send is promised no more than the SYN,ACK did.
+        let grows = self.may_grow_by(room.saturating_sub(promised)) && !self.is_open_early();
+        let wanted = if grows { room } else { promised };
         let scale = self.rcv.scale;
         // A field can only tell multiples of the scale. Rounding up keeps the edge the peer knows; where there
         // is no room for that, rounding down shows it a little less than we still take (RFC 7323 §2.4).
@@ -74,7 +76,7 @@ impl Tcb {
     /// Whether the program has read so much that the peer should hear of it though nothing else is to be said:
     /// the window could at least double, having fallen to half the buffer or less.
     pub(crate) fn window_update_due(&self) -> bool {
-        if self.is.contains(Is::PEER_CLOSED) || !self.state().may_receive() {
+        if self.is.contains(Is::PEER_CLOSED) || !self.state().may_receive() || self.has_syn_text_alone() {
             return false;
         }
         let offer = self.window_offer();

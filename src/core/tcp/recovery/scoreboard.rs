@@ -100,7 +100,8 @@ impl Record {
         }
     }
 
-    fn segments(&self) -> u32 {
+    /// How many segments it is.
+    pub fn segments(&self) -> u32 {
         1 + self.len().saturating_sub(self.first.into()).div_ceil(self.mss.into())
     }
 }

@@ -21,6 +21,8 @@ pub struct News {
     pub advanced: u32,
     /// Octets that it says have arrived and none before it did.
     pub delivered: u32,
+    /// As segments.
+    pub segments: u32,
     /// Of these, octets told of selectively.
     pub sacked: u32,
     /// Of what was delivered, the youngest that was sent only once took this long.
@@ -50,6 +52,7 @@ impl Tcb {
             highest: self.recovery.board.highest_sacked(),
             advanced: 0,
             delivered: 0,
+            segments: 0,
             sacked: 0,
             rtt: None,
             dsack: None,
@@ -149,6 +152,7 @@ impl News {
             return;
         }
         self.delivered += piece.end.since(piece.start);
+        self.segments += piece.segments();
         if piece.marks.contains(Mark::TWICE) {
             return;
         }

@@ -14,8 +14,10 @@ const WHICH: [&str; 9] = ["via", "dev", "src", "proto", "scope", "table", "metri
 pub(super) fn ip(words: &[&str], acts: &mut Vec<Act>) -> Result<(), ()> {
     let words: Vec<&str> = words.iter().filter(|word| !matches!(**word, "-4" | "-6")).copied().collect();
     match &words[..] {
-        // Nothing outlives a script.
-        ["tcp_metrics", "flush", ..] => Ok(()),
+        ["tcp_metrics", "flush", ..] => {
+            acts.push(Act::Forget);
+            Ok(())
+        }
         ["route", "add" | "change" | "replace" | "append", _to, attributes @ ..] => route(attributes, acts),
         ["link", "set", attributes @ ..] => {
             let attributes: Vec<&str> = attributes.iter().filter(|word| **word != "up").copied().collect();

@@ -35,7 +35,7 @@ fn sysctls_by_all_their_ways() {
 
 #[test]
 fn what_has_no_effect() {
-    let nothing = "true; : x; cat /proc/sys/a; echo hello; set -e; ip tcp_metrics flush all > /dev/null 2>&1;
+    let nothing = "true; : x; cat /proc/sys/a; echo hello; set -e;
         ip link set dev tun0 up; tc qdisc add dev tun0 root pfifo; /tmp/sysctl_restore_${PPID}.sh; ethtool -K tun0 tso off gso off";
     assert_eq!(acts(nothing), []);
     let noted = acts("tc qdisc replace dev tun0 root fq_codel");
@@ -44,6 +44,9 @@ fn what_has_no_effect() {
         [Act::Note("no queueing discipline here: tc qdisc replace dev tun0 root fq_codel".into())]
     );
     assert_eq!(acts("tc qdisc replace dev tun0 root fq"), [Act::Paced]);
+    assert_eq!(acts("ip tcp_metrics flush all > /dev/null 2>&1"), [Act::Forget]);
+    let of_old = acts("sysctl -q net.ipv4.tcp_fastopen_cookies=0 || ip tcp_metrics flush all");
+    assert_eq!(of_old, [set("net.ipv4.tcp_fastopen_cookies", "0"), Act::Forget]);
 }
 
 #[test]
