@@ -62,7 +62,8 @@ pub(crate) struct DrillArgs {
     /// The addresses that scripts run with [default: what the script says, or ipv4]
     ///
     /// With ipv6 the MTU is 1520, so that a full segment has as many octets as over IPv4. Each of them defines the
-    /// symbols CODE, CMSG_LEVEL_IP, CMSG_TYPE_RECVERR and TFO_COOKIE, whose values depend on it.
+    /// symbols CODE, CMSG_LEVEL_IP, CMSG_TYPE_RECVERR and TFO_COOKIE, whose values depend on it. With all, a script whose
+    /// name ends in -v4 or -v6 runs with such addresses alone.
     #[arg(long, value_name = "VERSION", value_enum)]
     ip_version: Option<Version>,
     /// Run so many scripts at once [default: one for each processor]
@@ -115,9 +116,13 @@ impl Version {
         }
     }
 
+    fn is_v6(self) -> bool {
+        self == Self::Ipv6
+    }
+
     /// What scripts for all three rely on.
     fn settings(self) -> Vec<(String, Option<String>)> {
-        let version_6 = self == Self::Ipv6;
+        let version_6 = self.is_v6();
         // Keyed as tcp_fastopen_key says, over the addresses of each: RFC 7413 §4.1.2 leaves the way to the server.
         let cookie = if version_6 { "c1d1e9742a47a9bc" } else { "3021b9d889017eeb" };
         let (level, kind) = match self {
@@ -226,7 +231,12 @@ fn jobs(scripts: Vec<Script>, args: &DrillArgs) -> Vec<Job> {
         };
         match versions {
             None => add(None, Vec::new()),
-            // Of all, a script that is about one takes that.
+            // Of all, a script that is about some takes those: its name or its head says so.
+            Some(versions) if versions.len() > 1 && named_version(&script).is_some() => {
+                let is_v6 = named_version(&script);
+                let meant = versions.iter().filter(|v| Some(v.is_v6()) == is_v6);
+                meant.for_each(|v| add(Some(v.name()), v.settings()));
+            }
             Some(versions) if versions.len() > 1 && names_version(&script) => add(None, Vec::new()),
             Some(versions) => {
                 let suits = |v: &&Version| versions.len() == 1 || suits(&script, **v);
@@ -235,6 +245,12 @@ fn jobs(scripts: Vec<Script>, args: &DrillArgs) -> Vec<Job> {
         }
     }
     jobs
+}
+
+/// Whether the script's name says that it is about IPv6 (`-v6.pkt`) or IPv4 (`-v4.pkt`).
+fn named_version(script: &Script) -> Option<bool> {
+    let stem = script.path.file_stem()?.to_str()?;
+    [("-v6", true), ("-v4", false)].into_iter().find(|(end, _)| stem.ends_with(end)).map(|(_, v6)| v6)
 }
 
 /// Whether the script's head says with which addresses it runs. What cannot be read is told when it is run.

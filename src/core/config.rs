@@ -124,6 +124,18 @@ pub enum AccEcnOptions {
     Always,
 }
 
+/// When a connection finds out by probing what its path carries (RFC 4821).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MtuProbing {
+    /// Never: what routers tell is all that is known.
+    Off,
+    /// When nothing arrives any more, as in a black hole: segments get smaller, and larger again as probes pass.
+    AfterBlackHole,
+    /// From the beginning, with packets of at most 1400 octets, which nearly every path carries, until probes show that more
+    /// pass (RFC 4821 §7.2).
+    Always,
+}
+
 /// The settings of TCP.
 #[derive(Clone, Debug)]
 pub struct TcpConfig {
@@ -232,6 +244,22 @@ pub struct TcpConfig {
     pub delayed_ack: Duration,
     /// How many segments are acknowledged at once when a connection is young.
     pub quick_acks: u8,
+    /// Find out what paths carry by probing, beside what routers tell (RFC 4821; sysctl `tcp_mtu_probing`).
+    pub mtu_probing: MtuProbing,
+    /// What nearly every path carries: where a search begins, and where segments fall to in a black hole. As an MSS, octets
+    /// without headers but with TCP options; of IPv6 at least what its smallest packet holds (sysctl `tcp_base_mss`).
+    pub base_mss: u16,
+    /// The smallest MSS that is tried in a black hole, octets; of IPv4, and no less than 28 (sysctl
+    /// `tcp_mtu_probe_floor`).
+    pub mtu_probe_floor: u16,
+    /// When a search has ended, how long until it begins anew. RFC 4821 §7.3: at least 5 minutes (sysctl
+    /// `tcp_probe_interval`).
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-7.3
+    //# The value for this timer MUST NOT be less than 5 minutes and is recommended to be 10 minutes, per RFC
+    //# 1981.
+    pub mtu_probe_interval: Duration,
+    /// A range narrower than this is not searched, octets; 0 counts as 1 (sysctl `tcp_probe_threshold`).
+    pub mtu_probe_threshold: u16,
     /// How long a connection stays in FIN-WAIT-2 when no program holds it (sysctl `tcp_fin_timeout`).
     pub fin_wait_2_timeout: Duration,
     /// Idle time before the first keep-alive probe (RFC 9293 MUST-28: at least 2 hours by default).
@@ -319,6 +347,14 @@ impl Default for TcpConfig {
             slow_start_after_idle: true,
             delayed_ack: Duration::from_millis(40),
             quick_acks: 16,
+            mtu_probing: MtuProbing::AfterBlackHole,
+            //= https://www.rfc-editor.org/rfc/rfc4821#section-7.2
+            //# It is RECOMMENDED that search_low be initially set to an MTU size that is likely to work over a very
+            //# wide range of environments.
+            base_mss: 1024,
+            mtu_probe_floor: 48,
+            mtu_probe_interval: Duration::from_secs(600),
+            mtu_probe_threshold: 8,
             fin_wait_2_timeout: Duration::from_secs(60),
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
             //# MUST default to no less than two hours (MUST-28)

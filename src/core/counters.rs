@@ -153,6 +153,14 @@ counters! {
     tcp_sack_discard = "TcpExtTCPSACKDiscard",
     /// Fast recoveries begun with SACK.
     tcp_sack_recovery = "TcpExtTCPSackRecovery",
+    /// Probes of what a path carries sent (RFC 4821).
+    tcp_mtu_probes = "TcpExtMTUPProbe",
+    /// … that arrived.
+    tcp_mtu_probe_success = "TcpExtTCPMTUPSuccess",
+    /// … that were lost alone.
+    tcp_mtu_probe_failures = "TcpExtTCPMTUPFail",
+    /// Segments made smaller because nothing arrived any more.
+    tcp_black_holes = "TcpExtMTUPBlackHole",
     /// What had been sent once came behind what was sent later.
     tcp_sack_reorder = "TcpExtTCPSACKReorder",
     /// Peers that threw away what they had reported to have.

@@ -1,6 +1,6 @@
 //! The table: each sysctl, what it takes, what it means here.
 
-use tunstack_core::config::{AccEcnOptions, Config, EcnFeedback};
+use tunstack_core::config::{AccEcnOptions, Config, EcnFeedback, MtuProbing};
 use tunstack_core::tcp::congestion::Hystart;
 use tunstack_core::tcp::fast_open::Modes;
 use tunstack_core::tcp::fast_open::secret::Secrets;
@@ -123,6 +123,11 @@ fn hystart(config: &mut Config, bits: u32) {
 /// Within the limits of a row it always fits.
 fn octet(n: u32) -> u8 {
     u8::try_from(n).unwrap_or(u8::MAX)
+}
+
+/// Within the limits of a row it always fits.
+fn short(n: u32) -> u16 {
+    u16::try_from(n).unwrap_or(u16::MAX)
 }
 
 /// How long Linux takes for so many retransmissions of data: time-outs from 200 ms on, doubled up to 120 s.
@@ -305,6 +310,37 @@ const OBEYED: &[Row] = &[
         "tcp.fast_open_cookies: servers whose cookies are remembered (RFC 7413 §4.1.3)",
     ),
     row(
+        "net.ipv4.tcp_mtu_probing",
+        Does::Number(0, 2, |c, n| {
+            c.tcp.mtu_probing = match n {
+                0 => MtuProbing::Off,
+                1 => MtuProbing::AfterBlackHole,
+                _ => MtuProbing::Always,
+            };
+        }),
+        "tcp.mtu_probing: find path MTUs by probing (RFC 4821); 1 after a black hole, 2 always",
+    ),
+    row(
+        "net.ipv4.tcp_base_mss",
+        Does::Number(48, 65_535, |c, n| c.tcp.base_mss = short(n)),
+        "octets: tcp.base_mss, where a search begins",
+    ),
+    row(
+        "net.ipv4.tcp_mtu_probe_floor",
+        Does::Number(48, 65_535, |c, n| c.tcp.mtu_probe_floor = short(n)),
+        "octets: tcp.mtu_probe_floor, the smallest that is tried",
+    ),
+    row(
+        "net.ipv4.tcp_probe_interval",
+        Does::Number(0, INT, |c, n| c.tcp.mtu_probe_interval = seconds(n)),
+        "seconds: tcp.mtu_probe_interval, after which a search begins anew; at least 300 by RFC 4821 §7.3",
+    ),
+    row(
+        "net.ipv4.tcp_probe_threshold",
+        Does::Number(0, 65_535, |c, n| c.tcp.mtu_probe_threshold = short(n)),
+        "octets: tcp.mtu_probe_threshold, how exact a search is",
+    ),
+    row(
         "net.ipv4.tcp_fin_timeout",
         Does::Number(0, INT / 1000, |c, n| c.tcp.fin_wait_2_timeout = seconds(n)),
         "seconds: tcp.fin_wait_2_timeout, for connections that no program holds",
@@ -412,8 +448,6 @@ const OBEYED: &[Row] = &[
 ];
 
 const NO_BURSTS: &str = "each segment is made when it may leave: none waits for others to leave with it";
-const PROBING: &str =
-    "packetization layer path MTU discovery (RFC 4821) is not there yet: path MTUs are learned from ICMP";
 const TUNING: &str = "buffers do not tune themselves yet: they stay as they were set";
 const NOT_SHARED: &str = "nothing is remembered of one connection for the next";
 const OWN_MEMORY: &str = "each socket's buffer is its limit: there is none for all together";
@@ -455,11 +489,6 @@ const NOTED: &[Row] = &[
     note("net.ipv4.tcp_tso_rtt_log", ANY, "how that part depends on the round trip", NO_BURSTS),
     note("net.ipv4.tcp_limit_output_bytes", ANY, "octets that wait in the device's queue", NO_BURSTS),
     note("net.ipv4.tcp_autocorking", SWITCH, "small writes wait for the device's queue", NO_BURSTS),
-    note("net.ipv4.tcp_mtu_probing", Values::Number(0, 2), "find path MTUs by probing (RFC 4821)", PROBING),
-    note("net.ipv4.tcp_base_mss", ANY, "where probing begins, octets", PROBING),
-    note("net.ipv4.tcp_mtu_probe_floor", ANY, "where probing ends, octets", PROBING),
-    note("net.ipv4.tcp_probe_interval", ANY, "seconds between probes", PROBING),
-    note("net.ipv4.tcp_probe_threshold", ANY, "how exact probing is, octets", PROBING),
     note("net.ipv4.tcp_moderate_rcvbuf", SWITCH, "receive buffers tune themselves", TUNING),
     note(
         "net.ipv4.tcp_adv_win_scale",

@@ -62,6 +62,7 @@ macro_rules! context {
         $crate::tcp::context::Context {
             now: $now,
             config: &$stack.config.tcp,
+            mtu: $stack.config.mtu,
             counters: &mut $stack.counters,
             keys: &$stack.keys,
             fast_open: &mut $stack.fast_open,

@@ -302,8 +302,9 @@ impl Stack {
         }
         l.request_ended();
         l.push(id);
+        let mss = request::limit_segment(self.path_mss(request.quad, now), &options);
         let mut cx = context!(self, now);
-        let mut tcb = Box::new(request.establish(options, &mut cx));
+        let mut tcb = Box::new(request.establish(options, mss, &mut cx));
         tcb.mss_offered = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
         let verdict = tcb.on_segment(segment, &mut cx);
         if let Some(socket) = self.slab.by_index_mut(index) {

@@ -21,6 +21,8 @@ pub struct Context<'a> {
     pub now: Instant,
     /// The settings of TCP.
     pub config: &'a TcpConfig,
+    /// The largest packet the device takes, octets with the IP header.
+    pub mtu: u16,
     /// What is counted.
     pub counters: &'a mut Counters,
     /// The secrets behind sequence numbers and timestamps.

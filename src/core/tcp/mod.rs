@@ -98,6 +98,8 @@ pub mod info;
 
 pub mod input;
 
+pub mod mtu;
+
 pub mod timeout;
 
 pub mod fast_open;

@@ -55,7 +55,8 @@ pub struct Request {
     sent: u32,
     /// Our receive window as told on the SYN,ACK.
     rcv_wnd: u16,
-    snd_mss: u16,
+    /// What the peer takes.
+    peer_mss: u16,
     /// The peer's and our window scale, four bits each.
     scales: u8,
     agreed: Agreed,
@@ -114,7 +115,7 @@ impl Request {
             ts_recent: seg.timestamps().map_or(0, |ts| ts.value),
             sent: cx.now.as_micros() as u32,
             rcv_wnd: options.first_window(mss.saturating_sub(timestamps)),
-            snd_mss: peer_mss.min(mss),
+            peer_mss,
             scales: theirs << 4 | ours,
             agreed,
             counts: 0,
@@ -338,11 +339,13 @@ impl Request {
     }
 
     /// The connection this request has become, still in SYN-RECEIVED: the segment that completes the handshake
-    /// is to be shown to it next.
-    pub fn establish(&self, options: SocketOptions, cx: &mut Context<'_>) -> Tcb {
-        let mut tcb = Tcb::new(self.quad, State::Listen, self.iss, options, self.snd_mss, cx);
+    /// is to be shown to it next. `mss` is what the path carries.
+    pub fn establish(&self, options: SocketOptions, mss: u16, cx: &mut Context<'_>) -> Tcb {
+        let mss = mss.min(self.peer_mss);
+        let mut tcb = Tcb::new(self.quad, State::Listen, self.iss, options, mss, cx);
+        tcb.snd.peer_mss = self.peer_mss;
         tcb.transition(Event::Syn, cx);
-        tcb.rcv = Recv::new(self.irs, u32::from(self.rcv_wnd), self.snd_mss);
+        tcb.rcv = Recv::new(self.irs, u32::from(self.rcv_wnd), mss);
         tcb.is.insert(Is::PASSIVE);
         tcb.is.set(Is::SACK, self.agreed.contains(Agreed::SACK));
         if self.agreed.contains(Agreed::SCALE) {

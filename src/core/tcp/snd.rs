@@ -53,6 +53,8 @@ pub struct Send {
     pub scale: WindowScale,
     /// The largest segment the peer takes and the path carries, options included (RFC 9293 §3.7.1), octets.
     pub mss: u16,
+    /// The largest segment the peer takes, options included: what it said on its SYN (RFC 9293 §3.7.1), octets.
+    pub peer_mss: u16,
 }
 
 impl Send {
@@ -74,6 +76,7 @@ impl Send {
             max_wnd: 0,
             scale: WindowScale::ZERO,
             mss,
+            peer_mss: mss,
         }
     }
 

@@ -11,6 +11,7 @@ use super::context::{Context, ControlSegment};
 use super::ecn::Ecn;
 use super::fast_open::Opening;
 use super::limits::Limits;
+use super::mtu::search::Search;
 use super::output::ack::Acks;
 use super::pacer::Pacer;
 use super::rcv::Recv;
@@ -101,6 +102,8 @@ pub struct Tcb {
     pub limits: Limits,
     /// What Fast Open has to do with it, if it has (RFC 7413).
     pub(in crate::tcp) fast_open: Option<Box<Opening>>,
+    /// The search for what the path carries, where there is one.
+    pub mtu: Option<Box<Search>>,
 }
 
 bitflags::bitflags! {
@@ -208,6 +211,7 @@ impl Tcb {
             tally: Tally::new(now),
             limits: Limits::new(),
             fast_open: None,
+            mtu: None,
         }
     }
 
@@ -473,6 +477,7 @@ impl Tcb {
         //# Note: One MUST not retransmit in response to every Datagram Too Big message, since a burst of
         //# several oversized segments will give rise to several such messages and hence several retransmissions
         //# of the same data.
+        self.bound_mtu_search(mss);
         if mss >= self.snd.mss {
             return;
         }
@@ -490,11 +495,8 @@ impl Tcb {
         //= id=rfc1191-3-2
         //# We do require that after receiving a Datagram Too Big message, a host MUST attempt to avoid
         //# eliciting more such messages in the near future.
-        self.snd.mss = mss;
+        self.change_mss(mss, now);
         self.syn_text_too_big();
-        let smss = self.smss();
-        let in_flight = self.in_flight();
-        self.congestion.on_event(super::congestion::CongestionEvent::MssChanged(smss), in_flight, now);
         if self.state.is_synchronized() {
             //= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
             //= id=rfc8201-5.2-9

@@ -35,6 +35,10 @@ pub enum Reason {
     SackRecovery,
     /// Nothing heard of the last segments: they, or something new, to learn whether they arrived (RFC 8985 §7).
     TailLossProbe,
+    /// New data in a segment larger than the others: does the path carry it? (RFC 4821 §7.5)
+    MtuProbe,
+    /// The path did not: its text again, in segments of the usual size.
+    MtuProbeLost,
     /// The path MTU fell: the data again, in smaller segments (RFC 1191 §6.5).
     PathMtu,
     /// What a closed window kept out, again now that it has opened.
@@ -263,6 +267,8 @@ impl Reason {
             Self::SackRecovery => "retransmission: found lost by SACK",
             Self::TailLossProbe => "tail loss probe",
             Self::PartialAck => "retransmission: partial ACK in fast recovery",
+            Self::MtuProbe => "probe of the path MTU",
+            Self::MtuProbeLost => "retransmission: probe of the path MTU lost",
             Self::PathMtu => "retransmission: path MTU fell",
             Self::WindowOpened => "retransmission: the window has opened",
             Self::SynTextRefused => "retransmission: did not arrive with the SYN",

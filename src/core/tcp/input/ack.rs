@@ -173,6 +173,7 @@ impl Tcb {
         //# the SYN/ACK and the acknowledgment of the SYN/ACK MUST NOT increase the size of the congestion
         //# window.
         self.recovery.begin(self.snd.una, self.is.contains(Is::SACK));
+        self.begin_mtu_search(cx);
         self.progress = cx.now;
         if self.options.keepalive {
             self.timers.arm(Timer::KeepAlive, cx.now + self.keepalive_time());

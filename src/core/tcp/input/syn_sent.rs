@@ -132,6 +132,7 @@ impl Tcb {
         //# which represents the EMTU_R, the largest packet that can be reassembled by the receiver, and must
         //# not send any segment larger than this MSS, regardless of the PMTU.
         self.snd.mss = self.snd.mss.min(peer_mss);
+        self.snd.peer_mss = peer_mss;
         //= https://www.rfc-editor.org/rfc/rfc7323#section-2.2
         //= id=rfc7323-2.2-2
         //# This option is an offer, not a promise; both sides MUST send Window Scale options in their <SYN>

@@ -36,6 +36,7 @@ impl Tcb {
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
         self.restart_after_idle(cx);
         self.before_departure(cx.now);
+        self.tend_mtu_search(cx);
         let Some(mut plan) = self.decide() else {
             // Nothing may leave now; what waits nevertheless must not wait for ever.
             self.arm_retransmission(cx);
@@ -199,6 +200,7 @@ impl Tcb {
         self.count(plan, again, cx);
         self.tally.sent(plan.len, again);
         self.on_paced_departure(plan.len, cx);
+        self.mtu_probe_has_left(plan, again, cx);
 
         if again {
             self.timed = None;
@@ -234,7 +236,8 @@ impl Tcb {
                 self.timed = Some((if syn { plan.seq.add(1) } else { end }, cx.now));
             }
             if !syn {
-                let mss = self.effective_mss(self.options_len());
+                // A probe is one segment, for all its size.
+                let mss = self.effective_mss(self.options_len()).max(plan.len);
                 let range = SeqRange::new(self.snd.nxt, end);
                 let stamp = self.stamp(range.len(), cx.now);
                 self.recovery.on_send(range, mss, stamp);
@@ -281,6 +284,7 @@ impl Tcb {
         match plan.reason {
             Reason::LimitedTransmit => counters.tcp_limited_transmit += 1,
             Reason::WindowProbe => counters.tcp_window_probes += 1,
+            Reason::MtuProbe => counters.tcp_mtu_probes += 1,
             Reason::KeepAlive => counters.tcp_keepalives += 1,
             _ => {}
         }

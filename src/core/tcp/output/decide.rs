@@ -153,6 +153,9 @@ impl Tcb {
         if unsent == 0 {
             return Some(Plan { fin: true, ..Plan::empty(Reason::Fin, self.snd.nxt) });
         }
+        if let Some(verdict) = self.decide_mtu_probe() {
+            return verdict;
+        }
         let mss = self.effective_mss(self.options_len());
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
         //= id=SHLD-27, SHLD-28

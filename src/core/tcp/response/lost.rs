@@ -1,6 +1,7 @@
 //! Everything outstanding, or nearly, is lost: a time-out, a path that takes only smaller packets, a window that was closed.
 
 use super::delivery::tell_lost;
+use crate::seq::SeqRange;
 use crate::tcp::congestion::CongestionEvent;
 use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
@@ -74,6 +75,15 @@ impl Tcb {
     /// taken, and waiting for the timer would stall the connection.
     pub(in crate::tcp) fn lost_to_closed_window(&mut self) {
         self.lost_without_congestion(Reason::WindowOpened);
+    }
+
+    /// A probe of what the path carries was too large. This is no congestion either (RFC 4821 §7.6.2).
+    pub(in crate::tcp) fn lost_to_mtu_probe(&mut self, probe: SeqRange) {
+        self.recovery.board.mark_lost(|record| probe.contains(record.start));
+        if self.recovery.episode.is_some() {
+            self.recovery.set_episode(Episode { prr: None, undo: Undo::default(), frto: None });
+        }
+        self.all_is_lost(Reason::MtuProbeLost);
     }
 
     fn lost_without_congestion(&mut self, reason: Reason) {

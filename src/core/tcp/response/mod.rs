@@ -47,6 +47,7 @@ impl Tcb {
             self.rack_duplicate_reported();
         }
         self.take_probe_ack(ack, news, cx.now);
+        self.mtu_acknowledged(news, cx);
         let restarts = if self.recovery.sack {
             if news.advanced > 0 {
                 self.recovery.timeouts = 0;
@@ -154,6 +155,9 @@ impl Tcb {
 
     /// Something is lost: fast recovery begins, with an ACK that told of `delivered` octets.
     fn enter_recovery(&mut self, delivered: u32, cx: &mut Context<'_>) {
+        if self.mtu_probe_lost(cx) {
+            return;
+        }
         let flight = self.flight_size();
         cx.counters.tcp_fast_retrans += 1;
         cx.counters.tcp_sack_recovery += 1;
@@ -249,7 +253,7 @@ impl Tcb {
         //= id=rfc5681-4.3-1
         let flight = self.snd.outstanding().saturating_sub(self.recovery.limited());
         let reduced = self.recovery.phase == Phase::Cwr;
-        if self.recovery.on_duplicate_ack(&self.snd, mss) {
+        if self.recovery.on_duplicate_ack(&self.snd, mss) && !self.mtu_probe_lost(cx) {
             cx.counters.tcp_fast_retrans += 1;
             self.oldest_is_lost();
             let (una, resent) = (self.snd.una, self.recovery.board.resent());
