@@ -25,7 +25,7 @@ impl Tcb {
         }
         self.lost_on_trial(cx);
         let told = self.soft_error.is_some_and(|error| error != Error::TimedOut);
-        if !stopped || told || !self.forbids_fragments() {
+        if !stopped || told || !self.forbids_fragments() || !self.oldest_is_large(cx) {
             return;
         }
         let mss = self.snd.mss;
@@ -51,6 +51,13 @@ impl Tcb {
             cx.counters.tcp_black_holes += 1;
             self.change_mss(smaller, cx.now);
         }
+    }
+
+    /// Whether what does not arrive may be lost for its size: it fills a segment, or is at least half of what nearly every
+    /// path carries.
+    fn oldest_is_large(&self, cx: &Context<'_>) -> bool {
+        let least = self.smss().min((cx.config.base_mss / 2).into());
+        self.recovery.board.front().is_some_and(|oldest| oldest.end.since(oldest.start) >= least)
     }
 
     /// The smallest segment that is ever tried, options included.
