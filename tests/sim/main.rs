@@ -5,6 +5,7 @@ mod smol;
 
 mod pair;
 
+mod black_hole;
 mod bulk;
 mod congestion;
 mod congestion_grid;

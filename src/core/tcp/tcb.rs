@@ -273,10 +273,25 @@ impl Tcb {
     /// Ends the connection with a reset to the peer (§3.10.5 and where else a reset is due).
     pub fn reset(&mut self, error: Error, event: Event, reason: RstReason, cx: &mut Context<'_>) {
         if self.state.is_synchronized() || self.state == State::SynReceived {
-            let mut segment = self.reset_segment(reason, cx);
-            segment.state = self.state.on(event).unwrap_or(self.state);
-            cx.send(segment);
+            let (at, ack) = (self.acceptable_seq(), self.rcv.nxt);
+            let segment = ControlSegment::reset_ack(self.quad, self.state, at, ack, reason);
+            self.send_reset(segment, event, cx);
         }
+        self.fail(error, event, cx);
+    }
+
+    /// The same in answer to a segment that acknowledges `ack`: `<SEQ=SEG.ACK><CTL=RST>`, as where there is no connection
+    /// (§3.10.7.1).
+    pub fn reset_at(
+        &mut self,
+        ack: Seq,
+        error: Error,
+        event: Event,
+        reason: RstReason,
+        cx: &mut Context<'_>,
+    ) {
+        let segment = ControlSegment::reset(self.quad, self.state, ack, reason);
+        self.send_reset(segment, event, cx);
         self.fail(error, event, cx);
     }
 
@@ -286,10 +301,7 @@ impl Tcb {
         if self.syn_unacked() { self.snd.nxt } else { self.snd.nxt.min(self.snd.edge()) }
     }
 
-    /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>`.
-    fn reset_segment(&self, reason: RstReason, cx: &Context<'_>) -> ControlSegment {
-        let mut segment =
-            ControlSegment::reset_ack(self.quad, self.state, self.acceptable_seq(), self.rcv.nxt, reason);
+    fn send_reset(&self, mut segment: ControlSegment, event: Event, cx: &mut Context<'_>) {
         if self.timestamps.enabled() {
             //= https://www.rfc-editor.org/rfc/rfc7323#section-5.2
             //= id=rfc7323-5.2-4
@@ -301,7 +313,8 @@ impl Tcb {
         segment.variables = Some(self.variables());
         segment.hop_limit = self.options.hop_limit;
         segment.traffic_class = self.options.traffic_class;
-        segment
+        segment.state = self.state.on(event).unwrap_or(self.state);
+        cx.send(segment);
     }
 
     /// The sequence number of the first octet in the send buffer.

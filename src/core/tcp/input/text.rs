@@ -26,7 +26,9 @@ impl Tcb {
         }
         if self.nobody_will_read() {
             cx.counters.tcp_abort_on_data += 1;
-            self.reset(Error::Reset, Event::Abort, RstReason::DataAfterClose, cx);
+            // At what the peer has seen of us: behind a FIN that it has not seen the reset would only be challenged
+            // (RFC 5961 §3.2).
+            self.reset_at(seg.ack, Error::Reset, Event::Abort, RstReason::DataAfterClose, cx);
             return Break(Verdict::DataAfterClose);
         }
         self.rcv.mss = match seg.joined {
