@@ -275,3 +275,6 @@ impl Search {
 pub(in crate::tcp) fn headway(srtt: Duration, cwnd: u32, mss: u32) -> Duration {
     srtt.saturating_mul(cwnd / mss.max(1) + 1)
 }
+
+#[cfg(test)]
+mod tests;
