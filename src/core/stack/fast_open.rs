@@ -219,8 +219,9 @@ impl Stack {
         //= id=rfc7413-4.2.2-5
         //# If the FastOpened flag is set, the server MUST follow [RFC5681] (based on [RFC3390]) to set the
         //# initial congestion window for sending more data packets.
+        let mss = request::limit_segment(self.path_mss(request.quad, now), &options);
         let mut cx = context!(self, now);
-        let mut tcb = request.establish(options, &mut cx);
+        let mut tcb = request.establish(options, mss, &mut cx);
         tcb.mss_offered = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
         tcb.open_early(segment, listener, option, &cx);
         self.counters.tcp_fast_open_passive += 1;
