@@ -22,6 +22,7 @@ mod closing;
 mod connecting;
 mod datagrams;
 mod disconnect;
+mod ecn;
 mod edges;
 mod handshake;
 mod invariants;
