@@ -95,7 +95,7 @@ bitflags::bitflags! {
         const TRUNC = libc::MSG_TRUNC;
         /// Never wait (`MSG_DONTWAIT`).
         const DONTWAIT = libc::MSG_DONTWAIT;
-        /// The end of a record (`MSG_EOR`).
+        /// The end of a record (`MSG_EOR`): no segment has octets of it and of what is written later.
         const EOR = libc::MSG_EOR;
         /// Wait until all of the buffer is filled (`MSG_WAITALL`).
         const WAITALL = libc::MSG_WAITALL;

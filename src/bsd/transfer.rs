@@ -294,7 +294,12 @@ fn transmit_stream(
             stack.try_write_more(id, part, !last || flags.contains(MsgFlags::MORE), now)
         };
         match never_connected(stack, id, sent) {
-            Ok(n) => *done += n,
+            Ok(n) => {
+                *done += n;
+                if *done == total && flags.contains(MsgFlags::EOR) {
+                    stack.end_record(id)?;
+                }
+            }
             Err(Error::BrokenPipe) if *done > 0 => return Ok(*done),
             Err(error) => return Err(error),
         }

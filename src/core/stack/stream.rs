@@ -160,6 +160,17 @@ impl Stack {
         Ok(n)
     }
 
+    /// What has been written so far is a record of its own (`MSG_EOR`): no segment, however often sent, has octets of
+    /// it and of what is written later. Each such end counts as 256 octets of the send buffer.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`], [`Error::NotSupported`] (not TCP), [`Error::BadSocket`].
+    pub fn end_record(&mut self, id: SocketId) -> Result<(), Error> {
+        self.stream_mut(id)?.send_buffer.end_record();
+        self.publish(id.index(), false);
+        Ok(())
+    }
+
     fn has_written(&mut self, id: SocketId, now: Instant) {
         self.settle(id.index(), now, false);
     }

@@ -8,6 +8,8 @@
 
 pub(crate) mod chunk;
 
+mod records;
+
 pub mod send;
 
 pub mod receive;

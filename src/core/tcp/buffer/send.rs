@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use bytes::Bytes;
 
 use super::chunk::Chunk;
+use super::records::Records;
 use crate::body::Body;
 
 /// The largest allocation for copied octets.
@@ -22,6 +23,8 @@ pub struct SendBuffer {
     /// In order of `start`, without gaps, none empty.
     pieces: VecDeque<Piece>,
     len: usize,
+    /// Where records end, counted as the starts of pieces are.
+    records: Records,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,7 @@ struct Piece {
 impl SendBuffer {
     /// Empty, without an allocation.
     pub const fn new() -> Self {
-        Self { pieces: VecDeque::new(), len: 0 }
+        Self { pieces: VecDeque::new(), len: 0, records: Records::new() }
     }
 
     /// How many octets there are.
@@ -80,12 +83,32 @@ impl SendBuffer {
     }
 
     fn push(&mut self, chunk: Chunk) {
-        let start = match self.pieces.back() {
-            Some(last) => last.start + last.chunk.len() as u64,
-            None => 0,
-        };
+        let start = self.end();
         self.len += chunk.len();
         self.pieces.push_back(Piece { start, chunk });
+    }
+
+    /// Where the next octet will lie, counted as the starts of pieces are.
+    fn end(&self) -> u64 {
+        self.pieces.back().map_or(0, |last| last.start + last.chunk.len() as u64)
+    }
+
+    /// What is written from here on belongs to another record (`MSG_EOR`): no segment has octets of both.
+    pub fn end_record(&mut self) {
+        if self.len > 0 {
+            self.records.end_at(self.end());
+        }
+    }
+
+    /// Octets from `offset` to the end of the record that the octet there belongs to, where its end is known.
+    pub fn record_left(&self, offset: usize) -> Option<usize> {
+        let at = self.pieces.front()?.start.saturating_add(offset as u64);
+        self.records.next_after(at).map(|end| usize::try_from(end - at).unwrap_or(usize::MAX))
+    }
+
+    /// How many ends of records it remembers.
+    pub fn records(&self) -> usize {
+        self.records.len()
     }
 
     /// The first `n` octets leave: they are acknowledged. More than there are means all.
@@ -93,7 +116,7 @@ impl SendBuffer {
         let mut n = n.min(self.len);
         self.len -= n;
         if self.len == 0 {
-            self.pieces = VecDeque::new();
+            self.clear();
             return;
         }
         while n > 0 {
@@ -106,6 +129,9 @@ impl SendBuffer {
                 first.chunk.advance(here);
                 first.start += here as u64;
             }
+        }
+        if let Some(first) = self.pieces.front() {
+            self.records.forget_to(first.start);
         }
     }
 
@@ -137,7 +163,7 @@ impl SendBuffer {
     /// in part. Time is linear in the number of pieces.
     pub fn memory(&self) -> usize {
         let pieces: usize = self.pieces.iter().map(|p| p.chunk.memory()).sum();
-        pieces + self.pieces.capacity() * size_of::<Piece>()
+        pieces + self.pieces.capacity() * size_of::<Piece>() + self.records.memory()
     }
 
     /// Forgets all.
@@ -228,8 +254,33 @@ mod tests {
         assert!(b.is_empty());
     }
 
+    #[test]
+    fn a_record_ends_where_it_was_said_to() {
+        let mut b = SendBuffer::new();
+        b.end_record();
+        assert_eq!((b.records(), b.record_left(0)), (0, None), "nothing has no end");
+        b.write(&[1; 10]);
+        b.end_record();
+        b.end_record();
+        b.write_bytes(Bytes::from_static(&[2; 5000]));
+        b.end_record();
+        b.write(b"open");
+        assert_eq!(b.records(), 2);
+        assert_eq!([b.record_left(0), b.record_left(9), b.record_left(10)], [Some(10), Some(1), Some(5000)]);
+        assert_eq!(b.record_left(5010), None);
+        b.advance(9);
+        assert_eq!([b.record_left(0), b.record_left(1)], [Some(1), Some(5000)]);
+        b.advance(1);
+        assert_eq!((b.records(), b.record_left(0)), (1, Some(5000)));
+        b.advance(5004);
+        assert_eq!((b.records(), b.memory()), (0, 0));
+        b.write(b"fresh");
+        assert_eq!(b.record_left(0), None);
+    }
+
     #[derive(Clone, Debug)]
     enum Op {
+        EndRecord,
         Write(usize),
         WriteBytes(usize),
         Advance(usize),
@@ -242,6 +293,7 @@ mod tests {
             len().prop_map(Op::Write),
             len().prop_map(Op::WriteBytes),
             len().prop_map(Op::Advance),
+            Just(Op::EndRecord),
             (len(), len()).prop_map(|(o, l)| Op::Slice(o, l)),
         ];
         proptest::collection::vec(op, 1..40)
@@ -252,6 +304,7 @@ mod tests {
         #[test]
         fn is_a_queue_of_octets(ops in ops()) {
             let mut model = VecDeque::<u8>::new();
+            let mut ends = alloc::collections::BTreeSet::<usize>::new();
             let mut b = SendBuffer::new();
             let mut next = 0u8;
             let mut text = |n: usize| -> Vec<u8> {
@@ -270,8 +323,14 @@ mod tests {
                         b.write_bytes(t.into());
                     }
                     Op::Advance(n) => {
-                        model.drain(..n.min(model.len()));
+                        let n = n.min(model.len());
+                        model.drain(..n);
+                        ends = ends.iter().filter(|&&end| end > n).map(|end| end - n).collect();
                         b.advance(n);
+                    }
+                    Op::EndRecord => {
+                        ends.extend(Some(model.len()).filter(|&end| end > 0));
+                        b.end_record();
                     }
                     Op::Slice(offset, len) => {
                         let want: Vec<u8> = model.iter().skip(offset).take(len).copied().collect();
@@ -284,6 +343,11 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(b.len(), model.len());
+                prop_assert_eq!(b.records(), ends.len());
+                for offset in [0, 7, 5000] {
+                    let left = ends.range(offset + 1..).next().map(|end| end - offset);
+                    prop_assert_eq!(b.record_left(offset), left);
+                }
                 prop_assert!(b.memory() >= b.len());
                 prop_assert_eq!(b.is_empty(), b.memory() == 0);
             }

@@ -70,7 +70,8 @@ impl Tcb {
         }
         let end = plan.seq.add(plan.len);
         let written = self.snd.pushed.after(plan.seq) && self.snd.pushed.at_or_before(end);
-        written || self.ends_syn_text(end) || (plan.seq == self.snd.nxt && self.ends_burst(plan.seq, end, cx))
+        let ends_text = written || self.ends_syn_text(end) || self.ends_record(end);
+        ends_text || (plan.seq == self.snd.nxt && self.ends_burst(plan.seq, end, cx))
     }
 
     /// Whether new text up to `end` is the last of a burst of more than one segment. A burst may be cut short by what

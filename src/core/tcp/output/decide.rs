@@ -102,7 +102,7 @@ impl Tcb {
         let reason = Reason::TailLossProbe;
         let mss = self.effective_mss(self.options_len());
         let unsent = self.data_end().saturating_since(self.snd.nxt);
-        let len = unsent.min(self.snd.usable()).min(mss);
+        let len = self.within_record(self.snd.nxt, unsent.min(self.snd.usable()).min(mss));
         let fin = len == unsent && self.fin_due() && !self.fin_outstanding() && self.snd.usable() > len;
         if len > 0 || fin {
             return Some(Plan { reason, seq: self.snd.nxt, len, fin });
@@ -123,7 +123,7 @@ impl Tcb {
         if window == 0 {
             return None;
         }
-        let len = text_end.saturating_since(from).min(mss).min(window);
+        let len = self.within_record(from, text_end.saturating_since(from).min(mss).min(window));
         let fin = self.fin_outstanding()
             && from.add(len) == self.data_end()
             && end.after(self.data_end())
@@ -159,7 +159,7 @@ impl Tcb {
         let mss = self.effective_mss(self.options_len());
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
         //= id=SHLD-27, SHLD-28
-        let len = unsent.min(usable).min(mss);
+        let len = self.within_record(self.snd.nxt, unsent.min(usable).min(mss));
         let last = len == unsent;
         let fin = last && self.fin_due() && usable > len;
         let in_flight = self.in_flight();
@@ -175,7 +175,9 @@ impl Tcb {
         if in_flight > 0 && cwnd.saturating_add(allowance).saturating_sub(in_flight) < len {
             return None;
         }
-        if self.paced_until().is_some() || !self.may_leave(Candidate { len, mss, last, fin }) {
+        let whole = !last && self.ends_record(self.snd.nxt.add(len));
+        let may_leave = whole || self.may_leave(Candidate { len, mss, last, fin });
+        if self.paced_until().is_some() || !may_leave {
             return None;
         }
         let stretched =

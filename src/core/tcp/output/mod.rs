@@ -17,6 +17,8 @@ pub mod room;
 
 mod pacing;
 
+mod record;
+
 pub mod build;
 
 pub use build::Outgoing;

@@ -29,7 +29,7 @@ impl Tcb {
             let further = if unsent == 0 && leaves > whole { further.max(1) } else { further };
             first.saturating_add(further.saturating_mul(run))
         };
-        let queued = u32::try_from(self.send_buffer.len()).unwrap_or(u32::MAX);
+        let queued = u32::try_from(self.queued()).unwrap_or(u32::MAX);
         let full = begin(self.options.send_buffer.saturating_sub(queued));
         let low = self
             .options
@@ -45,7 +45,7 @@ impl Tcb {
     /// lie unsent, so that it is not woken for every octet acknowledged.
     pub fn has_space(&self) -> bool {
         let size = self.options.send_buffer as usize;
-        let room = size.saturating_sub(self.send_buffer.len());
+        let room = size.saturating_sub(self.queued());
         let little_unsent = |limit: u32| self.unsent().saturating_mul(2) < limit as usize;
         room.saturating_mul(3) >= size && self.options.unsent_limit().is_none_or(little_unsent)
     }
