@@ -192,6 +192,8 @@ pub struct TcpConfig {
     pub syn_ack_retries: u8,
     /// Connection requests that one listener holds at the most (sysctl `tcp_max_syn_backlog`).
     pub max_syn_backlog: u32,
+    /// When a connection request is answered with a SYN cookie (sysctl `tcp_syncookies`).
+    pub syn_cookies: SynCookies,
     /// The largest backlog a listener may ask for (sysctl `somaxconn`).
     pub max_backlog: u32,
     /// A handshake completed while the accept queue is full is reset. Otherwise its ACK is dropped, to be provoked again
@@ -296,6 +298,19 @@ impl TcpConfig {
     }
 }
 
+/// When a listener answers connection requests with SYN cookies (RFC 4987 §3.6), which take no memory until the handshake
+/// is done.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum SynCookies {
+    /// Never: a request that finds the queue full is dropped.
+    Never,
+    /// Where the queue of requests is full.
+    #[default]
+    WhenFull,
+    /// Always.
+    Always,
+}
+
 impl Default for TcpConfig {
     fn default() -> Self {
         Self {
@@ -326,6 +341,7 @@ impl Default for TcpConfig {
             syn_retries: 7,
             syn_ack_retries: 5,
             max_syn_backlog: 4096,
+            syn_cookies: SynCookies::WhenFull,
             max_backlog: 4096,
             abort_on_overflow: false,
             abort_on_hard_icmp: false,

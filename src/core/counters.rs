@@ -107,6 +107,14 @@ counters! {
     tcp_out_rsts = "TcpOutRsts",
     /// Connection requests dropped: the SYN queue is full.
     tcp_req_q_full_drop = "TcpExtTCPReqQFullDrop",
+    /// Connection requests answered with a SYN cookie because the SYN queue is full.
+    tcp_req_q_full_do_cookies = "TcpExtTCPReqQFullDoCookies",
+    /// SYN cookies sent.
+    tcp_syncookies_sent = "TcpExtSyncookiesSent",
+    /// SYN cookies that came back, and were good.
+    tcp_syncookies_recv = "TcpExtSyncookiesRecv",
+    /// ACKs to a listener, after SYN cookies were sent, that brought none back that is good.
+    tcp_syncookies_failed = "TcpExtSyncookiesFailed",
     /// Connections held back: the accept queue is full.
     tcp_listen_overflows = "TcpExtListenOverflows",
     /// Connection requests and handshakes dropped by a listener, for any cause.

@@ -1,6 +1,6 @@
 //! The table: each sysctl, what it takes, what it means here.
 
-use tunstack_core::config::{AccEcnOptions, Config, EcnFeedback, MtuProbing};
+use tunstack_core::config::{AccEcnOptions, Config, EcnFeedback, MtuProbing, SynCookies};
 use tunstack_core::tcp::congestion::Hystart;
 use tunstack_core::tcp::fast_open::Modes;
 use tunstack_core::tcp::fast_open::secret::Secrets;
@@ -237,6 +237,17 @@ const OBEYED: &[Row] = &[
         "net.ipv4.tcp_synack_retries",
         Does::Number(0, 255, |c, n| c.tcp.syn_ack_retries = octet(n)),
         "tcp.syn_ack_retries: how often a SYN,ACK is sent again; 15 times at the most",
+    ),
+    row(
+        "net.ipv4.tcp_syncookies",
+        Does::Number(0, 2, |c, n| {
+            c.tcp.syn_cookies = match n {
+                0 => SynCookies::Never,
+                1 => SynCookies::WhenFull,
+                _ => SynCookies::Always,
+            }
+        }),
+        "tcp.syn_cookies: SYN cookies (RFC 4987 §3.6) never, where the queue of requests is full, or always",
     ),
     row(
         "net.ipv4.tcp_retries2",
@@ -512,12 +523,6 @@ const NOTED: &[Row] = &[
     note("net.ipv4.tcp_no_metrics_save", SWITCH, "forget a connection's metrics", NOT_SHARED),
     note("net.ipv4.tcp_no_ssthresh_metrics_save", SWITCH, "forget its threshold", NOT_SHARED),
     note("net.ipv4.tcp_mem", Values::Triple, "memory of all connections, pages", OWN_MEMORY),
-    note(
-        "net.ipv4.tcp_syncookies",
-        Values::Number(0, 2),
-        "SYN cookies (RFC 4987)",
-        "SYN cookies are not there yet: a SYN that finds the queue full is dropped",
-    ),
     note(
         "net.ipv4.tcp_syn_linear_timeouts",
         Values::Number(0, 127),

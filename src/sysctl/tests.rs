@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use tunstack_core::config::Config;
+use tunstack_core::config::{Config, SynCookies};
 use tunstack_core::tcp::congestion::{Algorithm, Custom, Hystart, Settings};
 use tunstack_core::time::Duration;
 
@@ -63,6 +63,8 @@ fn what_is_obeyed_sets_its_field() {
     assert_eq!(tcp("keepalive_intvl", "5").keepalive_interval, Duration::from_secs(5));
     assert_eq!(tcp("keepalive_probes", "3").keepalive_probes, 3);
     assert_eq!(tcp("max_syn_backlog", "128").max_syn_backlog, 128);
+    let cookies = ["0", "1", "2"].map(|value| tcp("syncookies", value).syn_cookies);
+    assert_eq!(cookies, [SynCookies::Never, SynCookies::WhenFull, SynCookies::Always]);
     assert!(tcp("abort_on_overflow", "1").abort_on_overflow);
     assert_eq!(tcp("max_orphans", "17").max_orphans, 17);
     assert_eq!(tcp("max_tw_buckets", "18").max_time_wait, 18);

@@ -79,6 +79,8 @@ mod tcp;
 
 pub mod fast_open;
 
+mod syn_cookies;
+
 mod transmit;
 
 pub mod socket;

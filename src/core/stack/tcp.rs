@@ -164,6 +164,9 @@ impl Stack {
         //= id=STEP-3.10.7.2-2
         //# An acceptable reset segment should be formed for any arriving ACK-bearing segment.
         if segment.has_ack() {
+            if let Some(request) = self.request_from_cookie(index, quad, &segment, now) {
+                return self.establish_from_cookie(index, request, segment, now);
+            }
             closed::refuse(quad, State::Listen, &segment, RstReason::BadAck, &mut context!(self, now));
             return (Verdict::AckTooHigh, Some(index));
         }
@@ -174,6 +177,10 @@ impl Stack {
             self.counters.tcp_ignored += 1;
             return (Verdict::Ignored, Some(index));
         }
+        // A cookie cannot lie beyond the numbers of an earlier connection.
+        if iss_after.is_none() && self.wants_cookie(index) {
+            return (self.answer_with_cookie(index, quad, &segment, now), Some(index));
+        }
         if let Some(verdict) = self.no_room_for_request(index) {
             return (verdict, Some(index));
         }
@@ -183,6 +190,7 @@ impl Stack {
         let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index_mut(index) else {
             return (Verdict::Ignored, None);
         };
+        self.counters.tcp_passive_opens += 1;
         let options = listener.options;
         let listener = (index, generation);
         let path = request::limit_segment(path, &options);
@@ -276,7 +284,7 @@ impl Stack {
         }
     }
 
-    fn establish(
+    pub(super) fn establish(
         &mut self,
         index: u32,
         listener: u32,

@@ -31,6 +31,8 @@ mod numbers;
 mod pacing;
 mod path;
 mod raw;
+mod syn_cookies;
+
 mod rfc1122;
 mod rfc792;
 mod rfc8200;

@@ -15,6 +15,7 @@ pub struct Keys {
     isn: SipHasher24,
     timestamp: SipHasher24,
     port: SipHasher24,
+    cookie: SipHasher24,
     table: [u8; 16],
 }
 
@@ -29,12 +30,15 @@ impl Keys {
             rng.fill_bytes(&mut key);
             key
         };
-        Self {
-            isn: SipHasher24::new_with_key(&key()),
-            timestamp: SipHasher24::new_with_key(&key()),
-            port: SipHasher24::new_with_key(&key()),
-            table: key(),
+        let isn = SipHasher24::new_with_key(&key());
+        let timestamp = SipHasher24::new_with_key(&key());
+        let port = SipHasher24::new_with_key(&key());
+        // A secret of its own, derived: no quad has so few octets.
+        let mut cookie = [0; 16];
+        for (half, label) in cookie.chunks_exact_mut(8).zip([b"cookie 0", b"cookie 1"]) {
+            half.copy_from_slice(&port.hash(label).to_be_bytes());
         }
+        Self { isn, timestamp, port, cookie: SipHasher24::new_with_key(&cookie), table: key() }
     }
 
     /// The initial sequence number of a connection that opens now: `M + F(quad, key)`, where M ticks every
@@ -79,6 +83,16 @@ impl Keys {
         ((self.port.hash(&quad_octets(quad)) >> 32) as u32 & 0xf_ffff).max(1)
     }
 
+    /// F1 of a SYN cookie ([`syn_cookie`](super::syn_cookie)).
+    pub(super) fn cookie_base(&self, quad: &Quad, irs: Seq) -> u32 {
+        (self.cookie.hash(&cookie_octets(quad, irs, 0)) >> 32) as u32
+    }
+
+    /// F2 of a SYN cookie, in the low 24 bits.
+    pub(super) fn cookie(&self, quad: &Quad, irs: Seq, minute: u32) -> u32 {
+        self.cookie.hash(&cookie_octets(quad, irs, minute)) as u32
+    }
+
     /// The key for the connection table's hash.
     pub const fn table_key(&self) -> [u8; 16] {
         self.table
@@ -103,6 +117,14 @@ fn quad_octets(quad: &Quad) -> [u8; 36] {
         a.copy_from_slice(address);
         p.copy_from_slice(&port);
     }
+    out
+}
+
+fn cookie_octets(quad: &Quad, irs: Seq, minute: u32) -> [u8; 44] {
+    let mut out = [0; 44];
+    out[..36].copy_from_slice(&quad_octets(quad));
+    out[36..40].copy_from_slice(&irs.get().to_be_bytes());
+    out[40..].copy_from_slice(&minute.to_be_bytes());
     out
 }
 

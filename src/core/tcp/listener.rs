@@ -6,6 +6,7 @@ use super::fast_open::pending::Pending;
 use crate::addr::{Endpoint, Family};
 use crate::config::TcpConfig;
 use crate::sockopt::SocketOptions;
+use crate::time::Instant;
 
 /// A socket that listens. It never leaves LISTEN: what it begets are records of their own.
 ///
@@ -22,6 +23,8 @@ pub struct Listener<T> {
     pub fast_open: Pending,
     backlog: u32,
     requests: u32,
+    /// When a request was last answered with a SYN cookie.
+    cookie_left: Option<Instant>,
     queue: VecDeque<T>,
 }
 
@@ -43,6 +46,7 @@ impl<T> Listener<T> {
             fast_open: Pending::default(),
             backlog,
             requests: 0,
+            cookie_left: None,
             queue: VecDeque::new(),
         }
     }
@@ -86,6 +90,16 @@ impl<T> Listener<T> {
     /// A request has become a connection, or is over.
     pub fn request_ended(&mut self) {
         self.requests = self.requests.saturating_sub(1);
+    }
+
+    /// A request was answered with a SYN cookie.
+    pub fn cookie_left(&mut self, now: Instant) {
+        self.cookie_left = Some(now);
+    }
+
+    /// When one last was.
+    pub const fn cookie_left_at(&self) -> Option<Instant> {
+        self.cookie_left
     }
 
     /// A connection waits to be accepted.

@@ -58,6 +58,8 @@ pub mod trace;
 
 pub mod isn;
 
+pub mod syn_cookie;
+
 pub mod segment;
 
 pub mod snd;

@@ -10,15 +10,17 @@ use super::rcv::Recv;
 use super::segment::Segment;
 use super::seq::{Seq, WindowScale};
 use super::state::{Event, State};
+use super::syn_cookie::{self, Told};
 use super::tcb::{Is, Tcb};
 use super::timestamps::Timestamps;
 use crate::addr::Quad;
+use crate::config::EcnFeedback;
 use crate::sockopt::SocketOptions;
 use crate::tcp::trace::{AckReason, Reason, RstReason, Variables, Verdict};
 use crate::time::Duration;
 use crate::wire::fast_open::FastOpen;
 use crate::wire::flags::Flags;
-use crate::wire::options::Options;
+use crate::wire::options::{self, Options};
 
 bitflags::bitflags! {
     /// What both SYNs agree on.
@@ -27,6 +29,8 @@ bitflags::bitflags! {
         const SCALE = 1 << 0;
         const SACK = 1 << 1;
         const TIMESTAMPS = 1 << 2;
+        /// Our SYN,ACK has a SYN cookie.
+        const COOKIE = 1 << 3;
         /// The four bits of a [`Promise`].
         const ECN = 0b1111 << 4;
     }
@@ -90,7 +94,6 @@ impl Request {
         seg: &Segment<'_>,
         cx: &mut Context<'_>,
     ) -> Self {
-        cx.counters.tcp_passive_opens += 1;
         let iss = cx.keys.isn(&quad, cx.now);
         let iss = match iss_after {
             // Beyond all the old one sent and could have had in flight.
@@ -120,6 +123,61 @@ impl Request {
             agreed,
             counts: 0,
         }
+    }
+
+    /// The same with a SYN cookie for a sequence number, so that it need not be kept. `None` where no cookie says so
+    /// small a segment size.
+    pub fn with_cookie(self, seg: &Segment<'_>, cx: &Context<'_>) -> Option<Self> {
+        let (iss, snd_mss) = syn_cookie::make(cx.keys, &self.quad, self.irs, self.snd_mss, cx.now)?;
+        let timestamps = self.agreed.contains(Agreed::TIMESTAMPS);
+        // There is no room for what accurate feedback has to remember.
+        let ecn = Promise::on_syn(cx.config.ecn_incoming.min(EcnFeedback::Classic), seg);
+        let agreed = if timestamps { self.agreed.with_ecn(ecn) } else { Agreed::empty() };
+        Some(Self { iss, snd_mss, agreed: agreed | Agreed::COOKIE, ..self })
+    }
+
+    /// From the ACK that brings a SYN cookie back. `mss` is what the path carries.
+    pub fn from_cookie(
+        quad: Quad,
+        listener: (u32, u8),
+        options: &SocketOptions,
+        mss: u16,
+        seg: &Segment<'_>,
+        cx: &Context<'_>,
+    ) -> Option<Self> {
+        let (irs, iss) = (seg.seq.sub(1), seg.ack.sub(1));
+        let snd_mss = syn_cookie::check(cx.keys, &quad, irs, iss, cx.now)?;
+        let stamp = seg.timestamps().filter(|_| cx.config.timestamps);
+        let told = stamp.map_or(Told::default(), |ts| Told::read(ts.echo));
+        // We offered none of it, so that is not our stamp.
+        let no_ecn = cx.config.ecn_incoming == EcnFeedback::None;
+        if (told.sack && !cx.config.sack)
+            || (told.ecn && no_ecn)
+            || (told.scale.is_some() && !cx.config.window_scaling)
+        {
+            return None;
+        }
+        let mut agreed = Agreed::COOKIE;
+        agreed.set(Agreed::SCALE, told.scale.is_some());
+        agreed.set(Agreed::SACK, told.sack);
+        agreed.set(Agreed::TIMESTAMPS, stamp.is_some());
+        let agreed = agreed.with_ecn(if told.ecn { Promise::CLASSIC } else { Promise::NONE });
+        let timestamps = if stamp.is_some() { 12 } else { 0 };
+        let ours = options.window_scale(cx.config).shift();
+        Some(Self {
+            quad,
+            listener: listener.0,
+            generation: listener.1,
+            irs,
+            iss,
+            ts_recent: stamp.map_or(0, |ts| ts.value),
+            sent: 0,
+            rcv_wnd: options.first_window(mss.saturating_sub(timestamps)),
+            snd_mss: snd_mss.min(mss),
+            scales: WindowScale::new(told.scale.unwrap_or(0)).shift() << 4 | ours,
+            agreed,
+            counts: 0,
+        })
     }
 
     /// The slot of the listener it came to, and the low octet of the slot's generation.
@@ -223,7 +281,7 @@ impl Request {
             //# Scale option in the <SYN,ACK> segment.
             window_scale: scaled.then(|| self.our_scale().shift()),
             sack_permitted: self.agreed.contains(Agreed::SACK),
-            timestamps: timestamps.enabled().then(|| timestamps.option(cx.now)),
+            timestamps: timestamps.enabled().then(|| self.stamp(timestamps.option(cx.now))),
             acc_ecn: ecn.syn_ack_option(cx.config, self.counts == 0),
             fast_open,
             ..Options::default()
@@ -231,6 +289,17 @@ impl Request {
         segment.hop_limit = socket.hop_limit;
         segment.traffic_class = socket.traffic_class;
         cx.send(segment);
+    }
+
+    /// The timestamps of a SYN,ACK: with a cookie, what was agreed on lies in them.
+    fn stamp(&self, now: options::Timestamps) -> options::Timestamps {
+        if !self.agreed.contains(Agreed::COOKIE) {
+            return now;
+        }
+        let scale = self.agreed.contains(Agreed::SCALE).then(|| self.their_scale().shift());
+        let sack = self.agreed.contains(Agreed::SACK);
+        let told = Told { scale, sack, ecn: self.agreed.ecn() != Promise::NONE };
+        options::Timestamps { value: told.stamp(now.value), ..now }
     }
 
     fn send_ack(&mut self, reason: AckReason, cx: &mut Context<'_>) {
@@ -369,7 +438,9 @@ impl Request {
         //# SND.NXT is set to ISS+1 and SND.UNA to ISS.
         tcb.snd.nxt = self.iss.add(1);
         tcb.snd.up = tcb.snd.nxt;
-        if self.retransmits() == 0 {
+        if self.agreed.contains(Agreed::COOKIE) {
+            // When it was sent, and how often, was not kept.
+        } else if self.retransmits() == 0 {
             // Karn: only a SYN,ACK sent once can be timed.
             let ago = (cx.now.as_micros() as u32).wrapping_sub(self.sent);
             tcb.timed = Some((tcb.snd.nxt, cx.now - Duration::from_micros(u64::from(ago))));

@@ -146,6 +146,8 @@ pub enum Verdict {
     DataAfterClose,
     /// Answered with a reset: nobody is there.
     NoSocket,
+    /// A connection request, answered with a SYN cookie and forgotten.
+    SynCookie,
     /// The queue of connection requests is full.
     SynQueueFull,
     /// The queue of connections to accept is full.
@@ -339,6 +341,7 @@ impl Verdict {
             Self::AckTooOld => "dropped: acknowledges what is long past",
             Self::DataAfterClose => "dropped: data after our close, connection reset",
             Self::NoSocket => "dropped: nobody listens there",
+            Self::SynCookie => "connection request answered with a SYN cookie",
             Self::SynQueueFull => "dropped: SYN queue full",
             Self::AcceptQueueFull => "dropped: accept queue full",
             Self::OldSyn => "dropped: SYN of an older connection",

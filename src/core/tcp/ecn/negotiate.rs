@@ -94,7 +94,8 @@ pub struct Promise(u8);
 impl Promise {
     /// No ECN.
     pub const NONE: Self = Self(0);
-    const CLASSIC: Self = Self(1);
+    /// ECN as in RFC 3168.
+    pub const CLASSIC: Self = Self(1);
     const ACCURATE: u8 = 8;
     /// With [`ACCURATE`](Self::ACCURATE): a SYN or SYN,ACK without ECN has come or gone, so that we send nothing ECN-capable.
     const NO_ECT: u8 = 4;
