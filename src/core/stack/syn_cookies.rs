@@ -55,7 +55,7 @@ impl Stack {
         }
         self.counters.tcp_req_q_full_do_cookies += u64::from(full);
         self.counters.tcp_syncookies_sent += 1;
-        self.send_syn_ack(&request, Reason::SynAck, now);
+        self.send_syn_ack(&request, Reason::SynAck, None, now);
         Verdict::SynCookie
     }
 

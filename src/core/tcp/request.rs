@@ -128,12 +128,12 @@ impl Request {
     /// The same with a SYN cookie for a sequence number, so that it need not be kept. `None` where no cookie says so
     /// small a segment size.
     pub fn with_cookie(self, seg: &Segment<'_>, cx: &Context<'_>) -> Option<Self> {
-        let (iss, snd_mss) = syn_cookie::make(cx.keys, &self.quad, self.irs, self.snd_mss, cx.now)?;
+        let (iss, peer_mss) = syn_cookie::make(cx.keys, &self.quad, self.irs, self.peer_mss, cx.now)?;
         let timestamps = self.agreed.contains(Agreed::TIMESTAMPS);
         // There is no room for what accurate feedback has to remember.
         let ecn = Promise::on_syn(cx.config.ecn_incoming.min(EcnFeedback::Classic), seg);
         let agreed = if timestamps { self.agreed.with_ecn(ecn) } else { Agreed::empty() };
-        Some(Self { iss, snd_mss, agreed: agreed | Agreed::COOKIE, ..self })
+        Some(Self { iss, peer_mss, agreed: agreed | Agreed::COOKIE, ..self })
     }
 
     /// From the ACK that brings a SYN cookie back. `mss` is what the path carries.
@@ -146,7 +146,7 @@ impl Request {
         cx: &Context<'_>,
     ) -> Option<Self> {
         let (irs, iss) = (seg.seq.sub(1), seg.ack.sub(1));
-        let snd_mss = syn_cookie::check(cx.keys, &quad, irs, iss, cx.now)?;
+        let peer_mss = syn_cookie::check(cx.keys, &quad, irs, iss, cx.now)?;
         let stamp = seg.timestamps().filter(|_| cx.config.timestamps);
         let told = stamp.map_or(Told::default(), |ts| Told::read(ts.echo));
         // We offered none of it, so that is not our stamp.
@@ -173,7 +173,7 @@ impl Request {
             ts_recent: stamp.map_or(0, |ts| ts.value),
             sent: 0,
             rcv_wnd: options.first_window(mss.saturating_sub(timestamps)),
-            snd_mss: snd_mss.min(mss),
+            peer_mss,
             scales: WindowScale::new(told.scale.unwrap_or(0)).shift() << 4 | ours,
             agreed,
             counts: 0,
