@@ -268,8 +268,8 @@ impl Tcb {
 
     /// What both ends have agreed on that have opened at the same time. Nothing of ours is being answered yet, so that
     /// `recover` is free to hold it.
-    const fn promised(&self) -> Promise {
-        Promise::from_bits(self.ecn.recover.get() as u8)
+    fn promised(&self) -> Promise {
+        self.early_promise().unwrap_or(Promise::from_bits(self.ecn.recover.get() as u8))
     }
 
     /// The AccECN option of a SYN,ACK where both ends have opened.

@@ -19,6 +19,7 @@ pub mod server;
 
 use rand::CryptoRng;
 
+use crate::tcp::ecn::negotiate::Promise;
 use crate::wire::fast_open::FastOpen;
 use black_hole::BlackHole;
 use cache::Cache;
@@ -107,6 +108,8 @@ pub struct Opening {
     failure: Failure,
     /// The listener among whose pending connections it counts.
     listener: Option<server::Place>,
+    /// What our SYN,ACK says of ECN.
+    promise: Option<Promise>,
     /// It ended by a reset of the peer.
     was_reset: bool,
     /// How often a SYN sent again was answered.

@@ -201,6 +201,11 @@ impl Request {
         may
     }
 
+    /// What the SYN asked for of ECN, and we answer.
+    pub const fn promise(&self) -> Promise {
+        self.agreed.ecn()
+    }
+
     /// The sequence number of our SYN,ACK.
     pub const fn iss(&self) -> Seq {
         self.iss

@@ -5,6 +5,7 @@ use core::ops::ControlFlow::{Break, Continue};
 
 use super::Opening;
 use crate::tcp::context::Context;
+use crate::tcp::ecn::negotiate::Promise;
 use crate::tcp::input::Step;
 use crate::tcp::output::decide::Plan;
 use crate::tcp::segment::Segment;
@@ -25,11 +26,12 @@ impl Tcb {
     pub fn open_early(
         &mut self,
         seg: &Segment<'_>,
-        listener: Place,
+        (listener, promise): (Place, Promise),
         option: Option<FastOpen>,
         cx: &Context<'_>,
     ) {
-        let mut opening = Opening { option, listener: Some(listener), ..Opening::default() };
+        let (listener, promise) = (Some(listener), Some(promise));
+        let mut opening = Opening { option, listener, promise, ..Opening::default() };
         self.is.insert(Is::OPEN_EARLY);
         self.snd.nxt = self.snd.iss;
         self.timed = None;
@@ -70,6 +72,11 @@ impl Tcb {
     /// Our SYN is outstanding, of which a program that writes already knows nothing.
     pub(in crate::tcp) fn early_syn(&self) -> u32 {
         u32::from(self.is_open_early() && self.snd.nxt != self.snd.iss)
+    }
+
+    /// What our SYN,ACK says of ECN.
+    pub(in crate::tcp) fn early_promise(&self) -> Option<Promise> {
+        self.fast_open.as_ref()?.promise
     }
 
     /// New data may leave before the handshake is done; a FIN waits for it.
