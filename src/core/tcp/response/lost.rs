@@ -12,6 +12,8 @@ use crate::tcp::trace::Reason;
 
 impl Tcb {
     /// The retransmission timer ran out (RFC 6298 §5.4, RFC 8985 §6.3): slow start from the oldest segment.
+    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
+    //= id=STEP-3.10.8-2
     pub(in crate::tcp) fn enter_loss(&mut self, cx: &mut Context<'_>) {
         let phase = self.recovery.phase;
         let mut flight = self.in_flight();
