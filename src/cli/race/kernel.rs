@@ -29,6 +29,9 @@ use lane::{Sender, Sent};
 /// Set for the process in the namespace, to the identity of the one that it must not be in.
 const OUTSIDE: &str = "TUNSTACK_RACE_OUTSIDE";
 
+const NEEDS_ROOT: &str =
+    "a race with the kernel needs a network namespace of its own, and that needs root: use sudo";
+
 /// The namespace's settings: room for any window, and nothing remembered from one run to the next.
 const SETTINGS: [(&str, &str); 4] = [
     ("tcp_wmem", "4096 16777216 67108864"),
@@ -100,7 +103,8 @@ fn apart() -> Result<(), Failure> {
 }
 
 fn inside(setup: &Setup, args: &RaceArgs, out: Output) -> Result<(), Failure> {
-    netlink::set_up("lo", true).map_err(|e| Failure::Failed(e.to_string()))?;
+    // Whoever may make a namespace need not be its root.
+    netlink::set_up("lo", true).map_err(|_| Failure::Failed(NEEDS_ROOT.to_owned()))?;
     for (name, value) in SETTINGS {
         let path = format!("/proc/sys/net/ipv4/{name}");
         fs::write(&path, value).map_err(|e| Failure::of(format!("cannot set {path}"), &e))?;
