@@ -107,24 +107,28 @@ pub(super) fn windows(area: &Area<'_>, column: &Column<'_>, scales: &Scales) -> 
     for (n, line) in column.lines.iter().enumerate() {
         let colour = COLOURS[n % COLOURS.len()];
         let threshold = |s: &Sample| Some((seconds(s.at), f64::from(s.ssthresh?).min(most)));
-        let thresholds = stairs(line.watched.samples.iter().filter_map(threshold), column.seconds);
+        let thresholds = stairs(line.watched.samples.iter().filter_map(threshold), column.seconds, false);
         chart
             .draw_series(DashedLineSeries::new(thresholds, 4, 3, colour.mix(0.7).stroke_width(1)))
             .map_err(failed)?;
-        let windows =
-            stairs(line.watched.samples.iter().map(|s| (seconds(s.at), f64::from(s.cwnd))), column.seconds);
+        let windows = stairs(
+            line.watched.samples.iter().map(|s| (seconds(s.at), f64::from(s.cwnd))),
+            column.seconds,
+            true,
+        );
         chart.draw_series(LineSeries::new(windows, colour.stroke_width(1))).map_err(failed)?;
     }
     Ok(())
 }
 
-/// A value holds until the next one comes.
-fn stairs(points: impl Iterator<Item = (f64, f64)>, until: f64) -> Vec<(f64, f64)> {
+/// A value holds until the next one comes; with `slopes` one that rises or falls a little does so by and by.
+fn stairs(points: impl Iterator<Item = (f64, f64)>, until: f64, slopes: bool) -> Vec<(f64, f64)> {
     let mut stairs: Vec<(f64, f64)> = Vec::new();
     for (at, value) in points.filter(|(at, _)| *at <= until) {
         match stairs.last() {
-            // A rise by and by is a slope, whatever was thinned out of it.
-            Some(&(_, before)) if value < before * 0.9 => stairs.extend([(at, before), (at, value)]),
+            Some(&(_, before)) if !slopes && value != before || value < before * 0.9 => {
+                stairs.extend([(at, before), (at, value)])
+            }
             Some(&(_, before)) if value == before => {}
             _ => stairs.push((at, value)),
         }
