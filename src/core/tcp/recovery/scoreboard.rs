@@ -382,7 +382,9 @@ impl Scoreboard {
         let (Some(&record), Some(&next)) = (self.records.get(at), self.records.get(at + 1)) else {
             return false;
         };
-        let joins = record.ends_full() && record.mss == next.mss && next.begins_full();
+        // Of another time it would lose its own: what was reported may be sent again after all.
+        let same = record.mss == next.mss && record.sent() == next.sent();
+        let joins = same && record.ends_full() && next.begins_full();
         if !joins || !record.marks.contains(Mark::SACKED) || !next.marks.contains(Mark::SACKED) {
             return false;
         }
