@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 
 /// Places in a stream, in order. Nothing is allocated while there are none.
 #[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "a word in each connection, where few have any")]
 pub(super) struct Records(Option<Box<VecDeque<u64>>>);
 
 impl Records {
