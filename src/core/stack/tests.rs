@@ -49,6 +49,7 @@ mod reports;
 mod rfc5681;
 mod rfc6298;
 mod rfc9293;
+mod storm;
 mod urgent;
 mod windows;
 mod writing;

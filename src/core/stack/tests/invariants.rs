@@ -82,6 +82,7 @@ fn check_tcb(tcb: &Tcb) {
     assert!(nxt.at_or_before(end), "{}: SND.NXT {nxt} beyond what there is, {end}", tcb.state());
     assert!(tcb.congestion.cwnd() > 0 && tcb.congestion.ssthresh() > 0);
     if !tcb.syn_unacked() {
+        tcb.recovery.board().check(snd.una, snd.nxt);
         assert!(
             snd.una.after(snd.iss) || snd.una.since(snd.iss) > 0,
             "{}: SYN not acknowledged",

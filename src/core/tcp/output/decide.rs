@@ -77,7 +77,12 @@ impl Tcb {
         if self.probe_is_due() {
             return self.decide_tail_probe();
         }
-        if self.sends_new_data_first() || self.paced_until().is_some() {
+        if self.paced_until().is_some() {
+            return None;
+        }
+        if self.sends_new_data_first()
+            && (self.snd.nxt.after(self.recovery.recover) || self.decide_new().is_some())
+        {
             return None;
         }
         let lost = self.recovery.next_lost()?;
@@ -175,9 +180,11 @@ impl Tcb {
         if in_flight > 0 && cwnd.saturating_add(allowance).saturating_sub(in_flight) < len {
             return None;
         }
+        if self.paced_until().is_some() {
+            return None;
+        }
         let whole = !last && self.ends_record(self.snd.nxt.add(len));
-        let may_leave = whole || self.may_leave(Candidate { len, mss, last, fin });
-        if self.paced_until().is_some() || !may_leave {
+        if !whole && !self.new_data_is_urgent() && !self.may_leave(Candidate { len, mss, last, fin }) {
             return None;
         }
         let stretched =

@@ -25,14 +25,16 @@ pub struct Undo {
     pub(in crate::tcp) unreported: u32,
     /// Something was sent again.
     pub(in crate::tcp) resent: bool,
-    /// Our clock, in the units of the timestamps option, when something was first sent again.
+    /// Our clock, in the units of the timestamps option, when something was first sent again: RetransmitTS of RFC 3522.
     pub(in crate::tcp) stamp: Option<u32>,
+    /// SND.NXT when the episode had ended: once that is acknowledged no report of it is to come any more.
+    pub(in crate::tcp) until: Option<Seq>,
 }
 
 impl Undo {
     /// The window has been reduced, with SND.UNA at `una` and `resent` octets in flight for another time.
     pub const fn begin(una: Seq, resent: u32) -> Self {
-        Self { marker: Some(una), unreported: resent, resent: resent > 0, stamp: None }
+        Self { marker: Some(una), unreported: resent, resent: resent > 0, stamp: None, until: None }
     }
 
     pub(in crate::tcp) const fn on_retransmit(&mut self, len: u32, clock: u32) {
@@ -71,6 +73,16 @@ impl Recovery {
 
     pub(in crate::tcp) fn may_undo(&self, echo: Option<u32>) -> bool {
         self.undo().is_some() && (self.all_came_twice() || self.original_was_late(echo))
+    }
+
+    /// All is well, with SND.UNA at `una`: what is remembered of the last episode is forgotten a round trip after it.
+    pub(in crate::tcp) fn age_undo(&mut self, una: Seq, nxt: Seq) {
+        let Some(undo) = self.episode.as_mut().map(|e| &mut e.undo) else { return };
+        match undo.until {
+            Some(until) if una.at_or_after(until) => *undo = Undo::default(),
+            Some(_) => {}
+            None => undo.until = Some(nxt),
+        }
     }
 
     /// Nothing is remembered of times any more: what is sent again later has another.

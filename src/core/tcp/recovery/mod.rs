@@ -69,6 +69,8 @@ pub struct Recovery {
     pub(in crate::tcp) phase: Phase,
     /// Both sides speak SACK: RACK-TLP finds what is lost.
     pub(in crate::tcp) sack: bool,
+    /// The peer reports what comes twice (RFC 2883).
+    pub(in crate::tcp) dsack_seen: bool,
     /// How many duplicate ACKs mean a loss, and over how many segments the path was seen to reorder: 3 in RFC 5681 §3.2.
     pub(in crate::tcp) dup_thresh: u16,
     /// SND.NXT when the episode under way began: `recover` of RFC 6582, RecoveryPoint of RFC 6675.
@@ -92,6 +94,7 @@ impl Recovery {
         Self {
             phase: Phase::Open,
             sack: false,
+            dsack_seen: false,
             dup_thresh: if dup_thresh == 0 { 1 } else { dup_thresh },
             recover: iss,
             timeouts: 0,
@@ -188,6 +191,8 @@ impl Recovery {
         self.board.pass(range.end);
         if let Some(episode) = &mut self.episode {
             episode.undo.on_retransmit(range.len(), clock);
+            // No new data could be sent: the conventional recovery goes on (RFC 5682 §3.1, step 2b).
+            episode.frto = episode.frto.filter(|step| *step != episode::Frto::NewData);
         }
         self.count_out(range.len());
     }
@@ -256,5 +261,13 @@ impl Recovery {
             Some(episode) => **episode = new,
             None => self.episode = Some(Box::new(new)),
         }
+    }
+}
+
+#[cfg(test)]
+impl Recovery {
+    /// What is in flight.
+    pub(crate) const fn board(&self) -> &Scoreboard {
+        &self.board
     }
 }

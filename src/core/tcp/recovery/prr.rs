@@ -55,9 +55,12 @@ impl Prr {
             }
             count.min(u64::from(ssthresh - in_flight))
         };
-        if self.out == 0 && count == 0 {
-            // The first retransmission of an episode always leaves.
-            count = mss64;
+        //= https://www.rfc-editor.org/rfc/rfc9937#section-6.2
+        //= id=rfc9937-6.2-s4
+        //# Force a fast retransmit upon entering recovery
+        // A share of less than a segment sends nothing, and with nothing in flight nothing would come to add to it.
+        if self.out == 0 || in_flight == 0 {
+            count = count.max(mss64);
         }
         self.cwnd = in_flight.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }

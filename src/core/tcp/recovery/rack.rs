@@ -39,17 +39,30 @@ impl Rack {
         }
     }
 
+    /// SND.UNA is at `una`: the round trip in which a duplicate was reported may be over.
+    pub(in crate::tcp) fn end_round(&mut self, una: Seq) {
+        if self.dsack_round.is_some_and(|round| una.at_or_after(round)) {
+            self.dsack_round = None;
+        }
+    }
+
     /// A piece has arrived.
     //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
-    //= id=rfc8985-own-xmit
-    //# Step 2: Update the state for the most recently sent segment that has been delivered
+    //= id=rfc8985-6.2-s5
+    //# Among all the segments newly ACKed or SACKed by this ACK that pass the checks above, update the
+    //# RACK.rtt to be the RTT sample calculated using this ACK.
     pub(in crate::tcp) fn deliver(&mut self, piece: &Record, now: Instant, min_rtt: Option<Duration>) {
         let rtt = now.saturating_since(piece.sent());
         // Which of its transmissions arrived is not known: one that took less than any ever did was not the last.
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+        //= id=rfc8985-6.2-s4
+        //# The segment was last retransmitted less than RACK.min_rtt ago.
         if piece.marks.contains(Mark::TWICE) && min_rtt.is_some_and(|min| rtt < min) {
             return;
         }
         self.advanced = true;
+        // Of several the one with the highest number counts, as in Linux. Where that is no retransmission and another is, it
+        // is the longer time, with which less is deemed lost.
         self.rtt = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX);
         if piece.sent() > self.xmit || (piece.sent() == self.xmit && piece.end.after(self.end)) {
             self.xmit = piece.sent();
@@ -57,6 +70,10 @@ impl Rack {
         }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= id=rfc8985-6.2-s10
+    //# The algorithm breaks timestamp ties by using the TCP sequence space since high-speed networks often
+    //# have multiple segments with identical timestamps.
     pub(in crate::tcp) fn sent_after(&self, record: &Record) -> bool {
         self.xmit > record.sent() || (self.xmit == record.sent() && self.end.after(record.end))
     }
@@ -64,6 +81,10 @@ impl Rack {
 
 impl Recovery {
     /// A recovery has ended without being taken back.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= id=rfc8985-6.2-s8
+    //# RACK persists using the inflated RACK.reo_wnd for up to 16 loss recoveries, after which it resets
+    //# RACK.reo_wnd to its starting value, min_RTT / 4.
     pub(in crate::tcp) const fn rack_recovered(&mut self) {
         self.rack.persist = self.rack.persist.saturating_sub(1);
         if self.rack.persist == 0 {

@@ -190,9 +190,7 @@ impl Scoreboard {
     pub fn on_send(&mut self, range: SeqRange, mss: u32, stamp: Stamp) {
         let mss = u16::try_from(mss).unwrap_or(u16::MAX).max(1);
         if let Some(last) = self.records.back_mut() {
-            let whole = last.len() % u32::from(mss) == 0
-                && range.len() <= mss.into()
-                && last.len() + range.len() <= MOST;
+            let whole = last.ends_full() && range.len() <= mss.into() && last.len() + range.len() <= MOST;
             if last.end == range.start
                 && last.marks.is_empty()
                 && last.sent() == stamp.sent()
@@ -223,6 +221,8 @@ impl Scoreboard {
             if !record.marks.contains(Mark::RESENT) {
                 self.resent += record.end.since(record.start);
             }
+            // What the peer once had is in flight anew, and its ACK is news again.
+            record.marks.remove(Mark::REPORTED);
             record.marks.insert(Mark::RESENT | Mark::TWICE);
             record.stamp = stamp;
         }
@@ -281,6 +281,14 @@ impl Scoreboard {
             self.highest =
                 if self.sacked == before.len() { before.end } else { self.highest.max(before.end) };
             at = self.join(at) + 1;
+        }
+    }
+
+    /// Parts the oldest segment from those that left with it.
+    pub fn part_oldest(&mut self) {
+        if let Some(front) = self.records.front() {
+            let seq = front.start.add(front.first.into()).min(front.end);
+            self.split(seq);
         }
     }
 
@@ -391,6 +399,10 @@ impl Scoreboard {
         self.records.remove(at + 1);
         if let Some(joined) = self.records.get_mut(at) {
             joined.end = next.end;
+            // Where the peer is not believed any more, it is deemed lost no sooner than any of it.
+            if next.sent() > joined.sent() {
+                joined.stamp = next.stamp;
+            }
             joined.marks |= next.marks;
         }
         true

@@ -17,11 +17,9 @@ const TIMER_SLACK: Duration = Duration::from_millis(2);
 impl Tcb {
     /// A report of what came twice says that the window was too small: once a round trip it widens.
     pub(in crate::tcp) fn rack_duplicate_reported(&mut self) {
-        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        let nxt = self.snd.nxt;
         let rack = &mut self.recovery.rack;
-        if rack.dsack_round.is_some_and(|round| una.at_or_after(round)) {
-            rack.dsack_round = None;
-        }
+        rack.end_round(self.snd.una);
         if rack.dsack_round.is_none() {
             rack.dsack_round = Some(nxt);
             rack.steps = rack.steps.saturating_add(1);
@@ -81,6 +79,7 @@ impl Tcb {
         if lost.resent > 0 {
             cx.counters.tcp_lost_retransmit += 1;
         }
+        self.timers.cancel(Timer::Reordering);
         if let Some(due) = longest {
             //= https://www.rfc-editor.org/rfc/rfc8985#section-8
             //# When arming a RACK reordering timer or TLP PTO timer, the sender SHOULD cancel any other pending
@@ -92,7 +91,12 @@ impl Tcb {
         lost
     }
 
-    /// Whether at a time-out this is to be deemed lost: what left only lately may still be on its way (RFC 8985 §6.3).
+    /// Whether at a time-out this is to be deemed lost: what left only lately may still be on its way.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.3
+    //= id=rfc8985-6.3-s1
+    //# Upon RTO timer expiration, RACK marks the first outstanding segment as lost (since it was sent an RTO
+    //# ago); for all the other segments, RACK only marks the segment as lost if the time elapsed since the
+    //# segment was transmitted is at least the sum of the recent RTT and the reordering window.
     pub(in crate::tcp) fn rack_timed_out(&self, now: Instant) -> impl Fn(&Record) -> bool + use<> {
         let wait = Duration::from_micros(self.recovery.rack.rtt.into()) + self.reordering_window();
         let (una, sack) = (self.snd.una, self.recovery.sack);

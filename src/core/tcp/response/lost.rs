@@ -42,12 +42,13 @@ impl Tcb {
         let doubtful = cx.config.frto && (phase < Phase::Recovery || again);
         let undo = match &recovery.episode {
             Some(episode) if !first => episode.undo,
-            _ => Undo::begin(self.snd.una, 0),
+            _ => Undo::begin(self.snd.una, recovery.board.resent()),
         };
         let frto = doubtful.then_some(Frto::Retransmitted);
         recovery.set_episode(Episode { prr: None, undo, frto });
         let is_lost = self.rack_timed_out(cx.now);
         self.recovery.board.disbelieve_sacks();
+        self.recovery.board.part_oldest();
         let (rate, congestion) = (&mut self.rate, &mut self.congestion);
         self.recovery.board.mark_lost(|record| {
             let lost = is_lost(record);

@@ -46,6 +46,7 @@ impl Tcb {
             self.undo_duplicate_reported(news);
             self.rack_duplicate_reported();
         }
+        self.recovery.rack.end_round(self.snd.una);
         self.take_probe_ack(ack, news, cx.now);
         self.mtu_acknowledged(news, cx);
         let restarts = if self.recovery.sack {
@@ -72,6 +73,7 @@ impl Tcb {
             // What was outstanding when an episode ended does not begin another (RFC 6582 §4). Later it trails SND.UNA closely
             // enough for comparisons to hold after a wrap.
             self.recovery.recover = self.snd.una.sub(1);
+            self.recovery.age_undo(self.snd.una, self.snd.nxt);
         }
         if restarts && !self.timers.is_armed(Timer::Reordering) {
             // RFC 6298 §5.3: the timer starts anew.
@@ -190,12 +192,14 @@ impl Tcb {
     fn begin_episode(&mut self, phase: Phase, delivered: u32) {
         let (flight, cwnd) = (self.snd.outstanding(), self.cwnd());
         let recovery = &mut self.recovery;
+        let reduced = recovery.phase == Phase::Cwr;
         recovery.phase = phase;
         recovery.recover = self.snd.nxt;
         recovery.tlp.forget();
+        // What a mark took is not given back, whatever proves needless.
         let undo = match phase {
-            Phase::Cwr => Undo::default(),
-            _ => Undo::begin(self.snd.una, recovery.board.resent()),
+            Phase::Recovery if !reduced => Undo::begin(self.snd.una, recovery.board.resent()),
+            _ => Undo::default(),
         };
         let reduces = (recovery.sack || phase == Phase::Cwr) && !self.congestion.sizes_own_window();
         let prr = reduces.then(|| Prr::new(flight, recovery.board.sacked(), delivered, cwnd));
@@ -257,7 +261,8 @@ impl Tcb {
             cx.counters.tcp_fast_retrans += 1;
             self.oldest_is_lost();
             let (una, resent) = (self.snd.una, self.recovery.board.resent());
-            self.recovery.set_episode(Episode { prr: None, undo: Undo::begin(una, resent), frto: None });
+            let undo = if reduced { Undo::default() } else { Undo::begin(una, resent) };
+            self.recovery.set_episode(Episode { prr: None, undo, frto: None });
             //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
             //= id=rfc2018-5.1-1
             //# However, the congestion control algorithms present in the de facto standard TCP implementations MUST

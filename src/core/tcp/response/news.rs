@@ -35,6 +35,8 @@ pub struct News {
     pub resent: bool,
     /// A duplicate ACK (RFC 5681 §2).
     pub duplicate: bool,
+    /// It says nothing that the one before it did not say: no text, no SACK option, the same window.
+    pub bare: bool,
     /// The echo of our clock.
     pub echo: Option<u32>,
     /// Where reordering shows: the lowest that was delivered late, having been sent once.
@@ -59,6 +61,10 @@ impl Tcb {
             original: false,
             resent: false,
             duplicate: false,
+            bare: seg.is_empty()
+                && seg.ack == self.snd.una
+                && seg.options.sack.is_empty()
+                && self.snd.scale.octets(seg.window) == self.snd.wnd,
             echo: seg.timestamps().filter(|_| self.timestamps.enabled()).map(|ts| ts.echo),
             late: None,
             lost: 0,
@@ -77,13 +83,16 @@ impl Tcb {
         }
         news.dsack = duplicate_report(seg);
         if news.dsack.is_some() {
+            self.recovery.dsack_seen = true;
             cx.counters.tcp_dsack_recv += 1;
         }
         let (una, nxt) = (self.snd.una, self.snd.nxt);
         let from = usize::from(news.dsack.is_some());
         for block in seg.options.sack.iter().skip(from) {
-            let valid =
-                block.start.before(block.end) && block.start.at_or_after(una) && block.end.at_or_before(nxt);
+            let valid = block.start.before(block.end)
+                && block.start.at_or_after(una)
+                && block.start.before(nxt)
+                && block.end.at_or_before(nxt);
             if !valid {
                 cx.counters.tcp_sack_discard += u64::from(block.end.after(una));
                 continue;
@@ -92,10 +101,11 @@ impl Tcb {
             let recover = recovery.recover;
             let (rack, min_rtt, rate) = (&mut recovery.rack, self.rtt.min_rtt(), &mut self.rate);
             recovery.board.sack(*block, |piece| {
-                news.deliver(piece, recover, cx.now);
                 news.sacked += piece.end.since(piece.start);
-                rack.deliver(piece, cx.now, min_rtt);
-                rate.delivered(&piece.stamp, piece.end.since(piece.start), cx.now);
+                if news.deliver(piece, recover, cx.now) {
+                    rack.deliver(piece, cx.now, min_rtt);
+                    rate.delivered(&piece.stamp, piece.end.since(piece.start), cx.now);
+                }
             });
         }
     }
@@ -105,12 +115,23 @@ impl Tcb {
         let recovery = &mut self.recovery;
         let recover = recovery.recover;
         let (rack, min_rtt, rate) = (&mut recovery.rack, self.rtt.min_rtt(), &mut self.rate);
+        let (echo, timestamps) = (news.echo.filter(|&echo| echo != 0), &self.timestamps);
         recovery.board.acknowledge(self.snd.una, |piece| {
-            news.resent |= piece.marks.contains(Mark::TWICE);
-            if !piece.marks.contains(Mark::SACKED) {
-                news.deliver(piece, recover, now);
+            let twice = piece.marks.contains(Mark::TWICE);
+            news.resent |= twice;
+            if piece.marks.contains(Mark::SACKED) || !news.deliver(piece, recover, now) {
+                return;
+            }
+            rate.delivered(&piece.stamp, piece.end.since(piece.start), now);
+            //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+            //= id=rfc8985-6.2-s3
+            //# The Timestamp Echo Reply field (TSecr) of the ACK's timestamp option [RFC7323], if available,
+            //# indicates the ACK was not acknowledging the last retransmission of the segment.
+            // Only an ACK that moves SND.UNA says so: beyond a gap the receiver keeps the older echo (RFC 7323 §4.3).
+            let earlier = |echo| crate::tcp::timestamps::before(echo, timestamps.clock(piece.sent()));
+            if !(twice && echo.is_some_and(earlier)) {
                 rack.deliver(piece, now, min_rtt);
-                rate.delivered(&piece.stamp, piece.end.since(piece.start), now);
+                rack.deliver(piece, now, min_rtt);
             }
         });
         if !recovery.sack {
@@ -123,19 +144,22 @@ impl Tcb {
     /// What came late although it was sent once shows how far the path reorders: before that much is missing
     /// nothing need be lost.
     //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
-    //= id=rfc8985-own-reordering
-    //# Step 3: Detect data segment reordering
+    //= id=rfc8985-6.2-s6
+    //# If a never-retransmitted segment that's below RACK.fack is (selectively or cumulatively)
+    //# acknowledged, it has been delivered out of order.
     pub(in crate::tcp) fn check_reordering(&mut self, news: &News, cx: &mut Context<'_>) {
         if let Some(late) = news.late {
-            self.reordered(late, cx);
+            self.reordered(late, news.highest, cx);
         }
     }
 
-    /// What begins at `late` has arrived behind what was sent after it.
-    pub(in crate::tcp) fn reordered(&mut self, late: Seq, cx: &mut Context<'_>) {
+    /// What begins at `late` has arrived behind what was sent after it, up to `fack` at least.
+    pub(in crate::tcp) fn reordered(&mut self, late: Seq, fack: Option<Seq>, cx: &mut Context<'_>) {
         let mss = self.smss();
         let recovery = &mut self.recovery;
-        let Some(metric) = recovery.board.highest_sacked().map(|h| h.saturating_since(late)) else { return };
+        // The late one may have filled the last gap, so that nothing is out of order any more.
+        let Some(fack) = recovery.board.highest_sacked().or(fack) else { return };
+        let metric = fack.saturating_since(late);
         if metric > u32::from(recovery.dup_thresh).saturating_mul(mss) {
             let segments = u16::try_from(metric.div_ceil(mss)).unwrap_or(u16::MAX);
             recovery.dup_thresh = segments.min(MAX_REORDERING).max(recovery.dup_thresh);
@@ -146,22 +170,24 @@ impl Tcb {
 }
 
 impl News {
-    fn deliver(&mut self, piece: &Record, recover: Seq, now: Instant) {
+    /// Gives false where it is no news: it had arrived before the time-out.
+    fn deliver(&mut self, piece: &Record, recover: Seq, now: Instant) -> bool {
         if piece.marks.contains(Mark::REPORTED) {
-            // No news: it had arrived before the time-out.
-            return;
+            return false;
         }
         self.delivered += piece.end.since(piece.start);
         self.segments += piece.segments();
         if piece.marks.contains(Mark::TWICE) {
-            return;
+            return true;
         }
         self.original |= piece.end.at_or_before(recover);
         let rtt = now.saturating_since(piece.sent());
         self.rtt = Some(self.rtt.map_or(rtt, |r| r.min(rtt)));
-        if self.highest.is_some_and(|h| piece.start.before(h)) {
+        // Against what was known before this ACK: what one ACK tells of has no order.
+        if self.highest.is_some_and(|highest| piece.start.before(highest)) {
             self.late = Some(self.late.map_or(piece.start, |l| l.min(piece.start)));
         }
+        true
     }
 }
 

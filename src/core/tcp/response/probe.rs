@@ -78,8 +78,9 @@ impl Tcb {
     /// The last segment: what a probe sends where there is nothing new.
     pub(in crate::tcp) fn last_segment(&self, mss: u32) -> Option<SeqRange> {
         let last = self.recovery.board.back()?;
-        // One octet more than a segment's text may be our FIN.
-        Some(SeqRange::new(last.last_segment_start().max(last.end.sub(mss + 1)), last.end))
+        // Where segments have become smaller since, the end of it; a FIN goes with the text before it.
+        let text_end = last.end.min(self.data_end());
+        Some(SeqRange::new(last.last_segment_start().max(text_end.sub(mss)), last.end))
     }
 
     /// A probe has left.
@@ -107,8 +108,8 @@ impl Tcb {
                 tlp.end = None;
                 self.congestion.on_event(CongestionEvent::Loss, news.in_flight, now);
             }
-        } else if news.duplicate && news.sacked == 0 {
-            // Both arrived, and nothing was lost.
+        } else if news.bare {
+            // Both arrived, and nothing was lost: a duplicate, though nothing else need be outstanding.
             tlp.end = None;
         }
     }

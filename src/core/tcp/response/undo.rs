@@ -19,8 +19,20 @@ impl Tcb {
             && block.end.at_or_before(una)
             && block.end.after(marker)
         {
-            undo.unreported = undo.unreported.saturating_sub(block.len());
+            let since = block.end.since(block.start.max(marker));
+            undo.unreported = undo.unreported.saturating_sub(since);
         }
+    }
+
+    /// The echo of an ACK, where it may be believed: where all ACKs of a flight were lost, the one that comes after a
+    /// needless retransmission echoes the original too, but the time-out was unavoidable.
+    //= https://www.rfc-editor.org/rfc/rfc3522#section-3.2
+    //= id=rfc3522-3.2-s5
+    //# else if during the lifetime of the TCP connection the TCP sender has previously received an ACK with a
+    //# DSACK option, or the acceptable ACK does not acknowledge all outstanding data, then proceed to step (6),
+    pub(in crate::tcp) fn telling_echo(&self, news: &News) -> Option<u32> {
+        let tells = self.recovery.dsack_seen || self.snd.una != self.snd.nxt;
+        news.echo.filter(|_| news.dsack.is_none() && tells)
     }
 
     /// The window is what it was.
@@ -36,7 +48,7 @@ impl Tcb {
 
     /// At the end of an episode: was it needed?
     pub(in crate::tcp) fn try_undo_recovery(&mut self, news: &News, cx: &mut Context<'_>) -> bool {
-        let needless = self.recovery.may_undo(news.echo);
+        let needless = self.recovery.may_undo(self.telling_echo(news));
         if needless {
             self.undo_reduction(cx);
         } else {
@@ -48,10 +60,10 @@ impl Tcb {
     /// In the middle of fast recovery an ACK shows the original of what was sent again: the path reorders, and nothing
     /// is lost. Gives true where nothing further is to be deemed lost.
     pub(in crate::tcp) fn try_undo_partial(&mut self, news: &News, cx: &mut Context<'_>) -> bool {
-        if !self.recovery.original_was_late(news.echo) {
+        if !self.recovery.original_was_late(self.telling_echo(news)) {
             return false;
         }
-        self.reordered(news.una, cx);
+        self.reordered(news.una, news.highest, cx);
         if self.recovery.board.resent() > 0 {
             return true;
         }

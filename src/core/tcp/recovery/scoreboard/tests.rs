@@ -12,6 +12,28 @@ fn at(millis: u64) -> Instant {
     Instant::ZERO + core::time::Duration::from_millis(millis)
 }
 
+impl Scoreboard {
+    /// Panics where it is not all that lies between `una` and `nxt`, or its sums and its hint are not those of its records.
+    pub(crate) fn check(&self, una: Seq, nxt: Seq) {
+        let mut at = una;
+        for record in &self.records {
+            assert!(record.start == at && record.end.after(at), "{record:?} does not begin at {at}");
+            at = record.end;
+            let other = Mark::LOST | Mark::RESENT | Mark::REPORTED;
+            assert!(!(record.marks.contains(Mark::SACKED) && record.marks.intersects(other)), "{record:?}");
+            assert!(record.marks.contains(Mark::TWICE) || !record.marks.contains(Mark::RESENT), "{record:?}");
+        }
+        assert_eq!(at, nxt, "something is missing, or too much");
+        for (mark, sum) in [(Mark::SACKED, self.sacked), (Mark::LOST, self.lost), (Mark::RESENT, self.resent)]
+        {
+            let real: u32 = self.records.iter().filter(|r| r.marks.contains(mark)).map(Record::len).sum();
+            assert_eq!(sum, real, "{mark:?}");
+        }
+        let waits = |r: &&Record| r.marks.intersection(Mark::LOST | Mark::RESENT) == Mark::LOST;
+        assert_eq!(self.next_lost(), self.records.iter().find(waits).map(Record::range));
+    }
+}
+
 /// Ten segments of 100 octets from 1 on, sent at once.
 fn ten() -> Scoreboard {
     let mut board = Scoreboard::new(Seq::new(0));
@@ -87,6 +109,8 @@ struct Octet {
     boundary: bool,
     marks: Mark,
     sent: u64,
+    /// The peer had it once: runs of such are joined, and as old as the youngest of them.
+    had: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -138,7 +162,8 @@ fn check(steps: &[Step], iss: u32) {
     let mut board = Scoreboard::new(Seq::new(iss));
     let mut model = Model { una: iss, octets: Vec::new() };
     for (now, step) in steps.iter().enumerate() {
-        let now = now as u64;
+        // Some follow one another within one tick of the clock.
+        let now = now as u64 / 3;
         match *step {
             Step::Send(len) => {
                 let mut left = len;
@@ -166,6 +191,7 @@ fn check(steps: &[Step], iss: u32) {
                             expected += u32::from(!octet.marks.contains(Mark::SACKED));
                             octet.marks.remove(Mark::LOST | Mark::RESENT | Mark::REPORTED);
                             octet.marks.insert(Mark::SACKED);
+                            octet.had = true;
                         }
                     }
                 }
@@ -184,13 +210,15 @@ fn check(steps: &[Step], iss: u32) {
             Step::Lose(age) => {
                 let old = |sent: u64| sent + age <= now;
                 board.mark_lost(|r| old(r.sent().as_millis()));
-                for octet in &mut model.octets {
-                    if !octet.marks.contains(Mark::SACKED) && old(octet.sent) {
-                        let waits = octet.marks.contains(Mark::LOST) && !octet.marks.contains(Mark::RESENT);
-                        if !waits {
-                            octet.marks.remove(Mark::RESENT);
-                            octet.marks.insert(Mark::LOST);
-                        }
+                let marks = board.iter().flat_map(|r| (0..r.len()).map(|_| r.marks));
+                for (octet, marks) in model.octets.iter_mut().zip(marks) {
+                    let waits = octet.marks.intersection(Mark::LOST | Mark::RESENT) == Mark::LOST;
+                    if octet.marks.contains(Mark::SACKED) || waits || !old(octet.sent) {
+                        continue;
+                    }
+                    if !octet.had || marks.intersection(Mark::LOST | Mark::RESENT) == Mark::LOST {
+                        octet.marks.remove(Mark::RESENT);
+                        octet.marks.insert(Mark::LOST);
                     }
                 }
             }
@@ -206,6 +234,7 @@ fn check(steps: &[Step], iss: u32) {
                     board.on_resend(SeqRange::with_len(range.start, len), Stamp::at(at(now)));
                     board.pass(range.start.add(len));
                     for octet in &mut model.octets[first..first + len as usize] {
+                        octet.marks.remove(Mark::REPORTED);
                         octet.marks.insert(Mark::RESENT | Mark::TWICE);
                         octet.sent = now;
                     }
