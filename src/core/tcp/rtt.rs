@@ -211,6 +211,20 @@ mod tests {
     //= https://www.rfc-editor.org/rfc/rfc6298#section-2
     //= type=test
     //= id=rfc6298-2-2, rfc6298-2-3, rfc6298-2-4, rfc6298-2-5, rfc6298-2-6
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= type=test
+    //= id=rfc8985-6.2-1
+    #[test]
+    fn the_smallest_is_that_of_the_last_five_minutes() {
+        let mut e = RttEstimator::new(SECOND);
+        let at = Instant::from_secs;
+        for (rtt, when, smallest) in [(10, 0, 10), (50, 200, 10), (50, 300, 10), (50, 302, 50), (40, 303, 40)]
+        {
+            e.observe(Duration::from_millis(rtt), at(when));
+            assert_eq!(e.min_rtt(), Some(Duration::from_millis(smallest)), "{rtt} ms at {when} s");
+        }
+    }
+
     #[test]
     fn vectors_by_hand() {
         let mut e = RttEstimator::new(SECOND);

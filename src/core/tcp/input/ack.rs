@@ -203,6 +203,8 @@ impl Tcb {
         //= id=rfc2018-8-4
         //# Since the data receiver may later discard data reported in a SACK option, the sender MUST NOT
         //# discard data before it is acknowledged by the Acknowledgment Number field in the TCP header.
+        //= https://www.rfc-editor.org/rfc/rfc6675#section-4
+        //= id=rfc6675-4-2
         self.send_buffer.advance((acked - u32::from(fin)) as usize);
         self.tally.octets_acked += u64::from(acked - u32::from(fin));
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4

@@ -147,6 +147,8 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc7323#section-2.4
         //= id=rfc7323-2.4-4
         //# 3) The initial transmission MUST be within the window announced by the most recent <ACK>.
+        //= https://www.rfc-editor.org/rfc/rfc9937#section-3
+        //= id=rfc9937-3-1
         let usable = self.snd.usable();
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6
         //= id=SHLD-15
@@ -177,6 +179,8 @@ impl Tcb {
         //= id=rfc5681-2-1
         //# a TCP MUST NOT send data with a sequence number higher than the sum of the highest acknowledged
         //# sequence number and the minimum of cwnd and rwnd.
+        //= https://www.rfc-editor.org/rfc/rfc9937#section-3
+        //= id=rfc9937-3-2
         if in_flight > 0 && cwnd.saturating_add(allowance).saturating_sub(in_flight) < len {
             return None;
         }

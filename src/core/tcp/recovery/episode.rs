@@ -37,6 +37,8 @@ impl Undo {
         Self { marker: Some(una), unreported: resent, resent: resent > 0, stamp: None, until: None }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc3522#section-3.2
+    //= id=rfc3522-3.2-s2
     pub(in crate::tcp) const fn on_retransmit(&mut self, len: u32, clock: u32) {
         self.unreported = self.unreported.saturating_add(len);
         self.resent = true;
@@ -66,6 +68,8 @@ impl Recovery {
     }
 
     /// The ACK echoes a time before anything was sent again: what it acknowledges is the original.
+    //= https://www.rfc-editor.org/rfc/rfc3522#section-3.2
+    //= id=rfc3522-3.2-1, rfc3522-3.2-s4
     pub(in crate::tcp) fn original_was_late(&self, echo: Option<u32>) -> bool {
         let stamp = self.undo().and_then(|undo| undo.stamp);
         stamp.zip(echo).is_some_and(|(stamp, echo)| echo != 0 && timestamps::before(echo, stamp))

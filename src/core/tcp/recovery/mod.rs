@@ -185,6 +185,8 @@ impl Recovery {
     }
 
     /// A retransmission has left, while the clock of our timestamps showed `clock`.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+    //= id=rfc8985-7.3-5
     pub fn on_retransmit(&mut self, range: SeqRange, clock: u32, stamp: Stamp) {
         self.pending = None;
         self.board.on_resend(range, stamp);
@@ -197,6 +199,8 @@ impl Recovery {
         self.count_out(range.len());
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9937#section-6.3
+    //= id=rfc9937-6.3-s1
     fn count_out(&mut self, len: u32) {
         if let Some(prr) = self.episode.as_mut().and_then(|e| e.prr.as_mut()) {
             prr.on_send(len);
@@ -233,6 +237,8 @@ impl Recovery {
     /// not in flight.
     //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
     //= id=rfc5681-3.2-4, rfc5681-3.2-5, rfc5681-3.2-11
+    //= https://www.rfc-editor.org/rfc/rfc3042#section-2
+    //= id=rfc3042-2-1, rfc3042-2-2, rfc3042-2-3
     pub fn allowance(&self, mss: u32) -> u32 {
         match self.phase {
             _ if self.sack => 0,
@@ -242,6 +248,8 @@ impl Recovery {
         }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9937#section-6.4
+    //= id=rfc9937-6.4-s1
     pub(in crate::tcp) fn end_episode(&mut self) {
         if let Some(episode) = &mut self.episode {
             episode.prr = None;

@@ -19,6 +19,8 @@ impl Prr {
     //= https://www.rfc-editor.org/rfc/rfc9937#section-6.1
     //# At the beginning of a congestion control response episode initiated by the congestion control
     //# algorithm, a data sender using PRR MUST initialize the PRR state.
+    //= https://www.rfc-editor.org/rfc/rfc9937#section-6.1
+    //= id=rfc9937-6.1-s1
     pub fn new(flight: u32, sacked: u32, delivered: u32, cwnd: u32) -> Self {
         let recover_fs = flight.saturating_sub(sacked).saturating_add(delivered).max(1);
         Self { recover_fs, delivered: 0, out: 0, cwnd }
@@ -39,6 +41,8 @@ impl Prr {
     ///
     /// As segments leave whole, the share is rounded up to one: a window of octets would hold back what a window of
     /// segments lets go.
+    //= https://www.rfc-editor.org/rfc/rfc9937#section-6.2
+    //= id=rfc9937-6.2-s2, rfc9937-6.2-s3, rfc9937-6.2-s5, rfc9937-6.2-s6
     pub fn on_ack(&mut self, delivered: u32, in_flight: u32, ssthresh: u32, safe: bool, mss: u32) {
         if delivered == 0 {
             return;

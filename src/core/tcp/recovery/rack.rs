@@ -92,3 +92,45 @@ impl Recovery {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::congestion::delivery_rate::Stamp;
+    use crate::seq::SeqRange;
+    use crate::tcp::recovery::scoreboard::Scoreboard;
+
+    fn at(millis: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(millis)
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= type=test
+    //= id=rfc8985-6.2-s4
+    #[test]
+    fn what_was_just_sent_again_cannot_have_arrived() {
+        let (range, min) = (SeqRange::with_len(Seq::new(1), 100), Some(Duration::from_millis(50)));
+        for (arrives, counts) in [(149, false), (150, true)] {
+            let mut board = Scoreboard::new(Seq::new(1));
+            board.on_send(range, 100, Stamp::at(at(0)));
+            board.on_resend(range, Stamp::at(at(100)));
+            let mut rack = Rack::new(Seq::new(1));
+            board.acknowledge(Seq::new(101), |piece| rack.deliver(piece, at(arrives), min));
+            assert_eq!((rack.advanced, rack.xmit == at(100)), (counts, counts), "after {arrives} ms");
+        }
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= type=test
+    //= id=rfc8985-6.2-s8
+    #[test]
+    fn a_wider_window_lasts_for_sixteen_recoveries() {
+        let mut recovery = Recovery::new(Seq::new(1), 3);
+        (recovery.rack.steps, recovery.rack.persist) = (5, 16);
+        for n in 1..=16 {
+            assert_eq!(recovery.rack.steps, 5, "in the {n}th");
+            recovery.rack_recovered();
+        }
+        assert_eq!(recovery.rack.steps, 1);
+    }
+}

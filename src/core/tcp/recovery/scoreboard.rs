@@ -211,6 +211,10 @@ impl Scoreboard {
     }
 
     /// A range that had been sent before has left again.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.1
+    //= id=rfc8985-6.1-s1
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-4
+    //= id=rfc8985-4-2
     pub fn on_resend(&mut self, range: SeqRange, stamp: Stamp) {
         let first = self.split(range.start);
         let last = self.split(range.end);
@@ -229,6 +233,8 @@ impl Scoreboard {
     }
 
     /// SND.UNA has moved: what is before it goes, each piece shown to `seen`.
+    //= https://www.rfc-editor.org/rfc/rfc6675#section-5
+    //= id=rfc6675-5-7
     pub fn acknowledge(&mut self, una: Seq, mut seen: impl FnMut(&Record)) {
         while let Some(&record) = self.records.front() {
             if record.start.at_or_after(una) {
@@ -334,6 +340,10 @@ impl Scoreboard {
     //= https://www.rfc-editor.org/rfc/rfc6675#section-5.1
     //# Additionally, a TCP sender MUST "ignore prior SACK information in determining which data to
     //# retransmit."
+    //= https://www.rfc-editor.org/rfc/rfc2018#section-5
+    //= id=rfc2018-5-2
+    //= https://www.rfc-editor.org/rfc/rfc6675#section-5.1
+    //= id=rfc6675-5.1-1
     pub fn disbelieve_sacks(&mut self) {
         for record in &mut self.records {
             if record.marks.contains(Mark::SACKED) {

@@ -16,6 +16,10 @@ const TIMER_SLACK: Duration = Duration::from_millis(2);
 
 impl Tcb {
     /// A report of what came twice says that the window was too small: once a round trip it widens.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-3.3.2
+    //= id=rfc8985-3.3.2-3
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-4
+    //= id=rfc8985-4-3
     pub(in crate::tcp) fn rack_duplicate_reported(&mut self) {
         let nxt = self.snd.nxt;
         let rack = &mut self.recovery.rack;
@@ -34,6 +38,10 @@ impl Tcb {
     //# already in fast or RTO recovery.
     //= https://www.rfc-editor.org/rfc/rfc8985#section-3.3.2
     //# The RACK reordering window MUST be bounded, and this bound SHOULD be SRTT.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-3.3.2
+    //= id=rfc8985-3.3.2-2
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= id=rfc8985-6.2-s7, rfc8985-6.2-s12
     fn reordering_window(&self) -> Duration {
         let recovery = &self.recovery;
         if recovery.rack.reorderings == 0 {
@@ -59,6 +67,10 @@ impl Tcb {
     /// RACK_detect_loss() of RFC 8985 §6.2, step 5.
     //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
     //# For timely loss detection, it is RECOMMENDED that the sender install a reordering timer.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= id=rfc8985-6.2-s9, rfc8985-6.2-s11
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-9.2
+    //= id=rfc8985-9.2-1
     pub(in crate::tcp) fn rack_detect(&mut self, cx: &mut Context<'_>) -> Lost {
         let rack = self.recovery.rack;
         let wait = Duration::from_micros(rack.rtt.into()) + self.reordering_window();

@@ -10,6 +10,8 @@ impl Tcb {
     /// An ACK came while what timed out is sent again. Gives true where nothing is to be sent again because of it.
     //= https://www.rfc-editor.org/rfc/rfc5682#section-3.1
     //# If the sender applies the SACK-enhanced F-RTO algorithm, it MUST follow the steps below.
+    //= https://www.rfc-editor.org/rfc/rfc5682#section-2.1
+    //= id=rfc5682-2.1-4
     pub(in crate::tcp) fn process_loss(&mut self, news: &News, cx: &mut Context<'_>) -> bool {
         let recovered = self.snd.una.at_or_after(self.recovery.recover);
         if news.advanced > 0 && self.recovery.may_undo(self.telling_echo(news)) {

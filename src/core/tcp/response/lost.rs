@@ -14,6 +14,14 @@ impl Tcb {
     /// The retransmission timer ran out (RFC 6298 §5.4, RFC 8985 §6.3): slow start from the oldest segment.
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
     //= id=STEP-3.10.8-2
+    //= https://www.rfc-editor.org/rfc/rfc5682#section-3.1
+    //= id=rfc5682-3.1-4
+    //= https://www.rfc-editor.org/rfc/rfc5682#section-2.1
+    //= id=rfc5682-2.1-1, rfc5682-2.1-2
+    //= https://www.rfc-editor.org/rfc/rfc3522#section-3.2
+    //= id=rfc3522-3.2-2
+    //= https://www.rfc-editor.org/rfc/rfc4015#section-3.1
+    //= id=rfc4015-3.1-2
     pub(in crate::tcp) fn enter_loss(&mut self, cx: &mut Context<'_>) {
         let phase = self.recovery.phase;
         let mut flight = self.in_flight();
@@ -100,6 +108,8 @@ impl Tcb {
         self.all_is_lost(reason);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc6675#section-5.1
+    //= id=rfc6675-5.1-5
     fn all_is_lost(&mut self, reason: Reason) {
         //= https://www.rfc-editor.org/rfc/rfc2018#section-5
         //= id=rfc2018-5-3

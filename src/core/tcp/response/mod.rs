@@ -39,6 +39,8 @@ impl Tcb {
         let after_timeout = before == Phase::Loss;
         let cwnd_limited = self.uses_cwnd();
         if let Some(rtt) = news.rtt {
+            //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+            //= id=rfc8985-6.2-s1
             self.rtt.observe(rtt, cx.now);
             self.probe_sampled();
         }
@@ -89,9 +91,9 @@ impl Tcb {
         self.timers.arm(Timer::Rto, self.before_giving_up(now + wait.max(RENEGING_WAIT), now));
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.1
+    //= id=rfc8985-7.4.1-s1
     fn respond_with_sack(&mut self, news: &mut News, cx: &mut Context<'_>) {
-        //= https://www.rfc-editor.org/rfc/rfc6675#section-5
-        //# If the incoming ACK is a cumulative acknowledgment, the TCP MUST reset DupAcks to zero.
         if news.advanced > 0 {
             self.recovery.newreno.dup_acks = 0;
         } else if news.sacked > 0 {
@@ -189,12 +191,18 @@ impl Tcb {
         true
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc9937#section-5
+    //= id=rfc9937-5-3
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-9.3
+    //= id=rfc8985-9.3-2
     fn begin_episode(&mut self, phase: Phase, delivered: u32) {
         let (flight, cwnd) = (self.snd.outstanding(), self.cwnd());
         let recovery = &mut self.recovery;
         let reduced = recovery.phase == Phase::Cwr;
         recovery.phase = phase;
         recovery.recover = self.snd.nxt;
+        //= https://www.rfc-editor.org/rfc/rfc8985#section-7.1
+        //= id=rfc8985-7.1-s1
         recovery.tlp.forget();
         // What a mark took is not given back, whatever proves needless.
         let undo = match phase {
@@ -279,6 +287,8 @@ impl Tcb {
     }
 
     /// The window grows, or in an episode comes down.
+    //= https://www.rfc-editor.org/rfc/rfc9937#section-6.2
+    //= id=rfc9937-6.2-s1
     fn size_window(&mut self, news: &News, cwnd_limited: bool, after_timeout: bool, cx: &mut Context<'_>) {
         let (in_flight, mss) = (self.in_flight(), self.smss());
         let ssthresh = self.congestion.ssthresh();

@@ -72,6 +72,12 @@ impl Tcb {
     }
 
     /// Takes the SACK blocks of an ACK.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-4
+    //= id=rfc8985-4-1
+    //= https://www.rfc-editor.org/rfc/rfc2018#section-5
+    //= id=rfc2018-5-1
+    //= https://www.rfc-editor.org/rfc/rfc6675#section-5.1
+    //= id=rfc6675-5.1-3, rfc6675-5.1-7, rfc6675-5.1-8
     pub(in crate::tcp) fn take_sack_blocks(
         &mut self,
         seg: &Segment<'_>,
@@ -193,6 +199,8 @@ impl News {
 
 /// The first block, where it tells of what came twice: it lies below the ACK of the same segment, or within the second
 /// block (RFC 2883 §4).
+//= https://www.rfc-editor.org/rfc/rfc2883#section-5
+//= id=rfc2883-5-1
 fn duplicate_report(seg: &Segment<'_>) -> Option<SeqRange> {
     let first = *seg.options.sack.first()?;
     let below = first.start.before(seg.ack);

@@ -24,6 +24,8 @@ impl Tcb {
     //# itself a loss probe) or upon receiving an ACK that cumulatively acknowledges new data unless it is
     //# already in fast recovery, RTO recovery, or segments have been SACKed (i.e., RACK.segs_sacked is not
     //# zero).
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.2
+    //= id=rfc8985-7.2-4, rfc8985-7.2-s1, rfc8985-7.2-s2
     pub(in crate::tcp) fn schedule_probe(&mut self, cx: &Context<'_>) -> bool {
         let recovery = &self.recovery;
         let fits = recovery.sack
@@ -50,6 +52,8 @@ impl Tcb {
     }
 
     /// The probe timer ran out.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
+    //= id=rfc8985-7.3-1, rfc8985-7.3-6
     pub(in crate::tcp) fn probe_timeout(&mut self, cx: &mut Context<'_>) {
         if self.options.user_timeout.is_some_and(|limit| cx.now.saturating_since(self.progress) >= limit) {
             return self.retransmission_timeout(cx);
@@ -94,6 +98,8 @@ impl Tcb {
     }
 
     /// What an ACK says of the probe (RFC 8985 §7.4): one that had to repair a loss hid it from congestion control.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.2
+    //= id=rfc8985-7.4.2-2, rfc8985-7.4.2-s1, rfc8985-7.4.2-s2, rfc8985-7.4.2-s3
     pub(in crate::tcp) fn take_probe_ack(&mut self, ack: Seq, news: &News, now: Instant) {
         let Some(end) = self.recovery.tlp.end.filter(|&end| ack.at_or_after(end)) else { return };
         let tlp = &mut self.recovery.tlp;
