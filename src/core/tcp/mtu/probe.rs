@@ -35,9 +35,7 @@ impl Tcb {
         }
         let in_flight = self.in_flight();
         if self.snd.usable() < needed || self.cwnd().saturating_sub(in_flight) < len {
-            //= https://www.rfc-editor.org/rfc/rfc4821#section-7.4
-            //# For example, the returning ACKs can be used to prevent the window from falling by more than the
-            //# amount of data needed for the probe.
+            // Returning ACKs make room: meanwhile nothing else takes it (RFC 4821 §7.4).
             return (in_flight > 0).then_some(None);
         }
         Some(Some(Plan { reason: Reason::MtuProbe, seq: self.snd.nxt, len, fin: false }))

@@ -230,6 +230,8 @@ impl Search {
     /// The size was raised from `before`; what leaves before `until` was smaller.
     //= https://www.rfc-editor.org/rfc/rfc4821#section-7.8
     //# A RECOMMENDED strategy would be to save the value of eff_pmtu before raising it.
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-7.8
+    //= id=rfc4821-7.8-1, rfc4821-7.8-4
     pub fn raised(&mut self, before: u16, until: Seq) {
         self.trial = Some(Trial { before, until, losses: 0, clean: true, begun: false });
     }
