@@ -6,8 +6,7 @@ use alloc::vec::Vec;
 
 use crate::addr::Prefix;
 use crate::congestion::{Algorithm, Settings};
-use crate::tcp::fast_open::Modes;
-use crate::tcp::fast_open::secret::Secrets;
+use crate::fast_open::{Modes, Secrets};
 use crate::time::Duration;
 
 /// What a stack is told when it is made.

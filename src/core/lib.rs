@@ -33,6 +33,8 @@ pub mod error;
 
 pub mod congestion;
 
+pub mod fast_open;
+
 pub mod config;
 
 pub mod counters;

@@ -5,9 +5,9 @@
 
 pub mod clock;
 
-pub mod profile;
-
 pub mod aqm;
+
+pub mod profile;
 
 pub mod link;
 

@@ -29,10 +29,12 @@ mod value;
 
 mod table;
 
+mod noted;
+
 #[cfg(test)]
 mod tests;
 
-pub use table::{Effect, Row, rows};
+pub use table::{Effect, Row};
 pub use value::Values;
 
 /// Why a sysctl was refused. As text it is one line.
@@ -81,6 +83,11 @@ impl std::error::Error for SysctlError {
 pub fn set(config: &mut Config, name: &str, value: &str) -> Result<Effect, SysctlError> {
     let row = find(name).ok_or_else(|| SysctlError::Unknown(name.trim().to_owned()))?;
     row.apply(config, value).ok_or_else(|| SysctlError::Value { row, value: value.trim().to_owned() })
+}
+
+/// All there are, those that set something first.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    table::OBEYED.iter().chain(noted::NOTED)
 }
 
 /// The row of that name, written as [`set`] takes it.

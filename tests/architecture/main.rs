@@ -45,13 +45,16 @@ const NOT_IN_CORE: [&[&str]; 5] = [
 ];
 
 /// Where numbers wrap around that are not sequence numbers.
-const WRAPS: [(&str, &str); 7] = [
+const WRAPS: [(&str, &str); 10] = [
     ("src/core/seq.rs", "sequence numbers"),
     ("src/core/tcp/timestamps.rs", "timestamps, RFC 7323"),
     ("src/core/tcp/time_wait.rs", "timestamps, RFC 6191"),
     ("src/core/tcp/request.rs", "the time of a SYN,ACK in 32 bits"),
     ("src/core/tcp/isn.rs", "the sum of RFC 6528"),
     ("src/core/tcp/tally.rs", "counts of TCP_INFO, which has 32 bits for them"),
+    ("src/core/tcp/acc_ecn.rs", "the counters of RFC 9768, which go around"),
+    ("src/core/tcp/marks.rs", "the same"),
+    ("src/core/tcp/syn_cookie.rs", "the sums of SYN cookies, RFC 4987"),
     ("src/core/ip/output.rs", "the Identification field"),
 ];
 

@@ -75,9 +75,9 @@ mod settle;
 
 mod receive;
 
-mod tcp;
-
 pub mod fast_open;
+
+mod tcp;
 
 mod syn_cookies;
 

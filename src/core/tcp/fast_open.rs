@@ -11,42 +11,16 @@ pub mod cache;
 
 pub mod black_hole;
 
-pub mod client;
-
 pub mod pending;
-
-pub mod server;
 
 use rand::CryptoRng;
 
+pub use crate::fast_open::Modes;
 use crate::tcp::ecn::negotiate::Promise;
 use crate::wire::fast_open::FastOpen;
 use black_hole::BlackHole;
 use cache::Cache;
 use secret::Secrets;
-
-bitflags::bitflags! {
-    /// Who may use Fast Open, and who without cookies: the bits of Linux's sysctl `tcp_fastopen`.
-    //= https://www.rfc-editor.org/rfc/rfc7413#section-2
-    //= id=rfc7413-2-1
-    //# Therefore, TCP implementations MUST NOT use TFO by default, but only use TFO if requested explicitly
-    //# by the application on a per-service-port basis.
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    pub struct Modes: u32 {
-        /// Programs may open connections so, one by one.
-        const CLIENT = 0x1;
-        /// Listeners may be asked to take data in a SYN.
-        const SERVER = 0x2;
-        /// Data leaves in a SYN without a cookie.
-        const CLIENT_NO_COOKIE = 0x4;
-        /// Data in a SYN is taken without a cookie (RFC 7413 §7.3).
-        const SERVER_NO_COOKIE = 0x200;
-        /// Every listener takes part, asked or not.
-        const ALL_LISTENERS = 0x400;
-        // What is not named here means nothing, and is kept.
-        const _ = !0;
-    }
-}
 
 /// Why the data of a client had to be sent again after the handshake, or never went with the SYN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -88,30 +62,33 @@ impl Host {
     }
 }
 
+/// A listener: its slot, and the low octet of the slot's generation.
+pub type Place = (u32, u8);
+
 /// What a connection that has to do with Fast Open keeps beside its record.
 #[derive(Clone, Debug, Default)]
 pub struct Opening {
     /// What goes with the first SYN, or SYN,ACK.
-    option: Option<FastOpen>,
+    pub(in crate::tcp) option: Option<FastOpen>,
     /// Octets of text in our SYN.
-    in_syn: u16,
+    pub(in crate::tcp) in_syn: u16,
     /// The SYN waits for the program's first octets.
-    deferred: bool,
+    pub(in crate::tcp) deferred: bool,
     /// A call waits to write what did not go with the SYN.
-    rest_waits: bool,
+    pub(in crate::tcp) rest_waits: bool,
     /// The SYN carried the option.
-    asked: bool,
+    pub(in crate::tcp) asked: bool,
     /// It is the first since a pause: if it does well, pauses begin anew.
-    after_pause: bool,
+    pub(in crate::tcp) after_pause: bool,
     /// The text of a SYN was taken: ours by the peer, all of it, or the peer's by us.
-    taken: bool,
-    failure: Failure,
+    pub(in crate::tcp) taken: bool,
+    pub(in crate::tcp) failure: Failure,
     /// The listener among whose pending connections it counts.
-    listener: Option<server::Place>,
+    pub(in crate::tcp) listener: Option<Place>,
     /// What our SYN,ACK says of ECN.
-    promise: Option<Promise>,
+    pub(in crate::tcp) promise: Option<Promise>,
     /// It ended by a reset of the peer.
-    was_reset: bool,
+    pub(in crate::tcp) was_reset: bool,
     /// How often a SYN sent again was answered.
-    answers: u8,
+    pub(in crate::tcp) answers: u8,
 }

@@ -84,11 +84,15 @@ pub mod congestion;
 
 pub mod recovery;
 
-pub mod context;
+pub mod acc_ecn;
 
 pub mod ecn;
 
-pub mod acc_ecn;
+pub mod fast_open;
+
+pub mod mtu_search;
+
+pub mod context;
 
 pub mod tcb;
 
@@ -96,17 +100,19 @@ pub mod output;
 
 pub mod response;
 
+pub mod marks;
+
 pub mod info;
 
 pub mod input;
 
-pub mod mtu;
+pub mod early;
 
 pub mod timeout;
 
-pub mod fast_open;
-
 pub mod request;
+
+pub mod mtu;
 
 pub mod time_wait;
 

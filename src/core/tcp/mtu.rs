@@ -8,19 +8,17 @@
 //! Sizes are those of an MSS: octets of a packet without its headers of IP and TCP, options of TCP included (RFC 9293
 //! §3.7.1), so that one number serves both versions of IP.
 
-pub mod search;
-
 pub mod probe;
 
 pub mod outcome;
 
 pub mod black_hole;
 
-use self::search::Search;
 use crate::config::MtuProbing;
 use crate::sockopt::PathMtuDiscovery;
 use crate::tcp::congestion::CongestionEvent;
 use crate::tcp::context::Context;
+use crate::tcp::mtu_search::Search;
 use crate::tcp::request::limit_segment;
 use crate::tcp::tcb::Tcb;
 use crate::time::Instant;

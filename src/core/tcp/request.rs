@@ -428,7 +428,7 @@ impl Request {
             tcb.rcv.scale = self.our_scale();
         }
         tcb.timestamps = self.timestamps(cx);
-        tcb.ecn = Ecn::from_promise(self.agreed.ecn(), self.retransmits(), self.iss, cx);
+        tcb.ecn = Ecn::from_promise(self.agreed.ecn(), self.retransmits(), self.iss, cx.config, cx.now);
         let smss = tcb.smss();
         if self.retransmits() > 1 {
             // RFC 5681 §3.1, relaxed by RFC 6928 §2 for a SYN,ACK that was lost once.

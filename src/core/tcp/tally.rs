@@ -56,6 +56,11 @@ impl Tally {
         }
     }
 
+    /// Segments were delivered.
+    pub(super) const fn have_arrived(&mut self, segments: u32) {
+        self.delivered = self.delivered.wrapping_add(segments);
+    }
+
     /// The connection stands.
     pub(super) const fn established(&mut self, now: Instant) {
         self.delivered = 1;

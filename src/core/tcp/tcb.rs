@@ -11,7 +11,7 @@ use super::context::{Context, ControlSegment};
 use super::ecn::Ecn;
 use super::fast_open::Opening;
 use super::limits::Limits;
-use super::mtu::search::Search;
+use super::mtu_search::Search;
 use super::output::ack::Acks;
 use super::pacer::Pacer;
 use super::rcv::Recv;

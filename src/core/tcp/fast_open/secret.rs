@@ -8,17 +8,7 @@ use siphasher::sip::SipHasher24;
 use crate::addr::Quad;
 use crate::wire::fast_open::Cookie;
 
-/// Octets of a secret.
-pub const LEN: usize = 16;
-
-/// The secrets that cookies are made with: a first, and perhaps one before it whose cookies are still good.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Secrets {
-    /// What new cookies are made with.
-    pub primary: [u8; LEN],
-    /// What older ones may have been made with (RFC 7413 §4.1.2, key rotation).
-    pub backup: Option<[u8; LEN]>,
-}
+pub use crate::fast_open::{LEN, Secrets};
 
 /// Whose cookie a SYN brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

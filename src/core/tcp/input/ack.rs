@@ -111,7 +111,7 @@ impl Tcb {
         //# If the ACK is a duplicate (SEG.ACK =< SND.UNA), it can be ignored.
         // It moves nothing, but what it tells beside is taken.
         self.respond(seg.ack, &mut news, cx);
-        self.tally.delivered = self.tally.delivered.wrapping_add(news.segments);
+        self.tally.have_arrived(news.segments);
         if self.window_probes > 0 {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
             //# As long as the receiving TCP peer continues to send acknowledgments in response to the probe

@@ -3,10 +3,10 @@
 use alloc::boxed::Box;
 
 use super::LEAST_V6;
-use super::search::Search;
 use crate::config::MtuProbing;
 use crate::error::Error;
 use crate::tcp::context::Context;
+use crate::tcp::mtu_search::Search;
 use crate::tcp::tcb::Tcb;
 
 /// The smallest packet that every path of IPv4 carries, octets (RFC 791 §3.2).

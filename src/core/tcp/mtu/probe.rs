@@ -3,7 +3,7 @@
 
 use crate::seq::SeqRange;
 use crate::tcp::context::Context;
-use crate::tcp::mtu::search::headway;
+use crate::tcp::mtu_search::headway;
 use crate::tcp::output::decide::Plan;
 use crate::tcp::recovery::Phase;
 use crate::tcp::tcb::Tcb;

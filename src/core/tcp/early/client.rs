@@ -2,10 +2,10 @@
 
 use alloc::boxed::Box;
 
-use super::black_hole::Leave;
-use super::{Failure, Modes, Opening};
 use crate::seq::{Seq, SeqRange};
 use crate::tcp::context::Context;
+use crate::tcp::fast_open::black_hole::Leave;
+use crate::tcp::fast_open::{Failure, Modes, Opening};
 use crate::tcp::input::syn_sent::default_mss;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::{Event, State};

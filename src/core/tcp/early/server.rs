@@ -3,9 +3,9 @@
 use alloc::boxed::Box;
 use core::ops::ControlFlow::{Break, Continue};
 
-use super::Opening;
 use crate::tcp::context::Context;
 use crate::tcp::ecn::negotiate::Promise;
+use crate::tcp::fast_open::{Opening, Place};
 use crate::tcp::input::Step;
 use crate::tcp::output::decide::Plan;
 use crate::tcp::segment::Segment;
@@ -16,9 +16,6 @@ use crate::wire::fast_open::FastOpen;
 
 /// How often a client that sends its SYN again is answered before the timer does it.
 const MOST_ANSWERS: u8 = 15;
-
-/// Where a connection counts that is open early: the slot of a listener and the low octet of its generation.
-pub type Place = (u32, u8);
 
 impl Tcb {
     /// Opens a connection in SYN-RECEIVED, made of a request that never waited, for the program. It has the text of the
