@@ -7,6 +7,7 @@ use tunstack::core::config::Config;
 use tunstack::core::error::Error;
 use tunstack::core::sockopt::{Shutdown, SocketOptions};
 use tunstack::core::stack::{SocketId, Stack};
+use tunstack::core::tcp::congestion::Algorithm;
 use tunstack::core::time::{Duration, Instant};
 use tunstack::sim::host::Host;
 use tunstack::sim::link::Fault;
@@ -41,7 +42,12 @@ impl Lab {
         let [client_ip, server_ip]: [IpAddr; 2] = [client, server].map(|a| a.parse().unwrap());
         let config = |address: IpAddr| {
             let length = if address.is_ipv4() { 24 } else { 64 };
-            Config { addresses: vec![Prefix::new(address.into(), length)], trace: true, ..Config::default() }
+            let addresses = vec![Prefix::new(address.into(), length)];
+            let mut config = Config { addresses, trace: true, ..Config::default() };
+            // The stories are those of RFC 5681 and RFC 6298: what came after them has others.
+            config.tcp.congestion = Algorithm::Reno;
+            config.tcp.tail_loss_probes = false;
+            config
         };
         let mut world = World::new(1);
         let (client, server) =

@@ -230,10 +230,10 @@ pub(crate) const CAPTURES: &[Capture] = &[
         shows: &[
             row("tcp.analysis.lost_segment", "6, 8, 12", "a segment is missing before this one"),
             row("frame.comment contains \"waits for a gap\"", "6, 8, 10, 12, 14, 16", "kept"),
-            row("tcp.options.sack.count == 1", "7, 21", "one block"),
+            row("tcp.options.sack.count == 1", "7, 21, 25", "one block; the last is the D-SACK"),
             row("tcp.options.sack.count == 3", "13, 15, 17", "three, the newest first"),
-            row("frame.comment contains \"ACK: gap filled\"", "19, 21, 25", "a gap is filled"),
-            row("frame.comment contains \"D-SACK\"", "23", "the first block tells what came twice"),
+            row("frame.comment contains \"ACK: gap filled\"", "19, 21, 23", "a gap is filled"),
+            row("frame.comment contains \"D-SACK\"", "25", "the first block tells what came twice"),
         ],
     },
     Capture {
