@@ -181,7 +181,7 @@ fn every_row_is_what_it_says() {
         if row.noted().is_some() {
             assert_eq!(left, BTreeSet::from([format!("{:?}", Config::default())]), "{}", row.name());
         } else {
-            assert_eq!(left.len(), 2, "{}", row.name());
+            assert!(left.len() >= 2, "{}", row.name());
         }
     }
 }

@@ -230,8 +230,9 @@ impl Model {
         let beyond = lt(self.rcv_nxt, start) && lt(start, end);
         if lt(start, end) {
             if self.orphan {
-                // SHLD-3; before its turn it may also wait.
-                let mut outcomes = vec![(self.none(), self.reset())];
+                // SHLD-3, with the numbers of §3.5.2, which the peer believes whether or not our FIN reached it; before
+                // its turn it may also wait.
+                let mut outcomes = vec![(self.none(), Answer::Rst { seq: s.ack, ack: None })];
                 if beyond {
                     self.held.push((start, end));
                     outcomes.push((self, Answer::Ack));
