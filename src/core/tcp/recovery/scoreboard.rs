@@ -409,10 +409,6 @@ impl Scoreboard {
         self.records.remove(at + 1);
         if let Some(joined) = self.records.get_mut(at) {
             joined.end = next.end;
-            // Where the peer is not believed any more, it is deemed lost no sooner than any of it.
-            if next.sent() > joined.sent() {
-                joined.stamp = next.stamp;
-            }
             joined.marks |= next.marks;
         }
         true

@@ -13,7 +13,7 @@ const TWICE: u8 = 1 << 3;
 const REPORTED: u8 = 1 << 4;
 /// A segment begins here.
 const START: u8 = 1 << 5;
-/// The peer has had it out of order at some time: runs of such are joined, and how often each was sent is forgotten.
+/// The peer has had it out of order at some time: runs of such are joined, and which of them was sent twice is forgotten.
 const EVER: u8 = 1 << 6;
 
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +129,7 @@ impl Model {
                 assert!(!resent || octet.is(RESENT), "{record:?} was not sent again: {octet:?}");
                 let again = octet.is(RESENT) && !resent;
                 assert!(!again || lost, "{record:?} was sent again: {octet:?}");
-                if lost && (again || !octet.is(LOST)) && by_order && !octet.is(EVER) {
+                if lost && (again || !octet.is(LOST)) && by_order {
                     // It may have left again at once.
                     let sent = if resent { octet.before } else { octet.sent };
                     assert!(sent <= newest, "{record:?} is deemed lost by nothing, SND.UNA is {una}");

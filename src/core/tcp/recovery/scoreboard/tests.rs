@@ -71,6 +71,27 @@ fn only_whole_segments_count() {
 }
 
 #[test]
+fn behind_a_short_segment_the_boundaries_are_others_though_its_fellows_are_acknowledged() {
+    let mut board = ten();
+    board.on_send(range(1001, 1051), 100, Stamp::at(at(0)));
+    board.acknowledge(Seq::new(51), |_| {});
+    board.on_send(range(1051, 1151), 100, Stamp::at(at(0)));
+    board.sack(range(1051, 1151), |_| {});
+    assert_eq!(board.sacked(), 100);
+}
+
+#[test]
+fn the_oldest_parts_from_those_that_left_with_it() {
+    let mut board = ten();
+    board.part_oldest();
+    assert_eq!(board.mark_lost(|r| r.start == Seq::new(1)).octets, 100);
+    board.acknowledge(Seq::new(151), |_| {});
+    board.part_oldest();
+    assert_eq!(board.mark_lost(|r| r.start == Seq::new(151)).octets, 50);
+    board.check(Seq::new(151), Seq::new(1001));
+}
+
+#[test]
 fn holes_are_found_sent_again_and_lost_again() {
     let mut board = ten();
     board.sack(range(201, 401), |_| {});
@@ -109,8 +130,6 @@ struct Octet {
     boundary: bool,
     marks: Mark,
     sent: u64,
-    /// The peer had it once: runs of such are joined, and as old as the youngest of them.
-    had: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -191,7 +210,6 @@ fn check(steps: &[Step], iss: u32) {
                             expected += u32::from(!octet.marks.contains(Mark::SACKED));
                             octet.marks.remove(Mark::LOST | Mark::RESENT | Mark::REPORTED);
                             octet.marks.insert(Mark::SACKED);
-                            octet.had = true;
                         }
                     }
                 }
@@ -210,15 +228,13 @@ fn check(steps: &[Step], iss: u32) {
             Step::Lose(age) => {
                 let old = |sent: u64| sent + age <= now;
                 board.mark_lost(|r| old(r.sent().as_millis()));
-                let marks = board.iter().flat_map(|r| (0..r.len()).map(|_| r.marks));
-                for (octet, marks) in model.octets.iter_mut().zip(marks) {
-                    let waits = octet.marks.intersection(Mark::LOST | Mark::RESENT) == Mark::LOST;
-                    if octet.marks.contains(Mark::SACKED) || waits || !old(octet.sent) {
-                        continue;
-                    }
-                    if !octet.had || marks.intersection(Mark::LOST | Mark::RESENT) == Mark::LOST {
-                        octet.marks.remove(Mark::RESENT);
-                        octet.marks.insert(Mark::LOST);
+                for octet in &mut model.octets {
+                    if !octet.marks.contains(Mark::SACKED) && old(octet.sent) {
+                        let waits = octet.marks.contains(Mark::LOST) && !octet.marks.contains(Mark::RESENT);
+                        if !waits {
+                            octet.marks.remove(Mark::RESENT);
+                            octet.marks.insert(Mark::LOST);
+                        }
                     }
                 }
             }
