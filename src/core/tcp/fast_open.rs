@@ -1,9 +1,9 @@
 //! TCP Fast Open (RFC 7413): data in the SYN, for those who have shown before that they receive what is sent to
 //! their address.
 //!
-//! A client remembers each server's cookie ([`cache`]), sends it with data in its SYN ([`client`]), and pauses where
-//! that comes to grief ([`black_hole`]). A server makes cookies out of addresses and a secret ([`secret`]), and takes no
-//! more of such connections than it wants pending ([`pending`], [`server`]).
+//! A client remembers each server's cookie ([`cache`]), sends it with data in its SYN ([`early`](super::early)), and
+//! pauses where that comes to grief ([`black_hole`]). A server makes cookies out of addresses and a secret
+//! ([`secret`]), and takes no more of such connections than it wants pending ([`pending`]).
 
 pub mod secret;
 
