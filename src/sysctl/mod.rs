@@ -12,7 +12,7 @@
 //! assert_eq!(sysctl::set(&mut config, "net.ipv4.tcp_synack_retries", "2")?, Effect::Set);
 //! assert_eq!(config.tcp.syn_ack_retries, 2);
 //! sysctl::set(&mut config, "/proc/sys/net/ipv4/tcp_rmem", "4096 131072 6291456")?;
-//! assert!(matches!(sysctl::set(&mut config, "net.ipv4.tcp_frto", "2")?, Effect::Noted(_)));
+//! assert!(matches!(sysctl::set(&mut config, "net.ipv4.tcp_rfc1337", "0")?, Effect::Noted(_)));
 //! let error = sysctl::set(&mut config, "net.ipv4.ip_default_ttl", "0").unwrap_err();
 //! assert_eq!(error.to_string(), "net.ipv4.ip_default_ttl takes a number from 1 to 255, not \"0\"");
 //! # Ok::<(), sysctl::SysctlError>(())

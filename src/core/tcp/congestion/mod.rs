@@ -145,6 +145,8 @@ impl Congestion {
     pub fn send_quantum(&self) -> Option<u32> {
         match self {
             Self::Bbr(a) => Some(a.send_quantum()),
+            #[cfg(feature = "l4s")]
+            Self::Prague(a) => Some(a.send_quantum()),
             _ => None,
         }
     }

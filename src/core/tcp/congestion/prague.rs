@@ -3,7 +3,7 @@
 //!
 //! It needs the counts of RFC 9768, and queues that isolate or couple it: with others beside it in a plain queue it takes more
 //! than its share. What makes Prague fit for the Internet beside this (RFC 9331 §4.3: less dependence on the round trip, falling
-//! back at a classic queue, pacing, reordering in time units) is not here, which is why it is an experiment.
+//! back at a classic queue, reordering in time units) is not here, which is why it is an experiment. It is paced.
 
 use super::{AckSample, CongestionEvent, Reno, Start};
 use crate::seq::Seq;
@@ -39,6 +39,11 @@ impl Prague {
 
     pub(super) const fn ssthresh(&self) -> u32 {
         self.reno.ssthresh()
+    }
+
+    /// Segments leave one by one: two at once may be enough for a mark.
+    pub(super) const fn send_quantum(&self) -> u32 {
+        self.reno.mss()
     }
 
     pub(super) fn on_ack(&mut self, sample: &AckSample) {

@@ -42,6 +42,11 @@ impl Reno {
         self.window.ssthresh
     }
 
+    #[cfg(feature = "l4s")]
+    pub(super) const fn mss(&self) -> u32 {
+        self.window.mss
+    }
+
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.2
     //= id=MUST-19
     //# A TCP endpoint MUST implement the basic congestion control algorithms slow start, congestion

@@ -1,6 +1,6 @@
 //! Pacing: when what the windows allow may leave.
 //!
-//! A connection is paced where its algorithm has a rate, where a program set one (`SO_MAX_PACING_RATE`), and where all
+//! A connection is paced where its algorithm has a rate or wants short queues (L4S), where a program set one (`SO_MAX_PACING_RATE`), and where all
 //! are (`pacing`, as under Linux's queueing discipline `fq`). It leaves in bursts. When one is over,
 //! [`Timer::Pacing`] is armed, and nothing with text that is not urgent leaves until it has run out: what holds
 //! back is at the same time what lets go, so a paced connection cannot stall.
@@ -47,7 +47,10 @@ impl Tcb {
     }
 
     fn is_paced(&self, config: &TcpConfig) -> bool {
-        config.pacing || self.options.pacing_limit().is_some() || self.congestion.pacing_rate().is_some()
+        config.pacing
+            || self.congestion.is_scalable()
+            || self.options.pacing_limit().is_some()
+            || self.congestion.pacing_rate().is_some()
     }
 
     /// Something may be about to leave: the wait may be over although its timer has not been served yet, and an
