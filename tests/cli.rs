@@ -54,6 +54,7 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&[], ("a_capture_is_whole", services::a_capture_is_whole)),
     (&[], ("a_second_signal_ends_at_once", services::a_second_signal_ends_at_once)),
     (&[], ("scripts_are_run_and_reported", drill::scripts_are_run_and_reported)),
+    (&[], ("symbols_of_the_addresses_are_defined", drill::symbols_of_the_addresses_are_defined)),
     (&[], ("a_report_that_is_lost_is_told", drill::a_report_that_is_lost_is_told)),
     (&[], ("algorithms_are_raced_and_drawn", race::algorithms_are_raced_and_drawn)),
     (&["unshare"], ("the_kernel_is_raced", race::the_kernel_is_raced)),

@@ -61,9 +61,9 @@ pub(crate) struct DrillArgs {
     list: bool,
     /// The addresses that scripts run with [default: what the script says, or ipv4]
     ///
-    /// With ipv6 the MTU is 1520, so that a full segment has as many octets as over IPv4. Each of them defines the
-    /// symbols CODE, CMSG_LEVEL_IP, CMSG_TYPE_RECVERR and TFO_COOKIE, whose values depend on it. With all, a script whose
-    /// name ends in -v4 or -v6 runs with such addresses alone.
+    /// With ipv6 the MTU is 1520, so that a full segment has as many octets as over IPv4. The symbols CODE (IPv4),
+    /// CMSG_LEVEL_IP, CMSG_TYPE_RECVERR and TFO_COOKIE are defined, with values that depend on it. With all, a script
+    /// whose name ends in -v4 or -v6 runs with such addresses alone.
     #[arg(long, value_name = "VERSION", value_enum)]
     ip_version: Option<Version>,
     /// Run so many scripts at once [default: one for each processor]
@@ -122,15 +122,8 @@ impl Version {
 
     /// What scripts for all three rely on.
     fn settings(self) -> Vec<(String, Option<String>)> {
-        let version_6 = self.is_v6();
-        // Keyed as tcp_fastopen_key says, over the addresses of each: RFC 7413 §4.1.2 leaves the way to the server.
-        let cookie = if version_6 { "c1d1e9742a47a9bc" } else { "3021b9d889017eeb" };
-        let (level, kind) = match self {
-            Self::Ipv4 => ("SOL_IP", "IP_RECVERR"),
-            _ => ("SOL_IPV6", "IPV6_RECVERR"),
-        };
         let mut settings = vec![("ip_version".to_owned(), Some(self.name().to_owned()))];
-        if version_6 {
+        if self.is_v6() {
             // Those that the cookie is for.
             for (name, value) in [
                 ("mtu", "1520"),
@@ -140,13 +133,31 @@ impl Version {
             ] {
                 settings.push((name.to_owned(), Some(value.to_owned())));
             }
-        } else {
-            settings.push(define("CODE=host_unreachable"));
         }
-        settings.push(define(&format!("TFO_COOKIE={cookie}")));
-        settings.push(define(&format!("CMSG_LEVEL_IP={level}")));
-        settings.push(define(&format!("CMSG_TYPE_RECVERR={kind}")));
+        settings.extend(self.symbols("c1d1e9742a47a9bc"));
         settings
+    }
+
+    /// The symbols whose values depend on the addresses; `cookie` is the one for IPv6.
+    fn symbols(self, cookie: &str) -> impl Iterator<Item = (String, Option<String>)> {
+        // Keyed as tcp_fastopen_key says, over the addresses of each: RFC 7413 §4.1.2 leaves the way to the server.
+        let cookie = if self.is_v6() { cookie } else { "3021b9d889017eeb" };
+        let (level, kind) = match self {
+            Self::Ipv4 => ("SOL_IP", "IP_RECVERR"),
+            _ => ("SOL_IPV6", "IPV6_RECVERR"),
+        };
+        let code = (!self.is_v6()).then(|| define("CODE=host_unreachable"));
+        let others = [
+            define(&format!("TFO_COOKIE={cookie}")),
+            define(&format!("CMSG_LEVEL_IP={level}")),
+            define(&format!("CMSG_TYPE_RECVERR={kind}")),
+        ];
+        code.into_iter().chain(others)
+    }
+
+    /// For a script that runs with the addresses that its head gives, or else with drill's own.
+    fn of_script(script: &Script) -> Vec<(String, Option<String>)> {
+        said_version(script).unwrap_or(Self::Ipv4).symbols("e7041978eab92f14").collect()
     }
 }
 
@@ -230,14 +241,16 @@ fn jobs(scripts: Vec<Script>, args: &DrillArgs) -> Vec<Job> {
             jobs.push(Job { script: script.clone(), variant, settings });
         };
         match versions {
-            None => add(None, Vec::new()),
+            None => add(None, Version::of_script(&script)),
             // Of all, a script that is about some takes those: its name or its head says so.
             Some(versions) if versions.len() > 1 && named_version(&script).is_some() => {
                 let is_v6 = named_version(&script);
                 let meant = versions.iter().filter(|v| Some(v.is_v6()) == is_v6);
                 meant.for_each(|v| add(Some(v.name()), v.settings()));
             }
-            Some(versions) if versions.len() > 1 && names_version(&script) => add(None, Vec::new()),
+            Some(versions) if versions.len() > 1 && said_version(&script).is_some() => {
+                add(None, Version::of_script(&script));
+            }
             Some(versions) => {
                 let suits = |v: &&Version| versions.len() == 1 || suits(&script, **v);
                 versions.iter().filter(suits).for_each(|v| add(Some(v.name()), v.settings()));
@@ -253,10 +266,15 @@ fn named_version(script: &Script) -> Option<bool> {
     [("-v6", true), ("-v4", false)].into_iter().find(|(end, _)| stem.ends_with(end)).map(|(_, v6)| v6)
 }
 
-/// Whether the script's head says with which addresses it runs. What cannot be read is told when it is run.
-fn names_version(script: &Script) -> bool {
+/// With which addresses the script runs, where its head says so. What cannot be read is told when it is run.
+fn said_version(script: &Script) -> Option<Version> {
     let text = run::read_script(&script.path).unwrap_or_default();
-    text.lines().any(|line| line.starts_with("--ip_version"))
+    let said = text.lines().find_map(|line| line.strip_prefix("--ip_version="))?.trim();
+    Some(match said {
+        "ipv6" => Version::Ipv6,
+        "ipv4" => Version::Ipv4,
+        _ => Version::Ipv4MappedIpv6,
+    })
 }
 
 /// Whether a script can be run with these addresses: its head may give ends that are of the other family, and its name

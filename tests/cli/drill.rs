@@ -119,6 +119,22 @@ pub(crate) fn scripts_are_run_and_reported() {
     assert_eq!(code(drill(&["-D", "WINDOW=1000", "--set", "tolerance_usecs=1000", &defined]).status), 0);
 }
 
+/// Symbols whose values depend on the addresses are there, whoever says what these are: nobody, the command line, the script.
+pub(crate) fn symbols_of_the_addresses_are_defined() {
+    let fast_open = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packetdrill/fast-open");
+    let kind = "\
+ 0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3
++0 setsockopt(3, CMSG_LEVEL_IP, CMSG_TYPE_RECVERR, [1], 4) = 0
+";
+    let dir = Scratch::new();
+    let ipv6 = dir.write("ipv6.pkt", format!("--ip_version=ipv6\n{kind}").as_bytes());
+    let any = dir.write("any.pkt", kind.as_bytes());
+    for version in [&[][..], &["--ip-version", "all"]] {
+        let judged = drill(&[version, &[fast_open, &ipv6, &any]].concat());
+        assert_eq!(code(judged.status), 0, "{version:?}: {}", text(&judged.stdout));
+    }
+}
+
 pub(crate) fn a_report_that_is_lost_is_told() {
     let dir = Scratch::new();
     let good = dir.write("good.pkt", PASSES.as_bytes());
