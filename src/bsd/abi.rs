@@ -48,6 +48,15 @@ pub use libc::{
 
 /// Secrets of the cookies of Fast Open, one or two of 16 octets (`linux/tcp.h`).
 pub const TCP_FASTOPEN_KEY: i32 = 33;
+/// Whether the option of RFC 5482 is sent and heeded. Linux has none of the four that follow, so they have numbers far
+/// from its own.
+pub const TCP_UTO: i32 = 5482;
+/// What it tells the peer, seconds; 0: `TCP_USER_TIMEOUT`, or the stack's R2 without one.
+pub const TCP_UTO_ADVERTISED: i32 = 5483;
+/// Whether a peer's changes how long data may stay unacknowledged; setting `TCP_USER_TIMEOUT` ends that.
+pub const TCP_UTO_CHANGEABLE: i32 = 5484;
+/// What the peer last told, seconds; 0: nothing yet. Only read.
+pub const TCP_UTO_RECEIVED: i32 = 5485;
 /// Hold each segment back (`linux/tcp.h`).
 pub const TCP_TX_DELAY: i32 = 37;
 

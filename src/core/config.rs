@@ -8,6 +8,7 @@ use crate::addr::Prefix;
 use crate::congestion::{Algorithm, Settings};
 use crate::fast_open::{Modes, Secrets};
 use crate::time::Duration;
+use crate::user_timeout::UserTimeoutOption;
 
 /// What a stack is told when it is made.
 #[derive(Clone, Debug)]
@@ -184,6 +185,19 @@ pub struct TcpConfig {
     /// R2: how long data may stay unacknowledged before the connection is given up (RFC 9293 §3.8.3, at
     /// least 100 s). The default is what 15 retransmissions take (sysctl `tcp_retries2`).
     pub r2: Duration,
+    /// Of sockets that do not say otherwise: whether and how ends tell each other how long they wait for an ACK (RFC 5482).
+    /// Off by default.
+    pub user_timeout_option: UserTimeoutOption,
+    /// L_LIMIT: a peer cannot make us give up sooner. RFC 5482 §3.1: at least 100 s, which is the default; it is always
+    /// more than the retransmission timeout.
+    //= https://www.rfc-editor.org/rfc/rfc5482#section-3
+    //# Hosts MUST impose upper and lower limits on the user timeouts they use for a connection.
+    pub user_timeout_min: Duration,
+    /// U_LIMIT: a peer cannot make us wait longer. One hour by default.
+    //= https://www.rfc-editor.org/rfc/rfc5482#section-3.1
+    //# Note that these limits MAY be specified as system-wide constants or at other granularities, such as
+    //# on per-host, per-user, per-outgoing-interface, or even per-connection basis.
+    pub user_timeout_max: Duration,
     /// How often a SYN is retransmitted. 7 makes the wait at least the 3 minutes of RFC 9293 §3.8.3
     /// (sysctl `tcp_syn_retries` has 6, which falls short of it).
     pub syn_retries: u8,
@@ -337,6 +351,12 @@ impl Default for TcpConfig {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
             //# The value of R2 SHOULD correspond to at least 100 seconds (SHLD-11).
             r2: Duration::from_millis(924_600),
+            user_timeout_option: UserTimeoutOption::default(),
+            //= https://www.rfc-editor.org/rfc/rfc5482#section-3.1
+            //# Consequently, the lower limit (L_LIMIT) SHOULD be set to at least 100 seconds when following the
+            //# RECOMMENDED scheme described in this section.
+            user_timeout_min: Duration::from_secs(100),
+            user_timeout_max: Duration::from_secs(3600),
             syn_retries: 7,
             syn_ack_retries: 5,
             max_syn_backlog: 4096,

@@ -35,6 +35,8 @@ pub mod congestion;
 
 pub mod fast_open;
 
+pub mod user_timeout;
+
 pub mod config;
 
 pub mod counters;

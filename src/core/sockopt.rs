@@ -4,6 +4,7 @@ use crate::config::{Config, TcpConfig};
 use crate::congestion::Algorithm;
 use crate::seq::WindowScale;
 use crate::time::Duration;
+use crate::user_timeout::UserTimeoutOption;
 
 /// Which direction to shut down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +79,8 @@ pub struct SocketOptions {
     pub unsent_low_water_default: u32,
     /// Time after which unacknowledged data ends the connection (`TCP_USER_TIMEOUT`); `None`: R2.
     pub user_timeout: Option<Duration>,
+    /// Whether and how the peer is told of it, and is listened to (RFC 5482).
+    pub user_timeout_option: UserTimeoutOption,
     /// What close does (`SO_LINGER`): `None` returns at once; zero resets; otherwise the time a blocking
     /// close waits for the data to be acknowledged.
     pub linger: Option<Duration>,
@@ -166,6 +169,7 @@ impl SocketOptions {
             unsent_low_water: 0,
             unsent_low_water_default: config.tcp.unsent_low_water,
             user_timeout: None,
+            user_timeout_option: config.tcp.user_timeout_option,
             linger: None,
             keepalive_time: config.tcp.keepalive_time,
             keepalive_interval: config.tcp.keepalive_interval,
@@ -202,6 +206,24 @@ impl SocketOptions {
             fast_open_no_cookie: false,
             receive_low_water: 1,
             max_pacing_rate: u64::MAX,
+        }
+    }
+
+    /// Sets how long data may stay unacknowledged (`TCP_USER_TIMEOUT`); `None`: R2 again. The peer cannot change it then,
+    /// unless [`changeable`](UserTimeoutOption::changeable) is set anew.
+    //= https://www.rfc-editor.org/rfc/rfc5482#section-3
+    //# If an application explicitly sets the USER_TIMEOUT, CHANGEABLE MUST become false in order to prevent
+    //# UTO options (from the other end) from overriding local application requests.
+    pub const fn set_user_timeout(&mut self, limit: Option<Duration>) {
+        self.user_timeout = limit;
+        self.user_timeout_option.changeable = if limit.is_some() { Some(false) } else { None };
+    }
+
+    /// CHANGEABLE: whether a peer may change how long data may stay unacknowledged.
+    pub const fn user_timeout_changeable(&self) -> bool {
+        match self.user_timeout_option.changeable {
+            Some(changeable) => changeable,
+            None => self.user_timeout.is_none(),
         }
     }
 
@@ -299,5 +321,24 @@ mod tests {
         assert_eq!(scale(1 << 20, 0, u32::MAX), 5, "larger already");
         assert_eq!([0, 1, 7, 8, 1152].map(|octets| scale(octets, 15 << 20, u32::MAX)), [0, 0, 0, 1, 8]);
         assert_eq!(scale(65_536, 6 << 20, 65_535), 0, "a clamp will not be passed");
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5482#section-3
+    //= type=test
+    //# If an application explicitly sets the USER_TIMEOUT, CHANGEABLE MUST become false in order to prevent
+    //# UTO options (from the other end) from overriding local application requests.
+    #[test]
+    fn a_program_that_sets_it_means_it() {
+        let mut options = SocketOptions::tcp(&Config::default());
+        assert!(options.user_timeout_changeable());
+        options.user_timeout_option.changeable = Some(true);
+        options.set_user_timeout(Some(Duration::from_secs(5)));
+        assert!(!options.user_timeout_changeable());
+        options.user_timeout_option.changeable = Some(true);
+        assert!(options.user_timeout_changeable(), "it may be allowed all the same");
+        options.set_user_timeout(None);
+        assert!(options.user_timeout_changeable());
+        options.user_timeout = Some(Duration::from_secs(5));
+        assert!(!options.user_timeout_changeable());
     }
 }

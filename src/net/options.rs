@@ -132,12 +132,24 @@ macro_rules! tcp_options {
             }
 
             /// How long sent data may stay unacknowledged before the connection is given up
-            /// (`TCP_USER_TIMEOUT`, RFC 5482); `None`: the stack's R2.
+            /// (`TCP_USER_TIMEOUT`); `None`: the stack's R2.
             ///
             /// # Errors
             /// Those of a socket that is gone.
             pub fn set_tcp_user_timeout(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
-                self.socket.change_options(|o| o.user_timeout = timeout)
+                self.socket.change_options(|o| o.set_user_timeout(timeout))
+            }
+
+            /// Whether and how the peer is told of that, and is listened to (RFC 5482). Best set before there is a
+            /// connection. What the peer tells is in [`TcpInfo`](crate::core::tcp::info::TcpInfo).
+            ///
+            /// # Errors
+            /// Those of a socket that is gone.
+            pub fn set_tcp_user_timeout_option(
+                &self,
+                option: crate::core::user_timeout::UserTimeoutOption,
+            ) -> std::io::Result<()> {
+                self.socket.change_options(|o| o.user_timeout_option = option)
             }
 
             /// The send buffer's size, octets; less than 4608 is taken as that, as in Linux.

@@ -11,6 +11,7 @@ mod kind {
     pub(super) const SACK: u8 = 5;
     pub(super) const TIMESTAMPS: u8 = 8;
     pub(super) const MD5: u8 = 19;
+    pub(super) const USER_TIMEOUT: u8 = 28;
     pub(super) const FAST_OPEN: u8 = 34;
     pub(super) const ACCECN0: u8 = 172;
     pub(super) const ACCECN1: u8 = 174;
@@ -58,6 +59,7 @@ pub fn octets_of(option: &TcpOption) -> Result<Vec<u8>, String> {
             (kind::TIMESTAMPS, [val.to_be_bytes(), ecr.to_be_bytes()].concat())
         }
         TcpOption::Md5(digest) => (kind::MD5, digest.clone()),
+        TcpOption::UserTimeout(field) => (kind::USER_TIMEOUT, field.to_be_bytes().to_vec()),
         TcpOption::FastOpen(cookie) => (kind::FAST_OPEN, cookie.clone()),
         TcpOption::FastOpenExperimental(cookie) => (kind::EXPERIMENT, [&FAST_OPEN_EXID[..], cookie].concat()),
         TcpOption::AccEcn(AccEcn { e1b_first, counters }) => {
@@ -118,6 +120,7 @@ fn known(kind: u8, data: &[u8]) -> Option<TcpOption> {
             ecr: u32::from_be_bytes([e, f, g, h]),
         },
         (kind::MD5, digest) => TcpOption::Md5(digest.to_vec()),
+        (kind::USER_TIMEOUT, &[a, b]) => TcpOption::UserTimeout(u16::from_be_bytes([a, b])),
         (kind::FAST_OPEN, cookie) => TcpOption::FastOpen(cookie.to_vec()),
         (kind::EXPERIMENT, [a, b, cookie @ ..]) if [*a, *b] == FAST_OPEN_EXID => {
             TcpOption::FastOpenExperimental(cookie.to_vec())

@@ -251,6 +251,9 @@ pub enum TcpOption {
     },
     /// `md5 0011…`: the digest as written, or nothing.
     Md5(Vec<u8>),
+    /// `UTO sec 100`, `UTO min 5`: the user timeout (RFC 5482), its field with the granularity bit. The original tool has no
+    /// word for it.
+    UserTimeout(u16),
     /// `FO cookie`: Fast Open (RFC 7413).
     FastOpen(Vec<u8>),
     /// `FOEXP cookie`: the same under the experimental kind.

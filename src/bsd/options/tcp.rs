@@ -8,6 +8,7 @@ use tunstack_core::sockopt::SocketOptions;
 use tunstack_core::tcp::fast_open::Modes;
 use tunstack_core::tcp::fast_open::secret::Secrets;
 use tunstack_core::tcp::state::State;
+use tunstack_core::user_timeout::UserTimeout;
 
 use super::super::Result;
 use super::super::abi::*;
@@ -36,6 +37,10 @@ pub(super) const ROWS: &[Row] = &[
     // Linux does nothing with it since 4.11.
     Row(TCP_THIN_DUPACK, How::Int(off, |_, v| within::<0, 1>(v).map(drop))),
     Row(TCP_USER_TIMEOUT, How::Int(user_timeout, set_user_timeout)),
+    Row(TCP_UTO, How::Flag(|o| &mut o.user_timeout_option.enabled)),
+    Row(TCP_UTO_ADVERTISED, How::Int(advertised_user_timeout, set_advertised_user_timeout)),
+    Row(TCP_UTO_CHANGEABLE, How::Int(user_timeout_changeable, set_user_timeout_changeable)),
+    Row(TCP_UTO_RECEIVED, How::Read(peer_user_timeout)),
     Row(TCP_REPAIR, How::Stays(off, |v| within::<-1, 1>(v).map(|v| v.max(0)))),
     Row(TCP_FASTOPEN, How::Int(fast_open, set_fast_open)),
     Row(TCP_FASTOPEN_KEY, How::Octets(fast_open_key, set_fast_open_key)),
@@ -247,7 +252,31 @@ fn user_timeout(file: &File) -> Result<i32> {
 fn set_user_timeout(file: &File, value: i32) -> Result<()> {
     let millis = natural(value)?.unsigned_abs();
     let limit = (millis > 0).then(|| Duration::from_millis(millis.into()));
-    file.change_options(|options| options.user_timeout = limit)
+    file.change_options(|options| options.set_user_timeout(limit))
+}
+
+fn advertised_user_timeout(file: &File) -> Result<i32> {
+    let told = file.options()?.user_timeout_option.advertised;
+    Ok(told.map_or(0, |told| seconds(told.time())))
+}
+
+/// Rounded up to what the option can say.
+fn set_advertised_user_timeout(file: &File, value: i32) -> Result<()> {
+    let told = UserTimeout::new(Duration::from_secs(natural(value)?.unsigned_abs().into()));
+    file.change_options(|options| options.user_timeout_option.advertised = told)
+}
+
+fn user_timeout_changeable(file: &File) -> Result<i32> {
+    Ok(i32::from(file.options()?.user_timeout_changeable()))
+}
+
+fn set_user_timeout_changeable(file: &File, value: i32) -> Result<()> {
+    file.change_options(|options| options.user_timeout_option.changeable = Some(value != 0))
+}
+
+fn peer_user_timeout(file: &File) -> Result<i32> {
+    let told = file.query(|stack, id| Ok(stack.tcp_info(id).and_then(|info| info.peer_user_timeout)))?;
+    Ok(told.map_or(0, seconds))
 }
 
 fn quick_acks(file: &File) -> Result<i32> {

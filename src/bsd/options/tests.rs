@@ -150,6 +150,10 @@ fn what_is_read_of_fresh_sockets() {
         (TCP_LINGER2, 60),
         (TCP_QUICKACK, 1),
         (TCP_USER_TIMEOUT, 0),
+        (TCP_UTO, 0),
+        (TCP_UTO_ADVERTISED, 0),
+        (TCP_UTO_CHANGEABLE, 1),
+        (TCP_UTO_RECEIVED, 0),
         (TCP_NOTSENT_LOWAT, 0),
     ] {
         assert_eq!(sys.getsockopt_int(fd, IPPROTO_TCP, name), Ok(value), "{name}");
@@ -193,6 +197,10 @@ fn values() {
         (IPPROTO_TCP, TCP_KEEPINTVL, [Ok(1), OUT, OUT, Ok(2), Ok(300), OUT]),
         (IPPROTO_TCP, TCP_KEEPCNT, [Ok(1), OUT, OUT, Ok(2), OUT, OUT]),
         (IPPROTO_TCP, TCP_USER_TIMEOUT, [Ok(1), Ok(0), OUT, Ok(2), Ok(300), Ok(70_000)]),
+        (IPPROTO_TCP, TCP_UTO, [1, 0, 1, 1, 1, 1].map(Ok)),
+        (IPPROTO_TCP, TCP_UTO_ADVERTISED, [Ok(1), Ok(0), OUT, Ok(2), Ok(300), Ok(70_020)]),
+        (IPPROTO_TCP, TCP_UTO_CHANGEABLE, [1, 0, 1, 1, 1, 1].map(Ok)),
+        (IPPROTO_TCP, TCP_UTO_RECEIVED, [NOT_THERE; 6]),
         (IPPROTO_TCP, TCP_NOTSENT_LOWAT, asked.map(Ok)),
         (IPPROTO_TCP, TCP_SYNCNT, [Ok(1), OUT, OUT, Ok(2), OUT, OUT]),
         (IPPROTO_TCP, TCP_LINGER2, [1, 60, -1, 2, 120, 120].map(Ok)),

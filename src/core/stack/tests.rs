@@ -46,6 +46,7 @@ mod rfc8201;
 mod six;
 
 mod reports;
+mod rfc5482;
 mod rfc5681;
 mod rfc6298;
 mod rfc9293;

@@ -12,6 +12,7 @@ use crate::addr::Quad;
 use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::time::{Duration, Instant};
+use crate::user_timeout::UserTimeout;
 
 /// How a connection stands.
 #[derive(Clone, Debug)]
@@ -71,6 +72,14 @@ pub struct TcpInfo {
     pub soft_error: Option<Error>,
     /// The pending error.
     pub error: Option<Error>,
+    /// How long data may stay unacknowledged: as long as was set or agreed on, or R2.
+    pub user_timeout: Duration,
+    /// What the peer last advertised of its own, where [`UserTimeoutOption`](crate::user_timeout::UserTimeoutOption) is
+    /// enabled.
+    //= https://www.rfc-editor.org/rfc/rfc5482#section-3.1
+    //# In this case TCP SHOULD, however, notify the application about the user timeout value received from
+    //# the other end system.
+    pub peer_user_timeout: Option<Duration>,
     /// What it has counted.
     pub tally: Tally,
     /// What has limited it, with how long.
@@ -132,6 +141,8 @@ impl Tcb {
             memory: self.send_buffer.memory() + self.receive_buffer.memory() + self.reassembly.memory(),
             soft_error: self.soft_error,
             error: self.error,
+            user_timeout: self.give_up_after(config),
+            peer_user_timeout: self.peer_user_timeout.map(UserTimeout::time),
             tally: self.tally,
             limits: self.limits,
             sacked_lost_resent: self.recovery.segments(),

@@ -345,7 +345,8 @@ impl Tcb {
         };
         let most = MAX_OPTIONS_LEN.min(usize::from(self.snd.mss).saturating_sub(1));
         let first_data = self.snd.nxt == self.snd.iss.add(1);
-        accurate.option(most.saturating_sub(timestamps + blocks), first_data && self.has_unsent())
+        let others = timestamps + self.user_timeout_len();
+        accurate.option(most.saturating_sub(others + blocks), first_data && self.has_unsent())
     }
 
     /// Octets that it takes up.

@@ -110,6 +110,8 @@ pub mod early;
 
 pub mod timeout;
 
+pub mod user_timeout;
+
 pub mod request;
 
 pub mod mtu;

@@ -289,8 +289,10 @@ impl Request {
             timestamps: timestamps.enabled().then(|| self.stamp(timestamps.option(cx.now))),
             acc_ecn: ecn.syn_ack_option(cx.config, self.counts == 0),
             fast_open,
+            user_timeout: socket.user_timeout_on_syn(cx.config, self.retransmits()),
             ..Options::default()
         };
+        segment.options.make_room();
         segment.hop_limit = socket.hop_limit;
         segment.traffic_class = socket.traffic_class;
         cx.send(segment);

@@ -28,7 +28,8 @@ use crate::congestion::delivery_rate::DeliveryRate;
 use crate::error::Error;
 use crate::sockopt::SocketOptions;
 use crate::tcp::trace::{Reason, RstReason, Variables};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
+use crate::user_timeout::UserTimeout;
 
 /// The record of one connection.
 #[derive(Debug)]
@@ -85,6 +86,8 @@ pub struct Tcb {
     pub probe: Option<Reason>,
     /// The MSS we tell the peer on our SYN.
     pub mss_offered: u16,
+    /// REMOTE_UTO: what the peer last advertised (RFC 5482 §3.1).
+    pub peer_user_timeout: Option<UserTimeout>,
     /// What ICMP reported softly, or that R1 was reached: the reason given if the connection times out (RFC 9293
     /// MUST-56).
     pub soft_error: Option<Error>,
@@ -147,6 +150,8 @@ bitflags::bitflags! {
         const NO_SPACE = 1 << 16;
         /// The program had it before the handshake was done (RFC 7413).
         const OPEN_EARLY = 1 << 17;
+        /// The next segment that is no SYN tells the peer our user timeout (RFC 5482).
+        const TELL_USER_TIMEOUT = 1 << 18;
     }
 }
 
@@ -203,6 +208,7 @@ impl Tcb {
             error: None,
             probe: None,
             mss_offered: mss,
+            peer_user_timeout: None,
             soft_error: None,
             keepalives: 0,
             window_probes: 0,
@@ -380,11 +386,6 @@ impl Tcb {
         self.effective_mss(if self.timestamps.enabled() { 12 } else { 0 })
     }
 
-    /// How long data may stay unacknowledged: the user's limit, or R2 (§3.8.3).
-    pub fn give_up_after(&self, cx: &Context<'_>) -> Duration {
-        self.options.user_timeout.unwrap_or(cx.config.r2)
-    }
-
     /// The variables as they stand.
     pub fn variables(&self) -> Variables {
         Variables {
@@ -437,6 +438,7 @@ impl Tcb {
 
     /// The program changed what it asks for.
     pub fn set_options(&mut self, options: SocketOptions, cx: &mut Context<'_>) {
+        let gave_up = self.give_up_after(cx.config);
         let before = core::mem::replace(&mut self.options, options);
         if before.congestion != options.congestion {
             self.congestion.change(options.congestion, self.smss(), cx.config);
@@ -446,14 +448,7 @@ impl Tcb {
         if released && self.has_unsent() {
             self.is.insert(Is::OVERRIDE);
         }
-        if let Some(limit) = options.user_timeout {
-            let due = (self.progress + limit).max(cx.now);
-            for timer in [Timer::Rto, Timer::Tlp, Timer::Persist] {
-                if self.timers.deadline(timer).is_some_and(|armed| armed > due) {
-                    self.timers.arm(timer, due);
-                }
-            }
-        }
+        self.user_timeout_set(&before, gave_up, cx);
         self.keepalive_changed(cx);
     }
 

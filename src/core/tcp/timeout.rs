@@ -14,7 +14,7 @@ const OVERRIDE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The shortest of the times a program may ask for in keep-alive, as in Linux: each answer starts the next wait,
 /// so with none there would be no end of probes.
-const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
+pub(super) const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
 
 /// R1: after so many retransmissions of one segment the program is told.
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
@@ -47,11 +47,11 @@ impl Tcb {
         let waited = cx.now.saturating_since(self.progress);
         let give_up = if self.syn_unacked() {
             self.recovery.timeouts() >= self.syn_limit(cx)
-                || self.options.user_timeout.is_some_and(|limit| waited >= limit)
+                || self.user_timeout(cx.config).is_some_and(|limit| waited >= limit)
         } else {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
             //# An application MUST (MUST-21) be able to set the value for R2 for a particular connection.
-            waited >= self.give_up_after(cx)
+            waited >= self.give_up_after(cx.config)
         };
         self.fast_open_timed_out(give_up, cx);
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
@@ -107,7 +107,7 @@ impl Tcb {
             self.push();
             return;
         }
-        if cx.now.saturating_since(self.progress) >= self.give_up_after(cx) {
+        if cx.now.saturating_since(self.progress) >= self.give_up_after(cx.config) {
             cx.counters.tcp_abort_on_timeout += 1;
             let error = self.soft_error.unwrap_or(Error::TimedOut);
             self.fail(error, Event::TimedOut, cx);
@@ -142,7 +142,7 @@ impl Tcb {
                 self.progress = cx.now;
             }
             let wait = self.persist_interval(cx);
-            self.timers.arm_if_idle(Timer::Persist, self.before_giving_up(cx.now + wait, cx.now));
+            self.timers.arm_if_idle(Timer::Persist, self.before_giving_up(cx.now + wait, cx));
         } else if outstanding {
             self.timers.cancel(Timer::Persist);
             //= https://www.rfc-editor.org/rfc/rfc6298#section-5
@@ -150,7 +150,7 @@ impl Tcb {
             //= https://www.rfc-editor.org/rfc/rfc6298#section-1
             //= id=rfc6298-1-1
             if !self.timers.is_armed(Timer::Tlp) && !self.timers.is_armed(Timer::Reordering) {
-                let due = self.before_giving_up(cx.now + self.rtt.rto(), cx.now);
+                let due = self.before_giving_up(cx.now + self.rtt.rto(), cx);
                 self.timers.arm_if_idle(Timer::Rto, due);
             }
         } else {
@@ -168,9 +168,9 @@ impl Tcb {
     }
 
     /// A deadline, or the end of the user timeout where that is sooner.
-    pub(super) fn before_giving_up(&self, deadline: Instant, now: Instant) -> Instant {
-        let limit = self.options.user_timeout.map(|limit| self.progress + limit);
-        limit.map_or(deadline, |l| l.min(deadline)).max(now)
+    pub(super) fn before_giving_up(&self, deadline: Instant, cx: &Context<'_>) -> Instant {
+        let limit = self.user_timeout(cx.config).map(|limit| self.progress + limit);
+        limit.map_or(deadline, |l| l.min(deadline)).max(cx.now)
     }
 
     /// The first probe after one RTO, then at exponentially growing intervals (SHLD-29, SHLD-30).
@@ -196,8 +196,8 @@ impl Tcb {
         //# Keep-alive packets MUST only be sent when no sent data is outstanding, and no data or
         //# acknowledgment packets have been received for the connection within an interval (MUST-26).
         // Only an idle connection is probed; what is outstanding has timers of its own.
-        if self.snd.una != self.snd.nxt || self.has_unsent() || idle < self.keepalive_time() {
-            let next = (self.heard + self.keepalive_time()).max(cx.now + Duration::from_secs(1));
+        if self.snd.una != self.snd.nxt || self.has_unsent() || idle < self.keepalive_time(cx.config) {
+            let next = (self.heard + self.keepalive_time(cx.config)).max(cx.now + Duration::from_secs(1));
             self.timers.arm(Timer::KeepAlive, next);
             return;
         }
@@ -219,19 +219,12 @@ impl Tcb {
         self.timers.arm(Timer::KeepAlive, cx.now + interval);
     }
 
-    /// How long the peer may be silent before it is probed.
-    //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
-    //# This interval MUST be configurable (MUST-27)
-    pub(super) fn keepalive_time(&self) -> Duration {
-        self.options.keepalive_time.max(KEEPALIVE_MIN)
-    }
-
     /// Keep-alive was switched on or off, or its times changed.
     pub fn keepalive_changed(&mut self, cx: &Context<'_>) {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.4
         //# the application MUST be able to turn them on or off for each TCP connection (MUST-24)
         if self.options.keepalive && self.state().is_synchronized() && self.state() != State::TimeWait {
-            let due = (self.heard + self.keepalive_time()).max(cx.now);
+            let due = (self.heard + self.keepalive_time(cx.config)).max(cx.now);
             self.timers.arm(Timer::KeepAlive, due);
         } else {
             self.timers.cancel(Timer::KeepAlive);

@@ -156,6 +156,8 @@ impl Options {
             (TIMESTAMPS, data) if let Some((&stamps, [])) = data.split_first_chunk() => {
                 _ = self.timestamps.get_or_insert(timestamps(stamps));
             }
+            //= https://www.rfc-editor.org/rfc/rfc5482#section-3.3
+            //= id=rfc5482-3.3-2, rfc5482-3.3-3
             (USER_TIMEOUT, &[a, b]) => _ = self.user_timeout.get_or_insert(u16::from_be_bytes([a, b])),
             //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3
             //# For forward compatibility, if the AccECN Option is of any other length, implementations MUST use
@@ -211,6 +213,13 @@ impl Options {
     /// Whether Fast Open's option goes with the others that are set; where it does not, it is left out.
     pub fn fast_open_fits(&self) -> bool {
         self.fast_open.as_ref().is_none_or(|option| self.len_of_common() + option.len() <= MAX_OPTIONS_LEN)
+    }
+
+    /// Leaves the user timeout out where Fast Open's option has no room beside it: the next segment can tell it too.
+    pub fn make_room(&mut self) {
+        if !self.fast_open_fits() {
+            self.user_timeout = None;
+        }
     }
 
     fn len_without_sack(&self) -> usize {

@@ -189,6 +189,9 @@ pub(super) fn octets(option: &SeenOption) -> Vec<u8> {
     }
 }
 
+/// The granularity bit of a user timeout (RFC 5482 §3.3).
+const MINUTES: u16 = 1 << 15;
+
 fn option(option: &SeenOption) -> String {
     let option = match option {
         SeenOption::Known(option) => option,
@@ -206,6 +209,10 @@ fn option(option: &SeenOption) -> String {
         }
         TcpOption::Timestamps { val, ecr } => format!("TS val {val} ecr {ecr}"),
         TcpOption::Md5(digest) => format!("md5{}", hex(digest)),
+        TcpOption::UserTimeout(field) => {
+            let unit = if field & MINUTES == 0 { "sec" } else { "min" };
+            format!("UTO {unit} {}", field & !MINUTES)
+        }
         TcpOption::FastOpen(cookie) => format!("FO{}", hex(cookie)),
         TcpOption::FastOpenExperimental(cookie) => format!("FOEXP{}", hex(cookie)),
         TcpOption::AccEcn(AccEcn { e1b_first, counters }) => {

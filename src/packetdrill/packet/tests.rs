@@ -27,6 +27,8 @@ fn all_options() -> Vec<(TcpOption, Vec<u8>, &'static str)> {
         (TcpOption::Timestamps { val: 256, ecr: 3 }, vec![8, 10, 0, 0, 1, 0, 0, 0, 0, 3], "TS val 256 ecr 3"),
         (TcpOption::Md5(vec![0, 0xab]), vec![19, 4, 0, 0xab], "md5 00ab"),
         (TcpOption::Md5(vec![]), vec![19, 2], "md5"),
+        (TcpOption::UserTimeout(0x8005), vec![28, 4, 0x80, 5], "UTO min 5"),
+        (TcpOption::UserTimeout(0x7fff), vec![28, 4, 0x7f, 0xff], "UTO sec 32767"),
         (TcpOption::FastOpen(vec![1, 2]), vec![34, 4, 1, 2], "FO 0102"),
         (TcpOption::FastOpen(vec![]), vec![34, 2], "FO"),
         (TcpOption::FastOpenExperimental(vec![9]), vec![254, 5, 0xf9, 0x89, 9], "FOEXP 09"),

@@ -31,6 +31,10 @@ pub(super) fn u16(c: &mut Cursor<'_>, what: &str) -> Result<u16> {
     up_to(c, u16::MAX.into(), what).map(|number| number as u16)
 }
 
+pub(super) fn u15(c: &mut Cursor<'_>, what: &str) -> Result<u16> {
+    up_to(c, 0x7fff, what).map(|number| number as u16)
+}
+
 pub(super) fn u24(c: &mut Cursor<'_>, what: &str) -> Result<u32> {
     up_to(c, 0xff_ffff, what)
 }

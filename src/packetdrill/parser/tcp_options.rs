@@ -49,7 +49,7 @@ pub(super) fn options(c: &mut Cursor<'_>, direction: Direction) -> Result<Option
 fn length(option: &TcpOption) -> usize {
     match option {
         TcpOption::Nop | TcpOption::Eol => 1,
-        TcpOption::Mss(_) => 4,
+        TcpOption::Mss(_) | TcpOption::UserTimeout(_) => 4,
         TcpOption::WindowScale(_) => 3,
         TcpOption::SackPermitted => 2,
         TcpOption::Sack(blocks) => 2 + 8 * blocks.len(),
@@ -65,8 +65,9 @@ fn option(c: &mut Cursor<'_>) -> Result<TcpOption> {
     if name.kind != Kind::Word {
         return Err(c.fail("a TCP option"));
     }
-    let unknown =
-        || c.fail("`nop`, `eol`, `mss`, `wscale`, `sackOK`, `sack`, `TS`, `md5`, `FO`, `FOEXP` or `ECN`");
+    let unknown = || {
+        c.fail("`nop`, `eol`, `mss`, `wscale`, `sackOK`, `sack`, `TS`, `md5`, `UTO`, `FO`, `FOEXP` or `ECN`")
+    };
     let read: fn(&mut Cursor<'_>) -> Result<TcpOption> = match name.text {
         "nop" => |_| Ok(TcpOption::Nop),
         "eol" => |_| Ok(TcpOption::Eol),
@@ -76,6 +77,7 @@ fn option(c: &mut Cursor<'_>) -> Result<TcpOption> {
         "sack" => |c| sack(c).map(TcpOption::Sack),
         "TS" => timestamps,
         "md5" => |c| octets(c, "the digest").map(TcpOption::Md5),
+        "UTO" => user_timeout,
         "FO" => |c| octets(c, "the cookie").map(TcpOption::FastOpen),
         "FOEXP" => |c| octets(c, "the cookie").map(TcpOption::FastOpenExperimental),
         "ECN" => |c| accecn(c).map(TcpOption::AccEcn),
@@ -104,6 +106,18 @@ fn timestamps(c: &mut Cursor<'_>) -> Result<TcpOption> {
     c.mark("ecr")?;
     let ecr = number::u32(c, "a timestamp")?;
     Ok(TcpOption::Timestamps { val, ecr })
+}
+
+/// `sec 100` or `min 5`, of 15 bits.
+fn user_timeout(c: &mut Cursor<'_>) -> Result<TcpOption> {
+    let unit = c.peek();
+    let granularity = match unit.text {
+        "sec" => 0,
+        "min" => 1 << 15,
+        _ => return Err(c.fail("`sec` or `min`")),
+    };
+    c.take();
+    Ok(TcpOption::UserTimeout(granularity | number::u15(c, "a user timeout")?))
 }
 
 /// Octets in hexadecimal, which look like a word or a number; none, if neither comes.

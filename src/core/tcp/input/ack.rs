@@ -161,6 +161,7 @@ impl Tcb {
         }
         self.timers.cancel(Timer::Rto);
         self.tally.established(cx.now);
+        self.begin_user_timeout(self.recovery.timeouts());
         // A SYN,ACK that has not left yet is not needed any more.
         self.probe = None;
         self.measure(ack, timestamps, cx);
@@ -176,7 +177,7 @@ impl Tcb {
         self.begin_mtu_search(cx);
         self.progress = cx.now;
         if self.options.keepalive {
-            self.timers.arm(Timer::KeepAlive, cx.now + self.keepalive_time());
+            self.timers.arm(Timer::KeepAlive, cx.now + self.keepalive_time(cx.config));
         }
         if self.is.contains(Is::FIN_QUEUED) {
             // CLOSE was called in SYN-RECEIVED and waited for this (§3.10.4).

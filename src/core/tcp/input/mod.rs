@@ -62,6 +62,7 @@ impl Tcb {
         self.take_mark(seg, text, cx);
         self.trim_to_window(seg);
         self.fifth_check_ack(seg, cx)?;
+        self.take_user_timeout(seg.options, cx);
         self.sixth_check_urg(seg);
         self.seventh_process_text(seg, cx)?;
         self.eighth_check_fin(seg, cx)
@@ -72,7 +73,7 @@ impl Tcb {
         self.heard = cx.now;
         self.keepalives = 0;
         if self.timers.is_armed(Timer::KeepAlive) {
-            self.timers.arm(Timer::KeepAlive, cx.now + self.keepalive_time());
+            self.timers.arm(Timer::KeepAlive, cx.now + self.keepalive_time(cx.config));
         }
     }
 }

@@ -153,6 +153,7 @@ impl Tcb {
             self.timestamps.enable(ts.value, cx.now);
         }
         self.is.set(Is::SACK, cx.config.sack && seg.options.sack_permitted);
+        self.take_user_timeout(seg.options, cx);
         let smss = self.smss();
         self.congestion.set_mss(smss);
         // Until data shows what the peer sends, take it to send what we do.

@@ -60,7 +60,8 @@ impl Tcb {
     pub(in crate::tcp) fn options_len(&self) -> usize {
         let timestamps = if self.timestamps.enabled() { 12 } else { 0 };
         let blocks = self.sack_block_count();
-        timestamps + self.ecn_option_len() + if blocks == 0 { 0 } else { 4 + 8 * blocks }
+        let others = timestamps + self.ecn_option_len() + self.user_timeout_len();
+        others + if blocks == 0 { 0 } else { 4 + 8 * blocks }
     }
 
     /// SACK blocks that there is reason to send.
@@ -88,7 +89,8 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc2018#section-4
         //= id=rfc2018-4-6
         //# The data receiver SHOULD include as many distinct SACK blocks as possible in the SACK option.
-        let others = self.ecn_option_len() + if self.timestamps.enabled() { 12 } else { 0 };
+        let timestamps = if self.timestamps.enabled() { 12 } else { 0 };
+        let others = timestamps + self.ecn_option_len() + self.user_timeout_len();
         // Over the smallest path that IPv4 knows, 68 octets, few blocks fit beside an octet of text.
         let most = MAX_OPTIONS_LEN.min(usize::from(self.snd.mss).saturating_sub(1));
         wanted.min(most.saturating_sub(others + 4) / 8)
@@ -144,7 +146,7 @@ impl Tcb {
 
     pub(in crate::tcp) fn syn_options(&self, cx: &Context<'_>) -> Options {
         let answering = self.state() == State::SynReceived;
-        Options {
+        let mut options = Options {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
             //# TCP implementations SHOULD send an MSS Option in every SYN segment when its receive MSS
             //# differs from the default 536 for IPv4 or 1220 for IPv6 (SHLD-5)
@@ -162,15 +164,19 @@ impl Tcb {
                 .then(|| self.timestamps.option(cx.now)),
             acc_ecn: self.syn_ecn_option(cx),
             fast_open: self.fast_open_option(),
+            user_timeout: self.options.user_timeout_on_syn(cx.config, self.recovery.timeouts()),
             ..Options::default()
-        }
+        };
+        options.make_room();
+        options
     }
 
     fn segment_options(&self, cx: &Context<'_>) -> Options {
         //= https://www.rfc-editor.org/rfc/rfc2018#section-2
         //= id=rfc2018-2-1
         //# It MUST NOT be sent on non-SYN segments.
-        let mut options = Options { acc_ecn: self.ecn_option(), ..Options::default() };
+        let user_timeout = self.user_timeout_field(cx.config);
+        let mut options = Options { acc_ecn: self.ecn_option(), user_timeout, ..Options::default() };
         if self.timestamps.enabled() {
             //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
             //= id=rfc7323-3.2-5
@@ -259,6 +265,9 @@ impl Tcb {
         }
         if matches!(plan.reason, Reason::WindowProbe | Reason::KeepAlive | Reason::SynAck) {
             self.probe = None;
+        }
+        if !syn {
+            self.is.remove(Is::TELL_USER_TIMEOUT);
         }
         if self.state() != State::SynSent {
             self.rcv.last_ack_sent = self.rcv.nxt;

@@ -24,7 +24,7 @@ use crate::tcp::recovery::newreno::Progress;
 use crate::tcp::recovery::prr::Prr;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::timers::Timer;
-use crate::time::{Duration, Instant};
+use crate::time::Duration;
 
 /// Duplicate ACKs that mean a loss where a path was never seen to reorder (RFC 5681 §3.2).
 const DUP_THRESH: u16 = 3;
@@ -60,7 +60,7 @@ impl Tcb {
                 }
             }
             if news.advanced > 0 && self.recovery.board.is_reneged() {
-                self.wait_for_what_was_reported(cx.now);
+                self.wait_for_what_was_reported(cx);
                 return;
             }
             self.check_reordering(news, cx);
@@ -86,9 +86,9 @@ impl Tcb {
 
     /// The peer had reported what it now asks for. Either the ACK that covers it is still on its way, or the peer has
     /// thrown it away (RFC 2018 §8), and all is to be sent again.
-    fn wait_for_what_was_reported(&mut self, now: Instant) {
+    fn wait_for_what_was_reported(&mut self, cx: &Context<'_>) {
         let wait = self.rtt.srtt().unwrap_or_default() / 2;
-        self.timers.arm(Timer::Rto, self.before_giving_up(now + wait.max(RENEGING_WAIT), now));
+        self.timers.arm(Timer::Rto, self.before_giving_up(cx.now + wait.max(RENEGING_WAIT), cx));
     }
 
     //= https://www.rfc-editor.org/rfc/rfc8985#section-7.4.1

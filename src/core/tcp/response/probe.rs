@@ -47,7 +47,7 @@ impl Tcb {
         };
         let rto = (oldest + self.rtt.rto()).max(cx.now + TIMER_SLACK);
         self.timers.cancel(Timer::Rto);
-        self.timers.arm(Timer::Tlp, self.before_giving_up((cx.now + wait).min(rto), cx.now));
+        self.timers.arm(Timer::Tlp, self.before_giving_up((cx.now + wait).min(rto), cx));
         true
     }
 
@@ -55,7 +55,8 @@ impl Tcb {
     //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
     //= id=rfc8985-7.3-1, rfc8985-7.3-6
     pub(in crate::tcp) fn probe_timeout(&mut self, cx: &mut Context<'_>) {
-        if self.options.user_timeout.is_some_and(|limit| cx.now.saturating_since(self.progress) >= limit) {
+        let waited = cx.now.saturating_since(self.progress);
+        if self.user_timeout(cx.config).is_some_and(|limit| waited >= limit) {
             return self.retransmission_timeout(cx);
         }
         let tlp = &mut self.recovery.tlp;

@@ -91,7 +91,7 @@ const TABLE: &[(&str, &str)] = &[
     ("0 > . 0:0(0) <>", "1:15: expected a TCP option, found `>`"),
     (
         "0 > . 0:0(0) <noop>",
-        "1:15: expected `nop`, `eol`, `mss`, `wscale`, `sackOK`, `sack`, `TS`, `md5`, `FO`, `FOEXP` or `ECN`, \
+        "1:15: expected `nop`, `eol`, `mss`, `wscale`, `sackOK`, `sack`, `TS`, `md5`, `UTO`, `FO`, `FOEXP` or `ECN`, \
          found `noop`",
     ),
     ("0 > . 0:0(0) <nop nop>", "1:19: expected `,` or `>`, found `nop`"),

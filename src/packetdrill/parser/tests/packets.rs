@@ -114,6 +114,8 @@ fn each_option() {
         ])
     );
     assert_eq!(options("md5,nop,nop")[0], TcpOption::Md5(vec![]));
+    assert_eq!(options("UTO sec 100"), [TcpOption::UserTimeout(100)]);
+    assert_eq!(options("UTO min 32767"), [TcpOption::UserTimeout(0xffff)]);
     assert_eq!(options("FO,nop,nop")[0], TcpOption::FastOpen(vec![]));
     assert_eq!(options("FO 00000000,nop,nop")[0], TcpOption::FastOpen(vec![0; 4]));
     assert_eq!(options("FO 1234aBcd,nop,nop")[0], TcpOption::FastOpen(vec![0x12, 0x34, 0xab, 0xcd]));
