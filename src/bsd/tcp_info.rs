@@ -1,9 +1,8 @@
 //! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (of 6.x) shows it.
 //!
-//! Not measured, and 0: `tcpi_fackets`, `last_ack_sent` (0 on Linux too), `rcv_ssthresh`,
-//! `rcv_rtt`, `rcv_space`, and all after `delivery_rate`, save `busy_time`, `rwnd_limited`, `sndbuf_limited`, `delivered`, `delivered_ce`,
-//! `bytes_sent`, `bytes_retrans`, `snd_wnd`, `rcv_wnd` and what there is of ECN.
-//! Rates without a limit are all ones.
+//! What each field means, in which unit, is in `docs/tcp-info.md`. Not measured, and 0: `tcpi_fackets` and
+//! `tcpi_last_ack_sent`, which are 0 on Linux too; `tcpi_rehash`, since no route depends on a hash; `tcpi_rcv_ssthresh`,
+//! `tcpi_rcv_rtt` and `tcpi_rcv_space`. Rates without a limit are all ones.
 
 use std::time::Duration;
 
@@ -72,7 +71,7 @@ pub(super) fn octets(stack: &mut Stack, id: SocketId, now: Instant) -> Vec<u8> {
         Some(info) => connection(&mut fields, &info, pmtu, micros(stack.config().tcp.delayed_ack), now),
         None => unconnected(&mut fields, stack, id),
     }
-    // What follows is not measured.
+    // Of a socket without a connection there is no more.
     fields.0.resize(LEN, 0);
     fields.0
 }
@@ -88,8 +87,9 @@ fn segments(info: &TcpInfo) -> [u32; 2] {
 /// `TCP_INFINITE_SSTHRESH`.
 const ENDLESS: u32 = 0x7fff_ffff;
 
-/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`, `TCPI_OPT_ECN`, `TCPI_OPT_ECN_SEEN`, `TCPI_OPT_SYN_DATA`.
-const OPTIONS: [u8; 6] = [1, 2, 4, 8, 16, 32];
+/// `TCPI_OPT_TIMESTAMPS`, `TCPI_OPT_SACK`, `TCPI_OPT_WSCALE`, `TCPI_OPT_ECN`, `TCPI_OPT_ECN_SEEN`, `TCPI_OPT_SYN_DATA`,
+/// `TCPI_OPT_TFO_CHILD`.
+const OPTIONS: [u8; 7] = [1, 2, 4, 8, 16, 32, 128];
 
 /// `enum tcp_fastopen_client_fail`.
 const fn fast_open(failure: Failure) -> u8 {
@@ -118,6 +118,7 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
         ecn.feedback != EcnFeedback::None,
         ecn.seen,
         info.syn_text_taken,
+        info.open_early,
     ];
     let options = OPTIONS.iter().zip(in_use).filter(|(_, used)| *used).map(|(bit, _)| bit).sum();
     let (ours, peers) = info.window_scales.unwrap_or_default();
@@ -158,9 +159,12 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
     fields.longs(&[info.delivery_rate.0, total, window, buffer]);
     fields.words(&[tally.delivered, ecn.delivered_ce]);
     fields.longs(&[tally.octets_sent, tally.octets_resent]);
-    fields.words(&[0, 0, 0, variables.snd_wnd, variables.rcv_wnd, 0]);
-    // `total_rto`, `total_rto_recoveries`, `total_rto_time`.
-    fields.words(&[0, 0]);
+    let mishaps = &info.mishaps;
+    fields.words(&[mishaps.came_twice, info.reordering.1, mishaps.out_of_order]);
+    fields.words(&[variables.snd_wnd, variables.rcv_wnd, 0]);
+    fields.octets(&mishaps.timeouts.to_ne_bytes());
+    fields.octets(&mishaps.repairs.to_ne_bytes());
+    fields.words(&[u32::try_from(mishaps.repair_time(now).as_millis()).unwrap_or(u32::MAX)]);
     let (there, here) = (&ecn.delivered, &ecn.received);
     fields.words(&[here.cep, there.e1b, there.e0b, there.ceb, here.e1b, here.e0b, here.ceb, accurate(ecn)]);
 }

@@ -3,6 +3,7 @@
 use super::ecn::EcnInfo;
 use super::fast_open::Failure;
 use super::limits::Limits;
+use super::mishaps::Mishaps;
 use super::recovery::Phase;
 use super::state::State;
 use super::tally::Tally;
@@ -82,6 +83,10 @@ pub struct TcpInfo {
     pub peer_user_timeout: Option<Duration>,
     /// What it has counted.
     pub tally: Tally,
+    /// What has gone wrong.
+    pub mishaps: Mishaps,
+    /// The program had it before its handshake was done (RFC 7413).
+    pub open_early: bool,
     /// What has limited it, with how long.
     pub limits: Limits,
     /// Segments that the peer has out of order, that are deemed lost, and that are in flight for another time
@@ -144,6 +149,8 @@ impl Tcb {
             user_timeout: self.give_up_after(config),
             peer_user_timeout: self.peer_user_timeout.map(UserTimeout::time),
             tally: self.tally,
+            mishaps: self.mishaps.as_deref().copied().unwrap_or_default(),
+            open_early: self.is.contains(Is::OPEN_EARLY),
             limits: self.limits,
             sacked_lost_resent: self.recovery.segments(),
             reordering: (self.recovery.reordering(), self.recovery.reorderings()),

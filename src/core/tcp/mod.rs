@@ -76,6 +76,8 @@ mod pacer;
 
 pub mod tally;
 
+pub mod mishaps;
+
 pub mod limits;
 
 pub mod buffer;

@@ -132,11 +132,15 @@ impl Request {
         let timestamps = self.agreed.contains(Agreed::TIMESTAMPS);
         // There is no room for what accurate feedback has to remember.
         let ecn = Promise::on_syn(cx.config.ecn_incoming.min(EcnFeedback::Classic), seg);
+        //= https://www.rfc-editor.org/rfc/rfc4987#section-3.6
+        //= id=rfc4987-3.6-s4
         let agreed = if timestamps { self.agreed.with_ecn(ecn) } else { Agreed::empty() };
         Some(Self { iss, peer_mss, agreed: agreed | Agreed::COOKIE, ..self })
     }
 
     /// From the ACK that brings a SYN cookie back. `mss` is what the path carries.
+    //= https://www.rfc-editor.org/rfc/rfc4987#section-3.6
+    //= id=rfc4987-3.6-s1
     pub fn from_cookie(
         quad: Quad,
         listener: (u32, u8),
@@ -445,14 +449,15 @@ impl Request {
         //# SND.NXT is set to ISS+1 and SND.UNA to ISS.
         tcb.snd.nxt = self.iss.add(1);
         tcb.snd.up = tcb.snd.nxt;
+        let ago = Duration::from_micros(u64::from((cx.now.as_micros() as u32).wrapping_sub(self.sent)));
         if self.agreed.contains(Agreed::COOKIE) {
             // When it was sent, and how often, was not kept.
         } else if self.retransmits() == 0 {
             // Karn: only a SYN,ACK sent once can be timed.
-            let ago = (cx.now.as_micros() as u32).wrapping_sub(self.sent);
-            tcb.timed = Some((tcb.snd.nxt, cx.now - Duration::from_micros(u64::from(ago))));
+            tcb.timed = Some((tcb.snd.nxt, cx.now - ago));
         } else {
             tcb.is.insert(Is::SYN_TIMED_OUT);
+            tcb.count_timeouts_before(self.retransmits(), ago.saturating_sub(cx.config.initial_rto));
         }
         tcb
     }

@@ -11,6 +11,7 @@ use super::context::{Context, ControlSegment};
 use super::ecn::Ecn;
 use super::fast_open::Opening;
 use super::limits::Limits;
+use super::mishaps::Mishaps;
 use super::mtu_search::Search;
 use super::output::ack::Acks;
 use super::pacer::Pacer;
@@ -103,6 +104,8 @@ pub struct Tcb {
     pub tally: Tally,
     /// What has limited it.
     pub limits: Limits,
+    /// What has gone wrong, if anything has.
+    pub(super) mishaps: Option<Box<Mishaps>>,
     /// What Fast Open has to do with it, if it has (RFC 7413).
     pub(in crate::tcp) fast_open: Option<Box<Opening>>,
     /// The search for what the path carries, where there is one.
@@ -216,6 +219,7 @@ impl Tcb {
             is: Is::empty(),
             tally: Tally::new(now),
             limits: Limits::new(),
+            mishaps: None,
             fast_open: None,
             mtu: None,
         }
@@ -377,6 +381,10 @@ impl Tcb {
         //# A packetization layer (e.g., TCP) must use the PMTU for the path(s) in use by a connection; it
         //# should not send segments that would result in packets larger than the PMTU, except to probe during
         //# PMTU Discovery (this probe packet must not be fragmented to the PMTU).
+        //= https://www.rfc-editor.org/rfc/rfc4821#section-7.1
+        //= id=rfc4821-7.1-1
+        //= https://www.rfc-editor.org/rfc/rfc4821#section-8
+        //= id=rfc4821-8-1
         let mss = (self.snd.mss as u32).saturating_sub(options_len as u32);
         if mss == 0 { 1 } else { mss }
     }

@@ -64,6 +64,7 @@ impl Tcb {
             return;
         }
         cx.counters.tcp_timeouts += 1;
+        self.count_timeout(cx.now);
         if self.syn_unacked() {
             self.handshake_lost();
         } else {

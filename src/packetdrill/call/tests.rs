@@ -528,3 +528,37 @@ fn what_a_call_gave_is_recorded_and_not_judged() {
     assert_eq!(gave("close(6) = -1 EBADF").effects, [Effect::Closed { fd: 6 }]);
     assert_eq!(world.calls.descriptors.unnamed().len(), 2);
 }
+
+/// Every field of `struct tcp_info` is explained, and has in some script a value that says something.
+#[test]
+fn each_field_is_explained_and_asserted() {
+    const NOTHING: [&str; 7] = [
+        "tcpi_fackets",
+        "tcpi_last_ack_sent",
+        "tcpi_rehash",
+        "tcpi_options2",
+        "tcpi_rcv_ssthresh",
+        "tcpi_rcv_rtt",
+        "tcpi_rcv_space",
+    ];
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/tcp-info.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `tcpi_")).collect();
+    let mut asserted = String::new();
+    for folder in std::fs::read_dir(root.join("tests/packetdrill")).unwrap() {
+        let Ok(scripts) = std::fs::read_dir(folder.unwrap().path()) else { continue };
+        for script in scripts {
+            let text = std::fs::read_to_string(script.unwrap().path()).unwrap();
+            asserted.extend(text.lines().filter(|line| line.contains("assert ")));
+        }
+    }
+    let is_in = |text: &str, name: &str| {
+        let ends = |rest: &str| !rest.starts_with(|c: char| c == '_' || c.is_ascii_alphanumeric());
+        text.match_indices(name).any(|(at, _)| ends(&text[at + name.len()..]))
+    };
+    for (name, _) in super::tcp_info::fields(&[]) {
+        let quoted = format!("`{name}`");
+        assert_eq!(rows.iter().filter(|row| row.contains(&quoted)).count(), 1, "{name} in docs/tcp-info.md");
+        assert!(NOTHING.contains(&name) || is_in(&asserted, name), "no script asserts {name}");
+    }
+}

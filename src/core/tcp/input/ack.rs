@@ -112,6 +112,7 @@ impl Tcb {
         // It moves nothing, but what it tells beside is taken.
         self.respond(seg.ack, &mut news, cx);
         self.tally.have_arrived(news.segments);
+        self.count_repair(cx.now);
         if self.window_probes > 0 {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.1
             //# As long as the receiving TCP peer continues to send acknowledgments in response to the probe
@@ -161,6 +162,7 @@ impl Tcb {
         }
         self.timers.cancel(Timer::Rto);
         self.tally.established(cx.now);
+        self.count_repair(cx.now);
         self.begin_user_timeout(self.recovery.timeouts());
         // A SYN,ACK that has not left yet is not needed any more.
         self.probe = None;

@@ -114,6 +114,7 @@ impl Tcb {
         match inserted {
             Inserted::New => {
                 cx.counters.tcp_ofo_queue += 1;
+                self.count_out_of_order();
                 Continue(())
             }
             Inserted::Duplicate(range) | Inserted::Partial(range) => {

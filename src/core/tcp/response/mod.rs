@@ -2,6 +2,8 @@
 
 mod delivery;
 
+mod mishaps;
+
 pub mod news;
 
 pub mod undo;

@@ -13,6 +13,8 @@ use crate::time::{Duration, Instant};
 pub struct News {
     /// SND.UNA before it.
     pub una: Seq,
+    /// The end of the last segment that was not full, before it.
+    pub short: Seq,
     /// Octets in flight before it.
     pub in_flight: u32,
     /// The end of the highest that the peer had out of order before it.
@@ -50,6 +52,7 @@ impl Tcb {
     pub(in crate::tcp) fn news(&self, seg: &Segment<'_>) -> News {
         News {
             una: self.snd.una,
+            short: self.snd.short,
             in_flight: self.in_flight(),
             highest: self.recovery.board.highest_sacked(),
             advanced: 0,
@@ -88,8 +91,9 @@ impl Tcb {
             return;
         }
         news.dsack = duplicate_report(seg);
-        if news.dsack.is_some() {
+        if let Some(block) = news.dsack {
             self.recovery.dsack_seen = true;
+            self.count_came_twice(block);
             cx.counters.tcp_dsack_recv += 1;
         }
         let (una, nxt) = (self.snd.una, self.snd.nxt);
