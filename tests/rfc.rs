@@ -47,8 +47,8 @@ fn the_clauses_are_all_there() {
     let ledger = read().ledger;
     let numbers: Vec<u32> = ledger.rfcs.iter().map(|rfc| rfc.number).collect();
     for claimed in [
-        768, 792, 1122, 1191, 2018, 3465, 4443, 5681, 5961, 6298, 6528, 6582, 7323, 8200, 8201, 8511, 9293,
-        9406, 9438,
+        768, 792, 1122, 1191, 2018, 2883, 3042, 3168, 3465, 3522, 4015, 4443, 4821, 4987, 5482, 5681, 5682,
+        5961, 6298, 6528, 6582, 6675, 7323, 7413, 8200, 8201, 8511, 8985, 9293, 9406, 9438, 9768, 9937,
     ] {
         assert!(numbers.contains(&claimed), "RFC {claimed} is not in specs/");
     }

@@ -26,10 +26,16 @@ pub enum PathMtuDiscovery {
     /// It is cut here to what is known of the path, and by IPv4 routers where that was too much.
     Dont,
     /// As before; but what fits may not be cut on the way (DF), so that the path's MTU is learned.
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-8
+    //= id=rfc4821-8-3, rfc4821-8-4
     Want,
     /// It is refused ([`MessageTooLong`](crate::error::Error::MessageTooLong)); none is cut anywhere.
     Do,
     /// As `Do`, but what the device takes is sent, whatever is known of the path: to probe it (RFC 8899).
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-4
+    //= id=rfc4821-4-13
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-9
+    //= id=rfc4821-9-1, rfc4821-9-2, rfc4821-9-3, rfc4821-9-4
     Probe,
 }
 

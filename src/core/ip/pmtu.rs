@@ -37,6 +37,8 @@ pub struct PathMtu {
     //= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
     //= id=rfc8201-5.2-2
     //# Rather, a node must associate a PMTU value with some local representation of a path.
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-5.2
+    //= id=rfc4821-5.2-5
     paths: BTreeMap<Address, Entry>,
     by_age: BTreeMap<u64, Address>,
     next_serial: u64,

@@ -14,6 +14,10 @@ use crate::wire::options::{Options, Timestamps};
 
 impl Stack {
     /// Whether a request is to be answered with a cookie, and not kept.
+    //= https://www.rfc-editor.org/rfc/rfc4987#section-4
+    //= id=rfc4987-4-1, rfc4987-4-2
+    //= https://www.rfc-editor.org/rfc/rfc4987#section-3.7
+    //= id=rfc4987-3.7-s1
     pub(super) fn wants_cookie(&self, listener: u32) -> bool {
         let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index(listener) else {
             return false;

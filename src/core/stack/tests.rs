@@ -46,9 +46,11 @@ mod rfc8201;
 mod six;
 
 mod reports;
+mod rfc4821;
 mod rfc5482;
 mod rfc5681;
 mod rfc6298;
+mod rfc8985;
 mod rfc9293;
 mod storm;
 mod urgent;

@@ -76,6 +76,8 @@ impl Keys {
     }
 
     /// The flow label of a connection: 20 bits, not 0 (RFC 6437 §3); 0 for IPv4, which has none.
+    //= https://www.rfc-editor.org/rfc/rfc4987#section-4
+    //= id=rfc4987-4-3
     pub fn flow_label(&self, quad: &Quad) -> u32 {
         if quad.local.address.is_v4() {
             return 0;

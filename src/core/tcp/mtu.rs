@@ -39,6 +39,8 @@ impl Tcb {
             let first = FIRST_PACKET.saturating_sub(self.header_len());
             //= https://www.rfc-editor.org/rfc/rfc4821#section-7.2
             //# The initial value for search_low SHOULD be configurable.
+            //= https://www.rfc-editor.org/rfc/rfc4821#section-7.1
+            //= id=rfc4821-7.1-3
             self.mtu = Some(Box::new(Search::new(cx.config.base_mss, self.mss_bound(cx))));
             self.change_mss(self.snd.mss.min(first), cx.now);
         }
@@ -54,6 +56,8 @@ impl Tcb {
     }
 
     /// A router says that the path carries no more than `mss`.
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-7.6.2
+    //= id=rfc4821-7.6.2-3
     pub(in crate::tcp) fn bound_mtu_search(&mut self, mss: u16) {
         if let Some(search) = &mut self.mtu {
             search.bound(mss);

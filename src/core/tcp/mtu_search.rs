@@ -98,6 +98,8 @@ impl Search {
     //= https://www.rfc-editor.org/rfc/rfc4821#section-7.3
     //# Each Packetization Layer MUST determine when probing has converged, that is, when the probe size range
     //# is small enough that further probing is no longer worth its cost.
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-7.4
+    //= id=rfc4821-7.4-1
     pub fn tend(&mut self, mss: u16, bound: u16, config: &TcpConfig, now: Instant) {
         if bound > self.bound {
             self.reopen(bound);
@@ -254,6 +256,8 @@ impl Search {
     //= https://www.rfc-editor.org/rfc/rfc4821#section-7.8
     //# The saved value of eff_pmtu SHOULD be restored, and search_high reduced in the same manner as in a
     //# probe failure.
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-7.6.1
+    //= id=rfc4821-7.6.1-1
     pub fn lost(&mut self, mss: u16) -> Option<u16> {
         let trial = self.trial.as_mut().filter(|trial| trial.begun && trial.clean)?;
         trial.clean = false;

@@ -36,6 +36,8 @@ const fn minute(now: Instant) -> u32 {
 
 /// The initial sequence number that answers a request with the sequence number `irs`, and the segment size that it stands
 /// for: the largest that it can say, of those up to `mss`. `None` where it can say none.
+//= https://www.rfc-editor.org/rfc/rfc4987#section-3.6
+//= id=rfc4987-3.6-s2
 pub fn make(keys: &Keys, quad: &Quad, irs: Seq, mss: u16, now: Instant) -> Option<(Seq, u16)> {
     let (index, &size) = sizes(quad).iter().enumerate().rev().find(|&(_, &size)| size <= mss)?;
     let minute = minute(now);
@@ -56,6 +58,8 @@ pub fn check(keys: &Keys, quad: &Quad, irs: Seq, iss: Seq, now: Instant) -> Opti
     sizes(quad).get(index as usize).copied()
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4987#section-3.6
+//= id=rfc4987-3.6-s3
 /// Six bits: window scale, SACK, ECN.
 const BITS: u32 = 0x3f;
 const SCALE: u32 = 0xf;

@@ -38,6 +38,18 @@ fn send(
 //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.3
 //= type=test
 //= id=rfc1122-3.3.3-1
+//= https://www.rfc-editor.org/rfc/rfc4821#section-4
+//= type=test
+//= id=rfc4821-4-13
+//= https://www.rfc-editor.org/rfc/rfc4821#section-5.2
+//= type=test
+//= id=rfc4821-5.2-5
+//= https://www.rfc-editor.org/rfc/rfc4821#section-8
+//= type=test
+//= id=rfc4821-8-3, rfc4821-8-4
+//= https://www.rfc-editor.org/rfc/rfc4821#section-9
+//= type=test
+//= id=rfc4821-9-1, rfc4821-9-2, rfc4821-9-3, rfc4821-9-4
 #[test]
 fn larger_than_the_path() {
     use PathMtuDiscovery::{Do, Dont, Probe, Want};

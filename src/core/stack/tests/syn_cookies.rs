@@ -33,6 +33,15 @@ fn echo(sent: &raw::Sent, value: u32) -> Options {
     Options { timestamps, ..Options::default() }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4987#section-3.6
+//= type=test
+//= id=rfc4987-3.6-s1, rfc4987-3.6-s3
+//= https://www.rfc-editor.org/rfc/rfc4987#section-3.7
+//= type=test
+//= id=rfc4987-3.7-s1
+//= https://www.rfc-editor.org/rfc/rfc4987#section-4
+//= type=test
+//= id=rfc4987-4-1, rfc4987-4-2
 #[test]
 fn a_client_gets_through_a_flood_with_its_options() {
     let (mut r, listener) = host(SynCookies::WhenFull);
@@ -75,6 +84,9 @@ fn a_client_gets_through_a_flood_with_its_options() {
     assert!((30..=94).contains(&shown.value.wrapping_sub(stamp.value)), "our clock runs on");
 }
 
+//= https://www.rfc-editor.org/rfc/rfc4987#section-3.6
+//= type=test
+//= id=rfc4987-3.6-s4
 #[test]
 fn without_timestamps_a_cookie_has_room_for_the_size_alone() {
     let (mut r, listener) = host(SynCookies::WhenFull);
@@ -127,6 +139,9 @@ fn forged_acknowledgments_do_not_get_in() {
 }
 
 /// An old cookie is refused though others have left lately.
+//= https://www.rfc-editor.org/rfc/rfc4987#section-3.6
+//= type=test
+//= id=rfc4987-3.6-s2
 #[test]
 fn a_cookie_grows_old() {
     let (mut r, listener) = host(SynCookies::Always);
@@ -195,4 +210,26 @@ fn a_cookie_waits_for_room() {
     r.send(Flags::ACK, b"data");
     let late = r.host.try_accept(listener).unwrap();
     assert_eq!(r.host.remote_endpoint(late).unwrap().port, 5001);
+}
+
+//= https://www.rfc-editor.org/rfc/rfc4987#section-4
+//= type=test
+//= id=rfc4987-4-3
+#[test]
+fn a_cookie_leaves_under_the_flow_label_of_the_connection() {
+    use super::six::{Six, US, a, segment_of};
+    let mut config = Config::default();
+    config.tcp.syn_cookies = SynCookies::Always;
+    let mut s = Six::new(config);
+    let listener = s.host.tcp_socket(Family::V6);
+    s.host.bind(listener, Endpoint::new(a(US), 4000)).unwrap();
+    s.host.listen(listener, 5).unwrap();
+    s.segment(4000, 1000, 0, Flags::SYN, &Options { mss: Some(1440), ..Options::default() });
+    let label = |packet: &[u8]| crate::wire::ip::parse(packet).unwrap().header.flow_label;
+    let answer = &s.sent()[0];
+    assert_ne!(label(answer), 0);
+    s.segment(4000, 1001, segment_of(answer).0.wrapping_add(1), Flags::ACK, &Options::default());
+    let id = s.host.try_accept(listener).unwrap();
+    assert_eq!(s.host.counters().tcp_syncookies_recv, 1);
+    assert_eq!(label(&s.write(id, 100)[0]), label(answer));
 }

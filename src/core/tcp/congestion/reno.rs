@@ -326,6 +326,9 @@ mod tests {
     //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
     //= type=test
     //= id=rfc5681-3.1-6, rfc5681-3.1-7
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-4
+    //= type=test
+    //= id=rfc4821-4-11
     #[test]
     fn a_smaller_segment_size_keeps_the_number_of_segments() {
         let mut r = reno(1460, 10);

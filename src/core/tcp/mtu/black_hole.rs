@@ -19,6 +19,8 @@ impl Tcb {
     //# If there is a full-stop timeout and there was not an ICMP message indicating a reason (PTB, Net
     //# unreachable, etc., or the ICMP message was ignored for some reason), the RECOMMENDED first recovery
     //# action is to treat this as a detected ICMP black hole as defined in [RFC2923].
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-7.7
+    //= id=rfc4821-7.7-1
     pub(in crate::tcp) fn mtu_timed_out(&mut self, stopped: bool, cx: &mut Context<'_>) {
         if cx.config.mtu_probing == MtuProbing::Off || !self.state().is_synchronized() {
             return;

@@ -6,10 +6,12 @@ use crate::tcp::tcb::Tcb;
 
 impl Tcb {
     /// An ACK came: it may be that of a probe, or show that segments of full size pass.
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-7.6
+    //= id=rfc4821-7.6-1
     pub(in crate::tcp) fn mtu_acknowledged(&mut self, news: &News, cx: &mut Context<'_>) {
         let (una, nxt, mss) = (self.snd.una, self.snd.nxt, self.snd.mss);
         // Where nothing that was not full was outstanding, what was acknowledged was a full segment.
-        let full = news.advanced >= self.smss() && !news.resent && self.snd.short.at_or_before(news.una);
+        let full = news.advanced >= self.smss() && !news.resent && news.short.at_or_before(news.una);
         let Some(search) = &mut self.mtu else { return };
         if search.probe().is_some_and(|probe| una.at_or_after(probe.end)) {
             cx.counters.tcp_mtu_probe_success += 1;
@@ -38,6 +40,14 @@ impl Tcb {
     //# isolated probe packet is detected as lost.
     //= https://www.rfc-editor.org/rfc/rfc4821#section-4
     //# If any other data loss is detected, standard congestion control MUST take place.
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-4
+    //= id=rfc4821-4-4, rfc4821-4-6, rfc4821-4-8
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-6.1
+    //= id=rfc4821-6.1-1
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-7.1
+    //= id=rfc4821-7.1-5
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-7.6.2
+    //= id=rfc4821-7.6.2-4, rfc4821-7.6.2-5
     pub(in crate::tcp) fn mtu_probe_lost(&mut self, cx: &mut Context<'_>) -> bool {
         let (una, wait) = (self.snd.una, self.probe_headway());
         let lost = self.recovery.board.lost();

@@ -18,6 +18,10 @@ impl Tcb {
     //# For example, TCP Fast Retransmit is not robust unless there are sufficient segments following a probe;
     //# that is, the sender SHOULD have enough data queued and sufficient receiver window to send the probe
     //# plus at least Tcprexmtthresh [RFC2760] additional segments.
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-7.4
+    //= id=rfc4821-7.4-2
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-7.5
+    //= id=rfc4821-7.5-1
     pub(in crate::tcp) fn decide_mtu_probe(&self) -> Option<Option<Plan>> {
         let size = self.mtu.as_ref()?.next()?;
         //= https://www.rfc-editor.org/rfc/rfc4821#section-5.1

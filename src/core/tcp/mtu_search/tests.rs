@@ -102,6 +102,9 @@ fn without_a_verdict_the_size_is_tried_again_but_not_for_ever() {
 //= https://www.rfc-editor.org/rfc/rfc4821#section-7.8
 //= type=test
 //# PLPMTUD implementations SHOULD implement MTU verification.
+//= https://www.rfc-editor.org/rfc/rfc4821#section-7.6.1
+//= type=test
+//= id=rfc4821-7.6.1-1
 #[test]
 fn a_size_that_loses_in_window_after_window_is_taken_back() {
     let raised = || {
@@ -128,4 +131,16 @@ fn a_size_that_loses_in_window_after_window_is_taken_back() {
             assert_eq!(search.lost(1242), None);
         }
     }
+}
+
+//= https://www.rfc-editor.org/rfc/rfc4821#section-7.1
+//= type=test
+//= id=rfc4821-7.1-4
+#[test]
+fn what_arrives_is_known_to_pass() {
+    let mut search = Search::new(1024, 1460);
+    search.implied(1360);
+    assert_eq!((search.low(), search.high()), (1360, 1460));
+    search.implied(1200);
+    assert_eq!(search.low(), 1360);
 }
