@@ -45,6 +45,7 @@ mod rfc7323;
 mod rfc8201;
 mod six;
 
+mod recovery;
 mod reports;
 mod rfc4821;
 mod rfc5482;

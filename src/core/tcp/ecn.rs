@@ -111,6 +111,16 @@ impl Ecn {
         self.is.set(Is::CWR_DUE, self.feedback == EcnFeedback::Classic);
     }
 
+    /// What was reduced is given back before the peer was told.
+    pub fn reduction_undone(&mut self) {
+        self.is.remove(Is::CWR_DUE);
+    }
+
+    /// Whether the segment in hand tells of a mark.
+    pub const fn tells(&self) -> bool {
+        self.is.contains(Is::TELLS)
+    }
+
     /// The retransmission timer ran out, or what stands for it while nothing is outstanding.
     pub fn timer_ran_out(&mut self) {
         self.is.remove(Is::HOLDING | Is::REDUCING);

@@ -298,6 +298,7 @@ impl Tcb {
             if !self.enter_cwr(delivered, cx) {
                 // All has been acknowledged: there is no window to bring down ACK by ACK.
                 self.congestion.on_event(CongestionEvent::Ecn, in_flight, cx.now);
+                self.recovery.forget_undo();
             }
             return;
         }

@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 use self::model::Model;
 use super::raw::{Raw, Sent};
 use super::*;
+use crate::addr::Quad;
 use crate::seq::{Seq, SeqRange};
 use crate::sockopt::SocketOptions;
 use crate::tcp::congestion::Algorithm;
@@ -23,6 +24,9 @@ const ACKS: u32 = 12_500;
 const CONNECTIONS: u64 = 20;
 
 const MSS: u16 = 100;
+
+/// Octets before the numbers of some wrap.
+const WRAP: u32 = 50_000;
 
 struct Storm {
     r: Raw,
@@ -48,12 +52,20 @@ impl Storm {
         r.syn = Options { mss: Some(MSS), sack_permitted: true, ..Options::default() };
         r.clock = timestamps.then_some(1);
         r.window = 2_500;
+        if seed % 2 == 0 {
+            // The numbers wrap on the way.
+            let quad =
+                Quad { local: Endpoint::new(v4(1), r.ports.0), remote: Endpoint::new(v4(2), r.ports.1) };
+            let ahead = 0u32.wrapping_sub(WRAP).wrapping_sub(r.host.keys.isn(&quad, r.now).get());
+            r.now += Duration::from_micros(4 * u64::from(ahead));
+        }
         let id = r.accepted();
         let now = r.now;
         let options = r.host.options(id).unwrap();
         let options = SocketOptions { nodelay: rng.random(), congestion, ..options };
         r.host.set_options(id, options, now).unwrap();
         let model = Model::new(Seq::new(r.ack));
+        assert!(seed % 2 != 0 || r.ack == 0u32.wrapping_sub(WRAP) + 1);
         Self { r, id, rng, model, timeouts: 0, written: 0, acknowledged: 0, fin: false, clock: 1 }
     }
 
@@ -267,6 +279,7 @@ impl Storm {
             wait = Duration::from_millis(20);
         }
         assert_eq!(self.acknowledged, self.written + 1, "all octets, and the FIN");
+        assert!(self.written > 2 * u64::from(WRAP), "{}", self.written);
         assert_eq!(self.r.state(id), State::FinWait2);
         let (seq, ack) = (self.r.seq, next.get());
         let timestamps = self.r.clock.map(|value| Timestamps { value, echo: self.clock });

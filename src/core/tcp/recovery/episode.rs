@@ -4,10 +4,13 @@ use super::Recovery;
 use super::prr::Prr;
 use crate::seq::Seq;
 use crate::tcp::timestamps;
+use crate::time::Instant;
 
 /// From the first sign of trouble to the next.
 #[derive(Clone, Copy, Debug)]
 pub struct Episode {
+    /// When it began.
+    pub began: Instant,
     /// The window on its way down.
     pub prr: Option<Prr>,
     /// Whether what was done may prove needless.
@@ -86,6 +89,13 @@ impl Recovery {
             Some(until) if una.at_or_after(until) => *undo = Undo::default(),
             Some(_) => {}
             None => undo.until = Some(nxt),
+        }
+    }
+
+    /// The window is reduced for another reason than the episode's: what is remembered of that says nothing of it.
+    pub(in crate::tcp) fn forget_undo(&mut self) {
+        if let Some(episode) = &mut self.episode {
+            episode.undo = Undo::default();
         }
     }
 

@@ -236,7 +236,7 @@ impl Recovery {
     /// (limited transmit, RFC 3042); of more, where the threshold is higher, for each below it. With SACK what has left is
     /// not in flight.
     //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
-    //= id=rfc5681-3.2-4, rfc5681-3.2-5, rfc5681-3.2-11
+    //= id=rfc5681-3.2-4, rfc5681-3.2-5, rfc5681-3.2-6, rfc5681-3.2-11
     //= https://www.rfc-editor.org/rfc/rfc3042#section-2
     //= id=rfc3042-2-1, rfc3042-2-2, rfc3042-2-3
     pub fn allowance(&self, mss: u32) -> u32 {
@@ -277,5 +277,20 @@ impl Recovery {
     /// What is in flight.
     pub(crate) const fn board(&self) -> &Scoreboard {
         &self.board
+    }
+
+    /// `recover`.
+    pub(crate) const fn recover(&self) -> Seq {
+        self.recover
+    }
+
+    /// RACK.reo_wnd_mult and RACK.dsack_round.
+    pub(crate) const fn widening(&self) -> (u8, Option<Seq>) {
+        (self.rack.steps, self.rack.dsack_round)
+    }
+
+    /// RetransmitTS, and whether the cause of a time-out is in doubt.
+    pub(crate) fn doubts(&self) -> (Option<u32>, bool) {
+        self.episode.as_ref().map_or((None, false), |e| (e.undo.stamp, e.frto.is_some()))
     }
 }

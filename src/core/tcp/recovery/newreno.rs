@@ -68,9 +68,10 @@ impl Recovery {
             //= id=rfc6582-6-2
             //# the sender should follow the guidance in Section 4.
             // RFC 6582 §3.2 step 2 and §4: what was outstanding at the last recovery or time-out does not
-            // begin another.
+            // begin another. What a mark reduced was no recovery.
             Phase::Open | Phase::Disorder | Phase::Cwr
-                if self.newreno.dup_acks == self.dup_thresh && snd.una.sub(1).at_or_after(self.recover) =>
+                if self.newreno.dup_acks == self.dup_thresh
+                    && (self.phase == Phase::Cwr || snd.una.sub(1).at_or_after(self.recover)) =>
             {
                 self.phase = Phase::Recovery;
                 //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2

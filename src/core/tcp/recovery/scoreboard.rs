@@ -166,6 +166,14 @@ impl Scoreboard {
         self.records.iter().filter(|r| r.marks.contains(mark)).map(Record::segments).sum()
     }
 
+    /// Octets of `range` that were sent more than once.
+    pub fn sent_twice(&self, range: SeqRange) -> u32 {
+        let first = self.records.partition_point(|r| r.end.at_or_before(range.start));
+        let within = self.records.range(first..).take_while(|r| r.start.before(range.end));
+        let octets = |r: &Record| r.end.min(range.end).since(r.start.max(range.start));
+        within.filter(|r| r.marks.contains(Mark::TWICE)).map(octets).sum()
+    }
+
     /// The oldest is one that the peer had reported to have: it has thrown away what it told us of (RFC 2018 §8).
     pub fn is_reneged(&self) -> bool {
         self.records.front().is_some_and(|r| r.marks.contains(Mark::SACKED))
@@ -313,6 +321,7 @@ impl Scoreboard {
                 self.resent -= len;
                 record.marks.remove(Mark::RESENT);
                 found.resent += len;
+                found.newest = found.newest.max(record.sent());
             }
             if !record.marks.contains(Mark::LOST) {
                 self.lost += len;
@@ -433,6 +442,8 @@ pub struct Lost {
     pub octets: u32,
     /// Of that, what had been sent again: a lost retransmission.
     pub resent: u32,
+    /// When the youngest of these was sent.
+    pub newest: Instant,
 }
 
 /// The whole segments of `record` that lie in `block`.

@@ -4,6 +4,7 @@ use super::news::News;
 use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
 use crate::tcp::recovery::episode::Frto;
+use crate::tcp::recovery::scoreboard::Mark;
 use crate::tcp::tcb::{Is, Tcb};
 
 impl Tcb {
@@ -21,7 +22,13 @@ impl Tcb {
         if let Some(step) = self.recovery.episode.as_ref().and_then(|e| e.frto) {
             let recover = self.recovery.recover;
             let highest = self.recovery.board.highest_sacked().unwrap_or(recover);
+            // The front is what timed out, until all of it is acknowledged.
+            let part = self.recovery.board.front().is_some_and(|r| r.marks.contains(Mark::RESENT));
             let next = match step {
+                // Without SACK that ends it (§2.1, step 2a), with SACK it is waited for the rest (§3.1, step 2).
+                Frto::Retransmitted if news.advanced > 0 && !recovered && part => {
+                    self.recovery.sack.then_some(step)
+                }
                 //= https://www.rfc-editor.org/rfc/rfc5682#section-3.1
                 //= id=rfc5682-3.1-s3
                 //# Else, if the Cumulative Acknowledgment field does not cover "RecoveryPoint" but is larger than

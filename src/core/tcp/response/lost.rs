@@ -53,7 +53,7 @@ impl Tcb {
             _ => Undo::begin(self.snd.una, recovery.board.resent()),
         };
         let frto = doubtful.then_some(Frto::Retransmitted);
-        recovery.set_episode(Episode { prr: None, undo, frto });
+        recovery.set_episode(Episode { began: cx.now, prr: None, undo, frto });
         let is_lost = self.rack_timed_out(cx.now);
         self.recovery.board.disbelieve_sacks();
         self.recovery.board.part_oldest();
@@ -91,8 +91,8 @@ impl Tcb {
     /// A probe of what the path carries was too large. This is no congestion either (RFC 4821 §7.6.2).
     pub(in crate::tcp) fn lost_to_mtu_probe(&mut self, probe: SeqRange) {
         self.recovery.board.mark_lost(|record| probe.contains(record.start));
-        if self.recovery.episode.is_some() {
-            self.recovery.set_episode(Episode { prr: None, undo: Undo::default(), frto: None });
+        if let Some(episode) = &mut self.recovery.episode {
+            (episode.prr, episode.undo, episode.frto) = (None, Undo::default(), None);
         }
         self.all_is_lost(Reason::MtuProbeLost);
     }
@@ -102,8 +102,8 @@ impl Tcb {
             return;
         }
         self.recovery.board.mark_lost(|_| true);
-        if self.recovery.episode.is_some() {
-            self.recovery.set_episode(Episode { prr: None, undo: Undo::default(), frto: None });
+        if let Some(episode) = &mut self.recovery.episode {
+            (episode.prr, episode.undo, episode.frto) = (None, Undo::default(), None);
         }
         self.all_is_lost(reason);
     }

@@ -141,7 +141,6 @@ impl Tcb {
             let earlier = |echo| crate::tcp::timestamps::before(echo, timestamps.clock(piece.sent()));
             if !(twice && echo.is_some_and(earlier)) {
                 rack.deliver(piece, now, min_rtt);
-                rack.deliver(piece, now, min_rtt);
             }
         });
         if !recovery.sack {

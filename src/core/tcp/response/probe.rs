@@ -114,6 +114,8 @@ impl Tcb {
             if ack.after(end) {
                 tlp.end = None;
                 self.congestion.on_event(CongestionEvent::Loss, news.in_flight, now);
+                self.recovery.forget_undo();
+                self.ecn.window_reduced();
             }
         } else if news.bare {
             // Both arrived, and nothing was lost: a duplicate, though nothing else need be outstanding.

@@ -14,12 +14,13 @@ impl Tcb {
     pub(in crate::tcp) fn undo_duplicate_reported(&mut self, news: &News) {
         let Some(block) = news.dsack else { return };
         let una = self.snd.una;
+        // Beyond a gap it is known what was sent twice (RFC 2883 §4.1.2).
+        let beyond = if block.end.after(una) { Some(self.recovery.board.sent_twice(block)) } else { None };
         if let Some(undo) = self.recovery.episode.as_mut().map(|e| &mut e.undo)
             && let Some(marker) = undo.marker
-            && block.end.at_or_before(una)
             && block.end.after(marker)
         {
-            let since = block.end.since(block.start.max(marker));
+            let since = beyond.unwrap_or_else(|| block.end.since(block.start.max(marker)));
             undo.unreported = undo.unreported.saturating_sub(since);
         }
     }
@@ -37,8 +38,15 @@ impl Tcb {
 
     /// The window is what it was.
     pub(in crate::tcp) fn undo_reduction(&mut self, cx: &mut Context<'_>) {
-        let in_flight = self.in_flight();
-        self.congestion.on_event(CongestionEvent::Undo, in_flight, cx.now);
+        //= https://www.rfc-editor.org/rfc/rfc4015#section-3.4
+        //= id=rfc4015-3.4-1
+        //# In that case, the TCP sender MUST refrain from reversing congestion control state.
+        // The ACK in hand tells of a mark: the reduction stands for that.
+        if !self.ecn.tells() {
+            let in_flight = self.in_flight();
+            self.congestion.on_event(CongestionEvent::Undo, in_flight, cx.now);
+            self.ecn.reduction_undone();
+        }
         if let Some(episode) = &mut self.recovery.episode {
             episode.prr = None;
             episode.undo = Undo::default();

@@ -1,0 +1,681 @@
+//! Loss recovery at its edges, on a connection of segments of 1000 octets whose round trip is 50 ms. Places are octets from
+//! the first one.
+
+use super::raw::{Raw, Sent};
+use super::*;
+use crate::config::{EcnFeedback, TcpConfig};
+use crate::seq::{Seq, SeqRange};
+use crate::tcp::congestion::Algorithm;
+use crate::tcp::recovery::Phase;
+use crate::tcp::timers::Timer;
+use crate::wire::options::{Options, Timestamps};
+
+const MSS: u32 = 1000;
+const RTT: Duration = Duration::from_millis(50);
+
+/// What both ends have agreed on.
+#[derive(Clone, Copy, Default)]
+struct Agreed {
+    sack: bool,
+    timestamps: bool,
+    ecn: bool,
+}
+
+const SACK: Agreed = Agreed { sack: true, timestamps: false, ecn: false };
+
+struct Talk {
+    r: Raw,
+    id: SocketId,
+    start: u32,
+    /// What the peer's ACKs echo.
+    echo: u32,
+    /// Beside ACK.
+    flags: Flags,
+}
+
+impl Talk {
+    fn new(agreed: Agreed) -> Self {
+        let mut tcp = TcpConfig { congestion: Algorithm::Reno, ..TcpConfig::default() };
+        tcp.ecn_incoming = EcnFeedback::Classic;
+        let mut r = Raw::new(Config { tcp, ..Config::default() });
+        r.syn.sack_permitted = agreed.sack;
+        r.clock = agreed.timestamps.then_some(1);
+        if agreed.timestamps {
+            // Room for the option beside 1000 octets.
+            r.syn.mss = Some(1012);
+        }
+        let listener = r.listen(8);
+        let asks = if agreed.ecn { Flags::ECE | Flags::CWR } else { Flags::empty() };
+        r.send(Flags::SYN | asks, b"");
+        let out = r.sent();
+        assert_eq!(out[0].is(Flags::ECE), agreed.ecn);
+        r.ack = out[0].header.seq.get().wrapping_add(1);
+        r.now += RTT;
+        r.send(Flags::ACK, b"");
+        let id = r.host.try_accept(listener).unwrap();
+        let start = r.ack;
+        let mut talk = Self { r, id, start, echo: 0, flags: Flags::empty() };
+        // A round trip is known.
+        assert_eq!(talk.write(2), [(0, 1000), (1000, 1000)]);
+        talk.r.now += RTT;
+        talk.ack(2000, &[]);
+        talk.start = talk.start.wrapping_add(2000);
+        talk
+    }
+
+    fn places(&self, out: &[Sent]) -> Vec<(u32, usize)> {
+        let place = |s: &Sent| s.header.seq.get().wrapping_sub(self.start);
+        out.iter()
+            .filter(|s| !s.text.is_empty() || s.is(Flags::FIN))
+            .map(|s| (place(s), s.text.len()))
+            .collect()
+    }
+
+    fn sent(&mut self) -> Vec<(u32, usize)> {
+        let out = self.r.sent();
+        if let Some(stamp) = out.last().and_then(|s| s.options.timestamps) {
+            self.echo = stamp.value;
+        }
+        self.places(&out)
+    }
+
+    /// So many segments are written: what leaves.
+    fn write(&mut self, segments: u32) -> Vec<(u32, usize)> {
+        self.r.write(self.id, &vec![7; (segments * MSS) as usize]);
+        self.sent()
+    }
+
+    /// A whole window is written and leaves, and `more` segments wait for room.
+    fn flight(&mut self, more: u32) {
+        let window = self.cwnd() / MSS;
+        let out = self.write(window + more);
+        assert_eq!(out.len() as u32, window);
+    }
+
+    fn inject(&mut self, ack: u32, blocks: &[(u32, u32)], echo: u32) {
+        let at = |n: u32| Seq::new(self.start.wrapping_add(n));
+        let sack = blocks.iter().map(|&(a, b)| SeqRange::new(at(a), at(b))).collect();
+        let timestamps = self.r.clock.map(|value| Timestamps { value, echo });
+        let (seq, flags) = (self.r.seq, Flags::ACK | self.flags);
+        self.r.ack = at(ack).get();
+        self.r.inject(seq, self.r.ack, flags, b"", &Options { sack, timestamps, ..Options::default() });
+    }
+
+    fn ack(&mut self, ack: u32, blocks: &[(u32, u32)]) -> Vec<(u32, usize)> {
+        self.inject(ack, blocks, self.echo);
+        self.sent()
+    }
+
+    /// Time passes until something leaves.
+    fn until_sent(&mut self) -> Vec<(u32, usize)> {
+        for _ in 0..100 {
+            self.r.now = self.r.host.poll_timeout().unwrap();
+            let out = self.r.sent();
+            if !out.is_empty() {
+                return self.places(&out);
+            }
+        }
+        panic!("nothing leaves any more");
+    }
+
+    fn cwnd(&mut self) -> u32 {
+        self.tcb().cwnd()
+    }
+
+    fn ssthresh(&mut self) -> u32 {
+        self.tcb().congestion.ssthresh()
+    }
+
+    fn phase(&mut self) -> Phase {
+        self.tcb().recovery.phase()
+    }
+
+    fn armed(&mut self, timer: Timer) -> bool {
+        self.tcb().timers.is_armed(timer)
+    }
+
+    /// SND.NXT.
+    fn nxt(&mut self) -> u32 {
+        let start = Seq::new(self.start);
+        self.tcb().snd.nxt.since(start)
+    }
+
+    fn tcb(&mut self) -> &mut Tcb {
+        self.r.tcb(self.id)
+    }
+}
+
+/// A mark was answered when the loss showed: nothing more is taken, and nothing of it given back.
+#[test]
+fn what_a_mark_took_is_not_given_back() {
+    let mut t = Talk::new(Agreed { ecn: true, ..SACK });
+    t.flight(0);
+    t.r.now += RTT;
+    t.flags = Flags::ECE;
+    t.ack(1000, &[]);
+    t.flags = Flags::empty();
+    let reduced = t.ssthresh();
+    assert_eq!((t.phase(), reduced), (Phase::Cwr, 8 * MSS), "0.8 of ten");
+    let out = t.ack(1000, &[(2000, 5000)]);
+    assert_eq!((out[0], t.phase(), t.ssthresh()), ((1000, 1000), Phase::Recovery, reduced));
+    // It was only late.
+    t.r.now += RTT;
+    t.ack(10_000, &[(1000, 2000)]);
+    t.ack(10_000, &[(1000, 2000)]);
+    assert_eq!((t.phase(), t.ssthresh(), t.cwnd()), (Phase::Open, reduced, reduced));
+}
+
+/// A report of what came twice speaks of this episode only as far as it lies in it.
+#[test]
+fn a_report_of_what_was_sent_before_the_episode_undoes_nothing() {
+    for (report, undone) in [((500, 1000), false), ((500, 1500), false), ((1000, 2000), true)] {
+        let mut t = Talk::new(SACK);
+        t.flight(0);
+        t.r.now += RTT;
+        t.ack(1000, &[]);
+        let out = t.ack(1000, &[(2000, 5000)]);
+        assert_eq!(out, [(1000, 1000)]);
+        let reduced = t.ssthresh();
+        t.r.now += RTT;
+        t.ack(10_000, &[report]);
+        t.ack(10_000, &[]);
+        assert_eq!((t.phase(), t.ssthresh() > reduced), (Phase::Open, undone), "{report:?}");
+    }
+}
+
+/// Left where it is, the end of the round would seem to lie ahead again after 2³¹ octets.
+#[test]
+fn the_round_of_a_report_ends_without_another_report() {
+    let mut t = Talk::new(SACK);
+    t.flight(0);
+    t.ack(1000, &[(0, 1000)]);
+    let nxt = t.tcb().snd.nxt;
+    assert_eq!(t.tcb().recovery.widening(), (2, Some(nxt)));
+    t.ack(2000, &[(0, 1000)]);
+    assert_eq!(t.tcb().recovery.widening().0, 2, "once a round trip");
+    t.ack(10_000, &[]);
+    assert_eq!(t.tcb().recovery.widening(), (2, None));
+}
+
+#[test]
+fn what_the_reordering_timer_waited_for_came_and_a_probe_watches_over_the_rest() {
+    let mut t = Talk::new(SACK);
+    t.flight(0);
+    t.r.now += RTT;
+    t.ack(0, &[(1000, 2000)]);
+    assert!(t.armed(Timer::Reordering) && !t.armed(Timer::Rto) && !t.armed(Timer::Tlp));
+    t.ack(2000, &[]);
+    assert!(!t.armed(Timer::Reordering) && !t.armed(Timer::Rto) && t.armed(Timer::Tlp));
+}
+
+/// An ACK that tells RACK nothing, as the original of what was sent again made it, does not end the wait for another.
+#[test]
+fn the_reordering_timer_outlasts_an_ack_that_is_no_news_to_it() {
+    let mut t = Talk::new(Agreed { timestamps: true, ..SACK });
+    t.flight(0);
+    let original = t.echo;
+    t.r.now += RTT;
+    // The path reorders: one is late.
+    t.ack(0, &[(1000, 2000)]);
+    t.ack(2000, &[]);
+    assert_eq!(t.tcb().recovery.reorderings(), 1);
+    let more = t.write(2);
+    assert_eq!(more.len(), 2);
+    t.r.now += RTT / 4 + Duration::from_millis(3);
+    t.ack(2000, &[(3000, 4000)]);
+    assert_eq!(t.until_sent(), [(2000, 1000)], "sent again by the timer or at once");
+    t.ack(2000, &[(5000, 6000), (3000, 4000)]);
+    let waits = t.armed(Timer::Reordering);
+    t.r.now += Duration::from_millis(1);
+    // The original of the third, not its retransmission; the fifth is still waited for.
+    t.inject(4000, &[(5000, 6000)], original);
+    assert_eq!((waits, t.armed(Timer::Reordering)), (true, true));
+}
+
+/// What was waited for came, by an ACK that is no news to RACK: the timer does not keep the others from being armed.
+#[test]
+fn the_reordering_timer_ends_with_an_ack_that_is_no_news_to_it() {
+    let mut t = Talk::new(Agreed { timestamps: true, ..SACK });
+    t.flight(20);
+    let original = t.echo;
+    t.r.now += RTT;
+    t.ack(0, &[(1000, 2000)]);
+    t.ack(2000, &[]);
+    t.r.now += RTT / 4 + Duration::from_millis(3);
+    t.ack(2000, &[(3000, 4000)]);
+    assert_eq!(t.until_sent(), [(2000, 1000)]);
+    t.r.now += Duration::from_millis(1);
+    let before = t.nxt();
+    t.ack(2000, &[(3000, 8000)]);
+    let told = t.nxt();
+    assert!(told > before, "new data behind what was sent again");
+    t.r.now += RTT + Duration::from_millis(2);
+    t.ack(2000, &[(3000, told - 1000)]);
+    assert!(t.armed(Timer::Reordering), "{:?}", t.tcb().recovery);
+    t.inject(told - 1000, &[], original);
+    assert!(t.tcb().snd.outstanding() > 0);
+    assert!(!t.armed(Timer::Reordering) && (t.armed(Timer::Rto) || t.armed(Timer::Tlp)));
+}
+
+#[test]
+fn a_probe_that_was_reported_to_come_twice_reduces_nothing() {
+    for reported in [true, false] {
+        let mut t = Talk::new(SACK);
+        t.write(3);
+        assert_eq!(t.until_sent(), [(2000, 1000)]);
+        let cwnd = t.cwnd();
+        t.ack(3000, if reported { &[(2000, 3000)] } else { &[] });
+        t.write(1);
+        t.r.now += RTT;
+        t.ack(4000, &[]);
+        assert_eq!((t.ssthresh() == u32::MAX, t.cwnd() >= cwnd), (reported, reported));
+    }
+}
+
+/// What the probe repaired was a loss: the window comes down, and with ECN the peer is told so as after any reduction
+/// (RFC 3168 §6.1.2).
+#[test]
+fn a_loss_that_a_probe_repaired_is_told_with_cwr() {
+    let mut t = Talk::new(Agreed { ecn: true, ..SACK });
+    t.write(3);
+    assert_eq!(t.until_sent(), [(2000, 1000)]);
+    t.ack(3000, &[]);
+    t.write(1);
+    t.ack(4000, &[]);
+    assert_ne!(t.ssthresh(), u32::MAX);
+    let (id, text) = (t.id, [7; 1000]);
+    t.r.write(id, &text);
+    assert!(t.r.sent()[0].is(Flags::CWR));
+}
+
+/// All was acknowledged in the moment between the timer and the next segment: what is written later is not preceded by a
+/// probe, nor followed.
+#[test]
+fn a_probe_that_was_not_needed_any_more_is_forgotten() {
+    let mut t = Talk::new(SACK);
+    t.write(3);
+    while t.r.host.counters().tcp_loss_probes == 0 {
+        let next = t.r.host.poll_timeout().unwrap();
+        t.r.now = t.r.now.max(next);
+        t.r.host.handle_timeout(next);
+    }
+    assert_eq!(t.ack(3000, &[]), []);
+    assert_eq!(t.write(1), [(3000, 1000)]);
+}
+
+/// Found by what was sent after it and arrived; and the loss of a retransmission is another sign of congestion (RFC 5681
+/// §4.3).
+//= https://www.rfc-editor.org/rfc/rfc5681#section-4.3
+//= type=test
+//= id=rfc5681-4.3-4
+#[test]
+fn a_lost_retransmission_is_sent_again_and_reduces_again() {
+    let mut t = Talk::new(SACK);
+    t.flight(10);
+    t.r.now += RTT;
+    let first = t.ack(0, &[(1000, 4000)]);
+    assert_eq!((first[0], t.ssthresh()), ((0, 1000), 5 * MSS));
+    t.r.now += RTT;
+    let second = t.ack(0, &[(1000, 10_000)]);
+    assert!(second.iter().all(|&(at, _)| at >= 10_000), "new data: {second:?}");
+    assert_eq!((t.phase(), t.ssthresh()), (Phase::Recovery, 5 * MSS));
+    t.r.now += RTT + Duration::from_millis(1);
+    let end = 10_000 + 1000 * second.len() as u32;
+    let third = t.ack(0, &[(1000, end)]);
+    assert_eq!((third[0], t.phase()), ((0, 1000), Phase::Recovery));
+    let lower = t.ssthresh();
+    assert!(lower < 5 * MSS, "{lower}");
+    // Once for a window of data, however many are found.
+    t.r.now += RTT + Duration::from_millis(1);
+    let nxt = t.nxt();
+    t.ack(nxt, &[]);
+    assert_eq!((t.phase(), t.ssthresh()), (Phase::Open, lower));
+}
+
+/// Those that were sent before the window came down for one of them are part of the same congestion.
+#[test]
+fn two_lost_retransmissions_of_one_window_reduce_once() {
+    let mut t = Talk::new(SACK);
+    t.flight(10);
+    t.r.now += RTT;
+    let out = t.ack(0, &[(1000, 2000), (3000, 4000), (5000, 10_000)]);
+    assert_eq!(out, [0, 2000, 4000, 10_000, 11_000].map(|at| (at, 1000)));
+    t.r.now += RTT;
+    assert_eq!(t.ack(0, &[(1000, 4000), (5000, 10_000)])[0], (0, 1000));
+    let reduced = t.ssthresh();
+    assert!(reduced < 5 * MSS);
+    t.r.now += Duration::from_millis(1);
+    let out = t.ack(0, &[(10_000, 12_000), (1000, 4000), (5000, 10_000)]);
+    assert_eq!((out.first(), t.ssthresh()), (Some(&(4000, 1000)), reduced));
+}
+
+/// With timestamps alone, the echo tells that the original arrived.
+#[test]
+fn a_time_out_is_undone_by_the_echo_without_sack() {
+    for (late, undone) in [(true, true), (false, false)] {
+        let mut t = Talk::new(Agreed { timestamps: true, ..Agreed::default() });
+        t.flight(0);
+        let original = t.echo;
+        let cwnd = t.cwnd();
+        t.r.now += Duration::from_millis(1);
+        assert_eq!(t.until_sent(), [(0, 1000)]);
+        assert_eq!((t.phase(), t.cwnd()), (Phase::Loss, MSS));
+        let again = t.tcb().recovery.doubts().0.unwrap();
+        t.inject(1000, &[], if late { original } else { again });
+        assert_eq!(t.phase() == Phase::Open, undone);
+        assert_eq!((t.cwnd() >= cwnd, t.ssthresh() == u32::MAX), (undone, undone));
+    }
+}
+
+/// The ACK tells of a mark too: the time-out was needless, but the window stays where it is.
+//= https://www.rfc-editor.org/rfc/rfc4015#section-3.4
+//= type=test
+//= id=rfc4015-3.4-1
+#[test]
+fn a_mark_in_the_ack_that_shows_a_needless_time_out_keeps_the_window_down() {
+    for marked in [false, true] {
+        let mut t = Talk::new(Agreed { timestamps: true, ecn: true, ..SACK });
+        t.flight(0);
+        let original = t.echo;
+        // A probe may leave before it.
+        while t.phase() != Phase::Loss {
+            t.until_sent();
+        }
+        t.flags = if marked { Flags::ECE } else { Flags::empty() };
+        t.inject(1000, &[], original);
+        assert_eq!((t.phase(), t.tcb().recovery.next_lost()), (Phase::Open, None));
+        assert_eq!((t.cwnd() >= 10 * MSS, t.ssthresh() == u32::MAX), (!marked, !marked));
+        // Nothing is said of a reduction that was taken back.
+        t.flags = Flags::empty();
+        t.ack(10_000, &[]);
+        let (id, text) = (t.id, [7; 1000]);
+        t.r.write(id, &text);
+        assert_eq!(t.r.sent()[0].is(Flags::CWR), marked);
+    }
+}
+
+/// The peer threw away what it had reported: at the time-out that is sent again too, and the connection goes on.
+#[test]
+fn what_the_peer_threw_away_is_sent_again_after_the_timer() {
+    let mut t = Talk::new(SACK);
+    t.flight(0);
+    t.r.now += RTT;
+    t.ack(0, &[(1000, 4000)]);
+    t.r.now += RTT;
+    let before = t.r.now;
+    assert_eq!(t.ack(1000, &[]), [], "it may only be late");
+    assert_eq!(t.until_sent(), [(1000, 1000)]);
+    let waited = t.r.now.saturating_since(before);
+    assert!(waited <= RTT, "{waited:?} and not the whole time-out");
+    assert_eq!(t.r.host.counters().tcp_sack_reneging, 1);
+    let mut seen = Vec::new();
+    for n in 2..=10 {
+        t.r.now += RTT;
+        seen.extend(t.ack(n * MSS, &[]));
+    }
+    for at in [2000, 3000] {
+        assert!(seen.contains(&(at, 1000)), "{at}: {seen:?}");
+    }
+    assert_eq!((t.phase(), t.tcb().recovery.board().iter().count()), (Phase::Open, 0));
+}
+
+/// An ACK for every second or every eighth segment: what leaves is the same share of what was delivered, and at the end the
+/// window is the threshold.
+#[test]
+fn the_window_comes_down_in_proportion_however_often_the_peer_acknowledges() {
+    for every in [1, 2, 8] {
+        let mut t = Talk::new(SACK);
+        while t.cwnd() < 20 * MSS {
+            t.flight(0);
+            t.r.now += RTT;
+            let nxt = t.nxt();
+            t.ack(nxt, &[]);
+        }
+        t.start = t.r.ack;
+        let window = t.cwnd() / MSS;
+        t.flight(200);
+        t.r.now += RTT;
+        let (mut sent, mut end) = (Vec::new(), 1);
+        while end < window {
+            end = (end + every).min(window);
+            let new = t.ack(0, &[(MSS, end * MSS)]);
+            sent.extend(new);
+            if end > 3 {
+                let delivered = end - 1;
+                let share = delivered / 2;
+                let out = sent.iter().filter(|&&(at, _)| at == 0 || at >= window * MSS).count() as u32;
+                assert!(out.abs_diff(share) <= every.max(3), "{every}: {out} of {delivered}");
+            }
+        }
+        assert_eq!(t.phase(), Phase::Recovery);
+        let threshold = t.ssthresh();
+        assert_eq!(threshold, window * MSS / 2);
+        let in_flight = t.tcb().in_flight();
+        assert!(in_flight <= threshold && in_flight + 2 * MSS > threshold, "{in_flight} of {threshold}");
+        t.r.now += RTT;
+        let (start, recover) = (t.start, t.tcb().recovery.recover().get());
+        t.ack(recover.wrapping_sub(start), &[]);
+        assert_eq!((t.phase(), t.cwnd()), (Phase::Open, threshold));
+    }
+}
+
+/// RecoveryPoint is the last octet that was sent: the ACK of all of it ends recovery, one of an octet less does not.
+#[test]
+fn the_ack_of_the_recovery_point_ends_recovery() {
+    for sack in [true, false] {
+        let mut t = Talk::new(Agreed { sack, ..Agreed::default() });
+        t.flight(0);
+        t.r.now += RTT;
+        for n in 2..=4 {
+            t.ack(0, if sack { &[(1000, 4000)] } else { &[] });
+            let _ = n;
+        }
+        assert_eq!(t.phase(), Phase::Recovery);
+        t.r.now += RTT;
+        t.ack(9_999, &[]);
+        assert_eq!(t.phase(), Phase::Recovery);
+        t.ack(10_000, &[]);
+        assert_eq!((t.phase(), t.cwnd()), (Phase::Open, 5 * MSS));
+    }
+}
+
+/// The first reports let new data out, the third means a loss; what they let out is in flight, and is part of the episode.
+//= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
+//= type=test
+//= id=rfc5681-3.2-6
+#[test]
+fn limited_transmit_goes_over_into_recovery() {
+    let mut t = Talk::new(SACK);
+    t.flight(10);
+    t.r.now += RTT;
+    assert_eq!(t.ack(0, &[(1000, 2000)]), [(10_000, 1000)]);
+    assert_eq!(t.ack(0, &[(1000, 3000)]), [(11_000, 1000)]);
+    assert_eq!(t.phase(), Phase::Disorder);
+    assert_eq!(t.ack(0, &[(1000, 3000)]), [], "nothing new is told");
+    let again = t.ack(0, &[(1000, 4000)]);
+    assert_eq!((again[0], t.phase()), ((0, 1000), Phase::Recovery));
+    assert_eq!(t.ssthresh(), 5 * MSS, "half of ten, not of twelve");
+    assert!(!t.armed(Timer::Reordering));
+    t.r.now += RTT;
+    t.ack(10_000, &[]);
+    assert_eq!(t.phase(), Phase::Recovery, "what limited transmit sent is outstanding");
+    t.ack(12_000, &[]);
+    assert_eq!((t.phase(), t.r.host.counters().tcp_retrans_segs), (Phase::Open, 1));
+}
+
+/// Nothing but the FIN is missing: a probe sends it again, and where that is lost too the timer.
+#[test]
+fn the_fin_alone_is_sent_again() {
+    for sack in [true, false] {
+        let mut t = Talk::new(Agreed { sack, ..Agreed::default() });
+        t.write(2);
+        let (id, now) = (t.id, t.r.now);
+        t.r.host.shutdown(id, Shutdown::Write, now).unwrap();
+        assert_eq!(t.sent(), [(2000, 0)]);
+        t.r.now += RTT;
+        assert_eq!(t.ack(2000, &[]), []);
+        assert_eq!(t.armed(Timer::Tlp), sack);
+        for n in 0..3 {
+            assert_eq!(t.until_sent(), [(2000, 0)], "{n}");
+        }
+        t.ack(2001, &[]);
+        assert_eq!(t.r.state(id), State::FinWait2);
+        assert_eq!((t.phase(), t.tcb().timers.is_armed(Timer::Rto)), (Phase::Open, false));
+    }
+}
+
+/// The window closes in the middle of fast recovery: nothing is sent into it but probes, no time-out counts, and when it
+/// opens what is missing is sent again.
+#[test]
+fn a_window_that_closes_in_recovery_is_probed_and_recovery_ends_when_it_opens() {
+    let mut t = Talk::new(SACK);
+    t.flight(0);
+    t.r.now += RTT;
+    let again = t.ack(0, &[(2000, 5000)]);
+    assert_eq!((again[0], t.phase()), ((0, 1000), Phase::Recovery));
+    assert!(t.armed(Timer::Rto));
+    t.r.window = 0;
+    t.ack(0, &[(2000, 5000)]);
+    assert!(t.armed(Timer::Persist));
+    assert!(!t.armed(Timer::Rto) && !t.armed(Timer::Reordering) && !t.armed(Timer::Tlp));
+    t.r.now += RTT;
+    assert_eq!(t.ack(1000, &[(2000, 5000)]), []);
+    for _ in 0..3 {
+        assert_eq!(t.until_sent(), [(1000, 1)]);
+        assert_eq!(t.ack(1000, &[(2000, 5000)]), []);
+    }
+    assert_eq!(t.r.host.counters().tcp_timeouts, 0);
+    t.r.window = 60_000;
+    assert_eq!(t.ack(1000, &[(2000, 5000)])[0], (1000, 1000));
+    for _ in 0..20 {
+        t.r.now += RTT;
+        let una = t.r.ack.wrapping_sub(t.start);
+        let next = if una < 2000 { 5000 } else { (una + MSS).min(10_000) };
+        t.ack(next, &[]);
+    }
+    assert_eq!((t.phase(), t.nxt(), t.tcb().recovery.board().iter().count()), (Phase::Open, 10_000, 0));
+}
+
+/// What a mark is answered with is no recovery: a loss in the same window is repaired by fast retransmit without SACK too,
+/// and the window comes down once.
+#[test]
+fn after_a_mark_a_loss_is_found_by_duplicates() {
+    let mut t = Talk::new(Agreed { ecn: true, ..Agreed::default() });
+    t.flight(0);
+    t.r.now += RTT;
+    t.flags = Flags::ECE;
+    t.ack(1000, &[]);
+    t.flags = Flags::empty();
+    let reduced = t.ssthresh();
+    assert_eq!((t.phase(), reduced), (Phase::Cwr, 8 * MSS));
+    assert_eq!([t.ack(1000, &[]), t.ack(1000, &[])], [[], []]);
+    assert_eq!(t.ack(1000, &[]), [(1000, 1000)]);
+    assert_eq!((t.phase(), t.ssthresh()), (Phase::Recovery, reduced));
+    t.r.now += RTT;
+    t.ack(10_000, &[]);
+    assert_eq!((t.phase(), t.cwnd()), (Phase::Open, reduced));
+    // And one right behind what was in flight at the mark.
+    let mut t = Talk::new(Agreed { ecn: true, ..Agreed::default() });
+    t.flight(4);
+    t.r.now += RTT;
+    t.flags = Flags::ECE;
+    t.ack(1000, &[]);
+    t.flags = Flags::empty();
+    t.r.now += RTT;
+    assert!(!t.ack(10_000, &[]).is_empty());
+    assert_eq!(t.phase(), Phase::Open);
+    t.r.now += RTT;
+    t.ack(10_000, &[]);
+    t.ack(10_000, &[]);
+    assert_eq!(t.ack(10_000, &[]), [(10_000, 1000)]);
+}
+
+/// `recover` follows SND.UNA, though no two ACKs of new data come without a duplicate between them: left behind by 2³¹
+/// octets it would forbid fast retransmit.
+#[test]
+fn recover_follows_though_the_path_reorders_all_the_time() {
+    for sack in [true, false] {
+        let mut t = Talk::new(Agreed { sack, ..Agreed::default() });
+        t.flight(0);
+        for n in 0..4 {
+            let at = n * 2 * MSS;
+            let block = [(at + 1000, at + 2000)];
+            t.ack(at, if sack { &block } else { &[] });
+            assert_eq!(t.phase(), Phase::Disorder);
+            t.ack(at + 2 * MSS, &[]);
+            let tcb = t.tcb();
+            assert_eq!(tcb.recovery.recover(), tcb.snd.una.sub(1), "after {n}");
+        }
+    }
+}
+
+/// The first ACK after a time-out covers only part of what was sent again: that proves nothing (RFC 5682 §2.1, step 2a), and
+/// with SACK it is waited for the rest (§3.1, step 2).
+#[test]
+fn an_ack_of_part_of_what_was_sent_again_begins_no_new_data() {
+    for sack in [true, false] {
+        let mut t = Talk::new(Agreed { sack, ..Agreed::default() });
+        t.flight(10);
+        while t.phase() != Phase::Loss {
+            t.until_sent();
+        }
+        let out = t.ack(400, &[]);
+        assert!(out.iter().all(|&(at, _)| at < 10_000), "{out:?}");
+        assert_eq!(t.tcb().recovery.doubts().1, sack);
+    }
+}
+
+/// A report beyond SND.UNA counts as well, where what it tells of was sent again: here another hole is still open.
+#[test]
+fn reports_beyond_a_gap_undo_too() {
+    let mut t = Talk::new(SACK);
+    t.flight(0);
+    t.r.now += RTT;
+    let again = t.ack(0, &[(1000, 2000), (3000, 6000)]);
+    assert_eq!(again[0], (0, 1000));
+    let mut out = again;
+    while out.len() < 2 {
+        t.r.now += Duration::from_millis(1);
+        let end = 7000 + 1000 * out.len() as u32;
+        out.extend(t.ack(0, &[(3000, end), (1000, 2000)]));
+        assert!(end < 10_000, "{out:?}");
+    }
+    assert_eq!(out[1], (2000, 1000));
+    let reduced = t.ssthresh();
+    // Both were only late: the second comes first, then its copy, while the first is still on its way.
+    t.ack(0, &[(1000, 10_000)]);
+    t.ack(0, &[(2000, 3000), (1000, 10_000)]);
+    t.ack(10_000, &[]);
+    t.ack(10_000, &[(0, 1000)]);
+    assert!(t.ssthresh() > reduced);
+}
+
+/// A report that the last recovery was needless does not give back what was taken for another reason since: a loss that a
+/// probe repaired, a mark.
+#[test]
+fn a_late_report_gives_back_nothing_that_was_taken_since() {
+    for mark in [true, false] {
+        let mut t = Talk::new(Agreed { ecn: mark, ..SACK });
+        t.flight(0);
+        t.r.now += RTT;
+        assert_eq!(t.ack(0, &[(1000, 4000)])[0], (0, 1000));
+        t.r.now += RTT;
+        t.ack(10_000, &[]);
+        let before = t.ssthresh();
+        assert_eq!((t.phase(), before), (Phase::Open, 5 * MSS));
+        if mark {
+            t.write(4);
+            t.flags = Flags::ECE;
+            t.ack(14_000, &[]);
+            t.flags = Flags::empty();
+            t.ack(14_000, &[(0, 1000)]);
+        } else {
+            t.write(3);
+            assert_eq!(t.until_sent(), [(12_000, 1000)]);
+            t.ack(13_000, &[]);
+            t.write(1);
+            t.ack(14_000, &[(0, 1000)]);
+        }
+        assert!(t.ssthresh() < before, "{mark}: {}", t.ssthresh());
+    }
+}
