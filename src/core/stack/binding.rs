@@ -94,9 +94,9 @@ impl Stack {
         let bound = self.tcp_bound.at(local.port).iter().filter(|&&i| i != index).any(|&other| {
             let (address, theirs, listens) = match self.slab.by_index(other).map(|s| &s.kind) {
                 Some(Kind::Idle(idle)) => (idle.local.address, &idle.options, false),
-                Some(Kind::Listener(l)) => (l.local.address, &l.options, true),
+                Some(Kind::Listener(l)) => (l.local.address, &*l.options, true),
                 // One that keeps its port though it is over. Those that stand are counted below.
-                Some(Kind::Connection(tcb)) => (tcb.quad.local.address, &tcb.options, false),
+                Some(Kind::Connection(tcb)) => (tcb.quad.local.address, &*tcb.options, false),
                 _ => return false,
             };
             overlap(ours, (address, theirs.v6_only)) && !shares(theirs.reuse(), listens)
@@ -147,7 +147,7 @@ impl Stack {
         if mode.contains(Modes::SERVER | Modes::ALL_LISTENERS) && options.fast_open_queue == 0 {
             options.fast_open_queue = backlog.min(self.config.tcp.max_backlog).try_into().unwrap_or(u16::MAX);
         }
-        let mut listener = Listener::new(local, family, options, backlog, &self.config.tcp);
+        let mut listener = Listener::new(local, family, self.shared(options), backlog, &self.config.tcp);
         listener.fast_open.secrets = secrets;
         self.held_mut(id)?.kind = Kind::Listener(Box::new(listener));
         self.publish(id.index(), false);

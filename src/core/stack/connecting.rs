@@ -85,7 +85,7 @@ impl Stack {
         };
         let quad = quad_from(port);
         let mss = crate::tcp::request::limit_segment(self.path_mss(quad, now), &options);
-        let mut tcb = Tcb::connect(quad, options, mss, &mut context!(self, now));
+        let mut tcb = Tcb::connect(quad, self.shared(options), mss, &mut context!(self, now));
         tcb.mss_offered = crate::tcp::request::mss_to_offer(address.ip(), self.config.mtu, &options);
         tcb.is.set(Is::SHUT_READ, shut_read);
         tcb.is.set(Is::SHUT_WRITE, shut_write);
@@ -183,7 +183,7 @@ impl Stack {
         });
         let socket = self.held_mut(id)?;
         let Kind::Connection(tcb) = &socket.kind else { return Ok(()) };
-        let (local, options) = (Self::kept(socket.own, tcb.quad.local), tcb.options);
+        let (local, options) = (Self::kept(socket.own, tcb.quad.local), *tcb.options);
         let error = error.flatten();
         let idle = Idle { local, options, error, shut_read: false, shut_write: false, secrets: None };
         socket.kind = Kind::Idle(Box::new(idle));
@@ -199,7 +199,7 @@ impl Stack {
         }
         let socket = self.held_mut(id)?;
         let Kind::Listener(listener) = &socket.kind else { return Ok(()) };
-        let (local, options) = (Self::kept(socket.own, listener.local), listener.options);
+        let (local, options) = (Self::kept(socket.own, listener.local), *listener.options);
         let secrets = listener.fast_open.secrets.clone();
         let idle = Idle { local, options, error: None, shut_read: false, shut_write: false, secrets };
         socket.kind = Kind::Idle(Box::new(idle));

@@ -1,6 +1,7 @@
 //! Fast Open (RFC 7413), as a stack does it: connections with data in their SYN, and listeners that take it.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use super::{Kind, Own, Socket, SocketId, Stack};
 use crate::addr::{Endpoint, Quad};
@@ -209,7 +210,7 @@ impl Stack {
     pub(super) fn open_early(
         &mut self,
         request: Request,
-        options: SocketOptions,
+        options: Arc<SocketOptions>,
         option: Option<FastOpen>,
         segment: &Segment<'_>,
         now: Instant,
@@ -221,7 +222,7 @@ impl Stack {
         //# initial congestion window for sending more data packets.
         let mss = request::limit_segment(self.path_mss(request.quad, now), &options);
         let mut cx = context!(self, now);
-        let mut tcb = request.establish(options, mss, &mut cx);
+        let mut tcb = request.establish(options.clone(), mss, &mut cx);
         tcb.mss_offered = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
         tcb.open_early(segment, (listener, request.promise()), option, &cx);
         self.counters.tcp_fast_open_passive += 1;

@@ -24,6 +24,7 @@ pub use slab::SocketId;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use rand::rngs::ChaCha12Rng;
@@ -218,6 +219,8 @@ impl Socket {
 #[derive(Debug)]
 pub struct Stack {
     config: Config,
+    /// What the connection before asked for.
+    last_options: Arc<SocketOptions>,
     counters: Counters,
     keys: Keys,
     routes: Routes,
@@ -268,6 +271,7 @@ impl Stack {
         rng.fill_bytes(&mut ids);
         Self {
             routes: Routes::new(config.addresses.clone()),
+            last_options: Arc::new(SocketOptions::tcp(&config)),
             slab: Slab::new(),
             table: Table::new(keys.table_key()),
             wheel: Wheel::new(),

@@ -111,6 +111,7 @@ impl Stack {
             self.tcp_ports.remove(held, before);
             self.tcp_ports.add(held, options.reuse());
         }
+        let options = self.shared(options);
         self.with_connection(index, now, |tcb, cx| tcb.set_options(options, cx));
     }
 

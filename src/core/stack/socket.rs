@@ -2,6 +2,7 @@
 //! [`Error::WouldBlock`].
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use super::settle::readiness;
 use super::{Idle, Kind, Own, Readiness, Socket, SocketId, Stack};
@@ -23,6 +24,15 @@ impl Stack {
         let local = any(family);
         let idle = Idle { local, options, error: None, shut_read: false, shut_write: false, secrets: None };
         self.slab.insert(Socket::new(Kind::Idle(Box::new(idle)), Own::of(family), true))
+    }
+
+    /// What connections ask for is the same for most of them, and kept once: it is given to each that asks for what the one
+    /// before it did.
+    pub(super) fn shared(&mut self, options: SocketOptions) -> Arc<SocketOptions> {
+        if *self.last_options != options {
+            self.last_options = Arc::new(options);
+        }
+        self.last_options.clone()
     }
 
     /// A UDP socket.
@@ -190,8 +200,8 @@ impl Stack {
     pub fn options(&self, id: SocketId) -> Result<SocketOptions, Error> {
         match &self.held(id)?.kind {
             Kind::Idle(idle) => Ok(idle.options),
-            Kind::Listener(listener) => Ok(listener.options),
-            Kind::Connection(tcb) => Ok(tcb.options),
+            Kind::Listener(listener) => Ok(*listener.options),
+            Kind::Connection(tcb) => Ok(*tcb.options),
             Kind::Udp(socket) => Ok(socket.options),
             Kind::Ping(socket) => Ok(socket.options),
             Kind::Request(_) | Kind::TimeWait(_) => Err(Error::BadSocket),
@@ -209,7 +219,7 @@ impl Stack {
                 return Ok(());
             }
             Kind::Idle(idle) => &mut idle.options,
-            Kind::Listener(listener) => &mut listener.options,
+            Kind::Listener(listener) => Arc::make_mut(&mut listener.options),
             Kind::Udp(socket) => &mut socket.options,
             Kind::Ping(socket) => &mut socket.options,
             Kind::Request(_) | Kind::TimeWait(_) => return Err(Error::BadSocket),

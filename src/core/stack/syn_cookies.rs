@@ -44,7 +44,7 @@ impl Stack {
         let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index_mut(index) else {
             return Verdict::Ignored;
         };
-        let options = listener.options;
+        let options = listener.options.clone();
         let full = listener.syn_queue_is_full(&self.config.tcp);
         let path = request::limit_segment(path, &options);
         let mut cx = context!(self, now);
@@ -79,7 +79,7 @@ impl Stack {
         if !lately || segment.syn() || segment.rst() || self.config.tcp.syn_cookies == SynCookies::Never {
             return None;
         }
-        let options = listener.options;
+        let options = listener.options.clone();
         let generation = self.slab.id_of(index)?.generation() as u8;
         let path = request::limit_segment(self.path_mss(quad, now), &options);
         let cx = context!(self, now);
@@ -108,7 +108,7 @@ impl Stack {
             return (Verdict::AcceptQueueFull, Some(listener));
         }
         l.request_began();
-        let options = l.options;
+        let options = l.options.clone();
         self.counters.tcp_syncookies_recv += 1;
         self.counters.tcp_passive_opens += 1;
         let quad = request.quad;

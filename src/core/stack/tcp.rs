@@ -1,12 +1,14 @@
 //! From a segment to what it is for: a connection, a request, a record in TIME-WAIT, a listener, or nobody.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use super::fast_open::Answer;
 use super::settle::quad_of;
 use super::{Kind, Own, Readiness, Socket, SocketId, Stack};
 use crate::addr::{Address, Quad};
 use crate::seq::Seq;
+use crate::sockopt::SocketOptions;
 use crate::tcp::input::closed;
 use crate::tcp::request::{self, Request};
 use crate::tcp::segment::Segment;
@@ -191,7 +193,7 @@ impl Stack {
             return (Verdict::Ignored, None);
         };
         self.counters.tcp_passive_opens += 1;
-        let options = listener.options;
+        let options = listener.options.clone();
         let listener = (index, generation);
         let path = request::limit_segment(path, &options);
         let mut cx = context!(self, now);
@@ -242,12 +244,12 @@ impl Stack {
     }
 
     /// The listener a request came to, if it still listens: its slot may have been given to another.
-    pub(super) fn listener_of(&self, request: &Request) -> Option<(u32, crate::sockopt::SocketOptions)> {
+    pub(super) fn listener_of(&self, request: &Request) -> Option<(u32, Arc<SocketOptions>)> {
         let (index, generation) = request.listener();
         let id = self.slab.id_of(index).filter(|id| id.generation() as u8 == generation)?;
         match self.slab.get(id)? {
             Socket { kind: Kind::Listener(l), .. } if l.local.port == request.quad.local.port => {
-                Some((index, l.options))
+                Some((index, l.options.clone()))
             }
             _ => None,
         }
@@ -289,7 +291,7 @@ impl Stack {
         index: u32,
         listener: u32,
         request: &Request,
-        options: crate::sockopt::SocketOptions,
+        options: Arc<SocketOptions>,
         segment: Segment<'_>,
         now: Instant,
     ) -> Verdict {
@@ -312,7 +314,7 @@ impl Stack {
         l.push(id);
         let mss = request::limit_segment(self.path_mss(request.quad, now), &options);
         let mut cx = context!(self, now);
-        let mut tcb = Box::new(request.establish(options, mss, &mut cx));
+        let mut tcb = Box::new(request.establish(options.clone(), mss, &mut cx));
         tcb.mss_offered = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
         let verdict = tcb.on_segment(segment, &mut cx);
         if let Some(socket) = self.slab.by_index_mut(index) {

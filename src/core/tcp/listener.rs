@@ -1,6 +1,7 @@
 //! LISTEN: a queue of requests and a queue of connections to accept (RFC 9293 §3.10.7.2).
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 
 use super::fast_open::pending::Pending;
 use crate::addr::{Endpoint, Family};
@@ -18,7 +19,7 @@ pub struct Listener<T> {
     /// The family the socket was made for.
     pub family: Family,
     /// What each connection inherits.
-    pub options: SocketOptions,
+    pub options: Arc<SocketOptions>,
     /// Its connections whose handshake is not done although the program has them.
     pub fast_open: Pending,
     backlog: u32,
@@ -34,7 +35,7 @@ impl<T> Listener<T> {
     pub fn new(
         local: Endpoint,
         family: Family,
-        options: SocketOptions,
+        options: Arc<SocketOptions>,
         backlog: u32,
         config: &TcpConfig,
     ) -> Self {

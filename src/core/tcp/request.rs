@@ -1,5 +1,6 @@
 //! An embryonic connection: SYN-RECEIVED from a passive open, in 64 octets (RFC 9293 §3.10.7.2 and .4).
 
+use alloc::sync::Arc;
 use core::net::IpAddr;
 
 use super::congestion::Congestion;
@@ -420,7 +421,7 @@ impl Request {
 
     /// The connection this request has become, still in SYN-RECEIVED: the segment that completes the handshake
     /// is to be shown to it next. `mss` is what the path carries.
-    pub fn establish(&self, options: SocketOptions, mss: u16, cx: &mut Context<'_>) -> Tcb {
+    pub fn establish(&self, options: Arc<SocketOptions>, mss: u16, cx: &mut Context<'_>) -> Tcb {
         let mss = mss.min(self.peer_mss);
         let mut tcb = Tcb::new(self.quad, State::Listen, self.iss, options, mss, cx);
         tcb.snd.peer_mss = self.peer_mss;
@@ -438,7 +439,7 @@ impl Request {
         let smss = tcb.smss();
         if self.retransmits() > 1 {
             // RFC 5681 §3.1, relaxed by RFC 6928 §2 for a SYN,ACK that was lost once.
-            tcb.congestion = Congestion::new(options.congestion, smss, 1, cx.config);
+            tcb.congestion = Congestion::new(tcb.options.congestion, smss, 1, cx.config);
         } else {
             tcb.congestion.set_mss(smss);
         }

@@ -2,6 +2,7 @@
 //! state.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use super::buffer::reassembly::Reassembly;
 use super::buffer::receive::ReceiveBuffer;
@@ -70,8 +71,8 @@ pub struct Tcb {
     pub reassembly: Reassembly,
     /// What acknowledgments are owed.
     pub acks: Acks,
-    /// What the program asked for.
-    pub options: SocketOptions,
+    /// What the program asked for; most connections of a program ask for the same.
+    pub options: Arc<SocketOptions>,
     /// When SND.UNA last moved, or data began to be outstanding, or the peer last answered a probe: what
     /// R2 and the user timeout count from.
     pub progress: Instant,
@@ -161,7 +162,7 @@ bitflags::bitflags! {
 impl Tcb {
     /// A connection about to be opened actively: SYN-SENT, with the SYN not sent yet (§3.10.1).
     /// `mss` is the largest segment the path carries, options included.
-    pub fn connect(quad: Quad, options: SocketOptions, mss: u16, cx: &mut Context<'_>) -> Self {
+    pub fn connect(quad: Quad, options: Arc<SocketOptions>, mss: u16, cx: &mut Context<'_>) -> Self {
         let iss = cx.keys.isn(&quad, cx.now);
         let mut tcb = Self::new(quad, State::Closed, iss, options, mss, cx);
         cx.counters.tcp_active_opens += 1;
@@ -174,7 +175,7 @@ impl Tcb {
         quad: Quad,
         state: State,
         iss: Seq,
-        options: SocketOptions,
+        options: Arc<SocketOptions>,
         mss: u16,
         cx: &Context<'_>,
     ) -> Self {
@@ -445,9 +446,10 @@ impl Tcb {
     }
 
     /// The program changed what it asks for.
-    pub fn set_options(&mut self, options: SocketOptions, cx: &mut Context<'_>) {
+    pub fn set_options(&mut self, options: Arc<SocketOptions>, cx: &mut Context<'_>) {
         let gave_up = self.give_up_after(cx.config);
         let before = core::mem::replace(&mut self.options, options);
+        let options = &self.options;
         if before.congestion != options.congestion {
             self.congestion.change(options.congestion, self.smss(), cx.config);
         }
@@ -536,6 +538,6 @@ mod tests {
 
     #[test]
     fn size_budget() {
-        assert!(size_of::<Tcb>() <= 960, "Tcb is {} octets", size_of::<Tcb>());
+        assert!(size_of::<Tcb>() <= 840, "Tcb is {} octets", size_of::<Tcb>());
     }
 }

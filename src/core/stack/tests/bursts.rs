@@ -25,7 +25,7 @@ fn a_write_is_taken_in_runs() {
         (50_000, u32::MAX, 58_000),
     ] {
         let (mut r, id) = accepted(TcpConfig { send_buffer, ..TcpConfig::default() });
-        r.tcb(id).options.unsent_low_water = unsent;
+        Arc::make_mut(&mut r.tcb(id).options).unsent_low_water = unsent;
         let now = r.now;
         assert_eq!(r.host.try_write(id, &[0; 70_000], now), Ok(taken), "{send_buffer} {unsent}");
         assert_eq!(r.host.try_write(id, b"x", now), Err(Error::WouldBlock));

@@ -232,7 +232,7 @@ fn a_push_stands_on_the_last_of_what_is_buffered() {
     let mut r = raw();
     let id = r.accepted();
     r.write(id, &[7; 2500]);
-    r.tcb(id).options.nodelay = true;
+    Arc::make_mut(&mut r.tcb(id).options).nodelay = true;
     let out = r.sent();
     assert_eq!(out.iter().map(|s| s.text.len()).collect::<Vec<_>>(), [1000, 1000, 500]);
     assert!(out[2].is(Flags::PSH), "{out:?}");

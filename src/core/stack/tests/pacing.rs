@@ -183,7 +183,7 @@ fn bbr(rate: u64, queue: u64, rtt: u64) -> (Link, SocketId, SocketId) {
     let mut link = Link::new(rate, queue, Duration::from_millis(rtt / 2));
     let (c, s) = link.pair.connected();
     link.tcb(0, c).congestion = Congestion::new(Algorithm::Bbr, 1448, 10, &TcpConfig::default());
-    link.tcb(0, c).options.send_buffer = 4 << 20;
+    Arc::make_mut(&mut link.tcb(0, c).options).send_buffer = 4 << 20;
     (link, c, s)
 }
 

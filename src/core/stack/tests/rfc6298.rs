@@ -55,7 +55,7 @@ fn a_syn_goes_again_after_one_second_then_two_then_four() {
 fn the_timer_runs_from_the_first_segment_and_starts_anew_with_each_new_acknowledgment() {
     let mut r = raw();
     let id = r.accepted();
-    r.tcb(id).options.nodelay = true;
+    Arc::make_mut(&mut r.tcb(id).options).nodelay = true;
     r.write(id, b"first");
     let first = r.sent();
     let rto = r.tcb(id).rtt.rto();

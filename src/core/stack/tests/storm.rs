@@ -52,7 +52,8 @@ impl Storm {
         r.syn = Options { mss: Some(MSS), sack_permitted: true, ..Options::default() };
         r.clock = timestamps.then_some(1);
         r.window = 2_500;
-        if seed % 2 == 0 {
+        let wraps = seed.is_multiple_of(2);
+        if wraps {
             // The numbers wrap on the way.
             let quad =
                 Quad { local: Endpoint::new(v4(1), r.ports.0), remote: Endpoint::new(v4(2), r.ports.1) };
@@ -65,7 +66,7 @@ impl Storm {
         let options = SocketOptions { nodelay: rng.random(), congestion, ..options };
         r.host.set_options(id, options, now).unwrap();
         let model = Model::new(Seq::new(r.ack));
-        assert!(seed % 2 != 0 || r.ack == 0u32.wrapping_sub(WRAP) + 1);
+        assert!(!wraps || r.ack == 0u32.wrapping_sub(WRAP) + 1);
         Self { r, id, rng, model, timeouts: 0, written: 0, acknowledged: 0, fin: false, clock: 1 }
     }
 
