@@ -4,13 +4,10 @@ use super::Recovery;
 use super::prr::Prr;
 use crate::seq::Seq;
 use crate::tcp::timestamps;
-use crate::time::Instant;
 
 /// From the first sign of trouble to the next.
 #[derive(Clone, Copy, Debug)]
 pub struct Episode {
-    /// When it began.
-    pub began: Instant,
     /// The window on its way down.
     pub prr: Option<Prr>,
     /// Whether what was done may prove needless.

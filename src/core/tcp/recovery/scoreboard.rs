@@ -321,7 +321,6 @@ impl Scoreboard {
                 self.resent -= len;
                 record.marks.remove(Mark::RESENT);
                 found.resent += len;
-                found.newest = found.newest.max(record.sent());
             }
             if !record.marks.contains(Mark::LOST) {
                 self.lost += len;
@@ -442,8 +441,6 @@ pub struct Lost {
     pub octets: u32,
     /// Of that, what had been sent again: a lost retransmission.
     pub resent: u32,
-    /// When the youngest of these was sent.
-    pub newest: Instant,
 }
 
 /// The whole segments of `record` that lie in `block`.

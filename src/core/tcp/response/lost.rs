@@ -53,7 +53,7 @@ impl Tcb {
             _ => Undo::begin(self.snd.una, recovery.board.resent()),
         };
         let frto = doubtful.then_some(Frto::Retransmitted);
-        recovery.set_episode(Episode { began: cx.now, prr: None, undo, frto });
+        recovery.set_episode(Episode { prr: None, undo, frto });
         let is_lost = self.rack_timed_out(cx.now);
         self.recovery.board.disbelieve_sacks();
         self.recovery.board.part_oldest();

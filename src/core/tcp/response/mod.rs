@@ -24,7 +24,6 @@ use crate::tcp::recovery::Phase;
 use crate::tcp::recovery::episode::{Episode, Undo};
 use crate::tcp::recovery::newreno::Progress;
 use crate::tcp::recovery::prr::Prr;
-use crate::tcp::recovery::scoreboard::Lost;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::timers::Timer;
 use crate::time::Duration;
@@ -126,12 +125,9 @@ impl Tcb {
                 if self.try_undo_duplicates(cx) {
                     self.recovery.phase = Phase::Open;
                 }
-                let lost = self.rack_mark_lost(cx);
-                news.lost = lost.octets;
+                news.lost = self.rack_mark_lost(cx).octets;
                 if self.recovery.phase == Phase::Open {
                     self.settle_phase(news, cx);
-                } else {
-                    self.retransmission_lost(&lost, news.delivered, cx);
                 }
             }
             Phase::Loss => {
@@ -176,7 +172,7 @@ impl Tcb {
         cx.counters.tcp_fast_retrans += 1;
         cx.counters.tcp_sack_recovery += 1;
         let reduced = self.recovery.phase == Phase::Cwr;
-        self.begin_episode(Phase::Recovery, delivered, cx.now);
+        self.begin_episode(Phase::Recovery, delivered);
         if !reduced {
             self.congestion.on_event(CongestionEvent::Loss, flight, cx.now);
             self.ecn.window_reduced();
@@ -188,21 +184,6 @@ impl Tcb {
         }
     }
 
-    /// In fast recovery what was sent again since it began is lost: the window comes down another time.
-    //= https://www.rfc-editor.org/rfc/rfc5681#section-4.3
-    //= id=rfc5681-4.3-4
-    fn retransmission_lost(&mut self, lost: &Lost, delivered: u32, cx: &mut Context<'_>) -> bool {
-        let fresh = self.recovery.episode.as_ref().is_some_and(|e| lost.newest >= e.began);
-        if lost.resent == 0 || !fresh || self.congestion.sizes_own_window() {
-            return false;
-        }
-        let flight = self.flight_size();
-        self.begin_episode(Phase::Recovery, delivered, cx.now);
-        self.congestion.on_event(CongestionEvent::Loss, flight, cx.now);
-        self.ecn.window_reduced();
-        true
-    }
-
     /// The peer told of a congestion mark: the window comes down as after a loss, but nothing is lost (RFC 3168 §6.1.2).
     /// Not while it comes down already. Says whether it does now.
     pub(in crate::tcp) fn enter_cwr(&mut self, delivered: u32, cx: &mut Context<'_>) -> bool {
@@ -211,7 +192,7 @@ impl Tcb {
         }
         // What was in flight when the ACK came: it may have acknowledged much of it.
         let flight = self.snd.outstanding().saturating_add(delivered).min(self.cwnd());
-        self.begin_episode(Phase::Cwr, delivered, cx.now);
+        self.begin_episode(Phase::Cwr, delivered);
         self.congestion.on_event(CongestionEvent::Ecn, flight, cx.now);
         true
     }
@@ -220,7 +201,7 @@ impl Tcb {
     //= id=rfc9937-5-3
     //= https://www.rfc-editor.org/rfc/rfc8985#section-9.3
     //= id=rfc8985-9.3-2
-    fn begin_episode(&mut self, phase: Phase, delivered: u32, now: Instant) {
+    fn begin_episode(&mut self, phase: Phase, delivered: u32) {
         let (flight, cwnd) = (self.snd.outstanding(), self.cwnd());
         let recovery = &mut self.recovery;
         let reduced = recovery.phase == Phase::Cwr;
@@ -236,7 +217,7 @@ impl Tcb {
         };
         let reduces = (recovery.sack || phase == Phase::Cwr) && !self.congestion.sizes_own_window();
         let prr = reduces.then(|| Prr::new(flight, recovery.board.sacked(), delivered, cwnd));
-        recovery.set_episode(Episode { began: now, prr, undo, frto: None });
+        recovery.set_episode(Episode { prr, undo, frto: None });
     }
 
     /// Without SACK. Says whether the retransmission timer starts anew.
@@ -296,7 +277,7 @@ impl Tcb {
             self.oldest_is_lost();
             let (una, resent) = (self.snd.una, self.recovery.board.resent());
             let undo = if reduced { Undo::default() } else { Undo::begin(una, resent) };
-            self.recovery.set_episode(Episode { began: cx.now, prr: None, undo, frto: None });
+            self.recovery.set_episode(Episode { prr: None, undo, frto: None });
             //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
             //= id=rfc2018-5.1-1
             //# However, the congestion control algorithms present in the de facto standard TCP implementations MUST
@@ -350,15 +331,8 @@ impl Tcb {
     pub(in crate::tcp) fn reordering_timeout(&mut self, cx: &mut Context<'_>) {
         let lost = self.rack_detect(cx);
         let again = lost.resent > 0 && self.recovery.phase == Phase::Loss;
-        let begins = if self.recovery.phase == Phase::Recovery {
-            self.retransmission_lost(&lost, 0, cx)
-        } else if lost.octets > 0 && (self.recovery.phase < Phase::Recovery || again) {
+        if lost.octets > 0 && (self.recovery.phase < Phase::Recovery || again) {
             self.enter_recovery(0, cx);
-            true
-        } else {
-            false
-        };
-        if begins {
             let (in_flight, ssthresh, mss) = (self.in_flight(), self.congestion.ssthresh(), self.smss());
             if let Some(prr) = self.recovery.prr() {
                 prr.on_ack(mss, in_flight, ssthresh, false, mss);
