@@ -143,6 +143,9 @@ pub struct TcpConfig {
     pub window_scaling: bool,
     /// Offer timestamps (RFC 7323; sysctl `tcp_timestamps`).
     pub timestamps: bool,
+    /// Take segments without a timestamp on connections that agreed on them, as Linux does. By default they are dropped
+    /// (RFC 7323 §3.2).
+    pub tolerate_missing_timestamps: bool,
     /// Offer selective acknowledgment (RFC 2018; sysctl `tcp_sack`).
     pub sack: bool,
     /// The most that a connection request of a peer may ask for of ECN (sysctl `tcp_ecn`). As in Linux that is RFC 3168 by
@@ -329,6 +332,7 @@ impl Default for TcpConfig {
         Self {
             window_scaling: true,
             timestamps: true,
+            tolerate_missing_timestamps: false,
             sack: true,
             ecn_incoming: EcnFeedback::Classic,
             ecn_outgoing: EcnFeedback::None,

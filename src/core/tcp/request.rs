@@ -352,6 +352,7 @@ impl Request {
         let timestamps = self.timestamps(cx);
         if timestamps.enabled() && !seg.rst() {
             match seg.timestamps() {
+                None if cx.config.tolerate_missing_timestamps => {}
                 None => {
                     cx.counters.tcp_missing_timestamp += 1;
                     return Outcome::Stay(Verdict::MissingTimestamp);

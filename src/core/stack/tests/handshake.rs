@@ -55,6 +55,25 @@ fn no_connection_is_made_of_an_ack_that_lacks_agreed_timestamps() {
     assert_eq!(r.state(id), State::Established);
 }
 
+/// As Linux takes them, where the setting says so: the ACK of the handshake and what comes after it.
+#[test]
+fn segments_that_lack_agreed_timestamps_may_be_tolerated() {
+    let mut config = Config::default();
+    config.tcp.tolerate_missing_timestamps = true;
+    let mut r = Raw::new(config);
+    let listener = r.listen(8);
+    r.clock = Some(5);
+    r.send(Flags::SYN, b"");
+    let out = r.sent();
+    assert!(out[0].options.timestamps.is_some());
+    r.ack = out[0].header.seq.get().wrapping_add(1);
+    r.clock = None;
+    r.send(Flags::ACK, b"");
+    let id = r.host.try_accept(listener).unwrap();
+    r.send(Flags::ACK, b"text");
+    assert_eq!((r.host.unread(id), r.host.counters().tcp_missing_timestamp), (Ok(4), 0));
+}
+
 /// SYN and the ACK of ours in one batch: nothing of the SYN,ACK that was due may leave afterwards.
 #[test]
 fn a_syn_ack_that_was_overtaken_does_not_leave() {

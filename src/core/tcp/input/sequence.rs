@@ -99,6 +99,7 @@ impl Tcb {
             return Continue(());
         }
         match seg.timestamps() {
+            None if cx.config.tolerate_missing_timestamps => Continue(()),
             None => {
                 //= https://www.rfc-editor.org/rfc/rfc7323#section-3.2
                 //= id=rfc7323-3.2-7
