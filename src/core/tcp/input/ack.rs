@@ -250,6 +250,13 @@ impl Tcb {
                 self.timed = None;
                 (cx.now.saturating_since(sent), 1)
             }
+            // Without timestamps what is acknowledged tells, as far as it was sent once; again with a part of the weight.
+            _ if !self.timestamps.enabled() && !self.syn_unacked() => {
+                match self.recovery.board.round_trip(ack, cx.now) {
+                    Some(rtt) => (rtt, self.in_flight().div_ceil(2 * self.smss())),
+                    None => return,
+                }
+            }
             Some(_) => return,
             None => {
                 let rtt = timestamps

@@ -51,8 +51,9 @@ impl Tcb {
             plan.len = whole;
             plan.fin = false;
         }
-        let outgoing = self.build(plan, cx);
-        self.has_left(plan, cx);
+        let pushes = self.pushes(plan, cx);
+        let outgoing = self.build(plan, pushes.0, cx);
+        self.has_left(plan, pushes, cx);
         Some(outgoing)
     }
 
@@ -96,7 +97,7 @@ impl Tcb {
         wanted.min(most.saturating_sub(others + 4) / 8)
     }
 
-    fn build(&mut self, plan: Plan, cx: &mut Context<'_>) -> Outgoing {
+    fn build(&mut self, plan: Plan, pushes: bool, cx: &mut Context<'_>) -> Outgoing {
         let syn = matches!(self.state(), State::SynSent | State::SynReceived) && plan.seq == self.snd.iss;
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.2
         //# This field may be sent in the initial connection request (i.e., in segments with the SYN control
@@ -106,7 +107,7 @@ impl Tcb {
         flags.set(Flags::SYN, syn);
         flags.set(Flags::ACK, self.state() != State::SynSent);
         flags.set(Flags::FIN, plan.fin);
-        flags.set(Flags::PSH, !syn && self.pushes(plan, cx));
+        flags.set(Flags::PSH, !syn && pushes);
         let ecn = self.mark_departure(&mut flags, &options, plan, cx);
         let mut urgent = 0;
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
@@ -199,7 +200,7 @@ impl Tcb {
         options
     }
 
-    fn has_left(&mut self, plan: Plan, cx: &mut Context<'_>) {
+    fn has_left(&mut self, plan: Plan, pushes: (bool, bool), cx: &mut Context<'_>) {
         let syn = self.syn_unacked() && plan.seq == self.snd.iss;
         let end = plan.seq.add(plan.len + u32::from(plan.fin) + u32::from(syn));
         let again = plan.seq.before(self.snd.nxt) && end.after(plan.seq);
@@ -247,6 +248,9 @@ impl Tcb {
                 let range = SeqRange::new(self.snd.nxt, end);
                 let stamp = self.stamp(range.len(), cx.now);
                 self.recovery.on_send(range, mss, stamp);
+                if pushes.0 {
+                    self.recovery.on_burst_end(pushes.1);
+                }
             }
         }
         if plan.reason == Reason::TailLossProbe {

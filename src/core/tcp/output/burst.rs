@@ -60,18 +60,27 @@ impl Tcb {
         self.snd.pushed = self.data_end();
     }
 
-    /// Whether the segment of `plan` has PSH set; it is about to leave.
+    /// Whether the segment of `plan`, which is about to leave, has PSH set; and whether that is because what the program
+    /// wrote ends with it.
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
     //= id=MUST-61
     //# MUST set the PSH bit in the last buffered segment
-    pub(super) fn pushes(&mut self, plan: Plan, cx: &Context<'_>) -> bool {
+    pub(super) fn pushes(&mut self, plan: Plan, cx: &Context<'_>) -> (bool, bool) {
         if plan.len == 0 {
-            return false;
+            return (false, false);
         }
         let end = plan.seq.add(plan.len);
         let written = self.snd.pushed.after(plan.seq) && self.snd.pushed.at_or_before(end);
         let ends_text = written || self.ends_syn_text(end) || self.ends_record(end);
-        ends_text || (plan.seq == self.snd.nxt && self.ends_burst(plan.seq, end, cx))
+        if plan.seq != self.snd.nxt {
+            // What is sent again is pushed where it was, and where a burst ends now.
+            let ends_text = ends_text || self.recovery.pushed_within(plan.seq, end);
+            let mss = self.smss();
+            let uncongested = self.cwnd().saturating_sub(self.in_flight());
+            let most = self.longest_burst(mss, cx).min(uncongested - uncongested % mss);
+            return (ends_text || self.recovery.ends_burst(plan.seq, end, most), ends_text);
+        }
+        (ends_text || self.ends_burst(plan.seq, end, cx), ends_text)
     }
 
     /// Whether new text up to `end` is the last of a burst of more than one segment. A burst may be cut short by what
@@ -112,7 +121,7 @@ impl Tcb {
         let cwnd = u64::from(self.congestion.cwnd());
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let by_rate = match self.rtt.srtt().map(micros) {
-            Some(srtt) => 2 * cwnd * 1000 / srtt.max(1),
+            Some(srtt) => 2 * cwnd * 1_000_000 / 1024 / srtt.max(1),
             None => MOST,
         };
         // No more than a limit of the program's lets go in that time.

@@ -2,7 +2,7 @@
 
 use super::Recovery;
 use super::prr::Prr;
-use crate::seq::Seq;
+use crate::seq::{Seq, SeqRange};
 use crate::tcp::timestamps;
 
 /// From the first sign of trouble to the next.
@@ -14,6 +14,16 @@ pub struct Episode {
     pub undo: Undo,
     /// A time-out whose cause is in doubt.
     pub frto: Option<Frto>,
+    /// What is sent again in one go: of what left at once, all that was lost.
+    pub(in crate::tcp) burst: SeqRange,
+}
+
+impl Episode {
+    /// One that begins.
+    pub const fn new(prr: Option<Prr>, undo: Undo, frto: Option<Frto>) -> Self {
+        let nowhere = Seq::new(0);
+        Self { prr, undo, frto, burst: SeqRange::new(nowhere, nowhere) }
+    }
 }
 
 /// What is remembered of an episode for it.

@@ -184,6 +184,27 @@ impl Recovery {
         self.count_out(range.len());
     }
 
+    /// With what has just left a burst ends, and maybe what the program wrote.
+    pub fn on_burst_end(&mut self, ends_text: bool) {
+        self.board.end_burst(ends_text);
+    }
+
+    /// Whether what the program wrote ended behind `seq` and no later than at `end`.
+    pub fn pushed_within(&self, seq: Seq, end: Seq) -> bool {
+        self.board.pushed_within(seq, end)
+    }
+
+    /// Whether a segment up to `end` that is sent again is the last of several that are in one go; none is longer than
+    /// `most` octets.
+    pub(in crate::tcp) fn ends_burst(&mut self, seq: Seq, end: Seq, most: u32) -> bool {
+        let Some(episode) = self.episode.as_deref_mut() else { return false };
+        if !episode.burst.contains(seq) {
+            let run = self.board.run_from(seq).unwrap_or(SeqRange::new(seq, seq));
+            episode.burst = SeqRange::with_len(seq, run.len().min(most));
+        }
+        end.at_or_after(episode.burst.end) && seq.after(episode.burst.start)
+    }
+
     /// A retransmission has left, while the clock of our timestamps showed `clock`.
     //= https://www.rfc-editor.org/rfc/rfc8985#section-7.3
     //= id=rfc8985-7.3-5

@@ -8,7 +8,7 @@ use alloc::collections::VecDeque;
 
 use crate::congestion::delivery_rate::Stamp;
 use crate::seq::{Seq, SeqRange};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 bitflags::bitflags! {
     /// The fate of what is in flight.
@@ -24,6 +24,10 @@ bitflags::bitflags! {
         const TWICE = 1 << 3;
         /// The peer had it before a time-out, and may have thrown it away since.
         const REPORTED = 1 << 4;
+        /// With its last segment a burst ended.
+        const BURST = 1 << 5;
+        /// And so did what the program wrote, which is pushed.
+        const PUSHED = 1 << 6;
     }
 }
 
@@ -218,6 +222,37 @@ impl Scoreboard {
         self.records.push_back(record);
     }
 
+    /// How long the oldest of what `ack` acknowledges took, if none of that was sent again (Karn) nor had been told of before.
+    pub fn round_trip(&self, ack: Seq, now: Instant) -> Option<Duration> {
+        let acknowledged = || self.records.iter().take_while(|r| r.start.before(ack));
+        let doubtful =
+            acknowledged().any(|r| r.marks.intersects(Mark::TWICE | Mark::SACKED | Mark::REPORTED));
+        let oldest = self.records.front().filter(|r| !doubtful && r.start.before(ack))?;
+        Some(now.saturating_since(oldest.sent()))
+    }
+
+    /// What is left behind `seq` of what left at once and shares its fate.
+    pub fn run_from(&self, seq: Seq) -> Option<SeqRange> {
+        let at = self.records.partition_point(|r| r.end.at_or_before(seq));
+        let record = self.records.get(at).filter(|r| r.start.at_or_before(seq))?;
+        Some(SeqRange::new(seq, record.end))
+    }
+
+    /// With the newest a burst ends, and maybe what the program wrote: what leaves next is a run of its own.
+    pub fn end_burst(&mut self, ends_text: bool) {
+        if let Some(last) = self.records.back_mut() {
+            last.marks.insert(Mark::BURST);
+            last.marks.set(Mark::PUSHED, ends_text);
+        }
+    }
+
+    /// Whether what a program wrote ended behind `seq` and no later than at `end`.
+    pub fn pushed_within(&self, seq: Seq, end: Seq) -> bool {
+        let first = self.records.partition_point(|r| r.end.at_or_before(seq));
+        let within = self.records.range(first..).take_while(|r| r.end.at_or_before(end));
+        within.map(|r| r.marks).any(|marks| marks.contains(Mark::PUSHED))
+    }
+
     /// A range that had been sent before has left again.
     //= https://www.rfc-editor.org/rfc/rfc8985#section-6.1
     //= id=rfc8985-6.1-s1
@@ -388,6 +423,7 @@ impl Scoreboard {
             Some(record) if record.start.before(seq) => {
                 let tail = record.tail(seq);
                 record.end = seq;
+                record.marks.remove(Mark::BURST | Mark::PUSHED);
                 self.records.insert(at + 1, tail);
                 at + 1
             }
@@ -417,7 +453,7 @@ impl Scoreboard {
         self.records.remove(at + 1);
         if let Some(joined) = self.records.get_mut(at) {
             joined.end = next.end;
-            joined.marks |= next.marks;
+            joined.marks = joined.marks.difference(Mark::BURST | Mark::PUSHED) | next.marks;
         }
         true
     }

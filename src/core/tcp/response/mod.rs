@@ -217,7 +217,7 @@ impl Tcb {
         };
         let reduces = (recovery.sack || phase == Phase::Cwr) && !self.congestion.sizes_own_window();
         let prr = reduces.then(|| Prr::new(flight, recovery.board.sacked(), delivered, cwnd));
-        recovery.set_episode(Episode { prr, undo, frto: None });
+        recovery.set_episode(Episode::new(prr, undo, None));
     }
 
     /// Without SACK. Says whether the retransmission timer starts anew.
@@ -277,7 +277,7 @@ impl Tcb {
             self.oldest_is_lost();
             let (una, resent) = (self.snd.una, self.recovery.board.resent());
             let undo = if reduced { Undo::default() } else { Undo::begin(una, resent) };
-            self.recovery.set_episode(Episode { prr: None, undo, frto: None });
+            self.recovery.set_episode(Episode::new(None, undo, None));
             //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
             //= id=rfc2018-5.1-1
             //# However, the congestion control algorithms present in the de facto standard TCP implementations MUST

@@ -60,6 +60,44 @@ fn what_left_at_once_is_one_record() {
 }
 
 #[test]
+fn pushes_stay_where_they_were() {
+    let mut board = ten();
+    board.end_burst(true);
+    board.on_send(range(1001, 1101), 100, Stamp::at(at(0)));
+    assert_eq!(board.iter().count(), 2, "what is pushed ends a run");
+    let pushed = |board: &Scoreboard, start, end| board.pushed_within(Seq::new(start), Seq::new(end));
+    assert!(pushed(&board, 901, 1001) && pushed(&board, 1, 1101));
+    assert!(!pushed(&board, 1, 1000) && !pushed(&board, 1001, 1101));
+    // Whatever becomes of what is around.
+    board.sack(range(201, 301), |_| {});
+    board.on_resend(range(801, 901), Stamp::at(at(1)));
+    board.on_resend(range(901, 1001), Stamp::at(at(1)));
+    board.acknowledge(Seq::new(101), |_| {});
+    for start in (101..1001).step_by(100) {
+        assert_eq!(pushed(&board, start, start + 100), start == 901, "{start}");
+    }
+    board.sack(range(801, 1001), |_| {});
+    board.disbelieve_sacks();
+    assert!(pushed(&board, 801, 1001), "of a run that the peer has the end stays");
+}
+
+#[test]
+fn the_oldest_that_is_acknowledged_tells_of_the_round_trip() {
+    let rtt = |board: &Scoreboard, ack| board.round_trip(Seq::new(ack), at(10)).map(|rtt| rtt.as_millis());
+    let mut board = ten();
+    board.on_send(range(1001, 1101), 100, Stamp::at(at(4)));
+    assert_eq!((rtt(&board, 1), rtt(&board, 101), rtt(&board, 1101)), (None, Some(10), Some(10)));
+    board.acknowledge(Seq::new(1001), |_| {});
+    assert_eq!(rtt(&board, 1101), Some(6));
+    let mut told = ten();
+    told.sack(range(201, 301), |_| {});
+    assert_eq!((rtt(&told, 201), rtt(&told, 301)), (Some(10), None), "that was told of before");
+    let mut again = ten();
+    again.on_resend(range(101, 201), Stamp::at(at(5)));
+    assert_eq!((rtt(&again, 101), rtt(&again, 201)), (Some(10), None), "Karn");
+}
+
+#[test]
 fn only_whole_segments_count() {
     let mut board = ten();
     board.sack(range(150, 420), |_| {});
@@ -128,13 +166,16 @@ fn a_peer_that_reneged_is_found_out() {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Octet {
     boundary: bool,
+    pushed: bool,
+    /// The peer has said that it has it: where runs of such are joined, only the last push is kept.
+    told: bool,
     marks: Mark,
     sent: u64,
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Send(u32),
+    Send(u32, bool),
     Sack(u32, u32),
     Acknowledge(u32),
     Lose(u64),
@@ -145,7 +186,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (1u32..350).prop_map(Step::Send),
+        4 => (1u32..350, any::<bool>()).prop_map(|(len, push)| Step::Send(len, push)),
         6 => (0u32..1200, 0u32..700).prop_map(|(a, b)| Step::Sack(a, b)),
         3 => (0u32..400).prop_map(Step::Acknowledge),
         2 => (0u64..60).prop_map(Step::Lose),
@@ -184,7 +225,7 @@ fn check(steps: &[Step], iss: u32) {
         // Some follow one another within one tick of the clock.
         let now = now as u64 / 3;
         match *step {
-            Step::Send(len) => {
+            Step::Send(len, push) => {
                 let mut left = len;
                 while left > 0 {
                     let n = left.min(MSS);
@@ -194,6 +235,10 @@ fn check(steps: &[Step], iss: u32) {
                         model.octets.push(Octet { boundary: k == 0, sent: now, ..Octet::default() });
                     }
                     left -= n;
+                }
+                if push {
+                    board.end_burst(true);
+                    model.octets.last_mut().expect("some were sent").pushed = true;
                 }
             }
             Step::Sack(start, len) => {
@@ -210,6 +255,7 @@ fn check(steps: &[Step], iss: u32) {
                             expected += u32::from(!octet.marks.contains(Mark::SACKED));
                             octet.marks.remove(Mark::LOST | Mark::RESENT | Mark::REPORTED);
                             octet.marks.insert(Mark::SACKED);
+                            octet.told = true;
                         }
                     }
                 }
@@ -284,10 +330,13 @@ fn check(steps: &[Step], iss: u32) {
         let mut n = 0;
         for record in board.iter() {
             for _ in 0..record.len() {
-                let kept = record.marks.difference(Mark::TWICE);
+                let kept = record.marks.difference(Mark::TWICE | Mark::BURST | Mark::PUSHED);
                 assert_eq!(kept, model.octets[n].marks.difference(Mark::TWICE), "octet {n} after {step:?}");
                 n += 1;
             }
+            let (pushed, Octet { pushed: was, told, .. }) =
+                (record.marks.contains(Mark::PUSHED), model.octets[n - 1]);
+            assert!(pushed == was || (was && told), "before {n} after {step:?}");
         }
     }
 }
