@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use tunstack_core::addr::Endpoint;
 
 use super::abi::MsgFlags;
+use super::ancillary::{Ancillary, beside};
 use super::file::{File, Kind};
 use super::transfer::{Received, receive, receive_enough, transmit};
 use super::{Result, Sockets};
@@ -28,12 +29,14 @@ pub struct ReceivedMessage {
     pub name: Option<SocketAddr>,
     /// `MSG_TRUNC` where a datagram did not fit and its rest is lost.
     pub flags: MsgFlags,
+    /// What came beside the data.
+    pub control: Option<Ancillary>,
 }
 
 impl ReceivedMessage {
     /// One that other sockets gave.
     pub const fn new(len: usize, name: Option<SocketAddr>, flags: MsgFlags) -> Self {
-        Self { len, name, flags }
+        Self { len, name, flags, control: None }
     }
 }
 
@@ -222,7 +225,7 @@ impl Sockets {
         Ok((message.len, message.name))
     }
 
-    /// `recvmsg(2)`: into several buffers.
+    /// `recvmsg(2)`: into several buffers, and with what options ask for beside the data.
     ///
     /// # Errors
     /// Those of [`recv`](Self::recv); `EMSGSIZE` for more than 1024 buffers.
@@ -238,7 +241,8 @@ impl Sockets {
         }
         let received = self.receive(&file, data, flags)?;
         let name = received.from.map(|from| self.shown(&file, from));
-        Ok(ReceivedMessage { len: received.len, name, flags: received.flags })
+        let control = beside(&file, flags)?;
+        Ok(ReceivedMessage { len: received.len, name, flags: received.flags, control })
     }
 
     /// `read(2)`. Reading nothing at all from a socket gives 0 in any state.

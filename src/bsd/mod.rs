@@ -54,6 +54,11 @@ pub(crate) mod transfer;
 
 pub(crate) mod message;
 
+mod ancillary;
+
+mod sendfile;
+
+pub use ancillary::Ancillary;
 pub use message::ReceivedMessage;
 pub use rustix::io::Errno;
 pub use table::Sockets;

@@ -1,4 +1,4 @@
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
@@ -7,11 +7,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tunstack_core::tcp::state::State;
 
 use super::abi::{
-    AF_INET, F_SETFL, MsgFlags, O_NONBLOCK, SHUT_RDWR, SHUT_WR, SO_LINGER, SO_OOBINLINE, SO_RCVTIMEO,
-    SO_SNDTIMEO, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET,
+    AF_INET, F_SETFL, IPPROTO_TCP, MsgFlags, O_NONBLOCK, SHUT_RDWR, SHUT_WR, SO_LINGER, SO_OOBINLINE,
+    SO_RCVTIMEO, SO_SNDTIMEO, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, TCP_INQ,
 };
 use super::testing::alone;
-use super::{Errno, Sockets, sys};
+use super::{Ancillary, Errno, Sockets, sys};
 use crate::device::pipe::Pipe;
 use crate::engine::{Calls, Engine};
 
@@ -106,6 +106,28 @@ fn a_connection_from_socket_to_close_as_poll_sees_it() {
     sys.close(client).unwrap();
     assert_eq!(sys.close(client), Err(Errno::BADF));
     sys.close(listener).unwrap();
+}
+
+#[test]
+fn what_is_left_to_read_is_told_beside_what_was_read() {
+    let (sys, _other) = alone();
+    let (client, server) = connection(&sys);
+    let read = |most, flags| {
+        let mut buf = vec![0; most];
+        let message = sys.recvmsg(server, &mut [IoSliceMut::new(&mut buf)], flags).unwrap();
+        (message.len, message.control)
+    };
+    sys.send(client, b"0123456789", NONE).unwrap();
+    assert_eq!(read(1, NONE), (1, None), "nobody asked");
+    sys.setsockopt(server, IPPROTO_TCP, TCP_INQ, &1i32.to_ne_bytes()).unwrap();
+    assert_eq!(read(3, NONE), (3, Some(Ancillary::Unread(6))));
+    assert_eq!(read(3, MsgFlags::PEEK), (3, Some(Ancillary::Unread(6))));
+    assert_eq!(read(6, NONE), (6, Some(Ancillary::Unread(0))));
+    sys.send(client, b"0123456789", NONE).unwrap();
+    sys.shutdown(client, SHUT_WR).unwrap();
+    assert_eq!(read(4, NONE), (4, Some(Ancillary::Unread(6))));
+    assert_eq!(read(6, NONE), (6, Some(Ancillary::Unread(1))), "the end is still to be read");
+    assert_eq!(read(6, NONE), (0, Some(Ancillary::Unread(1))));
 }
 
 #[test]

@@ -130,10 +130,16 @@ impl Name {
         if v4 && self.len >= size_of::<sockaddr_in>() { Ok(self.v4()) } else { self.own(taker) }
     }
 
-    /// Whom a datagram is for; `None`: the socket's peer. TCP does not look at it. No family is IPv4 to a socket of IPv4
+    /// Whom a datagram is for; `None`: the socket's peer. TCP does not look at it, unless the call `opens` a connection
+    /// (`MSG_FASTOPEN`). No family is IPv4 to a socket of IPv4
     /// and nobody to one of IPv6, which has `EINVAL` for every other.
-    pub(crate) fn to_send(&self, taker: Taker) -> Result<Option<SocketAddr>> {
+    pub(crate) fn to_send(&self, taker: Taker, opens: bool) -> Result<Option<SocketAddr>> {
         match self.family() {
+            _ if taker.stream && opens => match self.to_connect(taker)? {
+                Peer::Nobody => Ok(None),
+                Peer::Address(address) => Ok(Some(address)),
+                Peer::Refused(why) => Err(why),
+            },
             _ if taker.stream => Ok(None),
             _ if self.len < size_of::<sa_family_t>() => Err(Errno::INVAL),
             libc::AF_UNSPEC if taker.v6 => Ok(None),

@@ -7,6 +7,8 @@
 
 mod address;
 
+mod ancillary;
+
 pub mod host;
 
 pub mod sockets;

@@ -1,13 +1,15 @@
 //! The calls that send and receive.
 
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::BorrowedFd;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
-use libc::{c_int, c_void, iovec, msghdr, size_t, sockaddr, sockaddr_storage, socklen_t, ssize_t};
+use libc::{c_int, c_void, iovec, msghdr, off_t, size_t, sockaddr, sockaddr_storage, socklen_t, ssize_t};
 use rust::bsd::abi::MsgFlags;
 use rust::bsd::{Errno, Result};
 
 use crate::address::{Name, Taker, count, write};
+use crate::ancillary::put;
 use crate::host::sockets;
 
 /// Octets that one call moves at the most (`MAX_RW_COUNT`).
@@ -97,15 +99,16 @@ pub unsafe extern "C" fn tunstack_sendto(
     let send = || -> Result<usize> {
         let sys = sockets()?;
         let taker = Taker::of(&sys, fd)?;
+        let flags = MsgFlags::from_bits_retain(flags);
         let to = if address.is_null() {
             None
         } else {
             // SAFETY: as the caller promises.
-            unsafe { Name::read(address, address_len) }?.to_send(taker)?
+            unsafe { Name::read(address, address_len) }?.to_send(taker, flags.contains(MsgFlags::FASTOPEN))?
         };
         // SAFETY: as the caller promises.
         let data = unsafe { octets(data, len) }?;
-        sys.sendto(fd, data, MsgFlags::from_bits_retain(flags), to.as_ref())
+        sys.sendto(fd, data, flags, to.as_ref())
     };
     count(send())
 }
@@ -233,15 +236,48 @@ pub unsafe extern "C" fn tunstack_sendmsg(fd: c_int, message: *const msghdr, fla
         if message.msg_controllen > 0 {
             return Err(Errno::INVAL);
         }
-        let to = if len == 0 { None } else { name.to_send(taker)? };
+        let flags = MsgFlags::from_bits_retain(flags);
+        let to = if len == 0 { None } else { name.to_send(taker, flags.contains(MsgFlags::FASTOPEN))? };
         // SAFETY: as the caller promises.
         let data = unsafe { gather(parts(message.msg_iov, message.msg_iovlen, Errno::MSGSIZE)?) }?;
-        sys.sendmsg(fd, to.as_ref(), &data, MsgFlags::from_bits_retain(flags))
+        sys.sendmsg(fd, to.as_ref(), &data, flags)
     };
     count(send())
 }
 
-/// `recvmsg(2)`. Sets `msg_namelen`, `msg_controllen` (0) and `msg_flags`.
+/// `sendfile(2)`, from a file of the kernel's to a socket. The octets are copied.
+///
+/// # Safety
+/// `offset` is null or points to a number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tunstack_sendfile(
+    out_fd: c_int,
+    in_fd: c_int,
+    offset: *mut off_t,
+    count: size_t,
+) -> ssize_t {
+    let send = || -> Result<usize> {
+        let sys = sockets()?;
+        Taker::of(&sys, out_fd)?;
+        if in_fd < 0 {
+            return Err(Errno::BADF);
+        }
+        // SAFETY: the kernel checks the number at each call, and none of them closes it.
+        let file = unsafe { BorrowedFd::borrow_raw(in_fd) };
+        // SAFETY: as the caller promises.
+        let Some(place) = (unsafe { offset.as_mut() }) else {
+            return sys.sendfile(out_fd, file, None, count.min(MOST));
+        };
+        let mut at = u64::try_from(*place).map_err(|_| Errno::INVAL)?;
+        let sent = sys.sendfile(out_fd, file, Some(&mut at), count.min(MOST))?;
+        *place = off_t::try_from(at).unwrap_or(off_t::MAX);
+        Ok(sent)
+    };
+    self::count(send())
+}
+
+/// `recvmsg(2)`. Sets `msg_namelen`, `msg_controllen` and `msg_flags`. With `TCP_INQ` there is a control message
+/// `TCP_CM_INQ`.
 ///
 /// # Safety
 /// `message` points to a message whose pointers are each null or point to as many octets as it says.
@@ -257,8 +293,9 @@ pub unsafe extern "C" fn tunstack_recvmsg(fd: c_int, message: *mut msghdr, flags
         let received = sys.recvmsg(fd, &mut data, MsgFlags::from_bits_retain(flags))?;
         // SAFETY: as the caller promises.
         unsafe { write(received.name, message.msg_name.cast(), &raw mut message.msg_namelen) }?;
-        message.msg_controllen = 0;
-        message.msg_flags = received.flags.bits();
+        // SAFETY: as the caller promises.
+        let cut = unsafe { put(received.control, message) };
+        message.msg_flags = (received.flags | cut).bits();
         Ok(received.len)
     };
     count(receive())

@@ -13,7 +13,7 @@
 //!
 //! - Control messages of datagrams, as no call gives any yet: `SO_TIMESTAMP` and its kin, `SO_RXQ_OVFL`,
 //!   `SO_RCVMARK`, `SO_WIFI_STATUS`; `IP_PKTINFO`, `IP_RECVTTL`, `IP_RECVTOS`, `IP_RECVOPTS`, `IP_RECVERR` and
-//!   the others of their name, on both families (on TCP most of them say nothing, and are hints); `TCP_INQ`,
+//!   the others of their name, on both families (on TCP most of them say nothing, and are hints);
 //!   `UDP_GRO`.
 //! - `SO_NO_CHECK`, `SO_PEEK_OFF`, `SO_ZEROCOPY`, `SO_LOCK_FILTER`, `SO_BINDTOIFINDEX`;
 //!   `SO_BINDTODEVICE` is `ENODEV` for every name, as there are no names.

@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Row] = &[
     Row(TCP_FASTOPEN_CONNECT, How::Int(fast_open_connect, set_fast_open_connect)),
     Row(TCP_ULP, How::Octets(nothing, set_upper_layer)),
     Row(TCP_FASTOPEN_NO_COOKIE, How::Int(fast_open_no_cookie, set_fast_open_no_cookie)),
-    Row(TCP_INQ, How::Stays(off, within::<0, 1>)),
+    Row(TCP_INQ, How::Hint(0, within::<0, 1>)),
     Row(TCP_TX_DELAY, How::Stays(off, natural)),
 ];
 

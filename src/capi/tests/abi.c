@@ -31,6 +31,73 @@ static void heard(int signal)
     (void)signal;
 }
 
+// What is left to read, told beside what is read.
+static void left(int client, int server)
+{
+    int on = 1, unread;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof unread) + 8], buf[8];
+    struct iovec part = {buf, 3};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    assert(tunstack_setsockopt(server, IPPROTO_TCP, TCP_INQ, &on, sizeof on) == 0);
+    assert(tunstack_send(client, "0123456789", 10, 0) == 10);
+    assert(tunstack_recvmsg(server, &message, 0) == 3 && message.msg_flags == 0);
+    struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+    assert(message.msg_controllen == CMSG_SPACE(sizeof unread) && first && first->cmsg_len == CMSG_LEN(sizeof unread));
+    assert(first->cmsg_level == IPPROTO_TCP && first->cmsg_type == TCP_CM_INQ);
+    memcpy(&unread, CMSG_DATA(first), sizeof unread);
+    assert(unread == 7 && CMSG_NXTHDR(&message, first) == NULL);
+
+    // Cut where there is too little room for it, and left out where there is none for its head.
+    message.msg_controllen = CMSG_LEN(sizeof unread) - 1;
+    assert(tunstack_recvmsg(server, &message, 0) == 3 && message.msg_flags == MSG_CTRUNC);
+    assert(message.msg_controllen == CMSG_LEN(sizeof unread) - 1);
+    assert(CMSG_FIRSTHDR(&message)->cmsg_len == CMSG_LEN(sizeof unread) - 1);
+    message.msg_controllen = sizeof(struct cmsghdr) - 1;
+    assert(tunstack_recvmsg(server, &message, 0) == 3 && message.msg_flags == MSG_CTRUNC);
+    assert(message.msg_controllen == 0);
+    on = 0;
+    assert(tunstack_setsockopt(server, IPPROTO_TCP, TCP_INQ, &on, sizeof on) == 0);
+    message.msg_controllen = sizeof control;
+    assert(tunstack_recvmsg(server, &message, 0) == 1 && message.msg_flags == 0 && message.msg_controllen == 0);
+}
+
+// From a file, at a place of its own and at the file's.
+static void file(int client, int server)
+{
+    FILE *file = tmpfile();
+    char buf[16];
+    off_t at = 3;
+    assert(file && fwrite("0123456789", 1, 10, file) == 10 && fseek(file, 2, SEEK_SET) == 0);
+    assert(tunstack_sendfile(client, fileno(file), &at, 4) == 4 && at == 7);
+    assert(tunstack_sendfile(client, fileno(file), NULL, 100) == 8);
+    assert(tunstack_recv(server, buf, 12, MSG_WAITALL) == 12 && memcmp(buf, "345623456789", 12) == 0);
+    at = -1;
+    assert(tunstack_sendfile(client, fileno(file), &at, 1) == -1 && errno == EINVAL && at == -1);
+    assert(tunstack_sendfile(client, -1, NULL, 1) == -1 && errno == EBADF);
+    assert(tunstack_sendfile(0, fileno(file), NULL, 1) == -1 && errno == ENOTSOCK);
+    fclose(file);
+}
+
+// A send that opens: it alone of those on streams goes to its address.
+static void opening(struct sockaddr_in at, int listener)
+{
+    int eager = tunstack_socket(AF_INET, SOCK_STREAM, 0);
+    struct iovec part = {"early", 5};
+    struct msghdr message = {.msg_name = &at, .msg_namelen = sizeof at, .msg_iov = &part, .msg_iovlen = 1};
+    assert(tunstack_sendto(eager, "early", 5, 0, (struct sockaddr *)&at, sizeof at) == -1 && errno == EPIPE);
+    assert(tunstack_sendto(eager, "early", 5, MSG_FASTOPEN, NULL, 0) == -1 && errno == EOPNOTSUPP);
+    assert(tunstack_sendto(eager, "early", 5, MSG_FASTOPEN, (struct sockaddr *)&at, sizeof at) == 5);
+    int other = tunstack_socket(AF_INET, SOCK_STREAM, 0);
+    assert(tunstack_sendmsg(other, &message, MSG_FASTOPEN) == 5);
+    for (int n = 0; n < 2; n++) {
+        char buf[8];
+        int accepted = tunstack_accept(listener, NULL, NULL);
+        assert(tunstack_recv(accepted, buf, 5, MSG_WAITALL) == 5 && memcmp(buf, "early", 5) == 0);
+        assert(tunstack_close(accepted) == 0);
+    }
+    assert(tunstack_close(eager) == 0 && tunstack_close(other) == 0);
+}
+
 static void streams(void)
 {
     struct sockaddr_in at = here(7), name;
@@ -104,11 +171,14 @@ static void streams(void)
     assert(tunstack_read(server, buf, 4) == 4 && memcmp(buf, "one ", 4) == 0);
     struct iovec into[2] = {{buf, 4}, {buf + 4, 28}};
     assert(tunstack_readv(server, into, 2) == 14 && memcmp(buf, "two threethree", 14) == 0);
+    left(client, server);
+    file(client, server);
 
     int copy = tunstack_dup(client);
     assert(copy > 2 && tunstack_dup2(client, copy) == copy && tunstack_close(copy) == 0);
     assert(tunstack_shutdown(client, SHUT_WR) == 0 && tunstack_send(client, "x", 1, 0) == -1 && errno == EPIPE);
     assert(tunstack_poll(fds, 1, -1) == 1 && tunstack_read(server, buf, 1) == 0);
+    opening(at, listener);
     assert(tunstack_close(server) == 0 && tunstack_close(client) == 0 && tunstack_close(listener) == 0);
     assert(tunstack_close(listener) == -1 && errno == EBADF);
     assert(tunstack_send(0, "x", 1, 0) == -1 && errno == ENOTSOCK);

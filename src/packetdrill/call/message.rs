@@ -1,12 +1,13 @@
 //! `recvmsg` and `sendmsg`.
 
-use super::super::script::{Field, Value, ValueKind};
+use super::super::script::{Field, Span, Syscall, Value, ValueKind};
 use super::super::symbols;
 use super::failure::{differs, of_script};
 use super::open::connecting;
 use super::transfer::{emptied, filled, flags};
 use super::value::{Args, array, buffers, field, fields, int, integer, only, shown, unexpected};
 use super::{CallError, Calls, Done, Effect, Out, Prepared, Result};
+use crate::bsd::Ancillary;
 
 const WHAT: &str = "`{msg_name(...)=..., msg_iov(1)=[{..., size}], msg_flags=0}`";
 
@@ -91,8 +92,9 @@ pub(super) fn recvmsg(calls: &Calls, args: &Args<'_>) -> Result<Prepared> {
 }
 
 pub(super) fn received(_: &mut Calls, args: &Args<'_>, done: &Done) -> Result<Vec<Effect>> {
-    let Out::Message(actual) = done.out else { return Ok(Vec::new()) };
-    let expected = message(args.get(1)?)?;
+    let Out::Message(actual) = &done.out else { return Ok(Vec::new()) };
+    let said = args.get(1)?;
+    let expected = message(said)?;
     if let Some(value) = expected.flags.filter(|value| value.kind != ValueKind::Ellipsis) {
         let (wanted, came) = (int(value)?, actual.flags.bits());
         if wanted != came {
@@ -100,10 +102,45 @@ pub(super) fn received(_: &mut Calls, args: &Args<'_>, done: &Done) -> Result<Ve
             return Err(differs(args.call, value.span, "msg_flags", shown(wanted), shown(came)));
         }
     }
-    // The stack gives none yet.
-    match expected.control.first() {
-        Some(first) => Err(differs(args.call, first.span, "control message", shown(first), "none")),
-        None => Ok(Vec::new()),
+    compare_control(args.call, said.span, expected.control, actual.control.as_slice())?;
+    Ok(Vec::new())
+}
+
+fn compare_control(call: &Syscall, message: Span, expected: &[Value], actual: &[Ancillary]) -> Result<()> {
+    let differs = |span, expected, actual| Err(differs(call, span, "control message", expected, actual));
+    for (wanted, came) in expected.iter().zip(actual) {
+        if !matches(wanted, came)? {
+            return differs(wanted.span, shown(wanted), told(came));
+        }
+    }
+    match (expected.get(actual.len()), actual.get(expected.len())) {
+        (Some(missing), _) => differs(missing.span, shown(missing), "none".to_owned()),
+        (None, Some(further)) => differs(message, "none".to_owned(), told(further)),
+        (None, None) => Ok(()),
+    }
+}
+
+fn matches(expected: &Value, actual: &Ancillary) -> Result<bool> {
+    let of = fields(expected, "a control message")?;
+    let number = |name| field(of, name).map(int).transpose();
+    if number("cmsg_level")? != Some(actual.level()) || number("cmsg_type")? != Some(actual.kind()) {
+        return Ok(false);
+    }
+    match (field(of, "cmsg_data"), actual) {
+        (None | Some(Value { kind: ValueKind::Ellipsis, .. }), _) => Ok(true),
+        (Some(Value { kind: ValueKind::Struct(_) | ValueKind::List(_) | ValueKind::Text(..), .. }), _) => {
+            Ok(false)
+        }
+        (Some(data), Ancillary::Unread(octets)) => Ok(int(data)? == *octets),
+    }
+}
+
+/// As a script would have it.
+fn told(control: &Ancillary) -> String {
+    match control {
+        Ancillary::Unread(octets) => {
+            format!("{{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data={octets}}}")
+        }
     }
 }
 

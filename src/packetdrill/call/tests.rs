@@ -303,6 +303,19 @@ fn what_differs_in_a_message() {
     let (what, part) = world.fails(&line);
     let shown = "{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=9}";
     assert_eq!((what, &*part), (format!("recvmsg control message: expected {shown}, got none"), control));
+    world.runs("setsockopt(5, SOL_TCP, TCP_INQ, [1], 4) = 0");
+    let came = "{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=70}";
+    world.runs(&format!("recvmsg(5, {}, 0) = 10", message(came)));
+    let (what, part) = world.fails(&format!("recvmsg(5, {}, 0) = 10", message(came)));
+    let sixty = came.replace("70", "60");
+    assert_eq!((what, &*part), (format!("recvmsg control message: expected {came}, got {sixty}"), came));
+    let (what, _) = world.fails(&format!("recvmsg(5, {}, 0) = 10", message("")));
+    let fifty = came.replace("70", "50");
+    assert_eq!(what, format!("recvmsg control message: expected none, got {fifty}"));
+    let (what, _) =
+        world.fails(&format!("recvmsg(5, {}, 0) = 10", message(&control.replace("9", "{ee_info=9}"))));
+    assert!(what.ends_with("cmsg_data=40}"), "{what}");
+    world.runs("setsockopt(5, SOL_TCP, TCP_INQ, [0], 4) = 0");
     let unknown = "{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_IN, cmsg_data=9}";
     let (what, part) = world.fails(&format!("recvmsg(5, {}, 0) = 10", message(unknown)));
     assert_eq!((&*what, &*part), ("unknown name `TCP_CM_IN`: is `TCP_CM_INQ` meant?", "TCP_CM_IN"));

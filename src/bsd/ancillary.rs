@@ -1,0 +1,53 @@
+//! Ancillary data: what `recvmsg` gives beside octets (`cmsg(3)`).
+
+use tunstack_core::stack::Readiness;
+
+use super::Result;
+use super::abi::{IPPROTO_TCP, MsgFlags, TCP_INQ};
+use super::file::{File, Kind};
+
+/// A control message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Ancillary {
+    /// `TCP_CM_INQ` of `IPPROTO_TCP`, asked for by `TCP_INQ`: how many octets the next call finds; 1 where there are none, but
+    /// the end of the data.
+    Unread(i32),
+}
+
+impl Ancillary {
+    /// `cmsg_level`.
+    pub const fn level(&self) -> i32 {
+        match self {
+            Self::Unread(_) => IPPROTO_TCP,
+        }
+    }
+
+    /// `cmsg_type`.
+    pub const fn kind(&self) -> i32 {
+        match self {
+            // TCP_CM_INQ.
+            Self::Unread(_) => TCP_INQ,
+        }
+    }
+
+    /// `cmsg_data`.
+    pub fn data(&self) -> Vec<u8> {
+        match self {
+            Self::Unread(octets) => octets.to_ne_bytes().to_vec(),
+        }
+    }
+}
+
+/// What there is to say to a call that has received something, or found the end of the data.
+pub(super) fn beside(file: &File, flags: MsgFlags) -> Result<Option<Ancillary>> {
+    let asked = file.kind == Kind::Stream && file.hints.get(IPPROTO_TCP, TCP_INQ) == Some(1);
+    if !asked || flags.contains(MsgFlags::ERRQUEUE) {
+        return Ok(None);
+    }
+    let unread = file.query(|stack, id| {
+        let ended = stack.readiness(id).contains(Readiness::READ_CLOSED);
+        Ok(stack.unread(id)?.max(usize::from(ended)))
+    })?;
+    Ok(Some(Ancillary::Unread(i32::try_from(unread).unwrap_or(i32::MAX))))
+}

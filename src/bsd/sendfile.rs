@@ -1,0 +1,139 @@
+//! `sendfile`: from a file to a socket.
+
+use std::os::fd::{BorrowedFd, RawFd};
+
+use rustix::fs::{SeekFrom, seek, tell};
+use rustix::io::{Errno, pread};
+
+use super::abi::MsgFlags;
+use super::{Result, Sockets};
+
+/// Octets that are read and sent at once.
+const PIECE: usize = 64 << 10;
+
+impl Sockets {
+    /// `sendfile(2)`: sends up to `count` octets of a file, from `offset`, which it leaves behind them, or from where the file
+    /// stands, which it moves then. The octets are copied. Fewer are sent where the file ends or the socket takes no more
+    /// and does not wait.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send); `EINVAL` (no file with places in it, a datagram socket, an offset that no file has), and
+    /// what reading gives.
+    pub fn sendfile(
+        &self,
+        fd: RawFd,
+        file: BorrowedFd<'_>,
+        offset: Option<&mut u64>,
+        count: usize,
+    ) -> Result<usize> {
+        let no_places = |error| if error == Errno::SPIPE { Errno::INVAL } else { error };
+        let began = match &offset {
+            Some(offset) => **offset,
+            None => tell(file).map_err(no_places)?,
+        };
+        let read = |at: u64, most: usize| {
+            let mut piece = vec![0; most.min(PIECE)];
+            let n = pread(file, &mut piece[..], at).map_err(no_places)?;
+            piece.truncate(n);
+            Ok(piece)
+        };
+        let mut sent = 0;
+        let mut piece = read(began, count)?;
+        while !piece.is_empty() {
+            let at = began.saturating_add((sent + piece.len()) as u64);
+            let left = count.saturating_sub(sent + piece.len());
+            // Whether more follows is known only when it is there.
+            let next = if left > 0 { read(at, left)? } else { Vec::new() };
+            let flags = if next.is_empty() { MsgFlags::empty() } else { MsgFlags::MORE };
+            let n = match self.send(fd, &piece, flags) {
+                Ok(n) => n,
+                Err(_) if sent > 0 => break,
+                Err(error) => return Err(error),
+            };
+            sent += n;
+            if n < piece.len() {
+                break;
+            }
+            piece = next;
+        }
+        let end = began.saturating_add(sent as u64);
+        match offset {
+            Some(offset) => *offset = end,
+            None => seek(file, SeekFrom::Start(end)).map(drop)?,
+        }
+        Ok(sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Seek, Write};
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::bsd::testing::{alone, connection};
+
+    /// A file that has no name any more.
+    fn file(octets: &[u8]) -> File {
+        let fd = rustix::fs::memfd_create("octets", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let mut file = File::from(fd);
+        file.write_all(octets).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    #[test]
+    fn what_is_sent_is_what_lies_there() {
+        let (sys, _other) = alone();
+        let (_, client, server) = connection(&sys, |_| {});
+        let octets: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
+        let mut file = file(&octets);
+        let received = |len: usize| {
+            let mut all = vec![0; len];
+            assert_eq!(sys.recv(server, &mut all, MsgFlags::WAITALL), Ok(len));
+            all
+        };
+        let mut at = 100;
+        assert_eq!(sys.sendfile(client, file.as_fd(), Some(&mut at), 150_000), Ok(150_000));
+        assert_eq!((at, received(150_000) == octets[100..150_100]), (150_100, true));
+        assert_eq!(file.stream_position().unwrap(), 0, "an offset of its own moves nothing");
+        assert_eq!(sys.sendfile(client, file.as_fd(), Some(&mut at), usize::MAX), Ok(49_900), "to the end");
+        assert_eq!((at, received(49_900) == octets[150_100..]), (200_000, true));
+        assert_eq!(sys.sendfile(client, file.as_fd(), Some(&mut at), 10), Ok(0));
+
+        assert_eq!(sys.sendfile(client, file.as_fd(), None, 70_000), Ok(70_000));
+        assert!(received(70_000) == octets[..70_000]);
+        let mut rest = Vec::new();
+        file.read_to_end(&mut rest).unwrap();
+        assert!(rest == octets[70_000..], "the file was moved");
+    }
+
+    #[test]
+    fn a_socket_that_takes_no_more_is_no_error_where_it_took_some() {
+        let (sys, _other) = alone();
+        let (_, client, server) = connection(&sys, |_| {});
+        let file = file(&vec![7; 8 << 20]);
+        sys.fcntl(client, crate::bsd::abi::F_SETFL, crate::bsd::abi::O_NONBLOCK).unwrap();
+        let mut at = 0;
+        let taken = sys.sendfile(client, file.as_fd(), Some(&mut at), 8 << 20).unwrap();
+        assert!(taken > 0 && taken < 8 << 20 && at == taken as u64, "{taken}, {at}");
+        while sys.sendfile(client, file.as_fd(), Some(&mut at), 8 << 20).is_ok() {}
+        assert_eq!(sys.sendfile(client, file.as_fd(), Some(&mut at), 1), Err(Errno::AGAIN));
+        sys.close(server).unwrap();
+    }
+
+    #[test]
+    fn what_has_no_places_is_refused() {
+        let (sys, _other) = alone();
+        let (_, client, server) = connection(&sys, |_| {});
+        let (pipe, _end) = rustix::pipe::pipe().unwrap();
+        assert_eq!(sys.sendfile(client, pipe.as_fd(), None, 1), Err(Errno::INVAL));
+        assert_eq!(sys.sendfile(client, pipe.as_fd(), Some(&mut 0), 1), Err(Errno::INVAL));
+        let mut beyond = u64::MAX;
+        assert_eq!(sys.sendfile(client, file(b"x").as_fd(), Some(&mut beyond), 1), Err(Errno::INVAL));
+        sys.close(client).unwrap();
+        assert_eq!(sys.sendfile(client, file(b"x").as_fd(), None, 1), Err(Errno::BADF));
+        sys.close(server).unwrap();
+    }
+}
