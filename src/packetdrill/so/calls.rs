@@ -5,7 +5,7 @@ use std::ptr;
 use std::time::Duration;
 
 use libc::{
-    epoll_event, iovec, loff_t, msghdr, nfds_t, pollfd, size_t, sockaddr, socklen_t, ssize_t, timeval,
+    epoll_event, iovec, loff_t, msghdr, nfds_t, off_t, pollfd, size_t, sockaddr, socklen_t, ssize_t, timeval,
 };
 use rust::bsd::Errno;
 use tunstack::{options, sockets, transfer, wait};
@@ -71,6 +71,7 @@ fn is_kernels(fd: c_int) -> bool {
 unsafe extern "C" fn free(_: User) {}
 
 unsafe extern "C" fn socket(_: User, domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    stack::obey_sysctls();
     done(|| sockets::tunstack_socket(domain, kind, protocol))
 }
 
@@ -92,6 +93,7 @@ unsafe extern "C" fn accept(_: User, fd: c_int, address: *mut sockaddr, len: *mu
 }
 
 unsafe extern "C" fn connect(_: User, fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int {
+    stack::obey_sysctls();
     // SAFETY: as said above.
     done(|| unsafe { sockets::tunstack_connect(fd, address, len) })
 }
@@ -161,6 +163,7 @@ unsafe extern "C" fn sendto(
     address: *const sockaddr,
     address_len: socklen_t,
 ) -> ssize_t {
+    stack::obey_sysctls();
     // SAFETY: as said above.
     done(|| unsafe { transfer::tunstack_sendto(fd, data, len, flags, address, address_len) })
 }
@@ -221,6 +224,7 @@ unsafe extern "C" fn setsockopt(
     value: *const c_void,
     len: socklen_t,
 ) -> c_int {
+    stack::obey_sysctls();
     // SAFETY: as said above.
     done(|| unsafe { options::tunstack_setsockopt(fd, level, name, value, len) })
 }
@@ -310,6 +314,11 @@ unsafe extern "C" fn epoll_wait(
 unsafe extern "C" fn pipe(_: User, fds: *mut c_int) -> c_int {
     // SAFETY: room for two numbers, as said above.
     unsafe { libc::pipe(fds) }
+}
+
+pub(crate) unsafe fn sendfile(out: c_int, from: c_int, offset: *mut off_t, count: size_t) -> ssize_t {
+    // SAFETY: as said above.
+    done(|| unsafe { transfer::tunstack_sendfile(out, from, offset, count) })
 }
 
 /// Octets that go over in one piece.

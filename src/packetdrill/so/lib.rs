@@ -5,17 +5,17 @@
 //! LD_PRELOAD=$PWD/libtunstack_packetdrill.so packetdrill --so_filename=$PWD/libtunstack_packetdrill.so script.pkt
 //! ```
 //!
-//! Preloading is for scripts with `%{ }%` blocks: their `getsockopt` goes to the process, not to the interface.
+//! Preloading is for scripts with `%{ }%` blocks and for `sendfile`: these calls go to the process, not to the interface.
 //! The stack is made at the script's first call. Its addresses and its MTU are those of packetdrill's options, which are read
 //! where packetdrill has them from: its command line and the script's head. Its settings are those of the sysctls of
-//! the network namespace at that moment. Time is virtual: it goes on when packetdrill sleeps or waits for a packet.
+//! the network namespace, and Linux's where there is none: segments without a timestamp are taken. Time is virtual: it goes on when packetdrill sleeps or waits for a packet.
 //!
 //! # What the interface cannot express
 //!
-//! - Back-tick commands run on the host: what they change after the first `socket()` does not reach the stack.
+//! - Back-tick commands run on the host: sysctls that they change are obeyed from the next `socket`, `setsockopt`, `connect` or `sendto`
+//!   on, and nothing else that they do reaches the stack.
 //! - A `splice` that has to wait: packetdrill itself holds its lock over that call, over the kernel's stack too, and would wait
 //!   for ever. The process ends instead, and says so. `poll` waits; the `splice` comes after it, without an end time.
-//! - `sendfile` and `open` go to the kernel, which knows none of our sockets.
 //! - `setsockopt` and the like on descriptors that packetdrill duplicates itself reach the kernel's socket behind ours.
 //! - Messages of the error queue and time stamps of packets are not there, as everywhere in this stack.
 
@@ -37,7 +37,7 @@ mod calls;
 
 use std::ffi::{c_char, c_int, c_void};
 
-use libc::socklen_t;
+use libc::{off_t, size_t, socklen_t, ssize_t};
 
 use interface::Interface;
 
@@ -69,4 +69,18 @@ pub unsafe extern "C" fn getsockopt(
     }
     // SAFETY: the kernel checks what it is given. Not by the function of the C library: it may be this one.
     unsafe { libc::syscall(libc::SYS_getsockopt, fd, level, name, value, len) as c_int }
+}
+
+/// `sendfile(2)` of the process when this library is preloaded: to our sockets by us, to others by the kernel.
+///
+/// # Safety
+/// `offset` is null or points to a number.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sendfile(out: c_int, from: c_int, offset: *mut off_t, count: size_t) -> ssize_t {
+    if stack::is_ours(out) {
+        // SAFETY: as the caller promises.
+        return unsafe { calls::sendfile(out, from, offset, count) };
+    }
+    // SAFETY: the kernel checks what it is given. Not by the function of the C library: it may be this one.
+    unsafe { libc::syscall(libc::SYS_sendfile, out, from, offset, count) as ssize_t }
 }

@@ -48,10 +48,17 @@ pub(crate) fn config() -> (Config, u16, Option<u16>) {
     }
     let mut config = Config { mtu: net.mtu, ..Config::default() };
     config.addresses.push(Prefix::new(net.local.into(), net.prefix));
+    // What scripts presume of Linux and it has no sysctl for.
+    config.tcp.tolerate_missing_timestamps = true;
+    read_sysctls(&mut config);
+    (config, net.mtu, net.mss)
+}
+
+/// Takes over what the namespace says now.
+pub(crate) fn read_sysctls(config: &mut Config) {
     for root in ["/proc/sys", "/sys"] {
-        if let Err(error) = sysctl::read_from(Path::new(root), &mut config) {
+        if let Err(error) = sysctl::read_from(Path::new(root), config) {
             complain!("{error}");
         }
     }
-    (config, net.mtu, net.mss)
 }

@@ -36,6 +36,7 @@ struct Stack {
 
 /// What any thread may use.
 struct Shared {
+    engine: Engine,
     sockets: Sockets,
     calls: Calls,
     main: ThreadId,
@@ -90,7 +91,7 @@ fn make() -> io::Result<&'static Shared> {
     tunstack::host::adopt(sockets.clone());
     let calls = stepper.calls();
     STACK.set(Some(Box::leak(Box::new(Stack { stepper, outbox, mtu, mss }))));
-    Ok(Box::leak(Box::new(Shared { sockets, calls, main: thread::current().id() })))
+    Ok(Box::leak(Box::new(Shared { engine, sockets, calls, main: thread::current().id() })))
 }
 
 /// The part of packetdrill's main thread.
@@ -136,6 +137,14 @@ pub(crate) fn splice_begins() -> Result<(), Errno> {
     };
     let watching = thread::Builder::new().name("splice".to_owned()).spawn(watch);
     watching.map(drop).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::AGAIN))
+}
+
+/// The stack obeys the sysctls as they are now: scripts change them between their calls. Those of a socket's own options
+/// and of its beginning are all that one may wait for.
+pub(crate) fn obey_sysctls() {
+    if let Ok(shared) = shared() {
+        shared.engine.configure(setup::read_sysctls);
+    }
 }
 
 /// The calls, where there is a stack.
