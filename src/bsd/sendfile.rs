@@ -132,8 +132,9 @@ mod tests {
         assert_eq!(sys.sendfile(client, pipe.as_fd(), Some(&mut 0), 1), Err(Errno::INVAL));
         let mut beyond = u64::MAX;
         assert_eq!(sys.sendfile(client, file(b"x").as_fd(), Some(&mut beyond), 1), Err(Errno::INVAL));
+        let file = file(b"x");
         sys.close(client).unwrap();
-        assert_eq!(sys.sendfile(client, file(b"x").as_fd(), None, 1), Err(Errno::BADF));
+        assert_eq!(sys.sendfile(client, file.as_fd(), None, 1), Err(Errno::BADF));
         sys.close(server).unwrap();
     }
 }
