@@ -182,10 +182,18 @@ ssize_t tunstack_writev(int fd, const struct iovec *iov, int iovcnt);
 // `message` points to a message whose pointers are each null or point to as many octets as it says.
 ssize_t tunstack_sendmsg(int fd, const struct msghdr *message, int flags);
 
-// `recvmsg(2)`. Sets `msg_namelen`, `msg_controllen` (0) and `msg_flags`.
+// `sendfile(2)`, from a file of the kernel's to a socket. The octets are copied.
+//
+// `offset` is null or points to a number.
+ssize_t tunstack_sendfile(int out_fd, int in_fd, off_t *offset, size_t count);
+
+// `recvmsg(2)`. Sets `msg_namelen`, `msg_controllen` and `msg_flags`. With `TCP_INQ` there is a control message
+// `TCP_CM_INQ`.
 //
 // `message` points to a message whose pointers are each null or point to as many octets as it says.
-ssize_t tunstack_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t tunstack_recvmsg(int fd,
+                         struct msghdr *message,
+                         int flags);
 
 // `poll(2)`.
 //
