@@ -53,7 +53,7 @@ impl Tcb {
             _ => Undo::begin(self.snd.una, recovery.board.resent()),
         };
         let frto = doubtful.then_some(Frto::Retransmitted);
-        recovery.set_episode(Episode { prr: None, undo, frto });
+        recovery.set_episode(Episode::new(None, undo, frto));
         let is_lost = self.rack_timed_out(cx.now);
         self.recovery.board.disbelieve_sacks();
         self.recovery.board.part_oldest();
@@ -92,7 +92,7 @@ impl Tcb {
     pub(in crate::tcp) fn lost_to_mtu_probe(&mut self, probe: SeqRange) {
         self.recovery.board.mark_lost(|record| probe.contains(record.start));
         if let Some(episode) = &mut self.recovery.episode {
-            (episode.prr, episode.undo, episode.frto) = (None, Undo::default(), None);
+            **episode = Episode::new(None, Undo::default(), None);
         }
         self.all_is_lost(Reason::MtuProbeLost);
     }
@@ -103,7 +103,7 @@ impl Tcb {
         }
         self.recovery.board.mark_lost(|_| true);
         if let Some(episode) = &mut self.recovery.episode {
-            (episode.prr, episode.undo, episode.frto) = (None, Undo::default(), None);
+            **episode = Episode::new(None, Undo::default(), None);
         }
         self.all_is_lost(reason);
     }
