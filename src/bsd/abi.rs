@@ -46,6 +46,9 @@ pub use libc::{
     TCP_WINDOW_CLAMP,
 };
 
+/// Which buffers stay as they are set (`asm-generic/socket.h`).
+pub const SO_BUF_LOCK: i32 = 72;
+
 /// Secrets of the cookies of Fast Open, one or two of 16 octets (`linux/tcp.h`).
 pub const TCP_FASTOPEN_KEY: i32 = 33;
 /// Whether the option of RFC 5482 is sent and heeded. Linux has none of the four that follow, so they have numbers far

@@ -1,8 +1,7 @@
 //! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (of 6.x) shows it.
 //!
-//! What each field means, in which unit, is in `docs/tcp-info.md`. Not measured, and 0: `tcpi_fackets` and
-//! `tcpi_last_ack_sent`, which are 0 on Linux too; `tcpi_rehash`, since no route depends on a hash; `tcpi_rcv_ssthresh`,
-//! `tcpi_rcv_rtt` and `tcpi_rcv_space`. Rates without a limit are all ones.
+//! What each field means, in which unit, is in `docs/tcp-info.md`. Not measured, and 0: `tcpi_fackets`
+//! and `tcpi_last_ack_sent`, which are 0 on Linux too; and `tcpi_rehash`, since no route depends on a hash. Rates without a limit are all ones.
 
 use std::time::Duration;
 
@@ -141,8 +140,9 @@ fn connection(fields: &mut Fields, info: &TcpInfo, pmtu: u32, ato: u32, now: Ins
     fields.words(&[info.unacked_segments, sacked, lost, resent, 0]);
     fields.words(&[since(info.last_sent), 0, tally.since_data_in(now), since(info.last_heard)]);
     let rtt = [variables.srtt, info.rttvar].map(|time| micros(time.unwrap_or_default()));
-    fields.words(&[pmtu, 0, rtt[0], rtt[1], threshold, window, info.mss_offered, info.reordering.0.into()]);
-    fields.words(&[0, 0, tally.resent]);
+    fields.words(&[pmtu, info.receive_threshold, rtt[0], rtt[1], threshold, window]);
+    fields.words(&[info.mss_offered, info.reordering.0.into()]);
+    fields.words(&[micros(info.receive_rtt.unwrap_or_default()), info.receive_space, tally.resent]);
     let [rate, most] = [info.pacing_rate, info.max_pacing_rate].map(|rate| rate.unwrap_or(u64::MAX));
     fields.longs(&[rate, most, tally.octets_acked, tally.octets_received]);
     let min_rtt = info.min_rtt.map_or(u32::MAX, micros);

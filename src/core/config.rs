@@ -166,13 +166,26 @@ pub struct TcpConfig {
     /// L4S (RFC 9330). Off by default.
     #[cfg(feature = "l4s")]
     pub l4s: bool,
+    /// The least send buffer of a new socket, octets, should [`send_buffer`](Self::send_buffer) be less (sysctl `tcp_wmem`,
+    /// the first).
+    pub send_buffer_min: u32,
     /// Send buffer of a new socket, octets (sysctl `tcp_wmem`, the second).
     pub send_buffer: u32,
-    /// Receive buffer of a new socket, octets: the largest window it offers (sysctl `tcp_rmem`, the second).
+    /// What a send buffer may grow to with the congestion window, octets (sysctl `tcp_wmem`, the third). No more than
+    /// [`send_buffer`](Self::send_buffer): none grows.
+    pub send_buffer_max: u32,
+    /// The least receive buffer of a new socket, octets, should [`receive_buffer`](Self::receive_buffer) be less (half of
+    /// sysctl `tcp_rmem`, the first).
+    pub receive_buffer_min: u32,
+    /// Receive buffer of a new socket, octets: the largest window it offers (half of sysctl `tcp_rmem`, the second; Linux
+    /// counts what surrounds the octets too).
     pub receive_buffer: u32,
-    /// What receive buffers may come to, octets (sysctl `tcp_rmem`, the third): the window scale is chosen on the SYN
-    /// for it, or for a buffer that is larger already, because it cannot change later (RFC 7323 §2.3). 0: no buffer grows.
+    /// What a receive buffer may grow to with what is read, octets (half of sysctl `tcp_rmem`, the third). The window scale is
+    /// chosen on the SYN for it, or for a buffer that is larger already, because it cannot change later (RFC 7323 §2.3).
+    /// No more than [`receive_buffer`](Self::receive_buffer): none grows.
     pub receive_buffer_max: u32,
+    /// Receive buffers grow (sysctl `tcp_moderate_rcvbuf`), where the program has not set their size.
+    pub moderate_receive_buffer: bool,
     /// Octets written and never sent at which a connection is no longer writable, on sockets that do not say otherwise;
     /// 0: no limit but the buffer's (sysctl `tcp_notsent_lowat`).
     pub unsent_low_water: u32,
@@ -341,9 +354,13 @@ impl Default for TcpConfig {
             ecn_option_beacon: 3,
             #[cfg(feature = "l4s")]
             l4s: false,
+            send_buffer_min: 0,
             send_buffer: 1 << 20,
-            receive_buffer: 1 << 20,
-            receive_buffer_max: 0,
+            send_buffer_max: 4 << 20,
+            receive_buffer_min: 0,
+            receive_buffer: 64 << 10,
+            receive_buffer_max: 3 << 20,
+            moderate_receive_buffer: true,
             unsent_low_water: 0,
             msl: Duration::from_secs(30),
             //= https://www.rfc-editor.org/rfc/rfc6298#section-2

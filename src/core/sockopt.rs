@@ -70,14 +70,29 @@ impl Reuse {
     }
 }
 
+bitflags::bitflags! {
+    /// Which buffers stay as the program set them (`SO_BUF_LOCK`): TCP tunes the others.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct BufferLock: u8 {
+        /// The send buffer.
+        const SEND = 1 << 0;
+        /// The receive buffer.
+        const RECEIVE = 1 << 1;
+    }
+}
+
 /// What a program asked of a socket, copied to each connection a listener begets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SocketOptions {
     /// Send buffer, octets (`SO_SNDBUF`). Of TCP it is a limit at which no further run of a write is taken, of up to 64
-    /// KiB or half of the peer's largest window: it holds at most that much more.
+    /// KiB or half of the peer's largest window: it holds at most that much more. It grows with the congestion window, up
+    /// to [`TcpConfig::send_buffer_max`], until it is set.
     pub send_buffer: u32,
-    /// Receive buffer, octets: the largest window offered (`SO_RCVBUF`).
+    /// Receive buffer, octets: the largest window offered (`SO_RCVBUF`). It grows with what is read, up to
+    /// [`TcpConfig::receive_buffer_max`], until it is set.
     pub receive_buffer: u32,
+    /// Which of the two are set. [`Stack::set_options`](crate::stack::Stack::set_options) adds each whose size it changes.
+    pub buffer_lock: BufferLock,
     /// Octets written and never sent at which a connection is no longer writable; 0: no limit but the buffer's
     /// (`TCP_NOTSENT_LOWAT`).
     pub unsent_low_water: u32,
@@ -170,8 +185,9 @@ impl SocketOptions {
     /// The options of a fresh TCP socket.
     pub const fn tcp(config: &Config) -> Self {
         Self {
-            send_buffer: config.tcp.send_buffer,
-            receive_buffer: config.tcp.receive_buffer,
+            send_buffer: larger(config.tcp.send_buffer, config.tcp.send_buffer_min),
+            receive_buffer: larger(config.tcp.receive_buffer, config.tcp.receive_buffer_min),
+            buffer_lock: BufferLock::empty(),
             unsent_low_water: 0,
             unsent_low_water_default: config.tcp.unsent_low_water,
             user_timeout: None,
@@ -233,6 +249,18 @@ impl SocketOptions {
         }
     }
 
+    /// These options in the place of `before`: a buffer whose size they change stays as it is set from now on.
+    #[must_use]
+    pub const fn in_place_of(mut self, before: &Self) -> Self {
+        if self.send_buffer != before.send_buffer {
+            self.buffer_lock = self.buffer_lock.union(BufferLock::SEND);
+        }
+        if self.receive_buffer != before.receive_buffer {
+            self.buffer_lock = self.buffer_lock.union(BufferLock::RECEIVE);
+        }
+        self
+    }
+
     /// Octets written and never sent at which a connection is no longer writable, if there is such a limit.
     pub const fn unsent_limit(&self) -> Option<u32> {
         match (self.unsent_low_water, self.unsent_low_water_default) {
@@ -269,9 +297,11 @@ impl SocketOptions {
     }
 
     /// The window scale for all the windows that may be offered, were the receive buffer to grow to what `config` lets
-    /// it.
+    /// it. As in Linux, which counts what surrounds the octets too, it is for twice as much as they may come to.
     pub fn window_scale(&self, config: &TcpConfig) -> WindowScale {
-        let most = self.receive_buffer.max(config.receive_buffer_max).min(self.window_clamp);
+        let locked = self.buffer_lock.contains(BufferLock::RECEIVE);
+        let grown = if locked { 0 } else { config.receive_buffer_max.saturating_mul(2) };
+        let most = self.receive_buffer.max(grown).min(self.window_clamp);
         // A window that cannot be told in less than the buffer holds would stay closed for ever: at least four units fit.
         let finest = self.largest_window().checked_ilog2().unwrap_or(0).saturating_sub(2);
         WindowScale::new(WindowScale::for_window(most).shift().min(finest as u8))
@@ -284,6 +314,10 @@ impl SocketOptions {
         options.receive_buffer = config.udp_receive_buffer as u32;
         options
     }
+}
+
+const fn larger(a: u32, b: u32) -> u32 {
+    if a < b { b } else { a }
 }
 
 #[cfg(test)]
@@ -322,11 +356,37 @@ mod tests {
             let options = SocketOptions { window_clamp: clamp, ..SocketOptions::tcp(&config) };
             options.window_scale(&config.tcp).shift()
         };
-        assert_eq!(scale(65_536, 6 << 20, u32::MAX), 7);
-        assert_eq!(scale(270_000, 15 << 20, u32::MAX), 8);
+        assert_eq!(scale(65_536, 3 << 20, u32::MAX), 7);
+        assert_eq!(scale(270_000, 15 << 19, u32::MAX), 8);
         assert_eq!(scale(1 << 20, 0, u32::MAX), 5, "larger already");
-        assert_eq!([0, 1, 7, 8, 1152].map(|octets| scale(octets, 15 << 20, u32::MAX)), [0, 0, 0, 1, 8]);
-        assert_eq!(scale(65_536, 6 << 20, 65_535), 0, "a clamp will not be passed");
+        assert_eq!([0, 1, 7, 8, 1152].map(|octets| scale(octets, 15 << 19, u32::MAX)), [0, 0, 0, 1, 8]);
+        assert_eq!(scale(65_536, 3 << 20, 65_535), 0, "a clamp will not be passed");
+        config.tcp.receive_buffer_max = 15 << 19;
+        let options = SocketOptions { receive_buffer: 100_000, ..SocketOptions::tcp(&config) };
+        let set = options.in_place_of(&SocketOptions::tcp(&config));
+        assert_eq!(set.window_scale(&config.tcp).shift(), 1, "one that was set does not grow");
+    }
+
+    #[test]
+    fn a_buffer_that_is_set_is_locked() {
+        let config = Config::default();
+        let before = SocketOptions::tcp(&config);
+        let lock = |options: SocketOptions| options.in_place_of(&before).buffer_lock;
+        assert_eq!(lock(SocketOptions { nodelay: true, ..before }), BufferLock::empty());
+        assert_eq!(lock(SocketOptions { send_buffer: 9, ..before }), BufferLock::SEND);
+        assert_eq!(lock(SocketOptions { receive_buffer: 9, ..before }), BufferLock::RECEIVE);
+        let set = SocketOptions { receive_buffer: 9, buffer_lock: BufferLock::RECEIVE, ..before };
+        let freed = SocketOptions { buffer_lock: BufferLock::empty(), ..set };
+        assert_eq!(freed.in_place_of(&set).buffer_lock, BufferLock::empty());
+    }
+
+    #[test]
+    fn no_buffer_begins_below_the_least() {
+        let mut config = Config::default();
+        (config.tcp.send_buffer, config.tcp.send_buffer_min) = (100, 4096);
+        (config.tcp.receive_buffer, config.tcp.receive_buffer_min) = (100, 2048);
+        let options = SocketOptions::tcp(&config);
+        assert_eq!((options.send_buffer, options.receive_buffer), (4096, 2048));
     }
 
     //= https://www.rfc-editor.org/rfc/rfc5482#section-3

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tunstack_core::sockopt::SocketOptions;
+use tunstack_core::sockopt::{BufferLock, SocketOptions};
 
 use crate::engine::socket::invalid;
 
@@ -152,12 +152,16 @@ macro_rules! tcp_options {
                 self.socket.change_options(|o| o.user_timeout_option = option)
             }
 
-            /// The send buffer's size, octets; less than 4608 is taken as that, as in Linux.
+            /// The send buffer's size, octets; less than 4608 is taken as that, as in Linux. From then on it does not grow by
+            /// itself.
             ///
             /// # Errors
             /// Those of a socket that is gone.
             pub fn set_send_buffer_size(&self, size: u32) -> std::io::Result<()> {
-                self.socket.change_options(|o| o.send_buffer = size.max(4608))
+                self.socket.change_options(|o| {
+                    o.send_buffer = size.max(4608);
+                    o.buffer_lock |= BufferLock::SEND;
+                })
             }
 
             /// The send buffer's size, octets.
@@ -170,12 +174,15 @@ macro_rules! tcp_options {
 
             /// The receive buffer's size, octets: the largest window offered to the peer. The window scale is
             /// agreed on in the handshake, so a large one is to be set before. Less than 2304 is taken as that, as in
-            /// Linux.
+            /// Linux. From then on it does not grow by itself.
             ///
             /// # Errors
             /// Those of a socket that is gone.
             pub fn set_recv_buffer_size(&self, size: u32) -> std::io::Result<()> {
-                self.socket.change_options(|o| o.receive_buffer = size.max(2304))
+                self.socket.change_options(|o| {
+                    o.receive_buffer = size.max(2304);
+                    o.buffer_lock |= BufferLock::RECEIVE;
+                })
             }
 
             /// The receive buffer's size, octets.

@@ -125,6 +125,7 @@ impl Bottleneck {
         };
         config.tcp.send_buffer = self.buffer;
         config.tcp.receive_buffer = self.buffer;
+        (config.tcp.send_buffer_max, config.tcp.receive_buffer_max) = (self.buffer, self.buffer);
         config
     }
 

@@ -4,7 +4,7 @@ use super::table::{ANY, Row, SWITCH, note};
 use super::value::Values;
 
 const NO_BURSTS: &str = "each segment is made when it may leave: none waits for others to leave with it";
-const TUNING: &str = "buffers do not tune themselves yet: they stay as they were set";
+const ALL_WINDOW: &str = "a buffer counts octets and nothing that surrounds them: all of it is window";
 const NOT_SHARED: &str = "nothing is remembered of one connection for the next";
 const OWN_MEMORY: &str = "each socket's buffer is its limit: there is none for all together";
 
@@ -45,14 +45,18 @@ pub(super) const NOTED: &[Row] = &[
     note("net.ipv4.tcp_tso_rtt_log", ANY, "how that part depends on the round trip", NO_BURSTS),
     note("net.ipv4.tcp_limit_output_bytes", ANY, "octets that wait in the device's queue", NO_BURSTS),
     note("net.ipv4.tcp_autocorking", SWITCH, "small writes wait for the device's queue", NO_BURSTS),
-    note("net.ipv4.tcp_moderate_rcvbuf", SWITCH, "receive buffers tune themselves", TUNING),
     note(
         "net.ipv4.tcp_adv_win_scale",
         Values::Number(-31, 31),
         "the part of a buffer that is window",
-        TUNING,
+        ALL_WINDOW,
     ),
-    note("net.ipv4.tcp_app_win", Values::Number(0, 31), "the part of a window kept for the program", TUNING),
+    note(
+        "net.ipv4.tcp_app_win",
+        Values::Number(0, 31),
+        "the part of a window kept for the program",
+        ALL_WINDOW,
+    ),
     note(
         "net.core.rmem_max",
         ANY,

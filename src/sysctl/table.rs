@@ -205,18 +205,28 @@ pub(super) const OBEYED: &[Row] = &[
     ),
     row(
         "net.ipv4.tcp_rmem",
-        Does::Triple(|c, [_, default, most]| {
+        Does::Triple(|c, [least, default, most]| {
             // Linux keeps half of it for what surrounds the octets.
+            c.tcp.receive_buffer_min = least.map_or(c.tcp.receive_buffer_min, |octets| octets / 2);
             c.tcp.receive_buffer = default.map_or(c.tcp.receive_buffer, |octets| octets / 2);
-            c.tcp.receive_buffer_max = most.unwrap_or(c.tcp.receive_buffer_max);
+            c.tcp.receive_buffer_max = most.map_or(c.tcp.receive_buffer_max, |octets| octets / 2);
         }),
-        "octets; the second: tcp.receive_buffer, of which half is window; the third: tcp.receive_buffer_max, for which the \
-         window scale is chosen (RFC 7323 §2.3)",
+        "octets, of which half is window: tcp.receive_buffer_min, tcp.receive_buffer and tcp.receive_buffer_max, to which it \
+         grows and for which the window scale is chosen (RFC 7323 §2.3)",
+    ),
+    row(
+        "net.ipv4.tcp_moderate_rcvbuf",
+        Does::Switch(|c, on| c.tcp.moderate_receive_buffer = on),
+        "tcp.moderate_receive_buffer: receive buffers grow with what is read, where a program has not set SO_RCVBUF",
     ),
     row(
         "net.ipv4.tcp_wmem",
-        Does::Triple(|c, [_, default, _]| c.tcp.send_buffer = default.unwrap_or(c.tcp.send_buffer)),
-        "octets; the second: tcp.send_buffer. The third waits for send buffers that tune themselves",
+        Does::Triple(|c, [least, default, most]| {
+            c.tcp.send_buffer_min = least.unwrap_or(c.tcp.send_buffer_min);
+            c.tcp.send_buffer = default.unwrap_or(c.tcp.send_buffer);
+            c.tcp.send_buffer_max = most.unwrap_or(c.tcp.send_buffer_max);
+        }),
+        "octets: tcp.send_buffer_min, tcp.send_buffer and tcp.send_buffer_max, to which it grows with the congestion window",
     ),
     row(
         "net.ipv4.tcp_notsent_lowat",

@@ -45,9 +45,15 @@ fn what_is_obeyed_sets_its_field() {
     assert!(!tcp("window_scaling", "0").window_scaling);
     assert!(!tcp("sack", "0").sack);
     let rmem = tcp("rmem", "4096 540000 15728640");
-    assert_eq!((rmem.receive_buffer, rmem.receive_buffer_max), (270_000, 15_728_640));
+    assert_eq!(
+        (rmem.receive_buffer_min, rmem.receive_buffer, rmem.receive_buffer_max),
+        (2048, 270_000, 7_864_320)
+    );
     assert_eq!(tcp("rmem", "4096").receive_buffer, Config::default().tcp.receive_buffer);
-    assert_eq!(tcp("wmem", "4096\t50000\t4194304\n").send_buffer, 50_000);
+    let wmem = tcp("wmem", "4096\t50000\t4194304\n");
+    assert_eq!((wmem.send_buffer_min, wmem.send_buffer, wmem.send_buffer_max), (4096, 50_000, 4 << 20));
+    assert!(!tcp("moderate_rcvbuf", "0").moderate_receive_buffer);
+    assert!(tcp("moderate_rcvbuf", "1").moderate_receive_buffer);
     assert_eq!(tcp("notsent_lowat", "4000").unsent_low_water, 4000);
     assert_eq!(tcp("notsent_lowat", "4294967295").unsent_low_water, 0);
     assert_eq!(tcp("syn_retries", "4").syn_retries, 4);

@@ -42,6 +42,7 @@ impl Walk {
         config.tcp.timestamps = false;
         config.tcp.sack = false;
         config.tcp.receive_buffer = buffer;
+        config.tcp.receive_buffer_max = 0;
         config.tcp.challenge_limit = u8::MAX;
         Self {
             stack: Stack::new(config, [7; 32]),

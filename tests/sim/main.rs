@@ -16,3 +16,4 @@ mod marking;
 mod matrix;
 mod repairs;
 mod scripts;
+mod tuning;

@@ -109,6 +109,7 @@ fn acks_at_the_right_edge_are_taken() {
     let mut small = config(V4.1);
     // Full segments fill it to the last octet.
     small.tcp.receive_buffer = 14 * 1448;
+    small.tcp.receive_buffer_max = 0;
     world.host("server", small);
     let remote = Endpoint::new(V4.1.parse::<std::net::IpAddr>().expect("an address").into(), PORT);
     let (up, down) = (500_000, 2_000_000);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tunstack_core::addr::Family;
 use tunstack_core::error::Error;
+use tunstack_core::sockopt::BufferLock;
 use tunstack_core::tcp::state::State;
 
 use super::super::Result;
@@ -34,6 +35,7 @@ pub(super) const ROWS: &[Row] = &[
     Row(SO_RCVBUF, How::Int(receive_buffer, |f, v| set_receive_buffer(f, limited(v)))),
     Row(SO_SNDBUFFORCE, How::Int(no_option, |f, v| set_send_buffer(f, forced(v)))),
     Row(SO_RCVBUFFORCE, How::Int(no_option, |f, v| set_receive_buffer(f, forced(v)))),
+    Row(SO_BUF_LOCK, How::Int(buffer_lock, set_buffer_lock)),
     Row(SO_KEEPALIVE, How::Flag(|o| &mut o.keepalive)),
     Row(SO_OOBINLINE, How::Flag(|o| &mut o.oob_inline)),
     Row(SO_NO_CHECK, How::Stays(off, flag)),
@@ -128,7 +130,10 @@ fn send_buffer(file: &File) -> Result<i32> {
 }
 
 fn set_send_buffer(file: &File, octets: u32) -> Result<()> {
-    file.change_options(|options| options.send_buffer = octets.max(LEAST_SEND))
+    file.change_options(|options| {
+        options.send_buffer = octets.max(LEAST_SEND);
+        options.buffer_lock |= BufferLock::SEND;
+    })
 }
 
 fn receive_buffer(file: &File) -> Result<i32> {
@@ -137,7 +142,20 @@ fn receive_buffer(file: &File) -> Result<i32> {
 
 fn set_receive_buffer(file: &File, octets: u32) -> Result<()> {
     let octets = of_doubled(file, octets.max(LEAST_RECEIVE));
-    file.change_options(|options| options.receive_buffer = octets)
+    file.change_options(|options| {
+        options.receive_buffer = octets;
+        options.buffer_lock |= BufferLock::RECEIVE;
+    })
+}
+
+fn buffer_lock(file: &File) -> Result<i32> {
+    Ok(file.options()?.buffer_lock.bits().into())
+}
+
+/// What is taken out of it grows again from where it is.
+fn set_buffer_lock(file: &File, value: i32) -> Result<()> {
+    let lock = u8::try_from(value).ok().and_then(BufferLock::from_bits).ok_or(Errno::INVAL)?;
+    file.change_options(|options| options.buffer_lock = lock)
 }
 
 fn receive_low_water(file: &File) -> Result<i32> {

@@ -173,6 +173,7 @@ fn values() {
         (SOL_SOCKET, SO_REUSEADDR, [1, 0, 1, 1, 1, 1].map(Ok)),
         (SOL_SOCKET, SO_SNDBUF, [4608, 4608, 8 << 20, 4608, 4608, 140_000].map(Ok)),
         (SOL_SOCKET, SO_RCVBUF, [2304, 2304, 8 << 20, 2304, 2304, 140_000].map(Ok)),
+        (SOL_SOCKET, SO_BUF_LOCK, [Ok(1), Ok(0), OUT, Ok(2), OUT, OUT]),
         (SOL_SOCKET, SO_PRIORITY, asked.map(Ok)),
         (SOL_SOCKET, SO_MARK, asked.map(Ok)),
         (SOL_SOCKET, SO_BUSY_POLL, [Ok(1), Ok(0), OUT, Ok(2), Ok(300), Ok(70_000)]),
@@ -184,8 +185,8 @@ fn values() {
         (SOL_SOCKET, SO_BSDCOMPAT, [Ok(0); 6]),
         (SOL_SOCKET, SO_PASSCRED, [Err(Errno::OPNOTSUPP); 6]),
         (SOL_SOCKET, SO_TXREHASH, [Ok(1), Ok(0), Ok(1), OUT, OUT, OUT]),
-        // Its buffer is 1 MiB, to which -1 is cut.
-        (SOL_SOCKET, SO_RCVLOWAT, [1, 1, 1 << 20, 2, 300, 70_000].map(Ok)),
+        // Its buffer is 64 KiB, to which -1 is cut.
+        (SOL_SOCKET, SO_RCVLOWAT, [1, 1, 65_536, 2, 300, 65_536].map(Ok)),
         (IPPROTO_IP, IP_TOS, [0, 0, 0xfc, 0, 44, 112].map(Ok)),
         (IPPROTO_IP, IP_TTL, [Ok(1), OUT, Ok(64), Ok(2), OUT, OUT]),
         (IPPROTO_IP, IP_MULTICAST_TTL, [OUT; 6]),

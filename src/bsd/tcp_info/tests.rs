@@ -70,7 +70,7 @@ fn each_field_stands_where_linux_has_it() {
     assert_eq!(ends[offset_of!(Layout, tcpi_state)], 5, "FIN-WAIT-2");
     assert_eq!(stands[offset_of!(Layout, tcpi_options)], 7, "timestamps, SACK, window scale");
     let scales = stands[offset_of!(Layout, _bitfield_1)];
-    assert_eq!(scales, 5 << 4 | 5, "of 1 MiB, at both ends");
+    assert_eq!(scales, 7 << 4 | 7, "for 6 MiB, at both ends");
     assert_eq!(field!(word, stands, tcpi_snd_mss), 1448);
     assert_eq!(field!(word, stands, tcpi_advmss), 1460);
     assert_eq!(field!(word, stands, tcpi_pmtu), 1500);
@@ -79,8 +79,12 @@ fn each_field_stands_where_linux_has_it() {
     assert_eq!(field!(word, stands, tcpi_ato), 40_000);
     assert!(field!(word, stands, tcpi_rto) >= 200_000);
     assert_eq!(field!(word, stands, tcpi_snd_cwnd), 10);
-    assert_eq!(field!(word, stands, tcpi_snd_wnd), 1 << 20);
-    assert_eq!(field!(word, stands, tcpi_rcv_wnd), 1 << 20);
+    // 45 segments of 1448 octets and 44 of 1460, as the SYNs said, rounded up to what a scaled field tells.
+    assert_eq!(field!(word, stands, tcpi_snd_wnd), 65_280);
+    assert_eq!(field!(word, stands, tcpi_rcv_wnd), 64_256);
+    assert_eq!(field!(word, stands, tcpi_rcv_ssthresh), 64_256);
+    assert_eq!(field!(word, stands, tcpi_rcv_space), 0, "nothing has arrived");
+    assert_eq!(field!(word, stands, tcpi_rcv_rtt), 0);
     assert_eq!(field!(long, stands, tcpi_bytes_sent), 0, "it is corked");
     sys.setsockopt_int(client, IPPROTO_TCP, TCP_CORK, 0).unwrap();
     let (sent, received) = (info(&sys, client), info(&sys, server));
@@ -95,6 +99,8 @@ fn each_field_stands_where_linux_has_it() {
     assert_eq!(field!(long, received, tcpi_bytes_received), 6);
     assert_eq!(field!(word, received, tcpi_data_segs_in), 1);
     assert!(field!(word, received, tcpi_segs_in) > 1);
+    assert_eq!(field!(word, received, tcpi_rcv_ssthresh), 65_280 + 12, "twice what arrived");
+    assert_eq!(field!(word, received, tcpi_rcv_space), 10 * 1448);
     assert!(field!(word, received, tcpi_segs_out) > 0);
     let rtt = field!(word, stands, tcpi_rtt);
     assert!(rtt > 0);

@@ -213,6 +213,7 @@ impl Stack {
     /// # Errors
     /// [`Error::BadSocket`].
     pub fn set_options(&mut self, id: SocketId, options: SocketOptions, now: Instant) -> Result<(), Error> {
+        let options = options.in_place_of(&self.options(id)?);
         let slot = match &mut self.held_mut(id)?.kind {
             Kind::Connection(_) => {
                 self.set_connection_options(id.index(), options, now);

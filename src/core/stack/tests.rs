@@ -54,6 +54,7 @@ mod rfc6298;
 mod rfc8985;
 mod rfc9293;
 mod storm;
+mod tuning;
 mod urgent;
 mod windows;
 mod writing;

@@ -42,6 +42,14 @@ pub struct TcpInfo {
     pub snd_mss: u32,
     /// Largest text of a segment the peer has sent, octets.
     pub rcv_mss: u32,
+    /// The largest window that is offered for now, octets; it grows with what arrives, up to what the receive buffer holds.
+    pub receive_threshold: u32,
+    /// The most octets that the program has read in a round trip, by which the receive buffer is sized; 0 before text has
+    /// arrived.
+    pub receive_space: u32,
+    /// The round trip as the receiver sees it: by what the peer echoes, or by a window of what it sends. `None` before there
+    /// is a sample.
+    pub receive_rtt: Option<Duration>,
     /// The MSS on our SYN, octets.
     pub mss_offered: u32,
     /// Data is acknowledged at once, as it is while a connection is young (`TCP_QUICKACK`).
@@ -128,6 +136,9 @@ impl Tcb {
             min_rtt: self.rtt.min_rtt(),
             snd_mss: self.smss(),
             rcv_mss: u32::from(self.rcv.mss),
+            receive_threshold: self.window_threshold(),
+            receive_space: self.right_sizing.as_ref().map_or(0, |sizing| sizing.space()),
+            receive_rtt: self.right_sizing.as_ref().and_then(|sizing| sizing.rtt()),
             mss_offered: u32::from(self.mss_offered),
             quick_acks: self.acks.is_quick(),
             last_sent: self.sent,

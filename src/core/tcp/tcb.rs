@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 
 use super::buffer::reassembly::Reassembly;
 use super::buffer::receive::ReceiveBuffer;
+use super::buffer::right_sizing::RightSizing;
 use super::buffer::send::SendBuffer;
 use super::congestion::Congestion;
 use super::context::{Context, ControlSegment};
@@ -67,6 +68,8 @@ pub struct Tcb {
     pub send_buffer: SendBuffer,
     /// What has arrived in order and the program has not read.
     pub receive_buffer: ReceiveBuffer,
+    /// How large the receive buffer has to be, once text has arrived.
+    pub(super) right_sizing: Option<Box<RightSizing>>,
     /// What has arrived out of order.
     pub reassembly: Reassembly,
     /// What acknowledgments are owed.
@@ -202,6 +205,7 @@ impl Tcb {
             timers: TimerTable::new(),
             send_buffer: SendBuffer::new(),
             receive_buffer: ReceiveBuffer::new(),
+            right_sizing: None,
             reassembly: Reassembly::new(),
             acks: Acks::new(cx.config.quick_acks),
             options,

@@ -282,7 +282,7 @@ fn a_lingering_close_waits_for_the_last_acknowledgment() {
     limited(|| {
         let pair = pair();
         let (mut client, mut server) = pair.connected();
-        let data = pattern(300_000);
+        let data = pattern(60_000);
         client.set_linger(Some(LONG)).unwrap();
         client.write_all(&data).unwrap();
         drop(client);

@@ -27,6 +27,7 @@ pub(super) const IP: Table = of_libc! {
 };
 
 pub(super) const TCP: Table = &[
+    ("SO_BUF_LOCK", crate::bsd::abi::SO_BUF_LOCK as i64),
     ("TCP_NODELAY", libc::TCP_NODELAY as i64),
     ("TCP_MAXSEG", libc::TCP_MAXSEG as i64),
     ("TCP_CORK", libc::TCP_CORK as i64),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::bsd::abi::{SHUT_WR, SOCK_NONBLOCK};
+use crate::bsd::abi::{IPPROTO_TCP, SHUT_WR, SOCK_NONBLOCK, TCP_NODELAY};
 use crate::ring::{Buffer, CompletionFlags, opcode};
 
 #[test]
@@ -136,6 +136,8 @@ fn send_takes_some_or_all() {
         assert!(host.ring.completion().all(|c| (c.user_data, c.result) == (2, 8 << 20)));
     }
     assert_eq!(host.ring.outstanding(), 0);
+    // What follows does not wait for the acknowledgment of what is before it.
+    host.sys.setsockopt_int(a, IPPROTO_TCP, TCP_NODELAY, 1).unwrap();
     assert_eq!(host.one(opcode::write(a, &b"ab"[..])).result, 2);
     let parts = vec![Bytes::from_static(b"c"), Bytes::from_static(b"de")];
     let sent = host.one(opcode::sendmsg(a, parts.clone(), NONE, None));

@@ -6,6 +6,7 @@ use crate::config::TcpConfig;
 
 /// A connection to a peer whose largest window is 32 000 octets.
 fn accepted(tcp: TcpConfig) -> (Raw, SocketId) {
+    let tcp = TcpConfig { send_buffer_max: 0, ..tcp };
     let mut r = Raw::new(Config { tcp, ..Config::default() });
     r.window = 32_000;
     let id = r.accepted();

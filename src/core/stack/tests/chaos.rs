@@ -27,7 +27,9 @@ impl World {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let tcp = TcpConfig {
             receive_buffer: [3_000, 20_000, 1 << 20][rng.random_range(0..3)],
+            receive_buffer_max: [0, 100_000, 3 << 20][rng.random_range(0..3)],
             send_buffer: [3_000, 20_000, 1 << 20][rng.random_range(0..3)],
+            send_buffer_max: [0, 100_000, 4 << 20][rng.random_range(0..3)],
             timestamps: rng.random(),
             sack: rng.random(),
             window_scaling: rng.random(),

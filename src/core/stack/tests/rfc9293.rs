@@ -146,14 +146,17 @@ fn options_fill_their_words() {
 //= id=REC-1
 #[test]
 fn windows_have_more_than_sixteen_bits() {
-    let mut r = raw();
+    let mut r = small_window(1 << 20);
     r.syn.window_scale = Some(7);
     r.window = 65_535;
     let id = r.accepted();
     assert_eq!(r.tcb(id).snd.wnd, 65_535 << 7);
     let scale = r.tcb(id).rcv.scale;
-    r.send(Flags::ACK, b"x");
-    let out = r.sent();
+    let mut out = Vec::new();
+    for _ in 0..4 {
+        r.send(Flags::ACK, &[0; 1000]);
+        out = r.sent();
+    }
     assert!(scale.octets(out[0].header.window) > 0xffff);
     assert!(r.tcb(id).rcv.wnd > 0xffff);
 }
@@ -167,6 +170,8 @@ fn urgent_data_of_any_length_has_its_end_told() {
         let mut p = Pair::new();
         let (c, s) = p.connected();
         let now = p.now;
+        let options = SocketOptions { receive_buffer: 1 << 20, ..p.hosts[1].options(s).unwrap() };
+        p.hosts[1].set_options(s, options, now).unwrap();
         assert_eq!(p.hosts[0].try_write_urgent(c, &vec![7; len], now), Ok(len));
         assert_eq!(p.hosts[0].try_write(c, b"behind", now), Ok(6));
         let end = p.now + Duration::from_secs(5);

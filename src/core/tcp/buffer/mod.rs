@@ -18,6 +18,8 @@ pub mod ranges;
 
 pub mod reassembly;
 
+pub mod right_sizing;
+
 pub use ranges::SeqRanges;
 pub use reassembly::{Inserted, Reassembly};
 pub use receive::ReceiveBuffer;

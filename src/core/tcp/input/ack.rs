@@ -130,6 +130,7 @@ impl Tcb {
             self.timers.cancel(Timer::Persist);
         }
         self.arm_retransmission(cx);
+        self.grow_send_buffer(cx);
         self.note_limit(cx.now);
         self.fin_may_be_acknowledged(cx);
         Continue(())
@@ -177,6 +178,7 @@ impl Tcb {
         //# window.
         self.recovery.begin(self.snd.una, self.is.contains(Is::SACK));
         self.begin_mtu_search(cx);
+        self.fit_send_buffer(cx);
         self.progress = cx.now;
         if self.options.keepalive {
             self.timers.arm(Timer::KeepAlive, cx.now + self.keepalive_time(cx.config));

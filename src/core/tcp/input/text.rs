@@ -51,6 +51,7 @@ impl Tcb {
     }
 
     fn take_in_order(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) {
+        let nxt = self.rcv.nxt;
         let owned = !self.is.contains(Is::ORPHAN);
         let wanted = !self.is.contains(Is::SHUT_READ) || (owned && self.options.keep_after_shutdown);
         if wanted {
@@ -70,6 +71,9 @@ impl Tcb {
             if wanted {
                 self.receive_buffer.push_bytes(text);
             }
+        }
+        if wanted {
+            self.right_size(nxt, seg, cx);
         }
         if !wanted && self.urgent_mark().before(self.rcv.nxt) {
             // It lay in what nobody will read. Counted back from RCV.NXT over what is unread it would name other octets.
@@ -100,6 +104,10 @@ impl Tcb {
         //# The receiver SHOULD send an ACK for every valid segment that arrives containing new data, and each
         //# of these "duplicate" ACKs SHOULD bear a SACK option.
         self.acks.out_of_order();
+        if self.is.contains(Is::SACK) {
+            // Without SACK an ACK counts as a duplicate only where its window is the same (RFC 5681 §2).
+            self.offer_more(self.rcv.nxt, seg.text.len() as u32, cx.now);
+        }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //# Segments with higher beginning sequence numbers SHOULD be held for later processing (SHLD-31).
         let inserted = self.reassembly.insert(

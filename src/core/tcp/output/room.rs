@@ -5,10 +5,18 @@
 //! most one run more than its size, and at most twice its size. So large writes make full segments, and how much of a write is taken is what programs
 //! that were measured against Linux expect.
 
-use crate::tcp::tcb::Tcb;
+use crate::sockopt::BufferLock;
+use crate::tcp::context::Context;
+use crate::tcp::tcb::{Is, Tcb};
 
 /// The most octets of a run.
 const MOST: u32 = 64 << 10;
+
+/// What surrounds a segment in Linux, octets: headers and a record of its pieces. Memory for it comes in powers of two.
+const HEADERS: u32 = 640;
+
+/// Segments of an initial window (RFC 6928).
+const LEAST_SEGMENTS: u32 = 10;
 
 impl Tcb {
     /// Octets that can be written now.
@@ -39,6 +47,32 @@ impl Tcb {
         let size = self.options.send_buffer;
         let bound = size.saturating_add(run.min(size)).saturating_sub(queued);
         full.min(low).min(bound) as usize
+    }
+
+    /// What the congestion window lets go while it is not acknowledged, and as much again to follow: so much the send buffer
+    /// holds at least, where the program has not set its size. A segment counts with what surrounds it in Linux, so that as
+    /// much of a write is taken.
+    pub(in crate::tcp) fn fit_send_buffer(&mut self, cx: &Context<'_>) {
+        if self.options.buffer_lock.contains(BufferLock::SEND) {
+            return;
+        }
+        let mss = self.smss();
+        let cost = mss.saturating_add(HEADERS).checked_next_power_of_two().unwrap_or(mss);
+        let segments = (self.cwnd() / mss).max(LEAST_SEGMENTS).max(u32::from(self.recovery.reordering()) + 1);
+        // Those that size their own window probe with more than it (BBRv3).
+        let windows = if self.congestion.sizes_own_window() { 3 } else { 2 };
+        let wanted = cost.saturating_mul(segments).saturating_mul(windows);
+        self.options.send_buffer = self.options.send_buffer.max(wanted.min(cx.config.send_buffer_max));
+    }
+
+    /// Something was acknowledged: where the program has more than the buffer takes, and what there is will not fill the
+    /// congestion window, the buffer is what is small.
+    pub(in crate::tcp) fn grow_send_buffer(&mut self, cx: &Context<'_>) {
+        let unsent = self.data_end().saturating_since(self.snd.nxt);
+        let in_flight = self.in_flight().saturating_add(unsent.min(self.leaves_at_once()));
+        if self.is.contains(Is::NO_SPACE) && in_flight.saturating_add(self.smss()) <= self.cwnd() {
+            self.fit_send_buffer(cx);
+        }
     }
 
     /// Whether a program that waits to write is told that it can: a third of the buffer is free, and half of what may

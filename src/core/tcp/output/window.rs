@@ -1,7 +1,14 @@
 //! What window to offer (RFC 9293 §3.8.6.2.2, RFC 7323 §2).
 
-use crate::seq::WindowScale;
+use alloc::boxed::Box;
+
+use crate::seq::{Seq, WindowScale};
+use crate::sockopt::BufferLock;
+use crate::tcp::buffer::right_sizing::RightSizing;
+use crate::tcp::context::Context;
+use crate::tcp::segment::Segment;
 use crate::tcp::tcb::{Is, Tcb};
+use crate::time::Instant;
 
 /// A window to offer: the field of the header, and what it promises.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,8 +22,48 @@ impl Tcb {
     /// What the receive buffer has room for.
     fn room(&self) -> u32 {
         let unread = u32::try_from(self.receive_buffer.len()).unwrap_or(u32::MAX);
-        let most = self.options.window_clamp.min(self.rcv.scale.octets(u16::MAX));
-        self.options.receive_buffer.saturating_sub(unread).min(most)
+        self.options.receive_buffer.saturating_sub(unread).min(self.window_limit())
+    }
+
+    /// What no window is larger than: what the program says, and what the field can tell.
+    fn window_limit(&self) -> u32 {
+        self.options.window_clamp.min(self.rcv.scale.octets(u16::MAX))
+    }
+
+    /// How much of the room is offered: what a SYN can tell at first, and more with what arrives.
+    pub(in crate::tcp) fn window_threshold(&self) -> u32 {
+        let first = || self.rcv.wnd.max(self.options.first_window(self.mss_offered).into());
+        self.right_sizing.as_ref().map_or_else(first, |sizing| sizing.threshold())
+    }
+
+    /// The text of a segment was taken, RCV.NXT having been `nxt` before it: more of the buffer may be offered.
+    pub(in crate::tcp) fn offer_more(&mut self, nxt: Seq, text: u32, now: Instant) -> &mut RightSizing {
+        let (mss, edge, room) = (u32::from(self.rcv.mss), self.rcv.edge(), self.room());
+        let threshold = self.window_threshold().max(edge.saturating_since(nxt));
+        let begin = || Box::new(RightSizing::new(threshold, mss, nxt, edge, now));
+        let sizing = self.right_sizing.get_or_insert_with(begin);
+        sizing.grow(text, room, self.options.receive_buffer);
+        sizing
+    }
+
+    /// The same in order. Once a round trip the buffer is made as large as the program reads fast.
+    pub(in crate::tcp) fn right_size(&mut self, nxt: Seq, seg: &Segment<'_>, cx: &Context<'_>) {
+        let (mss, text) = (u32::from(self.rcv.mss), seg.text.len() as u32);
+        let unread = u32::try_from(self.receive_buffer.len()).unwrap_or(u32::MAX);
+        let (arrived, edge) = (self.rcv.nxt, self.rcv.edge());
+        let limit = self.window_limit().min(cx.config.receive_buffer_max);
+        let stamps = seg.timestamps().filter(|_| self.timestamps.enabled() && text >= mss);
+        let round_trip = |echo| self.timestamps.round_trip(echo, cx.now);
+        let echo = stamps.and_then(|ts| Some((ts.echo, round_trip(ts.echo)?)));
+        let sizing = self.offer_more(nxt, text, cx.now);
+        if let Some((echo, round_trip)) = echo {
+            sizing.echoed(echo, round_trip);
+        }
+        sizing.arrived(arrived, edge, cx.now);
+        let Some(wanted) = sizing.measure(arrived.sub(unread), mss, cx.now) else { return };
+        if cx.config.moderate_receive_buffer && !self.options.buffer_lock.contains(BufferLock::RECEIVE) {
+            self.options.receive_buffer = self.options.receive_buffer.max(wanted.min(limit));
+        }
     }
 
     /// The offer a segment leaving now carries. The right edge stays until it can move by a full segment
@@ -32,9 +79,10 @@ impl Tcb {
     pub(in crate::tcp) fn window_offer(&self) -> Offer {
         let promised = self.rcv.wnd;
         let room = self.room();
+        let offered = room.min(self.window_threshold());
         // Who has not shown that it receives what we send is promised no more than the SYN,ACK did.
-        let grows = self.may_grow_by(room.saturating_sub(promised)) && !self.is_open_early();
-        let wanted = if grows { room } else { promised };
+        let grows = self.may_grow_by(offered.saturating_sub(promised)) && !self.is_open_early();
+        let wanted = if grows { offered } else { promised };
         let scale = self.rcv.scale;
         // A field can only tell multiples of the scale. Rounding up keeps the edge the peer knows; where there
         // is no room for that, rounding down shows it a little less than we still take (RFC 7323 §2.4).
