@@ -15,7 +15,7 @@ use tunstack_core::counters::Counters;
 use tunstack_core::tcp::info::TcpInfo;
 use tunstack_core::time::{Duration, Instant};
 
-use super::bulk::{Drain, Source};
+use super::bulk::{Drain, Drained, Source};
 use super::host::Host;
 use super::link::LinkConfig;
 use super::record::PeerId;
@@ -222,6 +222,17 @@ impl Race {
     pub fn received(&self) -> u64 {
         let drain = self.world.peer::<Host>(RECEIVER).app::<Drain>();
         drain.connections().iter().map(|connection| connection.octets).sum()
+    }
+
+    /// Octets that have arrived at the receiver, of all flows, each counted once: those too that its program cannot have
+    /// yet, because something before them is missing. A repair does not show in it as a halt and a leap.
+    pub fn arrived(&self) -> u64 {
+        let receiver = self.world.peer::<Host>(RECEIVER);
+        let waiting = |drained: &Drained| {
+            let info = receiver.stack().tcp_info(drained.id);
+            info.map_or(0, |info| (info.receive_queue + info.out_of_order) as u64)
+        };
+        receiver.app::<Drain>().connections().iter().map(|drained| drained.octets + waiting(drained)).sum()
     }
 
     /// What the stack of a lane has counted.

@@ -107,7 +107,7 @@ pub struct Drained {
     pub octets: u64,
     /// When the latest came.
     pub last: Instant,
-    id: SocketId,
+    pub(super) id: SocketId,
 }
 
 /// Accepts whoever comes and reads all they send.

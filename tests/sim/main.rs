@@ -17,3 +17,4 @@ mod matrix;
 mod repairs;
 mod scripts;
 mod tuning;
+mod utilisation;

@@ -59,6 +59,20 @@ fn so_much_and_then_more() {
     assert_eq!(race.received(), 150_000);
 }
 
+/// One packet is lost: the program waits for it, and what follows has arrived nevertheless.
+#[test]
+fn what_waits_behind_a_gap_has_arrived() {
+    let mut setup = Bottleneck::new("reno", link("10mbit,50ms"));
+    setup.octets = 8 * 1448;
+    let mut race = setup.build().unwrap();
+    // The SYN and the third step of the handshake come before it.
+    race.world.scenario(SENDERS, |passing| (passing.number == 4).then_some(super::super::link::Fault::Drop));
+    race.world.run_until(Instant::from_millis(165));
+    assert_eq!((race.received(), race.arrived()), (2 * 1448, 7 * 1448));
+    race.world.run_until(Instant::from_secs(2));
+    assert_eq!((race.received(), race.arrived()), (8 * 1448, 8 * 1448));
+}
+
 #[test]
 fn an_algorithm_that_there_is_not_is_refused() {
     let error = Bottleneck::new("vegas", link("10mbit")).build().err().unwrap();
