@@ -52,9 +52,9 @@ mod control;
 
 pub(crate) mod transfer;
 
-pub(crate) mod message;
-
 mod ancillary;
+
+pub(crate) mod message;
 
 mod sendfile;
 

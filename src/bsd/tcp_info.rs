@@ -1,7 +1,8 @@
 //! `TCP_INFO`: a connection as `struct tcp_info` of Linux's `linux/tcp.h` (of 6.x) shows it.
 //!
-//! What each field means, in which unit, is in `docs/tcp-info.md`. Not measured, and 0: `tcpi_fackets`
-//! and `tcpi_last_ack_sent`, which are 0 on Linux too; and `tcpi_rehash`, since no route depends on a hash. Rates without a limit are all ones.
+//! What each field means, in which unit, is in `docs/tcp-info.md`. Not measured, and 0: `tcpi_fackets` and
+//! `tcpi_last_ack_sent`, which are 0 on Linux too; and `tcpi_rehash`, since no route depends on a hash. Rates without a
+//! limit are all ones.
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tunstack_core::sockopt::{BufferLock, SocketOptions};
+use tunstack_core::sockopt::SocketOptions;
 
 use crate::engine::socket::invalid;
 
@@ -160,7 +160,7 @@ macro_rules! tcp_options {
             pub fn set_send_buffer_size(&self, size: u32) -> std::io::Result<()> {
                 self.socket.change_options(|o| {
                     o.send_buffer = size.max(4608);
-                    o.buffer_lock |= BufferLock::SEND;
+                    o.buffer_lock |= tunstack_core::sockopt::BufferLock::SEND;
                 })
             }
 
@@ -181,7 +181,7 @@ macro_rules! tcp_options {
             pub fn set_recv_buffer_size(&self, size: u32) -> std::io::Result<()> {
                 self.socket.change_options(|o| {
                     o.receive_buffer = size.max(2304);
-                    o.buffer_lock |= BufferLock::RECEIVE;
+                    o.buffer_lock |= tunstack_core::sockopt::BufferLock::RECEIVE;
                 })
             }
 

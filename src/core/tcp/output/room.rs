@@ -5,6 +5,8 @@
 //! most one run more than its size, and at most twice its size. So large writes make full segments, and how much of a write is taken is what programs
 //! that were measured against Linux expect.
 
+use alloc::sync::Arc;
+
 use crate::sockopt::BufferLock;
 use crate::tcp::context::Context;
 use crate::tcp::tcb::{Is, Tcb};
@@ -61,8 +63,10 @@ impl Tcb {
         let segments = (self.cwnd() / mss).max(LEAST_SEGMENTS).max(u32::from(self.recovery.reordering()) + 1);
         // Those that size their own window probe with more than it (BBRv3).
         let windows = if self.congestion.sizes_own_window() { 3 } else { 2 };
-        let wanted = cost.saturating_mul(segments).saturating_mul(windows);
-        self.options.send_buffer = self.options.send_buffer.max(wanted.min(cx.config.send_buffer_max));
+        let wanted = cost.saturating_mul(segments).saturating_mul(windows).min(cx.config.send_buffer_max);
+        if wanted > self.options.send_buffer {
+            Arc::make_mut(&mut self.options).send_buffer = wanted;
+        }
     }
 
     /// Something was acknowledged: where the program has more than the buffer takes, and what there is will not fill the

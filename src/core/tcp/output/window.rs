@@ -1,6 +1,7 @@
 //! What window to offer (RFC 9293 §3.8.6.2.2, RFC 7323 §2).
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use crate::seq::{Seq, WindowScale};
 use crate::sockopt::BufferLock;
@@ -62,7 +63,10 @@ impl Tcb {
         sizing.arrived(arrived, edge, cx.now);
         let Some(wanted) = sizing.measure(arrived.sub(unread), mss, cx.now) else { return };
         if cx.config.moderate_receive_buffer && !self.options.buffer_lock.contains(BufferLock::RECEIVE) {
-            self.options.receive_buffer = self.options.receive_buffer.max(wanted.min(limit));
+            let wanted = wanted.min(limit);
+            if wanted > self.options.receive_buffer {
+                Arc::make_mut(&mut self.options).receive_buffer = wanted;
+            }
         }
     }
 
