@@ -261,6 +261,18 @@ impl SocketOptions {
         self
     }
 
+    /// These options of a connection with room for what the program waits for (`SO_RCVLOWAT`): up to `most` octets the
+    /// receive buffer becomes as large, and still grows by itself; one that was set stays, and the wait is for no more than it
+    /// takes.
+    #[must_use]
+    pub fn with_room_to_wait(mut self, most: u32) -> Self {
+        let locked = self.buffer_lock.contains(BufferLock::RECEIVE);
+        let most = if locked { self.receive_buffer } else { self.receive_buffer.max(most) };
+        self.receive_low_water = self.receive_low_water.min(most);
+        self.receive_buffer = self.receive_buffer.max(self.receive_low_water);
+        self
+    }
+
     /// Octets written and never sent at which a connection is no longer writable, if there is such a limit.
     pub const fn unsent_limit(&self) -> Option<u32> {
         match (self.unsent_low_water, self.unsent_low_water_default) {
@@ -378,6 +390,21 @@ mod tests {
         let set = SocketOptions { receive_buffer: 9, buffer_lock: BufferLock::RECEIVE, ..before };
         let freed = SocketOptions { buffer_lock: BufferLock::empty(), ..set };
         assert_eq!(freed.in_place_of(&set).buffer_lock, BufferLock::empty());
+    }
+
+    #[test]
+    fn what_is_waited_for_fits() {
+        let before = SocketOptions { receive_buffer: 1000, ..SocketOptions::tcp(&Config::default()) };
+        let wait = |octets, buffer_lock| {
+            let options = SocketOptions { receive_low_water: octets, buffer_lock, ..before };
+            let fitted = options.in_place_of(&before).with_room_to_wait(5000);
+            (fitted.receive_low_water, fitted.receive_buffer, fitted.buffer_lock)
+        };
+        let none = BufferLock::empty();
+        assert_eq!(wait(700, none), (700, 1000, none));
+        assert_eq!(wait(3000, none), (3000, 3000, none));
+        assert_eq!(wait(9000, none), (5000, 5000, none));
+        assert_eq!(wait(3000, BufferLock::RECEIVE), (1000, 1000, BufferLock::RECEIVE));
     }
 
     #[test]

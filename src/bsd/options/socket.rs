@@ -162,13 +162,10 @@ fn receive_low_water(file: &File) -> Result<i32> {
     Ok(i32::try_from(file.options()?.receive_low_water).unwrap_or(i32::MAX))
 }
 
-/// Negative is as much as there can be: of a TCP connection what its buffer takes. UDP takes no notice.
+/// Negative is as much as there can be: of a TCP connection what its buffer takes or may grow to. UDP takes no notice.
 fn set_receive_low_water(file: &File, value: i32) -> Result<()> {
     let octets = if value < 0 { i32::MAX } else { value.max(1) };
-    file.change_options(|options| {
-        let most = if file.kind == Kind::Stream { options.receive_buffer } else { u32::MAX };
-        options.receive_low_water = octets.cast_unsigned().min(most);
-    })
+    file.change_options(|options| options.receive_low_water = octets.cast_unsigned())
 }
 
 /// `struct linger`: `l_onoff`, `l_linger` in seconds. Switched off it keeps its time, as in Linux.

@@ -213,7 +213,10 @@ impl Stack {
     /// # Errors
     /// [`Error::BadSocket`].
     pub fn set_options(&mut self, id: SocketId, options: SocketOptions, now: Instant) -> Result<(), Error> {
-        let options = options.in_place_of(&self.options(id)?);
+        let mut options = options.in_place_of(&self.options(id)?);
+        if !matches!(self.held(id)?.kind, Kind::Udp(_) | Kind::Ping(_)) {
+            options = options.with_room_to_wait(self.config.tcp.receive_buffer_max);
+        }
         let slot = match &mut self.held_mut(id)?.kind {
             Kind::Connection(_) => {
                 self.set_connection_options(id.index(), options, now);
