@@ -3,7 +3,8 @@
 use tunstack::core::packet::Sent;
 use tunstack::core::tcp::trace::{Reason, TcpEvent, What};
 use tunstack::core::time::{Duration, Instant};
-use tunstack::sim::bottleneck::{Bottleneck, SENDERS};
+use tunstack::sim::bottleneck::{Bottleneck, RECEIVER, SENDERS};
+use tunstack::sim::host::Host;
 use tunstack::sim::link::Fault;
 use tunstack::sim::record::{Note, Record};
 
@@ -140,6 +141,29 @@ fn a_spurious_timeout_is_undone() {
                 after * 100 >= before * 85,
                 "{algorithm}: {before} octets a second before, {after} after"
             );
+        }
+    }
+}
+
+/// Slow start over a long path ends with a queue that has doubled the round trip and the loss of a good part of a window. Its
+/// repair is no reason for a timeout, whatever the round trips were before (RFC 6675 §6).
+#[test]
+fn the_end_of_slow_start_is_repaired_without_a_timeout() {
+    for (mbits, queue) in [(20, 750_000), (100, 3_750_000)] {
+        for algorithm in known(&["reno", "cubic", "bbr"]) {
+            let link = format!("{mbits}mbit,150ms,queue={queue}b");
+            let mut race = flow(algorithm, &link).build().expect("it is known");
+            race.world.run_until(Instant::from_secs(10));
+            race.check().expect("all goes well");
+            let counters = race.counters(0);
+            let (again, timeouts) = (counters.tcp_retrans_segs, counters.tcp_timeouts);
+            // The receiver keeps no more pieces apart than its bound, and has dropped what came beyond.
+            let receiver = race.world.peer::<Host>(RECEIVER).stack().counters().tcp_ofo_drop;
+            let dropped = race.world.link(SENDERS).stats().queue_full + receiver;
+            println!("{algorithm} over {link}: {dropped} dropped, {again} sent again, {timeouts} timeouts");
+            assert!(dropped > 0, "{algorithm} over {link}: nothing was lost");
+            assert_eq!(timeouts, 0, "{algorithm} over {link}");
+            assert!(again <= dropped + 2, "{algorithm} over {link}: {again} for {dropped}");
         }
     }
 }

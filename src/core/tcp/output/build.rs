@@ -218,11 +218,13 @@ impl Tcb {
                 let stamp = self.stamp(range.len(), cx.now);
                 self.recovery.on_retransmit(range, self.timestamps.clock(cx.now), stamp);
                 let sack = self.is.contains(Is::SACK);
-                if sack && plan.seq == self.snd.una && self.recovery.phase() == Phase::Recovery {
+                if sack && self.recovery.phase() == Phase::Recovery {
                     //= https://www.rfc-editor.org/rfc/rfc6675#section-6
                     //# Therefore, we give implementers the latitude to use the standard [RFC6298]-style RTO management
                     //# or, optionally, a more careful variant that re-arms the RTO timer on each retransmission that
                     //# is sent during recovery MAY be used.
+                    // The repair of a slow start that has doubled the queue takes longer than a timeout that was reckoned
+                    // with the round trips before.
                     self.timers.cancel(Timer::Rto);
                 }
             }
