@@ -369,11 +369,11 @@ impl Bbr {
                 self.is.insert(Is::RECOVERING);
             }
             CongestionEvent::Timeout { .. } => {
-                // OnEnterRTO(): what was in flight is deemed lost, and one segment may leave (§5.6.4.4).
+                // OnEnterRTO(): beside what is not deemed lost one segment may leave (§5.6.4.4).
                 self.save_state_once();
                 self.save_cwnd();
                 self.is.insert(Is::TIMED_OUT);
-                self.cwnd = self.mss;
+                self.cwnd = in_flight.saturating_add(self.mss);
             }
             // The window stays, and what leaves is paced (§5.4.1).
             CongestionEvent::Idle | CongestionEvent::Unused => {}

@@ -66,7 +66,9 @@ impl Tcb {
             lost
         });
         self.all_is_lost(Reason::RetransmissionTimeout);
-        self.congestion.on_event(CongestionEvent::Timeout { first }, flight, cx.now);
+        // What left only lately is not deemed lost: it is in flight still.
+        let underway = if self.congestion.sizes_own_window() { self.in_flight() } else { flight };
+        self.congestion.on_event(CongestionEvent::Timeout { first }, underway, cx.now);
         self.ecn.window_reduced();
     }
 

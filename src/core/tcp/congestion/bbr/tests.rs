@@ -79,6 +79,11 @@ impl Flow {
         self.bbr.on_event(event, in_flight, self.now);
     }
 
+    /// A time-out, after which so much is not deemed lost.
+    fn time_out(&mut self, first: bool, in_flight: u32) {
+        self.bbr.on_event(CongestionEvent::Timeout { first }, in_flight, self.now);
+    }
+
     /// In Cruise, at a million octets a second: a BDP of 100 segments, and a window of two and one segment, which is the
     /// aggregation that is seen.
     fn cruising() -> Self {
@@ -413,21 +418,22 @@ fn a_loss_while_cruising_brings_rate_and_volume_to_what_was_delivered() {
 fn a_time_out_leaves_one_segment_and_its_end_gives_the_window_back() {
     let mut flow = Flow::cruising();
     let before = flow.bbr.cwnd();
-    flow.event(CongestionEvent::Timeout { first: true });
+    flow.time_out(true, 0);
     assert_eq!((flow.bbr.cwnd(), flow.bbr.prior_cwnd), (MSS, before));
     flow.ack(1_000_000, |s| {
         s.after_timeout = true;
         rs(s).newly_acked = MSS;
     });
     assert_eq!(flow.bbr.cwnd(), 4 * MSS);
-    flow.event(CongestionEvent::Timeout { first: false });
+    flow.time_out(false, 0);
     assert_eq!(flow.bbr.cwnd(), MSS);
     flow.round(1_000_000);
     // By Reno's measure a window of one segment is to be probed after one round trip (§5.3.3.8).
     assert_eq!((flow.bbr.phase, flow.bbr.cwnd()), (Phase::Up, before + MSS));
     let before = flow.bbr.cwnd();
     // Where it was none, at once.
-    flow.event(CongestionEvent::Timeout { first: true });
+    flow.time_out(true, 30_000);
+    assert_eq!(flow.bbr.cwnd(), 30_000 + MSS, "beside what is still on its way");
     flow.event(CongestionEvent::Undo);
     assert_eq!(flow.bbr.cwnd(), before);
     let short = flow.bbr.bw_shortterm;
@@ -568,7 +574,7 @@ fn another_segment_size() {
     flow.event(CongestionEvent::MssChanged(500));
     assert_eq!((flow.bbr.cwnd(), flow.bbr.mss), (201_000, 500));
     flow.event(CongestionEvent::MssChanged(0));
-    flow.event(CongestionEvent::Timeout { first: true });
+    flow.time_out(true, 0);
     assert_eq!(flow.bbr.cwnd(), 1);
 }
 
