@@ -169,8 +169,10 @@ fn heading() -> String {
         "One flow of each algorithm over every combination of rate, round trip, queue and loss (each way), until\n\
          {PACKETS} packets have been sent (ten times what fills the path where that is more), for {} s at the most.\n\
          Packets are of 1500, 9000 or 65535 octets: the smallest of which {FILL} fill the path. A queue holds two packets\n\
-         at the least; no window is over 1 GiB. used: of the link, headers counted, in %; late: the same in the second half\n\
-         of the run; again: segments sent again; RTOs: timeouts; queue: the mean time in it, ms.\n\n\
+         at the least; no window is over 1 GiB. used: of the link, by what the receiving program has had, headers counted, in %;\n\
+         late: the same in the second half of the run. A gap holds back what has arrived behind it: a repair that ends there is\n\
+         more than the link carries (over 100 %), and one that is under way at the end shows as little.\n\
+         again: segments sent again; RTOs: timeouts; queue: the mean time in it, ms.\n\n\
          algorithm   rate    trip    queue    loss    MTU   packets    used    late   again  RTOs     queue\n",
         TIME.as_secs()
     )
