@@ -440,7 +440,7 @@ impl Stack {
                 //# received in response to transmitted traffic (i.e., a reported error condition that corresponds
                 //# to an IPv6 packet actually sent by the application) per [ICMPv6].
                 (Some(quad), Some(seq)) if self.is_in_flight(quad, seq) => {
-                    self.learn_path_mtu(report, now);
+                    self.learn_path_mtu(report, self.largest_in_flight(quad), now);
                     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.2.2
                     //# TCP implementations MUST act on an ICMP error message passed up from the IP layer,
                     //# directing it to the connection that created the error (MUST-54).
@@ -451,7 +451,7 @@ impl Stack {
             protocol::UDP => quad.is_some_and(|quad| {
                 let ours = self.report_udp(quad, report.error, hard);
                 if ours {
-                    self.learn_path_mtu(report, now);
+                    self.learn_path_mtu(report, 0, now);
                 }
                 ours
             }),
@@ -460,7 +460,7 @@ impl Stack {
                     .echo_id()
                     .is_some_and(|id| self.report_echo(id, quoted.src, quoted.dst, report.error, hard));
                 if ours {
-                    self.learn_path_mtu(report, now);
+                    self.learn_path_mtu(report, 0, now);
                 }
                 ours
             }
@@ -478,9 +478,22 @@ impl Stack {
     //= id=rfc8200-5-4
     //# It is strongly recommended that IPv6 nodes implement Path MTU Discovery [RFC8201], in order to
     //# discover and take advantage of path MTUs greater than 1280 octets.
-    fn learn_path_mtu(&mut self, report: &icmp::errors::Report<'_>, now: Instant) {
+    ///
+    /// What is said of the size of the packet may be that of the quotation alone: where a packet of `sent` octets is in flight,
+    /// that could have been too big (RFC 5927 §7.2, maxsizesent).
+    fn learn_path_mtu(&mut self, report: &icmp::errors::Report<'_>, sent: u16, now: Instant) {
         if let Some(mtu) = report.packet_too_big {
-            self.path_mtu.update(report.quoted.dst, mtu, report.quoted_len, now, self.config.mtu);
+            let len = if mtu == 0 { report.quoted_len } else { report.quoted_len.max(sent) };
+            self.path_mtu.update(report.quoted.dst, mtu, len, now, self.config.mtu);
+        }
+    }
+
+    /// Octets of the largest packet that the connection has in flight, options not counted; 0 where there is none.
+    fn largest_in_flight(&self, quad: Quad) -> u16 {
+        let index = self.table.find(&quad, super::settle::quad_of(&self.slab));
+        match index.and_then(|i| self.slab.by_index(i)) {
+            Some(Socket { kind: Kind::Connection(tcb), .. }) => tcb.largest_in_flight(),
+            _ => 0,
         }
     }
 

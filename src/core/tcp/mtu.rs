@@ -78,6 +78,21 @@ impl Tcb {
         if self.quad.remote.address.is_v4() { 40 } else { 60 }
     }
 
+    /// Octets of the largest packet in flight, options of TCP not counted; 0 where nothing is.
+    pub(crate) fn largest_in_flight(&self) -> u16 {
+        let outstanding = self.snd.nxt.saturating_since(self.snd.una);
+        let text = if self.syn_unacked() {
+            outstanding.saturating_sub(1)
+        } else {
+            outstanding.min(self.snd.mss.into())
+        };
+        if outstanding == 0 {
+            0
+        } else {
+            u16::try_from(text).unwrap_or(u16::MAX).saturating_add(self.header_len())
+        }
+    }
+
     /// A packet that routers may cut says nothing of the path.
     fn forbids_fragments(&self) -> bool {
         !self.quad.remote.address.is_v4() || self.options.path_mtu_discovery != PathMtuDiscovery::Dont

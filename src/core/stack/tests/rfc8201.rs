@@ -59,6 +59,25 @@ fn a_packet_too_big_lowers_the_estimate_and_what_is_sent_at_once() {
     }
 }
 
+/// Some routers and tools fit the length in the header that they quote to the quotation. What could have been too big is
+/// what was sent (RFC 5927 §7.2).
+#[test]
+fn a_quotation_that_tells_only_its_own_length_is_believed() {
+    let mut s = six();
+    let id = s.connected(4000, 1440);
+    let small = s.write(id, 100);
+    let fitted = |packet: &[u8]| {
+        let mut quoted = packet[..60].to_vec();
+        quoted[4..6].copy_from_slice(&20u16.to_be_bytes());
+        quoted
+    };
+    s.complaint(&too_big(1300, &fitted(&small[0])));
+    assert_eq!(s.mtu(PEER), 1500, "nothing in flight was larger");
+    let out = s.write(id, 5000);
+    s.complaint(&too_big(1300, &fitted(&out[0])));
+    assert_eq!(s.mtu(PEER), 1300);
+}
+
 //= https://www.rfc-editor.org/rfc/rfc8201#section-4
 //= type=test
 //= id=rfc8201-4-1
