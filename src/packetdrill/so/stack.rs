@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::process;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -19,6 +19,10 @@ use super::setup;
 
 /// Time that passes by looking at the clock: packetdrill spins on it before each event.
 const LOOK: Duration = Duration::from_micros(1);
+
+/// A packet has just arrived, and what answers it leaves at that time: the next look is for when the event ended, and what
+/// left must not be earlier than that.
+static ARRIVED: AtomicBool = AtomicBool::new(false);
 
 /// The seed of a stack that nobody attacks, so that a script goes the same way each time.
 const SEED: [u8; 32] = [0x74; 32];
@@ -170,7 +174,9 @@ pub(crate) fn time() -> Result<Duration, Errno> {
     if thread::current().id() == shared.main {
         ASKED.fetch_add(1, Ordering::Relaxed);
     }
-    run_until(&shared.calls, shared.calls.now() + LOOK);
+    if !ARRIVED.swap(false, Ordering::Relaxed) {
+        run_until(&shared.calls, shared.calls.now() + LOOK);
+    }
     Ok(BEGAN + since_start(shared.calls.now()))
 }
 
@@ -215,6 +221,7 @@ pub(crate) fn arrive(packet: &[u8]) -> Result<(), Errno> {
     let Stack { stepper, mtu, mss, .. } = main()?;
     let joined = mss.filter(|_| packet.len() > usize::from(*mtu)).unwrap_or(0);
     stepper.receive_joined(packet, joined);
+    ARRIVED.store(true, Ordering::Relaxed);
     Ok(())
 }
 
