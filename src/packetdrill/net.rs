@@ -110,6 +110,9 @@ pub struct Net {
     pub strict_segments: bool,
     /// Whose failures end no script.
     pub non_fatal: NonFatal,
+    /// `--so_flags=strict_timestamps`: segments that lack the timestamp agreed on are dropped, as RFC 7323 §3.2 advises, and not
+    /// taken, as in Linux.
+    pub strict_timestamps: bool,
     /// Whether the stack takes packets for any address of the local prefix.
     pub anyip: bool,
     said: Said,
@@ -143,6 +146,7 @@ impl Default for Net {
             ts_ecr_scaled: false,
             ts_tick_usecs: 0,
             strict_segments: false,
+            strict_timestamps: false,
             non_fatal: NonFatal::default(),
             anyip: false,
             said: Said::default(),
@@ -167,6 +171,7 @@ impl Net {
         match name {
             "tcp_ts_ecr_scaled" => self.ts_ecr_scaled = flag(name, value)?,
             "strict_segments" => self.strict_segments = flag(name, value)?,
+            "so_flags" if value == Some("strict_timestamps") => self.strict_timestamps = true,
             "is_anyip" => self.anyip = flag(name, value)?,
             "ip_version" => {
                 self.version = match needed(name, value)? {

@@ -140,6 +140,7 @@ fn leave_capture(kept: Option<&Kept>, folder: &Path, name: &str, outcome: &mut O
 fn config(script: &Script, settings: &mut Settings, folder: &Path) -> Result<Config, Stop> {
     let net = &settings.net;
     let mut config = Config { mtu: net.mtu, trace: true, ..Config::default() };
+    config.tcp.tolerate_missing_timestamps = !net.strict_timestamps;
     let prefix = Prefix::new(net.local.into(), net.prefix);
     config.addresses.push(prefix);
     let span = script.init.as_ref().map_or_else(Span::default, |init| init.span);

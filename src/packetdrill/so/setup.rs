@@ -49,7 +49,7 @@ pub(crate) fn config() -> (Config, u16, Option<u16>) {
     let mut config = Config { mtu: net.mtu, ..Config::default() };
     config.addresses.push(Prefix::new(net.local.into(), net.prefix));
     // What scripts presume of Linux and it has no sysctl for.
-    config.tcp.tolerate_missing_timestamps = true;
+    config.tcp.tolerate_missing_timestamps = !net.strict_timestamps;
     read_sysctls(&mut config);
     (config, net.mtu, net.mss)
 }
