@@ -18,8 +18,9 @@ fn accepted(tcp: TcpConfig) -> (Raw, SocketId) {
 fn a_write_is_taken_in_runs() {
     for (send_buffer, unsent, taken) in [
         (50_000, 0, 58_000),
-        (42_000, 0, 42_000),
-        (42_001, 0, 58_000),
+        // Three runs, each with 1280 octets beside its own, fill the first and not the second.
+        (45_840, 0, 42_000),
+        (45_841, 0, 58_000),
         (13_000, 0, 26_000),
         (1 << 20, 4000, 26_000),
         (1 << 20, 16_001, 42_000),

@@ -290,11 +290,11 @@ fn short_sends() -> TcpConfig {
     TcpConfig { send_buffer: 16 << 10, send_buffer_max: 2 << 20, ..TcpConfig::default() }
 }
 
-/// Twice the congestion window, each segment as large as Linux counts it: 2048 octets for 1000.
+/// Twice the congestion window, each segment as large as Linux counts it: 2304 octets for 1000.
 #[test]
 fn a_send_buffer_grows_with_the_congestion_window() {
     let mut w = Writer::new(short_sends(), BufferLock::empty());
-    assert_eq!(w.size(), 2 * 10 * 2048);
+    assert_eq!(w.size(), 2 * 10 * 2304);
     let sent: Vec<usize> = (0..12).map(|_| w.round()).collect();
     assert!(sent[11] > 600_000, "{sent:?}");
     assert!(w.size() > 1_000_000 && w.size() <= 2 << 20, "{}", w.size());
@@ -344,7 +344,7 @@ fn a_buffer_that_grows_wakes_who_writes() {
     w.r.acknowledge(&out[..1]);
     let segments = w.r.tcb(w.id).cwnd() / 1000;
     assert!(segments >= 200);
-    assert_eq!(w.size(), 2 * segments * 2048);
+    assert_eq!(w.size(), 2 * segments * 2304);
     assert!(w.r.host.readiness(w.id).contains(Readiness::WRITABLE));
     assert!(core::iter::from_fn(|| w.r.host.poll_event()).any(|event| event.id == w.id));
 }

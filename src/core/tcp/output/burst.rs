@@ -39,7 +39,7 @@ impl Tcb {
     }
 
     /// Octets from SND.NXT to the end of its run.
-    fn to_end_of_run(&self) -> u32 {
+    pub(super) fn to_end_of_run(&self) -> u32 {
         let (run, nxt) = (self.run(), self.snd.nxt);
         match nxt.before(self.snd.run) {
             true => self.snd.run.since(nxt),

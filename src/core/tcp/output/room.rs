@@ -14,8 +14,13 @@ use crate::tcp::tcb::{Is, Tcb};
 /// The most octets of a run.
 const MOST: u32 = 64 << 10;
 
-/// What surrounds a segment in Linux, octets: headers and a record of its pieces. Memory for it comes in powers of two.
+/// What surrounds a segment in Linux, octets: headers and a record of its pieces, memory for which comes in powers of two;
+/// and what describes it.
 const HEADERS: u32 = 640;
+const DESCRIPTION: u32 = 256;
+
+/// What a run costs beside its octets, as Linux counts it.
+const OF_RUN: u32 = (HEADERS + DESCRIPTION).next_power_of_two() + DESCRIPTION;
 
 /// Segments of an initial window (RFC 6928).
 const LEAST_SEGMENTS: u32 = 10;
@@ -40,7 +45,7 @@ impl Tcb {
             first.saturating_add(further.saturating_mul(run))
         };
         let queued = u32::try_from(self.queued()).unwrap_or(u32::MAX);
-        let full = begin(self.options.send_buffer.saturating_sub(queued));
+        let full = begin(self.fills_buffer(run).saturating_sub(queued));
         let low = self
             .options
             .unsent_limit()
@@ -49,6 +54,21 @@ impl Tcb {
         let size = self.options.send_buffer;
         let bound = size.saturating_add(run.min(size)).saturating_sub(queued);
         full.min(low).min(bound) as usize
+    }
+
+    /// The fewest octets with which, and with what their runs cost, the send buffer is full.
+    fn fills_buffer(&self, run: u32) -> u32 {
+        let (size, cost) = (self.options.send_buffer, run.saturating_add(OF_RUN));
+        let (runs, left) = (size / cost, size % cost);
+        // Part of another run, where there is more left than it costs.
+        let part = if left == 0 { 0 } else { left.saturating_sub(OF_RUN).max(1) };
+        runs.saturating_mul(run).saturating_add(part)
+    }
+
+    /// Octets written and not acknowledged, and what their runs cost.
+    fn charged(&self) -> usize {
+        let queued = self.queued();
+        queued.saturating_add(queued.div_ceil(self.run() as usize).saturating_mul(OF_RUN as usize))
     }
 
     /// What the congestion window lets go while it is not acknowledged, and as much again to follow: so much the send buffer
@@ -60,6 +80,7 @@ impl Tcb {
         }
         let mss = self.smss();
         let cost = mss.saturating_add(HEADERS).checked_next_power_of_two().unwrap_or(mss);
+        let cost = cost.saturating_add(DESCRIPTION);
         let segments = (self.cwnd() / mss).max(LEAST_SEGMENTS).max(u32::from(self.recovery.reordering()) + 1);
         // Those that size their own window probe with more than it (BBRv3).
         let windows = if self.congestion.sizes_own_window() { 3 } else { 2 };
@@ -73,17 +94,31 @@ impl Tcb {
     /// congestion window, the buffer is what is small.
     pub(in crate::tcp) fn grow_send_buffer(&mut self, cx: &Context<'_>) {
         let unsent = self.data_end().saturating_since(self.snd.nxt);
-        let in_flight = self.in_flight().saturating_add(unsent.min(self.leaves_at_once()));
+        let leaves = unsent.min(self.leaves_at_once());
+        let leaves = leaves - self.deferred(leaves, unsent, cx);
+        let in_flight = self.in_flight().saturating_add(leaves);
         if self.is.contains(Is::NO_SPACE) && in_flight.saturating_add(self.smss()) <= self.cwnd() {
             self.fit_send_buffer(cx);
         }
+    }
+
+    /// Octets of `leaves` that in Linux wait for more: the begin of a run, less than a third of the window, where an ACK is soon
+    /// to come that lets more of it go. Here they leave, but that the window is not filled says the same.
+    fn deferred(&self, leaves: u32, unsent: u32, cx: &Context<'_>) -> u32 {
+        let to_end = self.to_end_of_run();
+        let tail = if leaves < to_end { leaves } else { (leaves - to_end) % self.run() };
+        let oldest = self.recovery.board.front().map(|first| first.sent());
+        let soon = oldest.is_some_and(|sent| {
+            self.rtt.srtt().is_some_and(|srtt| cx.now.saturating_since(sent) >= srtt / 2)
+        });
+        if leaves < unsent && soon && tail < self.cwnd().min(self.snd.wnd) / 3 { tail } else { 0 }
     }
 
     /// Whether a program that waits to write is told that it can: a third of the buffer is free, and half of what may
     /// lie unsent, so that it is not woken for every octet acknowledged.
     pub fn has_space(&self) -> bool {
         let size = self.options.send_buffer as usize;
-        let room = size.saturating_sub(self.queued());
+        let room = size.saturating_sub(self.charged());
         let little_unsent = |limit: u32| self.unsent().saturating_mul(2) < limit as usize;
         room.saturating_mul(3) >= size && self.options.unsent_limit().is_none_or(little_unsent)
     }
