@@ -71,6 +71,32 @@ pub unsafe extern "C" fn getsockopt(
     unsafe { libc::syscall(libc::SYS_getsockopt, fd, level, name, value, len) as c_int }
 }
 
+/// `system(3)` of the process when this library is preloaded, by which packetdrill runs a script's commands. What they do to the
+/// kernel's TCP that no sysctl tells, and that this stack has too, it does as well: it forgets its Fast Open cookies with `ip
+/// tcp_metrics flush`, and paces where the device has the queue `fq`.
+///
+/// # Safety
+/// `command` is null or a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
+    type System = unsafe extern "C" fn(*const c_char) -> c_int;
+    // SAFETY: the name is a C string, and the one behind this is the C library's, of that type.
+    let next = unsafe {
+        std::mem::transmute::<*mut c_void, Option<System>>(libc::dlsym(libc::RTLD_NEXT, c"system".as_ptr()))
+    };
+    let Some(next) = next else {
+        complain!("no system(3)");
+        return -1;
+    };
+    // SAFETY: as the caller promises.
+    let status = unsafe { next(command) };
+    if !command.is_null() {
+        // SAFETY: as the caller promises.
+        stack::obey_command(&unsafe { std::ffi::CStr::from_ptr(command) }.to_string_lossy());
+    }
+    status
+}
+
 /// `sendfile(2)` of the process when this library is preloaded: to our sockets by us, to others by the kernel.
 ///
 /// # Safety

@@ -24,6 +24,9 @@ const LOOK: Duration = Duration::from_micros(1);
 /// left must not be earlier than that.
 static ARRIVED: AtomicBool = AtomicBool::new(false);
 
+/// The device of the script's first command has a queue that paces (`fq`).
+static PACED: AtomicBool = AtomicBool::new(false);
+
 /// The seed of a stack that nobody attacks, so that a script goes the same way each time.
 const SEED: [u8; 32] = [0x74; 32];
 
@@ -87,7 +90,8 @@ fn shared() -> Result<&'static Shared, Errno> {
 }
 
 fn make() -> io::Result<&'static Shared> {
-    let (config, mtu, mss) = setup::config();
+    let (mut config, mtu, mss) = setup::config();
+    config.tcp.pacing |= PACED.load(Ordering::Relaxed);
     let outbox = Outbox::new(mtu)?;
     let (engine, stepper) =
         Engine::builder().device(outbox.clone()).config(config).seed(SEED).start_stepped()?;
@@ -148,6 +152,20 @@ pub(crate) fn splice_begins() -> Result<(), Errno> {
 pub(crate) fn obey_sysctls() {
     if let Ok(shared) = shared() {
         shared.engine.configure(setup::read_sysctls);
+    }
+}
+
+/// What a command of a script's has done to the kernel is done to the stack.
+pub(crate) fn obey_command(text: &str) {
+    for words in text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()) {
+        if words.windows(3).any(|words| words == ["ip", "tcp_metrics", "flush"])
+            && let Some(shared) = *lock()
+        {
+            shared.engine.forget_fast_open();
+        }
+        if let ["tc", "qdisc", _, "dev", _, "root", queue, ..] = words[..] {
+            PACED.store(queue == "fq", Ordering::Relaxed);
+        }
     }
 }
 
