@@ -103,7 +103,35 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3.2.1
         //# The TCP Client MUST NOT include an AccECN TCP Option on the SYN.
         let answers = self.state() == State::SynReceived;
-        answers.then(|| self.promised().syn_ack_option(cx.config, self.recovery.timeouts() == 0))?
+        let first = self.recovery.timeouts() == 0 && !self.has_answered_again();
+        answers.then(|| self.promised().syn_ack_option(cx.config, first))?
+    }
+
+    /// The SYN of a connection that is open early came again. Says whether what it asks for goes with what was agreed on; else
+    /// the connection is to be reset.
+    pub(in crate::tcp) fn ecn_asked_again(&mut self, seg: &Segment<'_>, cx: &Context<'_>) -> bool {
+        let Some(before) = self.early_promise() else { return true };
+        let Some(promise) = before.on_syn_again(cx.config.ecn_incoming, seg) else { return false };
+        self.promise_early(promise);
+        if promise.feedback() != before.feedback() {
+            self.ecn = Ecn::from_promise(promise, self.recovery.timeouts(), self.snd.iss, cx.config, cx.now);
+        }
+        true
+    }
+
+    /// A SYN,ACK of ours leaves: what it does not say the peer may not know.
+    //= https://www.rfc-editor.org/rfc/rfc9768#section-3.1.5
+    //= id=rfc9768-3.1.5-15
+    fn syn_ack_leaves(&mut self, cx: &Context<'_>) {
+        let (promise, timeouts) = (self.promised(), self.recovery.timeouts());
+        if promise.forbids_ect(cx.config, timeouts) {
+            self.ecn.is.insert(Is::NO_ECT);
+        }
+        if let Some(accurate) = &mut self.ecn.accurate
+            && timeouts > 0
+        {
+            accurate.block_option(cx.config.ecn_options);
+        }
     }
 }
 
@@ -365,6 +393,9 @@ impl Tcb {
     ) -> ip::Ecn {
         if flags.contains(Flags::SYN) {
             flags.insert(self.syn_ecn_flags(cx));
+            if self.state() == State::SynReceived {
+                self.syn_ack_leaves(cx);
+            }
             //= https://www.rfc-editor.org/rfc/rfc3168#section-6.1.1
             //# A host MUST NOT set ECT on SYN or SYN-ACK packets.
             return ip::Ecn::NotEct;

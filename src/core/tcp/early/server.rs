@@ -3,15 +3,16 @@
 use alloc::boxed::Box;
 use core::ops::ControlFlow::{Break, Continue};
 
+use crate::error::Error;
 use crate::tcp::context::Context;
 use crate::tcp::ecn::negotiate::Promise;
 use crate::tcp::fast_open::{Opening, Place};
 use crate::tcp::input::Step;
 use crate::tcp::output::decide::Plan;
 use crate::tcp::segment::Segment;
-use crate::tcp::state::State;
+use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
-use crate::tcp::trace::{Reason, Verdict};
+use crate::tcp::trace::{Reason, RstReason, Verdict};
 use crate::wire::fast_open::FastOpen;
 
 /// How often a client that sends its SYN again is answered before the timer does it.
@@ -77,6 +78,18 @@ impl Tcb {
         self.fast_open.as_ref()?.promise
     }
 
+    /// The same from now on.
+    pub(in crate::tcp) fn promise_early(&mut self, promise: Promise) {
+        if let Some(opening) = self.fast_open.as_deref_mut() {
+            opening.promise = Some(promise);
+        }
+    }
+
+    /// Whether our SYN,ACK has answered more than the first SYN.
+    pub(in crate::tcp) fn has_answered_again(&self) -> bool {
+        self.fast_open.as_ref().is_some_and(|opening| opening.answers > 0)
+    }
+
     /// New data may leave before the handshake is done; a FIN waits for it.
     pub(in crate::tcp) fn decide_early(&self) -> Option<Plan> {
         if !self.is_open_early() {
@@ -87,10 +100,14 @@ impl Tcb {
     }
 
     /// The client's SYN once more: it has not seen our answer.
-    pub(in crate::tcp) fn answer_known_syn(&mut self, seg: &Segment<'_>) -> Step {
+    pub(in crate::tcp) fn answer_known_syn(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
         let known = seg.syn() && !seg.has_ack() && !seg.rst() && seg.seq == self.rcv.irs;
         if !known || !self.is_open_early() {
             return Continue(());
+        }
+        if !self.ecn_asked_again(seg, cx) {
+            self.reset(Error::Reset, Event::Abort, RstReason::EcnMixed, cx);
+            return Break(Verdict::EcnMixed);
         }
         if let Some(opening) = self.fast_open.as_deref_mut().filter(|o| o.answers < MOST_ANSWERS) {
             opening.answers += 1;

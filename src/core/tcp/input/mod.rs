@@ -54,7 +54,7 @@ impl Tcb {
         let seg = &mut segment;
         let text = seg.text.len();
         self.ecn_arrives(seg);
-        self.answer_known_syn(seg)?;
+        self.answer_known_syn(seg, cx)?;
         self.take_off_known_syn(seg);
         self.first_check_sequence(seg, cx)?;
         self.second_check_rst(seg, cx)?;
