@@ -14,7 +14,7 @@ const PIECE: usize = 64 << 10;
 impl Sockets {
     /// `sendfile(2)`: sends up to `count` octets of a file, from `offset`, which it leaves behind them, or from where the file
     /// stands, which it moves then. The octets are copied. Fewer are sent where the file ends or the socket takes no more
-    /// and does not wait.
+    /// and does not wait, or where the file cannot be read any further.
     ///
     /// # Errors
     /// Those of [`send`](Self::send); `EINVAL` (no file with places in it, a datagram socket, an offset that no file has), and
@@ -43,7 +43,8 @@ impl Sockets {
             let at = began.saturating_add((sent + piece.len()) as u64);
             let left = count.saturating_sub(sent + piece.len());
             // Whether more follows is known only when it is there.
-            let next = if left > 0 { read(at, left)? } else { Vec::new() };
+            // What is in hand goes all the same where reading on fails: the next call fails at its begin.
+            let next = if left > 0 { read(at, left).unwrap_or_default() } else { Vec::new() };
             let flags = if next.is_empty() { MsgFlags::empty() } else { MsgFlags::MORE };
             let n = match self.send(fd, &piece, flags) {
                 Ok(n) => n,
@@ -121,6 +122,24 @@ mod tests {
         while sys.sendfile(client, file.as_fd(), Some(&mut at), 8 << 20).is_ok() {}
         assert_eq!(sys.sendfile(client, file.as_fd(), Some(&mut at), 1), Err(Errno::AGAIN));
         sys.close(server).unwrap();
+    }
+
+    /// The memory of this process, as a file, has holes.
+    #[test]
+    fn what_was_read_before_an_error_is_sent() {
+        let (sys, _other) = alone();
+        let (_, client, server) = connection(&sys, |_| {});
+        let memory = File::open("/proc/self/mem").unwrap();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let stack = maps.lines().find(|line| line.ends_with("[stack]")).unwrap();
+        let end = stack.split([' ', '-']).nth(1).unwrap();
+        let end = u64::from_str_radix(end, 16).unwrap();
+        let mut at = end - 100_000;
+        assert_eq!(sys.sendfile(client, memory.as_fd(), Some(&mut at), 200_000), Ok(100_000));
+        assert_eq!(at, end);
+        assert_eq!(sys.sendfile(client, memory.as_fd(), Some(&mut at), 200_000), Err(Errno::IO));
+        let mut all = vec![0; 100_000];
+        assert_eq!(sys.recv(server, &mut all, MsgFlags::WAITALL), Ok(100_000));
     }
 
     #[test]
