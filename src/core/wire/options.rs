@@ -215,10 +215,17 @@ impl Options {
         self.fast_open.as_ref().is_none_or(|option| self.len_of_common() + option.len() <= MAX_OPTIONS_LEN)
     }
 
-    /// Leaves the user timeout out where Fast Open's option has no room beside it: the next segment can tell it too.
+    /// Where Fast Open's option has no room: leaves the user timeout out, which the next segment can tell too, and then as
+    /// many counters of AccECN, whose option is there to test the path, as have to go.
     pub fn make_room(&mut self) {
         if !self.fast_open_fits() {
             self.user_timeout = None;
+        }
+        while !self.fast_open_fits() {
+            let Some(option) = &mut self.acc_ecn else { return };
+            if option.counters.pop().is_none() {
+                self.acc_ecn = None;
+            }
         }
     }
 
