@@ -82,6 +82,8 @@ pub struct Accurate {
     pub sent: Counters,
     /// s.cep when the last option came.
     cep_at_option: u32,
+    /// Packets acknowledged since then.
+    since_cep: u32,
     /// SEG.ACK and the lengths of the SACK blocks, together, at their highest: what was acknowledged, one way or another.
     told: Seq,
     /// TSval of the last ACK whose feedback was taken.
@@ -152,6 +154,7 @@ impl Accurate {
             received: Counters::INITIAL,
             sent: Counters::INITIAL,
             cep_at_option: Counters::INITIAL.cep,
+            since_cep: 0,
             told: first,
             stamp: 0,
             option_sent: now,
@@ -456,17 +459,26 @@ impl Accurate {
         self.stamp = stamp.unwrap_or(self.stamp);
         let packets = octets.div_ceil(mss.max(1));
         let new_ce = self.take_option(seg.options.acc_ecn.as_ref());
-        let marked = self.take_ace(seg.flags.ace(), packets, new_ce, mss, certain);
-        let mut told = Told { packets: marked, ..Told::default() };
-        told.octets = new_ce.unwrap_or_else(|| marked.saturating_mul(mss).min(octets));
+        let mut marked = self.take_ace(seg.flags.ace(), packets, new_ce, mss, certain);
+        self.since_cep = self.since_cep.saturating_add(packets);
+        let mut mangled = false;
         if let Some(new_ce) = new_ce {
             //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3.2.5
             //# An endpoint using AccECN feedback MUST always reconcile the information provided in the ACE field with that
             //# in any AccECN Option, so that the state of the ACE-related packet counter can be relied on if future
             //# feedback does not carry an AccECN Option.
-            told.mangled = new_ce > 0 && self.sent.cep == self.cep_at_option && packets < 8;
-            self.cep_at_option = self.sent.cep;
+            if new_ce > 0 && self.sent.cep == self.cep_at_option {
+                // Since the last option, or ACE has gone round unseen.
+                mangled = self.since_cep < 8;
+                if !mangled {
+                    marked = marked.saturating_add(8);
+                    self.sent.cep = self.sent.cep.wrapping_add(8);
+                }
+            }
+            (self.cep_at_option, self.since_cep) = (self.sent.cep, 0);
         }
+        let mut told = Told { packets: marked, mangled, ..Told::default() };
+        told.octets = new_ce.unwrap_or_else(|| marked.saturating_mul(mss).min(octets));
         told.continuous = self.watch_round(told.packets, packets, seg.ack, nxt);
         Some(told)
     }
