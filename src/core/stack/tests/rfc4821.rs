@@ -61,6 +61,21 @@ fn segments_of_full_size_are_probes_that_cannot_fail() {
     assert_eq!(range(&mut r, id), (1360, 1460), "lost to time-outs");
 }
 
+/// Octets of two records are in no segment together, a probe neither.
+#[test]
+fn a_probe_waits_for_a_record_that_is_long_enough() {
+    let mut r = raw(|_| {});
+    let id = r.accepted();
+    let now = r.now;
+    assert_eq!(r.host.try_write(id, &[7; 1000], now), Ok(1000));
+    r.host.end_record(id).unwrap();
+    assert_eq!(r.host.try_write(id, &[8; 9000], now), Ok(9000));
+    let sent = r.sent();
+    assert!(sent.iter().all(|s| s.text.iter().all(|octet| *octet == s.text[0])));
+    let len: Vec<usize> = sent.iter().map(|s| s.text.len()).collect();
+    assert_eq!(len[..2], [1000, 1410], "{len:?}");
+}
+
 /// A probe is as large as it says with all its headers, and while it is under way there is no other.
 //= https://www.rfc-editor.org/rfc/rfc4821#section-5.1
 //= type=test

@@ -31,6 +31,9 @@ impl Tcb {
         let (mss, len) = (self.effective_mss(options), u32::from(size).checked_sub(options as u32)?);
         let behind = (u32::from(self.recovery.dup_thresh) + 1).saturating_mul(mss);
         let needed = len.saturating_add(behind);
+        if self.within_record(self.snd.nxt, len) < len {
+            return None;
+        }
         let unsent = self.data_end().saturating_since(self.snd.nxt);
         let calm =
             self.recovery.phase == Phase::Open && self.acks.dsack().is_none() && self.reassembly.is_empty();

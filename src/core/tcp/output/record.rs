@@ -10,7 +10,7 @@ const COST: usize = 256;
 
 impl Tcb {
     /// How much of the `len` octets of text from `seq` on belong to one record.
-    pub(super) fn within_record(&self, seq: Seq, len: u32) -> u32 {
+    pub(in crate::tcp) fn within_record(&self, seq: Seq, len: u32) -> u32 {
         let offset = seq.saturating_since(self.data_start()) as usize;
         let left = self.send_buffer.record_left(offset);
         left.and_then(|left| u32::try_from(left).ok()).map_or(len, |left| left.min(len))
