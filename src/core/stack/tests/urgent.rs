@@ -288,6 +288,7 @@ fn readable_from_the_low_water_mark_on() {
 #[test]
 fn a_full_buffer_is_readable_below_the_mark() {
     let mut e = Ends::new(false);
+    e.set(|o| o.receive_buffer = 100_000);
     e.set(|o| o.receive_low_water = u32::MAX);
     let (now, data) = (e.p.now, vec![1; 4_000_000]);
     assert!(e.p.hosts[0].try_write(e.from, &data, now).unwrap() > 300_000);
