@@ -162,7 +162,7 @@ impl Tcb {
             tally: self.tally,
             mishaps: self.mishaps.as_deref().copied().unwrap_or_default(),
             open_early: self.is.contains(Is::OPEN_EARLY),
-            limits: self.limits,
+            limits: self.limits.as_deref().copied().unwrap_or_default(),
             sacked_lost_resent: self.recovery.segments(),
             reordering: (self.recovery.reordering(), self.recovery.reorderings()),
             unacked_segments: self.snd.outstanding().div_ceil(self.smss()),

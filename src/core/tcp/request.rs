@@ -456,7 +456,8 @@ impl Request {
             // When it was sent, and how often, was not kept.
         } else if self.retransmits() == 0 {
             // Karn: only a SYN,ACK sent once can be timed.
-            tcb.timed = Some((tcb.snd.nxt, cx.now - ago));
+            tcb.timed = Some(tcb.snd.nxt);
+            tcb.timed_since = cx.now - ago;
         } else {
             tcb.is.insert(Is::SYN_TIMED_OUT);
             tcb.count_timeouts_before(self.retransmits(), ago.saturating_sub(cx.config.initial_rto));

@@ -48,8 +48,10 @@ pub struct Tcb {
     pub timestamps: Timestamps,
     /// The round trip estimator.
     pub rtt: RttEstimator,
-    /// The segment being timed: the ACK that ends the measurement, and when it was sent.
-    pub timed: Option<(Seq, Instant)>,
+    /// The segment being timed: the ACK that ends the measurement.
+    pub timed: Option<Seq>,
+    /// When it was sent.
+    pub timed_since: Instant,
     /// When the retransmission timer last ran out.
     pub timed_out: Instant,
     /// How much may be in flight.
@@ -106,8 +108,8 @@ pub struct Tcb {
     pub is: Is,
     /// What it has counted.
     pub tally: Tally,
-    /// What has limited it.
-    pub limits: Limits,
+    /// What has limited it, once it had something to send.
+    pub limits: Option<Box<Limits>>,
     /// What has gone wrong, if anything has.
     pub(super) mishaps: Option<Box<Mishaps>>,
     /// What Fast Open has to do with it, if it has (RFC 7413).
@@ -191,6 +193,7 @@ impl Tcb {
             timestamps: Timestamps::new(cx.keys.timestamp_offset(&quad)),
             rtt: RttEstimator::with_max(cx.config.initial_rto, cx.config.max_rto),
             timed: None,
+            timed_since: Instant::ZERO,
             timed_out: Instant::ZERO,
             congestion: Congestion::new(
                 options.congestion,
@@ -223,7 +226,7 @@ impl Tcb {
             urgent_octet: 0,
             is: Is::empty(),
             tally: Tally::new(now),
-            limits: Limits::new(),
+            limits: None,
             mishaps: None,
             fast_open: None,
             mtu: None,
@@ -542,6 +545,6 @@ mod tests {
 
     #[test]
     fn size_budget() {
-        assert!(size_of::<Tcb>() <= 840, "Tcb is {} octets", size_of::<Tcb>());
+        assert!(size_of::<Tcb>() <= 712, "Tcb is {} octets", size_of::<Tcb>());
     }
 }

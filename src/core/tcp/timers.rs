@@ -2,8 +2,9 @@
 
 use crate::time::Instant;
 
-/// The timers a connection has. Two of them exclude each other: while the peer's window is closed,
-/// `Persist` stands in for `Rto`.
+/// The timers a connection has. What watches over outstanding or unsent data excludes each other: `Rto`, `Tlp`,
+/// `Reordering`, and `Persist`, which stands in for them while the peer's window is closed (RFC 8985 §8); in FIN-WAIT-2
+/// there is none of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Timer {
@@ -18,7 +19,7 @@ pub enum Timer {
     KeepAlive,
     /// The end of an ownerless FIN-WAIT-2.
     FinWait2,
-    /// Until what may only be late is deemed lost (RFC 8985 §6.2). It, `Tlp` and `Rto` exclude each other.
+    /// Until what may only be late is deemed lost (RFC 8985 §6.2).
     Reordering,
     /// A tail loss probe (RFC 8985 §7).
     Tlp,
@@ -39,31 +40,47 @@ impl Timer {
     ];
 }
 
-/// One deadline a timer; [`Instant::FAR_FUTURE`] is "not armed".
+/// The deadlines; [`Instant::FAR_FUTURE`] is "not armed". Those that exclude each other share one: to arm one of them
+/// disarms the other.
 #[derive(Clone, Copy, Debug)]
-pub struct TimerTable([Instant; Timer::ALL.len()]);
+pub struct TimerTable {
+    shared: Instant,
+    /// Whose it is.
+    holder: Timer,
+    delayed_ack: Instant,
+    keep_alive: Instant,
+    pacing: Instant,
+}
 
 impl TimerTable {
     /// None armed.
     pub const fn new() -> Self {
-        Self([Instant::FAR_FUTURE; Timer::ALL.len()])
+        let never = Instant::FAR_FUTURE;
+        Self { shared: never, holder: Timer::Rto, delayed_ack: never, keep_alive: never, pacing: never }
     }
 
     const fn slot(&mut self, timer: Timer) -> &mut Instant {
         match timer {
-            Timer::Rto => &mut self.0[0],
-            Timer::Persist => &mut self.0[1],
-            Timer::DelayedAck => &mut self.0[2],
-            Timer::KeepAlive => &mut self.0[3],
-            Timer::FinWait2 => &mut self.0[4],
-            Timer::Reordering => &mut self.0[5],
-            Timer::Tlp => &mut self.0[6],
-            Timer::Pacing => &mut self.0[7],
+            Timer::DelayedAck => &mut self.delayed_ack,
+            Timer::KeepAlive => &mut self.keep_alive,
+            Timer::Pacing => &mut self.pacing,
+            Timer::Rto | Timer::Persist | Timer::FinWait2 | Timer::Reordering | Timer::Tlp => {
+                &mut self.shared
+            }
         }
     }
 
+    /// Whether another one has the slot that `timer` would have.
+    fn is_held_from(&self, timer: Timer) -> bool {
+        let alone = matches!(timer, Timer::DelayedAck | Timer::KeepAlive | Timer::Pacing);
+        !alone && self.holder != timer
+    }
+
     /// Arms a timer, or moves its deadline.
-    pub const fn arm(&mut self, timer: Timer, deadline: Instant) {
+    pub fn arm(&mut self, timer: Timer, deadline: Instant) {
+        if self.is_held_from(timer) {
+            self.holder = timer;
+        }
         *self.slot(timer) = deadline;
     }
 
@@ -78,8 +95,10 @@ impl TimerTable {
     }
 
     /// Disarms a timer.
-    pub const fn cancel(&mut self, timer: Timer) {
-        *self.slot(timer) = Instant::FAR_FUTURE;
+    pub fn cancel(&mut self, timer: Timer) {
+        if !self.is_held_from(timer) {
+            *self.slot(timer) = Instant::FAR_FUTURE;
+        }
     }
 
     /// Disarms all.
@@ -95,17 +114,19 @@ impl TimerTable {
     /// When a timer is due.
     pub fn deadline(&self, timer: Timer) -> Option<Instant> {
         let mut table = *self;
-        Some(*table.slot(timer)).filter(|&d| d != Instant::FAR_FUTURE)
+        let deadline = *table.slot(timer);
+        (!self.is_held_from(timer) && deadline != Instant::FAR_FUTURE).then_some(deadline)
     }
 
     /// When the first timer is due.
     pub fn earliest(&self) -> Option<Instant> {
-        self.0.into_iter().min().filter(|&d| d != Instant::FAR_FUTURE)
+        let first = self.shared.min(self.delayed_ack).min(self.keep_alive).min(self.pacing);
+        (first != Instant::FAR_FUTURE).then_some(first)
     }
 
     /// Takes one timer that is due, disarming it. Those due come in the order of [`Timer`].
     pub fn expired(&mut self, now: Instant) -> Option<Timer> {
-        let timer = Timer::ALL.into_iter().find(|&t| *self.slot(t) <= now)?;
+        let timer = Timer::ALL.into_iter().find(|&t| self.deadline(t).is_some_and(|due| due <= now))?;
         self.cancel(timer);
         Some(timer)
     }
@@ -121,24 +142,48 @@ impl Default for TimerTable {
 mod tests {
     use super::*;
 
+    const ALONE: [Timer; 3] = [Timer::DelayedAck, Timer::KeepAlive, Timer::Pacing];
+
+    fn at(n: u64) -> Instant {
+        Instant::from_secs(n)
+    }
+
     #[test]
-    fn each_timer_has_its_own_slot() {
-        let mut table = TimerTable::new();
-        assert_eq!(table.earliest(), None);
-        for (i, timer) in Timer::ALL.into_iter().enumerate() {
-            table.arm(timer, Instant::from_secs(10 - i as u64));
-            assert_eq!(table.earliest(), Some(Instant::from_secs(10 - i as u64)));
+    fn those_that_run_at_once_have_slots_of_their_own() {
+        for shared in Timer::ALL.into_iter().filter(|t| !ALONE.contains(t)) {
+            let mut table = TimerTable::new();
+            assert_eq!(table.earliest(), None);
+            for (i, timer) in ALONE.into_iter().chain([shared]).enumerate() {
+                table.arm(timer, at(10 - i as u64));
+                assert_eq!(table.earliest(), Some(at(10 - i as u64)));
+            }
+            assert_eq!(table.expired(at(6)), None);
+            let both = [table.expired(at(8)), table.expired(at(8)), table.expired(at(8))];
+            assert!(both.contains(&Some(shared)) && both.contains(&Some(Timer::Pacing)) && both[2].is_none());
+            assert_eq!(
+                (table.expired(at(9)), table.deadline(Timer::DelayedAck)),
+                (Some(Timer::KeepAlive), Some(at(10)))
+            );
+            table.cancel(Timer::DelayedAck);
+            assert_eq!(table.earliest(), None);
         }
-        assert_eq!(table.expired(Instant::from_secs(2)), None);
-        assert_eq!(table.expired(Instant::from_secs(5)), Some(Timer::Reordering));
-        assert_eq!(table.expired(Instant::from_secs(5)), Some(Timer::Tlp));
-        assert_eq!(table.expired(Instant::from_secs(5)), Some(Timer::Pacing));
-        assert_eq!(table.expired(Instant::from_secs(7)), Some(Timer::KeepAlive));
-        assert_eq!(table.expired(Instant::from_secs(7)), Some(Timer::FinWait2));
-        assert_eq!(table.expired(Instant::from_secs(7)), None);
-        table.arm_if_idle(Timer::Rto, Instant::from_secs(99));
-        assert_eq!(table.deadline(Timer::Rto), Some(Instant::from_secs(10)));
+    }
+
+    #[test]
+    fn those_that_exclude_each_other_take_each_others_place() {
+        let mut table = TimerTable::new();
+        table.arm(Timer::Rto, at(5));
+        table.cancel(Timer::Tlp);
+        assert_eq!((table.deadline(Timer::Rto), table.deadline(Timer::Tlp)), (Some(at(5)), None));
+        table.arm_if_idle(Timer::Rto, at(9));
+        assert_eq!(table.deadline(Timer::Rto), Some(at(5)));
+        table.arm_if_idle(Timer::Tlp, at(3));
+        assert_eq!((table.deadline(Timer::Rto), table.deadline(Timer::Tlp)), (None, Some(at(3))));
         table.cancel(Timer::Rto);
-        assert!(!table.is_armed(Timer::Rto));
+        assert_eq!(
+            (table.expired(at(2)), table.expired(at(3)), table.expired(at(9))),
+            (None, Some(Timer::Tlp), None)
+        );
+        assert!(!table.is_armed(Timer::Tlp));
     }
 }

@@ -27,6 +27,7 @@ pub use cubic::Cubic;
 pub use prague::Prague;
 pub use reno::Reno;
 
+use self::window::Window;
 use crate::config::TcpConfig;
 pub use crate::congestion::delivery_rate::{LostPacket, RateSample};
 pub use crate::congestion::{
@@ -41,7 +42,9 @@ use crate::time::Instant;
 pub enum Congestion {
     /// Slow start and congestion avoidance (RFC 5681).
     Reno(Reno),
-    /// CUBIC (RFC 9438).
+    /// CUBIC (RFC 9438) before there was anything to learn: an idle connection holds none of its memory.
+    FreshCubic(Start),
+    /// CUBIC.
     Cubic(Box<Cubic>),
     /// BBRv3 (draft-ietf-ccwg-bbr).
     Bbr(Box<Bbr>),
@@ -62,7 +65,7 @@ impl Congestion {
     fn begin(algorithm: Algorithm, start: &Start) -> Self {
         match algorithm {
             Algorithm::Reno => Self::Reno(Reno::new(start)),
-            Algorithm::Cubic => Self::Cubic(Box::new(Cubic::new(start))),
+            Algorithm::Cubic => Self::FreshCubic(*start),
             Algorithm::Bbr => Self::Bbr(Box::new(Bbr::new(start))),
             Algorithm::Custom(custom) => Self::Custom(custom, custom.make(start)),
         }
@@ -78,7 +81,7 @@ impl Congestion {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Reno(_) => Algorithm::Reno.name(),
-            Self::Cubic(_) => Algorithm::Cubic.name(),
+            Self::FreshCubic(_) | Self::Cubic(_) => Algorithm::Cubic.name(),
             Self::Bbr(_) => Algorithm::Bbr.name(),
             Self::Custom(custom, _) => custom.name(),
             #[cfg(feature = "l4s")]
@@ -110,6 +113,7 @@ impl Congestion {
     pub fn cwnd(&self) -> u32 {
         match self {
             Self::Reno(a) => a.cwnd(),
+            Self::FreshCubic(start) => Window::new(start).cwnd,
             Self::Cubic(a) => a.cwnd(),
             Self::Bbr(a) => a.cwnd(),
             Self::Custom(_, a) => a.cwnd(),
@@ -122,6 +126,7 @@ impl Congestion {
     pub fn ssthresh(&self) -> u32 {
         match self {
             Self::Reno(a) => a.ssthresh(),
+            Self::FreshCubic(start) => Window::new(start).ssthresh,
             Self::Cubic(a) => a.ssthresh(),
             Self::Bbr(a) => a.ssthresh(),
             Self::Custom(_, a) => a.ssthresh(),
@@ -133,7 +138,7 @@ impl Congestion {
     /// How fast to send, octets a second, where the algorithm has an opinion.
     pub fn pacing_rate(&self) -> Option<u64> {
         match self {
-            Self::Reno(_) | Self::Cubic(_) => None,
+            Self::Reno(_) | Self::FreshCubic(_) | Self::Cubic(_) => None,
             Self::Bbr(a) => Some(a.pacing_rate()),
             Self::Custom(_, a) => a.pacing_rate(),
             #[cfg(feature = "l4s")]
@@ -165,6 +170,11 @@ impl Congestion {
     pub fn on_ack(&mut self, sample: &AckSample) {
         match self {
             Self::Reno(a) => a.on_ack(sample),
+            Self::FreshCubic(start) => {
+                let mut cubic = Box::new(Cubic::new(start));
+                cubic.on_ack(sample);
+                *self = Self::Cubic(cubic);
+            }
             Self::Cubic(a) => a.on_ack(sample),
             Self::Bbr(a) => a.on_ack(sample),
             Self::Custom(_, a) => a.on_ack(sample),
@@ -192,6 +202,11 @@ impl Congestion {
     pub fn on_event(&mut self, event: CongestionEvent, in_flight: u32, now: Instant) {
         match self {
             Self::Reno(a) => a.on_event(event, in_flight),
+            Self::FreshCubic(start) => {
+                let mut cubic = Box::new(Cubic::new(start));
+                cubic.on_event(event, in_flight);
+                *self = Self::Cubic(cubic);
+            }
             Self::Cubic(a) => a.on_event(event, in_flight),
             Self::Bbr(a) => a.on_event(event, in_flight, now),
             Self::Custom(_, a) => a.on_event(event, in_flight, now),
@@ -205,6 +220,11 @@ impl Congestion {
     pub fn set_mss(&mut self, mss: u32) {
         match self {
             Self::Reno(a) => a.set_mss(mss),
+            Self::FreshCubic(start) => {
+                let mut window = Window::new(start);
+                window.set_mss(mss);
+                *start = Start { mss: window.mss, cwnd: window.cwnd, ..*start };
+            }
             Self::Cubic(a) => a.set_mss(mss),
             Self::Bbr(a) => a.set_mss(mss),
             Self::Custom(_, a) => a.set_mss(mss),
@@ -218,6 +238,32 @@ impl Congestion {
 mod tests {
     use super::*;
 
+    /// CUBIC that is made with the first ACK has the window of one made at once.
+    #[test]
+    fn a_fresh_cubic_is_as_one_that_was_made() {
+        let config = TcpConfig::default();
+        let mut fresh = Congestion::new(Algorithm::Cubic, 1460, 10, &config);
+        let mut made = fresh_cubic(&config);
+        for mss in [1448, 536, 1200] {
+            fresh.set_mss(mss);
+            made.set_mss(mss);
+            assert!(matches!(fresh, Congestion::FreshCubic(_)), "nothing to learn yet");
+            assert_eq!((fresh.cwnd(), fresh.ssthresh()), (made.cwnd(), made.ssthresh()));
+        }
+        assert_eq!(fresh.cwnd(), 12_000);
+        for congestion in [&mut fresh, &mut made] {
+            congestion.on_event(CongestionEvent::Loss, 12_000, Instant::ZERO);
+        }
+        assert!(matches!(fresh, Congestion::Cubic(_)));
+        assert_eq!((fresh.cwnd(), fresh.ssthresh()), (made.cwnd(), made.ssthresh()));
+        assert!(fresh.ssthresh() < 12_000);
+    }
+
+    fn fresh_cubic(config: &TcpConfig) -> Congestion {
+        let start = Start::new(1460, 10, config.congestion_settings);
+        Congestion::Cubic(Box::new(Cubic::new(&start)))
+    }
+
     //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
     //= type=test
     //= id=rfc5681-3.1-8
@@ -228,7 +274,7 @@ mod tests {
             let c = Congestion::new(algorithm, 1460, 10, &config);
             assert_eq!((c.name(), c.cwnd(), c.ssthresh()), (algorithm.name(), 14_600, u32::MAX));
         }
-        assert!(size_of::<Congestion>() <= 64, "{}", size_of::<Congestion>());
+        assert!(size_of::<Congestion>() <= 32, "{}", size_of::<Congestion>());
     }
 
     static HALF: Custom = Custom::new("half", |start| Box::new(Half(*start)));

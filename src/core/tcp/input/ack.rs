@@ -248,9 +248,9 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc6298#section-3
         //= id=rfc6298-3-1, rfc6298-3-2
         let (rtt, samples) = match self.timed {
-            Some((end, sent)) if ack.at_or_after(end) => {
+            Some(end) if ack.at_or_after(end) => {
                 self.timed = None;
-                (cx.now.saturating_since(sent), 1)
+                (cx.now.saturating_since(self.timed_since), 1)
             }
             // Without timestamps what is acknowledged tells, as far as it was sent once; again with a part of the weight.
             _ if !self.timestamps.enabled() && !self.syn_unacked() => {

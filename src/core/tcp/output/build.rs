@@ -242,7 +242,8 @@ impl Tcb {
             //# A TCP implementation MUST take at least one RTT measurement per RTT
             if self.timed.is_none() && !again {
                 // Text of a SYN may come to nothing; the SYN alone says how long the round trip was.
-                self.timed = Some((if syn { plan.seq.add(1) } else { end }, cx.now));
+                self.timed = Some(if syn { plan.seq.add(1) } else { end });
+                self.timed_since = cx.now;
             }
             if !syn {
                 // A probe is one segment, for all its size.

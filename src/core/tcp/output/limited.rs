@@ -1,5 +1,7 @@
 //! What limits a sender at this moment, for the account of it in `TCP_INFO`.
 
+use alloc::boxed::Box;
+
 use crate::tcp::limits::Limit;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::time::Instant;
@@ -11,8 +13,11 @@ impl Tcb {
             self.is.remove(Is::NO_SPACE);
         }
         let limit = self.limit();
-        if limit != self.limits.now {
-            self.limits.change(limit, now);
+        match &mut self.limits {
+            Some(limits) if limits.now == limit => {}
+            Some(limits) => limits.change(limit, now),
+            None if limit == Limit::Idle => {}
+            empty => empty.insert(Box::default()).change(limit, now),
         }
     }
 

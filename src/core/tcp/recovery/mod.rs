@@ -9,6 +9,8 @@
 
 pub mod scoreboard;
 
+pub mod board;
+
 pub mod newreno;
 
 pub mod prr;
@@ -21,11 +23,12 @@ pub mod tlp;
 
 use alloc::boxed::Box;
 
+use self::board::Board;
 use self::episode::Episode;
 use self::newreno::NewReno;
 use self::prr::Prr;
 use self::rack::Rack;
-use self::scoreboard::{Mark, Scoreboard};
+use self::scoreboard::Mark;
 use self::tlp::Tlp;
 use super::seq::{Seq, SeqRange};
 use super::snd::Send;
@@ -80,7 +83,7 @@ pub struct Recovery {
     /// One segment is to be sent now, whatever the congestion window.
     pub(in crate::tcp) pending: Option<Reason>,
     /// What is in flight.
-    pub(in crate::tcp) board: Scoreboard,
+    pub(in crate::tcp) board: Board,
     pub(in crate::tcp) newreno: NewReno,
     pub(in crate::tcp) rack: Rack,
     pub(in crate::tcp) tlp: Tlp,
@@ -99,7 +102,7 @@ impl Recovery {
             recover: iss,
             timeouts: 0,
             pending: None,
-            board: Scoreboard::new(iss),
+            board: Board::new(),
             newreno: NewReno::new(),
             rack: Rack::new(iss),
             tlp: Tlp::new(),
@@ -296,7 +299,7 @@ impl Recovery {
 #[cfg(test)]
 impl Recovery {
     /// What is in flight.
-    pub(crate) const fn board(&self) -> &Scoreboard {
+    pub(crate) fn board(&self) -> &scoreboard::Scoreboard {
         &self.board
     }
 
