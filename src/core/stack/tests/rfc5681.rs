@@ -148,10 +148,8 @@ fn fast_retransmit_and_fast_recovery_step_by_step() {
 }
 
 /// The retransmission is lost too: a second sign of congestion, though what duplicates let out has made more
-/// outstanding than there was room for.
-//= https://www.rfc-editor.org/rfc/rfc5681#section-4.3
-//= type=test
-//= id=rfc5681-4.3-4
+/// outstanding than there was room for. So it is where the timer finds it (§4.3); what RACK finds in fast recovery lowers
+/// nothing more, see the exceptions.
 #[test]
 fn a_lost_retransmission_lowers_the_windows_again() {
     let (mut r, id, _) = busy();
@@ -170,10 +168,7 @@ fn a_lost_retransmission_lowers_the_windows_again() {
     assert!(tcb.congestion.ssthresh() < before, "{}", tcb.congestion.ssthresh());
 }
 
-/// Two windows in a row with a loss in each.
-//= https://www.rfc-editor.org/rfc/rfc5681#section-4.3
-//= type=test
-//= id=rfc5681-4.3-4
+/// Two windows in a row with a loss in each (§4.3).
 #[test]
 fn losses_in_two_windows_halve_twice() {
     let (mut r, id, _) = busy();
