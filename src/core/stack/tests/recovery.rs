@@ -237,6 +237,21 @@ fn a_probe_that_was_not_needed_any_more_is_forgotten() {
     assert_eq!(t.write(1), [(3000, 1000)]);
 }
 
+/// What was in flight is lost in fast recovery, and the window has come down to less than a segment: one may leave all the
+/// same (RFC 9937 §6.2), or nothing would happen before the retransmission timer.
+#[test]
+fn with_nothing_in_flight_a_segment_leaves_whatever_the_window() {
+    let mut t = Talk::new(SACK);
+    t.flight(0);
+    t.r.now += RTT;
+    assert_eq!(t.ack(0, &[(1000, 4000)])[0], (0, 1000));
+    t.tcb().recovery.starve(MSS / 2);
+    assert_eq!((t.phase(), t.tcb().in_flight(), t.cwnd()), (Phase::Recovery, 0, MSS / 2));
+    t.r.now += Duration::from_millis(1);
+    // An ACK that tells of nothing.
+    assert_eq!(t.ack(0, &[(1000, 4000)]), [(0, 1000)]);
+}
+
 /// Found by what was sent after it and arrived. As in Linux the window comes down no further in fast recovery.
 #[test]
 fn a_lost_retransmission_is_sent_again() {

@@ -78,6 +78,21 @@ fn a_quotation_that_tells_only_its_own_length_is_believed() {
     assert_eq!(s.mtu(PEER), 1300);
 }
 
+/// What was small enough may have passed: it is not sent again.
+#[test]
+fn only_what_was_too_big_is_sent_again() {
+    let mut s = six();
+    let id = s.connected(4000, 1440);
+    let small = s.write(id, 100);
+    let large = s.write(id, 2 * 1440);
+    assert_eq!((small.len(), large.len()), (1, 2));
+    let (first, _) = segment_of(&large[0]);
+    s.complaint(&too_big(1300, &large[0]));
+    let again = s.sent();
+    assert_eq!(segment_of(&again[0]), (first, 1240));
+    assert_eq!(again.iter().map(|p| segment_of(p).1).sum::<usize>(), 2 * 1440);
+}
+
 //= https://www.rfc-editor.org/rfc/rfc8201#section-4
 //= type=test
 //= id=rfc8201-4-1

@@ -139,11 +139,13 @@ impl Storm {
         if taken {
             let duplicate = sack.first().is_some_and(|first| {
                 let within = sack.get(1).is_some_and(|second| second.covers(first));
-                first.start.before(first.end) && (first.start.before(ack) || within)
+                first.start.before(first.end)
+                    && ((first.start.before(ack) && first.end.at_or_before(ack)) || within)
             });
+            let asked = una.max(ack);
             for block in sack.iter().skip(usize::from(duplicate)) {
                 let sent =
-                    block.start.at_or_after(una) && block.start.before(nxt) && block.end.at_or_before(nxt);
+                    block.start.at_or_after(asked) && block.start.before(nxt) && block.end.at_or_before(nxt);
                 if sent && block.start.before(block.end) {
                     self.model.sack(*block);
                 }

@@ -89,7 +89,9 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc8985#section-9.3
         //# A segment marked as lost by RACK-TLP MUST NOT be retransmitted until congestion control deems this
         //# appropriate.
-        if self.cwnd().saturating_sub(self.in_flight()) < mss.min(lost.len()) {
+        // With nothing in flight no ACK would come to open a window that has become smaller than a segment.
+        let in_flight = self.in_flight();
+        if in_flight > 0 && self.cwnd().saturating_sub(in_flight) < mss.min(lost.len()) {
             return None;
         }
         self.resend(self.recovery.resend_reason(), lost.start, lost.end, mss)

@@ -2,6 +2,7 @@
 
 use super::Recovery;
 use super::prr::Prr;
+use super::scoreboard::Scoreboard;
 use crate::seq::{Seq, SeqRange};
 use crate::tcp::timestamps;
 
@@ -33,8 +34,8 @@ pub struct Undo {
     pub(in crate::tcp) marker: Option<Seq>,
     /// Octets sent again since that the peer has not reported as having come twice.
     pub(in crate::tcp) unreported: u32,
-    /// Something was sent again.
-    pub(in crate::tcp) resent: bool,
+    /// From the first to the last of what was sent again; nothing of it was sent again that lies outside.
+    pub(in crate::tcp) resent: Option<SeqRange>,
     /// Our clock, in the units of the timestamps option, when something was first sent again: RetransmitTS of RFC 3522.
     pub(in crate::tcp) stamp: Option<u32>,
     /// SND.NXT when the episode had ended: once that is acknowledged no report of it is to come any more.
@@ -42,16 +43,18 @@ pub struct Undo {
 }
 
 impl Undo {
-    /// The window has been reduced, with SND.UNA at `una` and `resent` octets in flight for another time.
-    pub const fn begin(una: Seq, resent: u32) -> Self {
-        Self { marker: Some(una), unreported: resent, resent: resent > 0, stamp: None, until: None }
+    /// The window has been reduced, with SND.UNA at `una` and `board` telling what is in flight for another time.
+    pub fn begin(una: Seq, board: &Scoreboard) -> Self {
+        let (unreported, resent) = (board.resent(), board.resent_hull());
+        Self { marker: Some(una), unreported, resent, stamp: None, until: None }
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3522#section-3.2
     //= id=rfc3522-3.2-s2
-    pub(in crate::tcp) const fn on_retransmit(&mut self, len: u32, clock: u32) {
-        self.unreported = self.unreported.saturating_add(len);
-        self.resent = true;
+    pub(in crate::tcp) fn on_retransmit(&mut self, range: SeqRange, clock: u32) {
+        self.unreported = self.unreported.saturating_add(range.len());
+        let hull = self.resent.unwrap_or(range);
+        self.resent = Some(SeqRange::new(hull.start.min(range.start), hull.end.max(range.end)));
         if self.stamp.is_none() {
             self.stamp = Some(clock);
         }
@@ -74,7 +77,7 @@ impl Recovery {
 
     /// All that was sent again came twice.
     pub(in crate::tcp) fn all_came_twice(&self) -> bool {
-        self.undo().is_some_and(|undo| undo.resent && undo.unreported == 0)
+        self.undo().is_some_and(|undo| undo.resent.is_some() && undo.unreported == 0)
     }
 
     /// The ACK echoes a time before anything was sent again: what it acknowledges is the original.

@@ -216,7 +216,7 @@ impl Recovery {
         self.board.on_resend(range, stamp);
         self.board.pass(range.end);
         if let Some(episode) = &mut self.episode {
-            episode.undo.on_retransmit(range.len(), clock);
+            episode.undo.on_retransmit(range, clock);
             // No new data could be sent: the conventional recovery goes on (RFC 5682 §3.1, step 2b).
             episode.frto = episode.frto.filter(|step| *step != episode::Frto::NewData);
         }
@@ -301,6 +301,14 @@ impl Recovery {
     /// What is in flight.
     pub(crate) fn board(&self) -> &scoreboard::Scoreboard {
         &self.board
+    }
+
+    /// All of it is lost, and the window is so small.
+    pub(crate) fn starve(&mut self, cwnd: u32) {
+        self.board.mark_lost(|_| true);
+        if let Some(prr) = self.prr() {
+            *prr = Prr::new(cwnd, 0, 0, cwnd);
+        }
     }
 
     /// `recover`.

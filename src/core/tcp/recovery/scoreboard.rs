@@ -178,6 +178,17 @@ impl Scoreboard {
         within.filter(|r| r.marks.contains(Mark::TWICE)).map(octets).sum()
     }
 
+    /// From the first to the last of what is in flight for another time.
+    pub fn resent_hull(&self) -> Option<SeqRange> {
+        if self.resent == 0 {
+            return None;
+        }
+        let mut resent = self.records.iter().filter(|r| r.marks.contains(Mark::RESENT));
+        let first = resent.next()?;
+        let last = resent.next_back().unwrap_or(first);
+        Some(SeqRange::new(first.start, last.end))
+    }
+
     /// The oldest is one that the peer had reported to have: it has thrown away what it told us of (RFC 2018 §8).
     pub fn is_reneged(&self) -> bool {
         self.records.front().is_some_and(|r| r.marks.contains(Mark::SACKED))
@@ -364,6 +375,23 @@ impl Scoreboard {
             self.hint = self.hint.min(record.start);
         }
         found
+    }
+
+    /// Deems lost all segments of more than `most` octets. The others may have passed where these did not.
+    pub fn mark_larger_lost(&mut self, most: u32) -> Lost {
+        let mut at = 0;
+        while let Some(&record) = self.records.get(at) {
+            // Only the first segment of a run and its last may be smaller than the others.
+            let (first, last) = (u32::from(record.first), record.last_segment_start());
+            let larger = u32::from(record.mss) > most;
+            if first < record.len() && (first > most) != larger {
+                self.split(record.start.add(first));
+            } else if last != record.start && (record.end.since(last) > most) != larger {
+                self.split(last);
+            }
+            at += 1;
+        }
+        self.mark_lost(|record| record.len().min(record.mss.max(record.first).into()) > most)
     }
 
     /// Nothing is lost: what was deemed so is in flight.

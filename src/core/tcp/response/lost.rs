@@ -50,7 +50,7 @@ impl Tcb {
         let doubtful = cx.config.frto && (phase < Phase::Recovery || again);
         let undo = match &recovery.episode {
             Some(episode) if !first => episode.undo,
-            _ => Undo::begin(self.snd.una, recovery.board.resent()),
+            _ => Undo::begin(self.snd.una, &recovery.board),
         };
         let frto = doubtful.then_some(Frto::Retransmitted);
         recovery.set_episode(Episode::new(None, undo, frto));
@@ -78,10 +78,19 @@ impl Tcb {
         self.recovery.request(Reason::SynTimeout);
     }
 
-    /// The path takes only smaller packets: what is outstanding will not arrive. This is no congestion
+    /// The path takes only smaller packets: what is outstanding of larger ones will not arrive. This is no congestion
     /// (RFC 8201 §5.4).
     pub(in crate::tcp) fn lost_to_path_mtu(&mut self) {
-        self.lost_without_congestion(Reason::PathMtu);
+        let most = self.effective_mss(self.options_len());
+        if self.recovery.board.mark_larger_lost(most).octets == 0 {
+            return;
+        }
+        let oldest = self.recovery.next_lost().is_some_and(|lost| lost.start == self.snd.una);
+        self.repair_without_congestion(Reason::PathMtu);
+        if !oldest {
+            // It was small enough, and may have arrived.
+            self.recovery.pending = None;
+        }
     }
 
     /// The peer's window, closed before, has opened: what was sent against it, a probe at least, was not
@@ -93,10 +102,7 @@ impl Tcb {
     /// A probe of what the path carries was too large. This is no congestion either (RFC 4821 §7.6.2).
     pub(in crate::tcp) fn lost_to_mtu_probe(&mut self, probe: SeqRange) {
         self.recovery.board.mark_lost(|record| probe.contains(record.start));
-        if let Some(episode) = &mut self.recovery.episode {
-            **episode = Episode::new(None, Undo::default(), None);
-        }
-        self.all_is_lost(Reason::MtuProbeLost);
+        self.repair_without_congestion(Reason::MtuProbeLost);
     }
 
     fn lost_without_congestion(&mut self, reason: Reason) {
@@ -104,6 +110,10 @@ impl Tcb {
             return;
         }
         self.recovery.board.mark_lost(|_| true);
+        self.repair_without_congestion(reason);
+    }
+
+    fn repair_without_congestion(&mut self, reason: Reason) {
         if let Some(episode) = &mut self.recovery.episode {
             **episode = Episode::new(None, Undo::default(), None);
         }

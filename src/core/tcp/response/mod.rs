@@ -218,7 +218,7 @@ impl Tcb {
         recovery.tlp.forget();
         // What a mark took is not given back, whatever proves needless.
         let undo = match phase {
-            Phase::Recovery if !reduced => Undo::begin(self.snd.una, recovery.board.resent()),
+            Phase::Recovery if !reduced => Undo::begin(self.snd.una, &recovery.board),
             _ => Undo::default(),
         };
         let reduces = (recovery.sack || phase == Phase::Cwr) && !self.congestion.sizes_own_window();
@@ -281,8 +281,8 @@ impl Tcb {
         if self.recovery.on_duplicate_ack(&self.snd, mss) && !self.mtu_probe_lost(cx) {
             cx.counters.tcp_fast_retrans += 1;
             self.oldest_is_lost();
-            let (una, resent) = (self.snd.una, self.recovery.board.resent());
-            let undo = if reduced { Undo::default() } else { Undo::begin(una, resent) };
+            let una = self.snd.una;
+            let undo = if reduced { Undo::default() } else { Undo::begin(una, &self.recovery.board) };
             self.recovery.set_episode(Episode::new(None, undo, None));
             //= https://www.rfc-editor.org/rfc/rfc2018#section-5.1
             //= id=rfc2018-5.1-1

@@ -96,7 +96,8 @@ impl Tcb {
             self.count_came_twice(block);
             cx.counters.tcp_dsack_recv += 1;
         }
-        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        // What straddles the ACK of its own segment contradicts it: the octet that is asked for has not come.
+        let (una, nxt) = (self.snd.una.max(seg.ack), self.snd.nxt);
         let from = usize::from(news.dsack.is_some());
         for block in seg.options.sack.iter().skip(from) {
             let valid = block.start.before(block.end)
@@ -201,12 +202,12 @@ impl News {
 }
 
 /// The first block, where it tells of what came twice: it lies below the ACK of the same segment, or within the second
-/// block (RFC 2883 §4).
+/// block (RFC 2883 §4). One that straddles the ACK tells of nothing that can be.
 //= https://www.rfc-editor.org/rfc/rfc2883#section-5
 //= id=rfc2883-5-1
 fn duplicate_report(seg: &Segment<'_>) -> Option<SeqRange> {
     let first = *seg.options.sack.first()?;
-    let below = first.start.before(seg.ack);
+    let below = first.start.before(seg.ack) && first.end.at_or_before(seg.ack);
     let within = seg.options.sack.get(1).is_some_and(|second| second.covers(&first));
     ((below || within) && first.start.before(first.end)).then_some(first)
 }

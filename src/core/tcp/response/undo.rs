@@ -18,9 +18,13 @@ impl Tcb {
         let beyond = if block.end.after(una) { Some(self.recovery.board.sent_twice(block)) } else { None };
         if let Some(undo) = self.recovery.episode.as_mut().map(|e| &mut e.undo)
             && let Some(marker) = undo.marker
+            && let Some(resent) = undo.resent
             && block.end.after(marker)
         {
-            let since = beyond.unwrap_or_else(|| block.end.since(block.start.max(marker)));
+            // What the network itself doubled says nothing of what was sent again (RFC 3708 §2). Below SND.UNA it is not kept
+            // what that was, but in between which.
+            let (start, end) = (block.start.max(marker).max(resent.start), block.end.min(resent.end));
+            let since = beyond.unwrap_or_else(|| end.saturating_since(start));
             undo.unreported = undo.unreported.saturating_sub(since);
         }
     }

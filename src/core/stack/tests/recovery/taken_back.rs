@@ -40,6 +40,37 @@ fn a_report_of_what_was_sent_before_the_episode_undoes_nothing() {
     }
 }
 
+/// What the network doubled was never sent again: that what was sent again was not needed it does not say (RFC 3708 §2).
+#[test]
+fn a_report_of_what_was_not_sent_again_undoes_nothing() {
+    for (report, undone) in [((3000, 4000), false), ((1000, 2000), true)] {
+        let mut t = Talk::new(SACK);
+        t.flight(0);
+        t.r.now += RTT;
+        t.ack(1000, &[]);
+        assert_eq!(t.ack(1000, &[(2000, 5000)]), [(1000, 1000)]);
+        let reduced = t.ssthresh();
+        t.r.now += RTT;
+        t.ack(10_000, &[report]);
+        t.ack(10_000, &[]);
+        assert_eq!((t.phase(), t.ssthresh() > reduced), (Phase::Open, undone), "{report:?}");
+    }
+}
+
+/// Below the ACK all has come, above it the octet that it asks for has not: a report of both is none (RFC 2883 §4).
+#[test]
+fn a_report_that_straddles_the_ack_is_none() {
+    let mut t = Talk::new(SACK);
+    t.flight(0);
+    t.r.now += RTT;
+    t.ack(2000, &[(1000, 3000)]);
+    let counters = t.r.host.counters();
+    assert_eq!((counters.tcp_dsack_recv, counters.tcp_sack_discard), (0, 1));
+    assert_eq!((t.tcb().recovery.widening(), t.tcb().recovery.segments()[0]), ((1, None), 0));
+    t.ack(2000, &[(1000, 2000)]);
+    assert_eq!(t.r.host.counters().tcp_dsack_recv, 1);
+}
+
 /// Left where it is, the end of the round would seem to lie ahead again after 2³¹ octets.
 #[test]
 fn the_round_of_a_report_ends_without_another_report() {

@@ -351,3 +351,27 @@ proptest! {
         check(&steps, iss);
     }
 }
+
+/// Runs of 1000 octets with a short segment at their end, of which the first has been acknowledged in part: what is larger
+/// than the path takes now is lost, the rest is not.
+#[test]
+fn what_is_larger_than_the_path_takes_is_lost() {
+    let mut board = Scoreboard::new(Seq::new(0));
+    for (start, end) in [(0, 1000), (1000, 2000), (2000, 2300)] {
+        board.on_send(range(start, end), 1000, Stamp::at(at(0)));
+    }
+    board.end_burst(true);
+    board.on_send(range(2300, 2500), 1000, Stamp::at(at(1)));
+    board.on_send(range(2500, 3500), 1000, Stamp::at(at(2)));
+    board.on_send(range(3500, 3501), 1000, Stamp::at(at(2)));
+    board.acknowledge(Seq::new(700), |_| {});
+    assert_eq!(board.mark_larger_lost(1000), Lost::default());
+    let lost = board.mark_larger_lost(500);
+    assert_eq!((lost.octets, board.lost()), (2000, 2000));
+    let runs: Vec<_> =
+        board.iter().filter(|r| r.marks.contains(Mark::LOST)).map(|r| (r.start.get(), r.end.get())).collect();
+    assert_eq!(runs, [(1000, 2000), (2500, 3500)]);
+    board.check(Seq::new(700), Seq::new(3501));
+    assert_eq!(board.mark_larger_lost(199).octets, 800, "the others now too, but for the FIN");
+    board.check(Seq::new(700), Seq::new(3501));
+}
