@@ -325,6 +325,17 @@ impl TcpConfig {
     pub fn congestion_by_name(&self, name: &[u8]) -> Option<Algorithm> {
         self.congestion_available.iter().copied().find(|algorithm| algorithm.name().as_bytes() == name)
     }
+
+    /// How long to wait for an answer to a SYN,ACK that has timed out so often.
+    pub fn syn_ack_wait(&self, timeouts: u8) -> Duration {
+        self.initial_rto.saturating_mul(1 << timeouts.min(16)).min(self.max_rto)
+    }
+
+    /// After how long a SYN,ACK has timed out so often.
+    pub fn syn_ack_time(&self, timeouts: u8) -> Duration {
+        let waits = (0..timeouts).map(|n| self.syn_ack_wait(n));
+        waits.fold(Duration::ZERO, Duration::saturating_add)
+    }
 }
 
 /// When a listener answers connection requests with SYN cookies (RFC 4987 §3.6), which take no memory until the handshake

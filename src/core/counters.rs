@@ -107,6 +107,8 @@ counters! {
     tcp_out_rsts = "TcpOutRsts",
     /// Connection requests dropped: the SYN queue is full.
     tcp_req_q_full_drop = "TcpExtTCPReqQFullDrop",
+    /// Segments that would have ended a handshake, but the listener waits for data.
+    tcp_defer_accept_drop = "TcpExtTCPDeferAcceptDrop",
     /// Connection requests answered with a SYN cookie because the SYN queue is full.
     tcp_req_q_full_do_cookies = "TcpExtTCPReqQFullDoCookies",
     /// SYN cookies sent.

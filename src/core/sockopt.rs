@@ -167,6 +167,10 @@ pub struct SocketOptions {
     /// A shutdown of reading ends no more than the waiting, as in Linux: what arrives later is kept and read, and
     /// the window fills when nobody reads it.
     pub keep_after_shutdown: bool,
+    /// A listener hands out a connection when something has come with it or behind the handshake, or when SYN,ACK has timed
+    /// out so often and the peer answers once more (`TCP_DEFER_ACCEPT`); 0: when the handshake is done.
+    /// [`set_defer_accept`](Self::set_defer_accept) knows how often that is. More than 15 count as 15.
+    pub defer_accept: u8,
     /// A listener takes data in a SYN from so many connections whose handshake is not done (`TCP_FASTOPEN`); 0: from
     /// none (RFC 7413).
     pub fast_open_queue: u16,
@@ -182,6 +186,18 @@ pub struct SocketOptions {
 }
 
 impl SocketOptions {
+    /// How long a listener waits for the first octets of a connection, rounded up to a time at which SYN,ACK times out;
+    /// zero: not at all.
+    pub fn set_defer_accept(&mut self, wait: Duration, config: &TcpConfig) {
+        let enough = |n: &u8| config.syn_ack_time(*n) >= wait;
+        self.defer_accept = (0..u8::MAX).find(enough).unwrap_or(u8::MAX);
+    }
+
+    /// How long that is.
+    pub fn defer_accept_time(&self, config: &TcpConfig) -> Duration {
+        config.syn_ack_time(self.defer_accept)
+    }
+
     /// The options of a fresh TCP socket.
     pub const fn tcp(config: &Config) -> Self {
         Self {
@@ -224,6 +240,7 @@ impl SocketOptions {
             //= id=rfc7413-4.2-1
             //# It MUST be turned on explicitly by the application.
             fast_open_queue: 0,
+            defer_accept: 0,
             fast_open_connect: false,
             fast_open_no_cookie: false,
             receive_low_water: 1,

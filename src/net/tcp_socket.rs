@@ -89,6 +89,21 @@ impl TcpSocket {
         self.socket.change_options(|o| o.fast_open_queue = clients)
     }
 
+    /// How long a listener waits for the first octets of a connection before it hands it out (`TCP_DEFER_ACCEPT`), rounded up
+    /// to a time at which SYN,ACK would be sent again: 1 s, 3 s, 7 s, …; zero: it hands it out when the handshake is done.
+    /// It waits for no more than 15 of them, about 20 minutes. A connection that began with a SYN cookie is handed out at
+    /// once.
+    ///
+    /// # Errors
+    /// Those of an engine that has ended.
+    pub fn set_defer_accept(&self, wait: Duration) -> io::Result<()> {
+        self.socket.call(|stack, id, now| {
+            let mut options = stack.options(id)?;
+            options.set_defer_accept(wait, &stack.config().tcp);
+            stack.set_options(id, options, now)
+        })
+    }
+
     /// Whether an IPv6 socket speaks no IPv4 (`IPV6_V6ONLY`).
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use libc::{POLLIN, POLLOUT, SHUT_WR, SOCK_NONBLOCK};
+use libc::{IPPROTO_TCP, POLLIN, POLLOUT, SHUT_WR, SOCK_NONBLOCK, TCP_DEFER_ACCEPT};
 
 use super::lab::{Family, Lab, done, number, place, placed, text};
 use super::sys::Fd;
@@ -20,6 +20,14 @@ fn clients(lab: &Lab, family: Family, addr: SocketAddr, n: usize) -> Vec<Fd> {
         fd
     };
     (0..n).map(client).collect()
+}
+
+/// Lets a listener wait for data, and gives how long it then says that it does.
+fn defer(lab: &Lab, listener: Fd, seconds: i32) -> String {
+    let set = lab.sys().setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds.to_ne_bytes());
+    let mut told = [0; 4];
+    let got = lab.sys().getsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &mut told);
+    format!("{}, {}, {}", done(set), number(got), i32::from_ne_bytes(told))
 }
 
 pub(crate) fn rows(table: &mut Table) {
@@ -89,6 +97,37 @@ pub(crate) fn rows(table: &mut Table) {
             lab.settled(&[fd, peer, again]).join(" ")
         });
     }
+    for (name, family) in FAMILIES {
+        table.row(format!("{name}: a listener waits for data, or for a FIN"), move |lab| {
+            let (listener, addr) = lab.listener(family, 4);
+            defer(lab, listener, 30);
+            let clients = clients(lab, family, addr, 2);
+            let mut all = lab.settled(&[clients[0], clients[1], listener]);
+            lab.send_all(clients[0], b"early");
+            lab.until(listener, POLLIN);
+            let (first, _) = lab.accept4(listener, 0).unwrap();
+            all.extend(lab.settled(&[first, listener]));
+            lab.sys().shutdown(clients[1], SHUT_WR).unwrap();
+            lab.until(listener, POLLIN);
+            let (second, _) = lab.accept4(listener, 0).unwrap();
+            all.extend(lab.settled(&[second, listener]));
+            all.join(" ")
+        });
+        table.row(format!("{name}: a listener waits for data no longer than it was told"), move |lab| {
+            let (listener, addr) = lab.listener(family, 4);
+            defer(lab, listener, 1);
+            let client = clients(lab, family, addr, 1)[0];
+            let before = lab.settled(&[client, listener]);
+            lab.until(listener, POLLIN);
+            let (fd, _) = lab.accept4(listener, 0).unwrap();
+            format!("{}, {}", before.join(" "), lab.settled(&[client, fd]).join(" "))
+        });
+    }
+    table.row("how long a listener waits for data is rounded", |lab| {
+        let (listener, _) = lab.listener(Family::V4, 4);
+        let told = |seconds| format!("{seconds}: {}", defer(lab, listener, seconds));
+        [i32::MIN, -1, 0, 1, 2, 3, 4, 100, 127, 128, 5000, i32::MAX].map(told).join(", ")
+    });
     table.row("a backlog that grows and shrinks", |lab| {
         let (listener, addr) = lab.listener(Family::V4, 0);
         let mut all = clients(lab, Family::V4, addr, 1);

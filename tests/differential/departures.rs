@@ -100,12 +100,6 @@ const PARTS: [Part<'static>; 5] = [
                 "EINVAL, 64 in 4",
                 "a packet that may not go one hop is never sent",
             ],
-            [
-                "*: TCP_DEFER_ACCEPT*",
-                "ok, ?",
-                "ENOPROTOOPT, 0 in 4",
-                "a connection is handed out when it is established",
-            ],
             ["udp*: UDP_CORK*", "ok, 1 in 4", "ENOPROTOOPT, 0 in 4", ONE_CALL],
             ["udp*: UDP_SEGMENT*", "ok, ?", "ENOPROTOOPT, 0 in 4", ONE_CALL],
         ],

@@ -19,8 +19,7 @@
 //!   `SO_BINDTODEVICE` is `ENODEV` for every name, as there are no names.
 //! - `IP_FREEBIND`, `IP_TRANSPARENT`, `IP_BIND_ADDRESS_NO_PORT`, `IP_MINTTL`, `IP_OPTIONS`, `IP_MULTICAST_LOOP`
 //!   (nothing is looped back, so it reads as 0 where Linux has 1); membership in groups; the same of IPv6.
-//! - `TCP_DEFER_ACCEPT`, `TCP_SAVE_SYN`, `TCP_REPAIR`, `TCP_THIN_LINEAR_TIMEOUTS`,
-//!   `TCP_TX_DELAY`; `TCP_ULP` is `ENOENT`.
+//! - `TCP_SAVE_SYN`, `TCP_REPAIR`, `TCP_THIN_LINEAR_TIMEOUTS`, `TCP_TX_DELAY`; `TCP_ULP` is `ENOENT`.
 //! - `UDP_CORK`, `UDP_SEGMENT`, `UDP_ENCAP`, `UDP_NO_CHECK6_TX`, `UDP_NO_CHECK6_RX`.
 //! - What is not named in the table: `ENOPROTOOPT`, as Linux says it of names that it does not know.
 //!

@@ -28,7 +28,7 @@ pub(super) const ROWS: &[Row] = &[
     Row(TCP_KEEPCNT, How::Int(|f| Ok(f.options()?.keepalive_probes.into()), set_keepalive_probes)),
     Row(TCP_SYNCNT, How::Int(|f| Ok(f.options()?.syn_retries.into()), set_syn_retries)),
     Row(TCP_LINGER2, How::Int(linger2, set_linger2)),
-    Row(TCP_DEFER_ACCEPT, How::Stays(off, |v| Ok(v.max(0)))),
+    Row(TCP_DEFER_ACCEPT, How::Int(defer_accept, set_defer_accept)),
     Row(TCP_WINDOW_CLAMP, How::Int(window_clamp, set_window_clamp)),
     Row(TCP_INFO, How::Octets(info, read_only)),
     Row(TCP_QUICKACK, How::Int(quick_acks, set_quick_acks)),
@@ -56,6 +56,21 @@ pub(super) const ROWS: &[Row] = &[
     Row(TCP_INQ, How::Hint(0, within::<0, 1>)),
     Row(TCP_TX_DELAY, How::Stays(off, natural)),
 ];
+
+fn defer_accept(file: &File) -> Result<i32> {
+    let options = file.options()?;
+    file.query(|stack, _| Ok(seconds(options.defer_accept_time(&stack.config().tcp))))
+}
+
+/// Rounded up to a time at which SYN,ACK times out; less than nothing is nothing.
+fn set_defer_accept(file: &File, value: i32) -> Result<()> {
+    let wait = Duration::from_secs(value.max(0).unsigned_abs().into());
+    file.call(|stack, id, now| {
+        let mut options = stack.options(id)?;
+        options.set_defer_accept(wait, &stack.config().tcp);
+        stack.set_options(id, options, now)
+    })
+}
 
 /// Connections whose handshake may be pending; 0 is off.
 fn fast_open(file: &File) -> Result<i32> {

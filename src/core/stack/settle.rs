@@ -4,9 +4,11 @@ use alloc::boxed::Box;
 
 use super::{Kind, Own, Readiness, Socket, Stack};
 use crate::tcp::context::Context;
+use crate::tcp::request::{Request, Wait};
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::time_wait::TimeWait;
+use crate::tcp::trace::Reason;
 use crate::time::{Duration, Instant};
 
 impl Stack {
@@ -176,16 +178,8 @@ impl Stack {
                 self.settle(index, now, false);
             }
             Kind::Request(request) => {
-                let again = request.timed_out(&context!(self, now));
-                let request = **request;
-                if again && self.listener_of(&request).is_some() {
-                    self.send_syn_ack(&request, crate::tcp::trace::Reason::SynTimeout, None, now);
-                    let wait = request.wait(&context!(self, now));
-                    self.wheel.arm(index, now + wait);
-                } else {
-                    self.counters.tcp_attempt_fails += 1;
-                    self.end_request(index);
-                }
+                let mut request = **request;
+                self.request_timeout(index, &mut request, now);
             }
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.8
             //= id=STEP-3.10.8-3
@@ -194,6 +188,26 @@ impl Stack {
             Kind::TimeWait(_) => self.remove(index),
             Kind::Idle(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Ping(_) => {}
         }
+    }
+}
+
+impl Stack {
+    fn request_timeout(&mut self, index: u32, request: &mut Request, now: Instant) {
+        let listener = self.listener_of(request);
+        let defer_accept = listener.as_ref().map_or(0, |(_, options)| options.defer_accept);
+        let what = request.timed_out(defer_accept, &context!(self, now));
+        if what == Wait::Over || listener.is_none() {
+            self.counters.tcp_attempt_fails += 1;
+            return self.end_request(index);
+        }
+        if let Some(Socket { kind: Kind::Request(kept), .. }) = self.slab.by_index_mut(index) {
+            **kept = *request;
+        }
+        if what == Wait::Resend {
+            self.send_syn_ack(request, Reason::SynTimeout, None, now);
+        }
+        let wait = request.wait(&context!(self, now));
+        self.wheel.arm(index, now + wait);
     }
 }
 

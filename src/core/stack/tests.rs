@@ -21,6 +21,7 @@ mod clauses;
 mod closing;
 mod connecting;
 mod datagrams;
+mod defer_accept;
 mod disconnect;
 mod ecn;
 mod edges;

@@ -18,7 +18,7 @@ use crate::addr::Quad;
 use crate::config::EcnFeedback;
 use crate::sockopt::SocketOptions;
 use crate::tcp::trace::{AckReason, Reason, RstReason, Variables, Verdict};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::wire::fast_open::FastOpen;
 use crate::wire::flags::Flags;
 use crate::wire::options::{self, Options};
@@ -47,16 +47,21 @@ impl Agreed {
     }
 }
 
+/// Our SYN is acknowledged, and the listener waits for more (`TCP_DEFER_ACCEPT`): the topmost bit of its slot.
+const ACKNOWLEDGED: u32 = 1 << 31;
+
 /// A connection request that waits for the ACK of our SYN.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
     /// The two ends.
     pub quad: Quad,
+    /// Below [`ACKNOWLEDGED`].
     listener: u32,
     irs: Seq,
     iss: Seq,
     ts_recent: u32,
-    /// When the SYN,ACK was first sent, microseconds of the stack's time, low 32 bits.
+    /// When the SYN,ACK was first sent, microseconds of the stack's time, low 32 bits. Once it is acknowledged, by a peer
+    /// that has to send more than that: how many microseconds that took, 28 bits, below how often it had been sent again.
     sent: u32,
     /// Our receive window as told on the SYN,ACK.
     rcv_wnd: u16,
@@ -70,6 +75,17 @@ pub struct Request {
     counts: u8,
     /// The low octet of the listener's generation: its slot may be another's by now.
     generation: u8,
+}
+
+/// What becomes of a request whose wait is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// The SYN,ACK is to be sent again.
+    Resend,
+    /// It goes on.
+    More,
+    /// The request is over.
+    Over,
 }
 
 /// What a segment did to a request.
@@ -187,11 +203,36 @@ impl Request {
 
     /// The slot of the listener it came to, and the low octet of the slot's generation.
     pub const fn listener(&self) -> (u32, u8) {
-        (self.listener, self.generation)
+        (self.listener & !ACKNOWLEDGED, self.generation)
     }
 
-    const fn retransmits(&self) -> u8 {
+    const fn is_acknowledged(&self) -> bool {
+        self.listener & ACKNOWLEDGED != 0
+    }
+
+    const fn timeouts(&self) -> u8 {
         self.counts & 15
+    }
+
+    /// How often the SYN,ACK had been sent again when it was acknowledged, or until now.
+    const fn retransmits(&self) -> u8 {
+        if self.is_acknowledged() { (self.sent >> 28) as u8 } else { self.timeouts() }
+    }
+
+    /// How long it took to be acknowledged, or has until now.
+    fn round_trip(&self, now: Instant) -> Duration {
+        let since = (now.as_micros() as u32).wrapping_sub(self.sent);
+        let micros = if self.is_acknowledged() { self.sent & (1 << 28) - 1 } else { since };
+        Duration::from_micros(micros.into())
+    }
+
+    /// The handshake is done, but the listener waits for more.
+    fn acknowledged(&mut self, now: Instant) {
+        if !self.is_acknowledged() {
+            let took = self.round_trip(now).as_micros().min((1 << 28) - 1) as u32;
+            self.sent = u32::from(self.timeouts()) << 28 | took;
+            self.listener |= ACKNOWLEDGED;
+        }
     }
 
     /// Takes note of an answer, within a limit for the request's short life (RFC 5961 §7): neither a flood nor a
@@ -328,17 +369,19 @@ impl Request {
 
     /// How long to wait for the ACK before the SYN,ACK is sent again.
     pub fn wait(&self, cx: &Context<'_>) -> Duration {
-        cx.config.initial_rto.saturating_mul(1 << self.retransmits().min(16)).min(cx.config.max_rto)
+        cx.config.syn_ack_wait(self.timeouts())
     }
 
-    /// The wait is over. Says whether the SYN,ACK is to be sent again; if not, the request is over.
-    #[must_use]
-    pub fn timed_out(&mut self, cx: &Context<'_>) -> bool {
-        if self.retransmits() >= cx.config.syn_ack_retries.min(15) {
-            return false;
+    /// The wait is over. As in Linux a peer that has acknowledged is left alone while the listener waits for more; then
+    /// it is asked once again, so that it may answer.
+    pub fn timed_out(&mut self, defer_accept: u8, cx: &Context<'_>) -> Wait {
+        let (timeouts, defer) = (self.timeouts(), defer_accept.min(15));
+        let deferred = self.is_acknowledged() && timeouts < defer;
+        if timeouts >= cx.config.syn_ack_retries.min(15) && !deferred {
+            return Wait::Over;
         }
         self.counts += 1;
-        true
+        if deferred && timeouts + 1 < defer { Wait::More } else { Wait::Resend }
     }
 
     /// §3.10.7.4 for SYN-RECEIVED. `our_mss` is the MSS to tell the peer again.
@@ -417,6 +460,11 @@ impl Request {
             closed::refuse(self.quad, State::SynReceived, seg, RstReason::BadAck, cx);
             return Outcome::Stay(Verdict::AckTooHigh);
         }
+        if seg.is_empty() && seg.seq == rcv.nxt && self.timeouts() < socket.defer_accept.min(15) {
+            self.acknowledged(cx.now);
+            cx.counters.tcp_defer_accept_drop += 1;
+            return Outcome::Stay(Verdict::AcceptDeferred);
+        }
         Outcome::Establish
     }
 
@@ -451,7 +499,11 @@ impl Request {
         //# SND.NXT is set to ISS+1 and SND.UNA to ISS.
         tcb.snd.nxt = self.iss.add(1);
         tcb.snd.up = tcb.snd.nxt;
-        let ago = Duration::from_micros(u64::from((cx.now.as_micros() as u32).wrapping_sub(self.sent)));
+        let ago = self.round_trip(cx.now);
+        if self.is_acknowledged() {
+            // What comes now echoes our SYN,ACK, as nothing else was sent: that says how long the peer had nothing to say.
+            tcb.timed_out = cx.now;
+        }
         if self.agreed.contains(Agreed::COOKIE) {
             // When it was sent, and how often, was not kept.
         } else if self.retransmits() == 0 {

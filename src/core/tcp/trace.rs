@@ -152,6 +152,8 @@ pub enum Verdict {
     SynQueueFull,
     /// The queue of connections to accept is full.
     AcceptQueueFull,
+    /// It would end the handshake, but the listener waits for data (`TCP_DEFER_ACCEPT`).
+    AcceptDeferred,
     /// A SYN that TIME-WAIT does not believe (RFC 6191).
     OldSyn,
     /// TIME-WAIT took note of it.
@@ -344,6 +346,7 @@ impl Verdict {
             Self::SynCookie => "connection request answered with a SYN cookie",
             Self::SynQueueFull => "dropped: SYN queue full",
             Self::AcceptQueueFull => "dropped: accept queue full",
+            Self::AcceptDeferred => "dropped: the listener waits for data",
             Self::OldSyn => "dropped: SYN of an older connection",
             Self::TimeWait => "seen in TIME-WAIT",
             Self::EcnMixed => "asks for another ECN than before: reset",
