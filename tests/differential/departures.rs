@@ -100,6 +100,12 @@ const PARTS: [Part<'static>; 5] = [
                 "EINVAL, 64 in 4",
                 "a packet that may not go one hop is never sent",
             ],
+            [
+                "tcp*: TCP_DEFER_ACCEPT of what a listener with it accepts",
+                "ok, 0 in 4",
+                "ok, 3 in 4",
+                "a connection has the options of its listener, though this one means nothing to it",
+            ],
             ["udp*: UDP_CORK*", "ok, 1 in 4", "ENOPROTOOPT, 0 in 4", ONE_CALL],
             ["udp*: UDP_SEGMENT*", "ok, ?", "ENOPROTOOPT, 0 in 4", ONE_CALL],
         ],
