@@ -588,15 +588,4 @@ impl Stack {
             }
         }
     }
-
-    fn is_in_flight(&self, quad: Quad, seq: crate::seq::Seq) -> bool {
-        let index = self.table.find(&quad, super::settle::quad_of(&self.slab));
-        match index.and_then(|i| self.slab.by_index(i)) {
-            Some(Socket { kind: Kind::Connection(tcb), .. }) => {
-                seq.at_or_after(tcb.snd.una) && seq.before(tcb.snd.nxt)
-            }
-            Some(Socket { kind: Kind::Request(request), .. }) => seq == request.iss(),
-            _ => false,
-        }
-    }
 }

@@ -415,4 +415,16 @@ impl Stack {
         };
         listener.into_iter().flat_map(|l| l.waiting().copied())
     }
+
+    /// Whether `seq` is of something that we have sent to this peer and that is not acknowledged.
+    pub(super) fn is_in_flight(&self, quad: Quad, seq: Seq) -> bool {
+        let index = self.table.find(&quad, quad_of(&self.slab));
+        match index.and_then(|i| self.slab.by_index(i)) {
+            Some(Socket { kind: Kind::Connection(tcb), .. }) => {
+                seq.at_or_after(tcb.snd.una) && seq.before(tcb.snd.nxt)
+            }
+            Some(Socket { kind: Kind::Request(request), .. }) => seq == request.iss(),
+            _ => false,
+        }
+    }
 }

@@ -222,7 +222,7 @@ impl Request {
     /// How long it took to be acknowledged, or has until now.
     fn round_trip(&self, now: Instant) -> Duration {
         let since = (now.as_micros() as u32).wrapping_sub(self.sent);
-        let micros = if self.is_acknowledged() { self.sent & (1 << 28) - 1 } else { since };
+        let micros = if self.is_acknowledged() { self.sent & ((1 << 28) - 1) } else { since };
         Duration::from_micros(micros.into())
     }
 

@@ -192,8 +192,7 @@ impl Tcb {
                 let stamp = self.stamp(range.len(), cx.now);
                 self.recovery.on_send(range, mss, stamp);
             }
-            self.lost_to_path_mtu();
-            self.recovery.request(Reason::SynTextRefused);
+            self.lost_with_syn();
         }
     }
 

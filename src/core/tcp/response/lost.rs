@@ -99,6 +99,11 @@ impl Tcb {
         self.lost_without_congestion(Reason::WindowOpened);
     }
 
+    /// The answer to our SYN did not take the text in it, or not all (RFC 7413 §4.2.2).
+    pub(in crate::tcp) fn lost_with_syn(&mut self) {
+        self.lost_without_congestion(Reason::SynTextRefused);
+    }
+
     /// A probe of what the path carries was too large. This is no congestion either (RFC 4821 §7.6.2).
     pub(in crate::tcp) fn lost_to_mtu_probe(&mut self, probe: SeqRange) {
         self.recovery.board.mark_lost(|record| probe.contains(record.start));
