@@ -2,7 +2,7 @@
 //! (`TCP_NOTSENT_LOWAT`).
 //!
 //! As in Linux text is taken in runs of whole segments, and the limits are asked at the begin of each: a buffer holds at
-//! most one run more than its size, and at most twice its size. So large writes make full segments, and how much of a write is taken is what programs
+//! most one run more than its size. So large writes make full segments, and how much of a write is taken is what programs
 //! that were measured against Linux expect.
 
 use alloc::sync::Arc;
@@ -50,9 +50,9 @@ impl Tcb {
             .options
             .unsent_limit()
             .map_or(u32::MAX, |limit| begin(limit.saturating_add(leaves).saturating_sub(unsent)));
-        // Whatever would fill a run: a small buffer stays small.
+        // Whatever would fill a run.
         let size = self.options.send_buffer;
-        let bound = size.saturating_add(run.min(size)).saturating_sub(queued);
+        let bound = size.saturating_add(run).saturating_sub(queued);
         full.min(low).min(bound) as usize
     }
 
