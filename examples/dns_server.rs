@@ -96,6 +96,7 @@ fn serve_tcp(host: &common::Host, tcp: &TcpListener, zone: &Zone) -> common::Don
                         // The client has nothing more to ask, or has been silent for too long.
                         Err(error)
                             if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::WouldBlock) => {}
+                        Err(error) if matches!(host.ended(&error), Ok(true)) => {}
                         Err(error) => common::complain!("{peer}: {error}"),
                     });
                 }
