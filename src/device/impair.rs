@@ -99,7 +99,7 @@ pub struct ImpairStats {
 
 impl<D: Device> Impair<D> {
     /// Puts a link before `device`: `out` for what we send, `inward` for what comes. The same seed and the
-    /// same packets have the same fates.
+    /// same packets have the same fates; `inward` draws from the complement of `seed`.
     ///
     /// # Panics
     /// If a rate is 0.
@@ -108,7 +108,7 @@ impl<D: Device> Impair<D> {
         let room = (capabilities.max_gso as usize).max(usize::from(u16::MAX));
         let ways = Ways {
             out: Way::new(out, seed),
-            inward: Way::new(inward, seed ^ u64::MAX),
+            inward: Way::new(inward, !seed),
             scratch: Frames::new(16, room),
             send_errors: 0,
         };

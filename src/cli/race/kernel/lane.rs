@@ -6,6 +6,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tunstack::core::config::Config;
 use tunstack::device::impair::Impair;
 use tunstack::device::setup::{TunConfig, bring_up};
@@ -80,6 +82,16 @@ impl Stream for net::TcpStream {
     }
 }
 
+/// The seed that gives both senders the same luck: the way that carries the data draws the same numbers whoever sends.
+///
+/// An [`Impair`] takes the seed for the way out of this stack and its complement for the way in.
+const fn seed_for(sender: Sender, seed: u64) -> u64 {
+    match sender {
+        Sender::Ours => seed,
+        Sender::Kernel => !seed,
+    }
+}
+
 pub(super) fn run(
     sender: Sender,
     algorithm: &str,
@@ -95,7 +107,7 @@ pub(super) fn run(
     config.tcp.send_buffer = BUFFER;
     config.tcp.receive_buffer = BUFFER;
     set_algorithm(&mut config, algorithm).map_err(|e| Failure::Failed(e.to_string()))?;
-    let link = Impair::new(tun, cell.link, cell.link, seed);
+    let link = Impair::new(tun, cell.link, cell.link, seed_for(sender, seed));
     let engine = Engine::builder().config(config).device(link).start();
     let engine = engine.map_err(failed("cannot start the stack"))?;
     let at = |prefix: Option<tunstack::core::addr::Prefix>| {
@@ -108,9 +120,7 @@ pub(super) fn run(
         Sender::Kernel => {
             let listener = engine.listen(at(device.addr)?).map_err(failed("cannot listen"))?;
             let begun = Instant::now();
-            let stream = TcpStream::connect(at(device.addr)?).map_err(failed("the kernel cannot connect"))?;
-            rustix::net::sockopt::set_tcp_congestion(&stream, algorithm)
-                .map_err(|e| Failure::of(format!("the kernel cannot use {algorithm}"), &e.into()))?;
+            let stream = connect_with(algorithm, at(device.addr)?)?;
             let (other, _) = listener.accept().map_err(failed("cannot accept"))?;
             let (octets, took) = transfer(stream, other, cell.octets, begun, expected * PATIENCE)?;
             Counts::of_kernel()?.since(&before, octets, took)
@@ -143,6 +153,19 @@ pub(super) fn run(
         Err(e) if e.kind() != io::ErrorKind::TimedOut => Err(Failure::of("cannot stop the stack", &e)),
         _ => Ok(result),
     }
+}
+
+/// A stream of the kernel that has used `algorithm` from its first packet: one that begins with the host's default goes on
+/// with its pacing.
+fn connect_with(algorithm: &str, to: SocketAddr) -> Result<TcpStream, Failure> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let failed = |what: String| move |e: Errno| Failure::of(what, &e.into());
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+    let socket = socket.map_err(failed("the kernel has no socket".to_owned()))?;
+    sockopt::set_tcp_congestion(&socket, algorithm)
+        .map_err(failed(format!("the kernel cannot use {algorithm}")))?;
+    rustix::net::connect(&socket, &to).map_err(failed("the kernel cannot connect".to_owned()))?;
+    Ok(socket.into())
 }
 
 /// Sends so many octets and gives how many came, and how long that took.
