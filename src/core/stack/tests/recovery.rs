@@ -37,7 +37,11 @@ struct Talk {
 
 impl Talk {
     fn new(agreed: Agreed) -> Self {
-        let mut tcp = TcpConfig { congestion: Algorithm::Reno, ..TcpConfig::default() };
+        Self::with(agreed, Algorithm::Reno)
+    }
+
+    fn with(agreed: Agreed, congestion: Algorithm) -> Self {
+        let mut tcp = TcpConfig { congestion, ..TcpConfig::default() };
         tcp.ecn_incoming = EcnFeedback::Classic;
         let mut r = Raw::new(Config { tcp, ..Config::default() });
         r.syn.sack_permitted = agreed.sack;

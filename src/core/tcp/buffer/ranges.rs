@@ -109,6 +109,11 @@ impl SeqRanges {
         range.is_empty() || self.run_of(range.start).is_some_and(|r| r.covers(&range))
     }
 
+    /// How many numbers of `range` are in the set.
+    pub fn overlap(&self, range: SeqRange) -> u32 {
+        range.len() - self.gaps(range).map(|gap| gap.len()).sum::<u32>()
+    }
+
     /// Whether a run overlaps `range` or meets it, so that inserting it makes no further run.
     pub fn touches(&self, range: SeqRange) -> bool {
         let at = self.runs.partition_point(|r| r.end.before(range.start));
@@ -222,6 +227,7 @@ mod tests {
                 }
                 let had = model.range(at..at + len).count();
                 prop_assert_eq!(s.covers(r), had == len as usize);
+                prop_assert_eq!(s.overlap(r) as usize, had);
                 let gaps: Vec<u32> =
                     s.gaps(r).flat_map(|g| (0..g.len()).map(move |i| g.start.add(i).since(Seq::new(base)))).collect();
                 let want: Vec<u32> = (at..at + len).filter(|n| !model.contains(n)).collect();

@@ -4,10 +4,11 @@ use super::Recovery;
 use super::prr::Prr;
 use super::scoreboard::Scoreboard;
 use crate::seq::{Seq, SeqRange};
+use crate::tcp::buffer::SeqRanges;
 use crate::tcp::timestamps;
 
 /// From the first sign of trouble to the next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Episode {
     /// The window on its way down.
     pub prr: Option<Prr>,
@@ -28,14 +29,14 @@ impl Episode {
 }
 
 /// What is remembered of an episode for it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Undo {
     /// SND.UNA when the window was reduced; none when there is nothing to take back.
     pub(in crate::tcp) marker: Option<Seq>,
     /// Octets sent again since that the peer has not reported as having come twice.
     pub(in crate::tcp) unreported: u32,
-    /// From the first to the last of what was sent again; nothing of it was sent again that lies outside.
-    pub(in crate::tcp) resent: Option<SeqRange>,
+    /// What was sent again: pieces of what was in flight, no more than the scoreboard has.
+    pub(in crate::tcp) resent: SeqRanges,
     /// Our clock, in the units of the timestamps option, when something was first sent again: RetransmitTS of RFC 3522.
     pub(in crate::tcp) stamp: Option<u32>,
     /// SND.NXT when the episode had ended: once that is acknowledged no report of it is to come any more.
@@ -45,16 +46,26 @@ pub struct Undo {
 impl Undo {
     /// The window has been reduced, with SND.UNA at `una` and `board` telling what is in flight for another time.
     pub fn begin(una: Seq, board: &Scoreboard) -> Self {
-        let (unreported, resent) = (board.resent(), board.resent_hull());
+        let (unreported, resent) = (board.resent(), board.resent_ranges());
         Self { marker: Some(una), unreported, resent, stamp: None, until: None }
+    }
+
+    /// The peer reports `block` as having come twice. What the network itself doubled says nothing of what was sent again
+    /// (RFC 3708 §2).
+    pub(in crate::tcp) fn came_twice(&mut self, block: SeqRange) {
+        let Some(marker) = self.marker.filter(|&marker| block.end.after(marker)) else { return };
+        let since = SeqRange::new(block.start.max(marker), block.end);
+        self.unreported = self.unreported.saturating_sub(self.resent.overlap(since));
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3522#section-3.2
     //= id=rfc3522-3.2-s2
     pub(in crate::tcp) fn on_retransmit(&mut self, range: SeqRange, clock: u32) {
+        if self.marker.is_none() {
+            return;
+        }
         self.unreported = self.unreported.saturating_add(range.len());
-        let hull = self.resent.unwrap_or(range);
-        self.resent = Some(SeqRange::new(hull.start.min(range.start), hull.end.max(range.end)));
+        self.resent.insert(range);
         if self.stamp.is_none() {
             self.stamp = Some(clock);
         }
@@ -77,7 +88,7 @@ impl Recovery {
 
     /// All that was sent again came twice.
     pub(in crate::tcp) fn all_came_twice(&self) -> bool {
-        self.undo().is_some_and(|undo| undo.resent.is_some() && undo.unreported == 0)
+        self.undo().is_some_and(|undo| !undo.resent.is_empty() && undo.unreported == 0)
     }
 
     /// The ACK echoes a time before anything was sent again: what it acknowledges is the original.

@@ -321,6 +321,11 @@ impl Recovery {
         (self.rack.steps, self.rack.dsack_round)
     }
 
+    /// How many pieces of what was sent again are remembered for an undo.
+    pub(crate) fn undo_ranges(&self) -> usize {
+        self.episode.as_ref().map_or(0, |e| e.undo.resent.len())
+    }
+
     /// RetransmitTS, and whether the cause of a time-out is in doubt.
     pub(crate) fn doubts(&self) -> (Option<u32>, bool) {
         self.episode.as_ref().map_or((None, false), |e| (e.undo.stamp, e.frto.is_some()))

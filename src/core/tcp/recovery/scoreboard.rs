@@ -8,6 +8,7 @@ use alloc::collections::VecDeque;
 
 use crate::congestion::delivery_rate::Stamp;
 use crate::seq::{Seq, SeqRange};
+use crate::tcp::buffer::SeqRanges;
 use crate::time::{Duration, Instant};
 
 bitflags::bitflags! {
@@ -170,23 +171,15 @@ impl Scoreboard {
         self.records.iter().filter(|r| r.marks.contains(mark)).map(Record::segments).sum()
     }
 
-    /// Octets of `range` that were sent more than once.
-    pub fn sent_twice(&self, range: SeqRange) -> u32 {
-        let first = self.records.partition_point(|r| r.end.at_or_before(range.start));
-        let within = self.records.range(first..).take_while(|r| r.start.before(range.end));
-        let octets = |r: &Record| r.end.min(range.end).since(r.start.max(range.start));
-        within.filter(|r| r.marks.contains(Mark::TWICE)).map(octets).sum()
-    }
-
-    /// From the first to the last of what is in flight for another time.
-    pub fn resent_hull(&self) -> Option<SeqRange> {
-        if self.resent == 0 {
-            return None;
+    /// What is in flight for another time.
+    pub fn resent_ranges(&self) -> SeqRanges {
+        let mut resent = SeqRanges::new();
+        if self.resent > 0 {
+            for record in self.records.iter().filter(|r| r.marks.contains(Mark::RESENT)) {
+                resent.insert(record.range());
+            }
         }
-        let mut resent = self.records.iter().filter(|r| r.marks.contains(Mark::RESENT));
-        let first = resent.next()?;
-        let last = resent.next_back().unwrap_or(first);
-        Some(SeqRange::new(first.start, last.end))
+        resent
     }
 
     /// The oldest is one that the peer had reported to have: it has thrown away what it told us of (RFC 2018 §8).

@@ -48,8 +48,8 @@ impl Tcb {
         //# This algorithm SHOULD NOT be applied if the TCP sender is already in loss recovery when a
         //# retransmission timeout occurs.
         let doubtful = cx.config.frto && (phase < Phase::Recovery || again);
-        let undo = match &recovery.episode {
-            Some(episode) if !first => episode.undo,
+        let undo = match &mut recovery.episode {
+            Some(episode) if !first => core::mem::take(&mut episode.undo),
             _ => Undo::begin(self.snd.una, &recovery.board),
         };
         let frto = doubtful.then_some(Frto::Retransmitted);

@@ -12,20 +12,8 @@ use crate::tcp::tcb::Tcb;
 impl Tcb {
     /// The peer reports `news.dsack` as having come twice.
     pub(in crate::tcp) fn undo_duplicate_reported(&mut self, news: &News) {
-        let Some(block) = news.dsack else { return };
-        let una = self.snd.una;
-        // Beyond a gap it is known what was sent twice (RFC 2883 §4.1.2).
-        let beyond = if block.end.after(una) { Some(self.recovery.board.sent_twice(block)) } else { None };
-        if let Some(undo) = self.recovery.episode.as_mut().map(|e| &mut e.undo)
-            && let Some(marker) = undo.marker
-            && let Some(resent) = undo.resent
-            && block.end.after(marker)
-        {
-            // What the network itself doubled says nothing of what was sent again (RFC 3708 §2). Below SND.UNA it is not kept
-            // what that was, but in between which.
-            let (start, end) = (block.start.max(marker).max(resent.start), block.end.min(resent.end));
-            let since = beyond.unwrap_or_else(|| end.saturating_since(start));
-            undo.unreported = undo.unreported.saturating_sub(since);
+        if let (Some(block), Some(episode)) = (news.dsack, &mut self.recovery.episode) {
+            episode.undo.came_twice(block);
         }
     }
 

@@ -234,3 +234,70 @@ fn a_late_report_gives_back_nothing_that_was_taken_since() {
         assert!(t.ssthresh() < before, "{mark}: {}", t.ssthresh());
     }
 }
+
+/// The network doubled what lies between two retransmissions, and was never sent again: a report of it is none of the
+/// second's (RFC 3708 §2).
+#[test]
+fn a_report_of_what_lies_between_two_retransmissions_undoes_nothing() {
+    for (second, undone) in [((1000, 2000), false), ((3000, 4000), true)] {
+        let mut t = Talk::new(SACK);
+        t.flight(0);
+        t.r.now += RTT;
+        let mut out = t.ack(0, &[(1000, 3000), (4000, 7000)]);
+        let mut end = 7000;
+        while out.len() < 2 {
+            t.r.now += Duration::from_millis(1);
+            end += MSS;
+            assert!(end <= 10_000, "{out:?}");
+            out.extend(t.ack(0, &[(4000, end), (1000, 3000)]));
+        }
+        assert_eq!(out, [(0, 1000), (3000, 1000)]);
+        let reduced = t.ssthresh();
+        t.r.now += RTT;
+        t.ack(10_000, &[(0, 1000)]);
+        t.ack(10_000, &[second]);
+        t.ack(10_000, &[]);
+        assert_eq!((t.phase(), t.ssthresh() > reduced), (Phase::Open, undone), "{second:?}");
+    }
+}
+
+/// What was sent again is remembered for an undo that may come, and no longer: else each probe would add to it.
+#[test]
+fn what_is_sent_again_without_an_episode_is_not_remembered() {
+    let mut t = Talk::new(SACK);
+    t.flight(0);
+    t.r.now += RTT;
+    t.ack(0, &[(1000, 4000)]);
+    assert_eq!(t.tcb().recovery.undo_ranges(), 1);
+    t.r.now += RTT;
+    t.ack(10_000, &[]);
+    for n in 0..40 {
+        t.write(3);
+        let again = t.until_sent();
+        assert_eq!(again.len(), 1, "a probe");
+        let end = t.nxt();
+        t.ack(end, &[(end - 1000, end)]);
+        let kept = t.tcb().recovery.undo_ranges();
+        assert!(n < 2 || kept == 0, "{kept} after {n}");
+    }
+}
+
+/// BBR answers a time-out with a window of one segment, and has it back with the ACK that shows the original.
+#[test]
+fn a_time_out_that_was_none_takes_nothing_from_bbr() {
+    for needless in [true, false] {
+        let mut t = Talk::with(Agreed { timestamps: true, ..SACK }, Algorithm::Bbr);
+        assert_eq!(t.write(8).len(), 8);
+        let (original, window) = (t.echo, t.cwnd());
+        while t.phase() != Phase::Loss {
+            t.until_sent();
+        }
+        assert_eq!(t.cwnd(), MSS);
+        let again = t.tcb().recovery.doubts().0.unwrap();
+        let echo = if needless { original } else { again };
+        t.r.now += RTT;
+        t.inject(1000, &[], echo);
+        assert_eq!((t.phase() == Phase::Open, t.cwnd() >= window), (needless, needless));
+        assert_eq!(t.r.host.counters().tcp_undo, u64::from(needless));
+    }
+}
