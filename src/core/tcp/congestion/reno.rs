@@ -116,6 +116,7 @@ impl Reno {
             }
             CongestionEvent::MssChanged(mss) => {
                 self.window.change_mss(mss);
+                self.prior_cwnd = 0;
             }
             CongestionEvent::Undo => {
                 if self.prior_cwnd > 0 {
@@ -321,6 +322,16 @@ mod tests {
         r.window.cwnd = MSS;
         r.on_event(Undo, MSS);
         assert_eq!(r.window.cwnd, MSS);
+    }
+
+    /// The window of before is one of larger segments: given back it would be a burst of small ones.
+    #[test]
+    fn nothing_is_given_back_in_segments_of_another_size() {
+        let mut r = reno(MSS, 10);
+        r.on_event(Loss, 10 * MSS);
+        r.on_event(MssChanged(MSS / 2), 10 * MSS);
+        r.on_event(Undo, MSS);
+        assert_eq!((r.window.cwnd, r.window.ssthresh), (5 * MSS / 2, 5 * MSS));
     }
 
     //= https://www.rfc-editor.org/rfc/rfc5681#section-3.1
