@@ -49,11 +49,7 @@ impl Stack {
         let path = request::limit_segment(path, &options);
         let mut cx = context!(self, now);
         let request = Request::new(quad, (index, generation), &options, path, None, segment, &mut cx);
-        let Some(request) = request.with_cookie(segment, &cx) else {
-            self.counters.tcp_req_q_full_drop += 1;
-            self.counters.tcp_listen_drops += 1;
-            return Verdict::SynQueueFull;
-        };
+        let request = request.with_cookie(segment, &cx);
         if let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index_mut(index) {
             listener.cookie_left(now);
         }

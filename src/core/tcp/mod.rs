@@ -58,11 +58,11 @@ pub mod trace;
 
 pub mod isn;
 
-pub mod syn_cookie;
-
 pub mod segment;
 
 pub mod snd;
+
+pub mod syn_cookie;
 
 pub mod rcv;
 

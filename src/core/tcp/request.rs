@@ -10,6 +10,7 @@ use super::input::{closed, syn_sent::default_mss};
 use super::rcv::Recv;
 use super::segment::Segment;
 use super::seq::{Seq, WindowScale};
+use super::snd::LEAST_MSS;
 use super::state::{Event, State};
 use super::syn_cookie::{self, Told};
 use super::tcb::{Is, Tcb};
@@ -125,7 +126,7 @@ impl Request {
         let timestamps = if agreed.contains(Agreed::TIMESTAMPS) { 12 } else { 0 };
         let ours = options.window_scale(cx.config).shift();
         let theirs = WindowScale::new(seg.options.window_scale.unwrap_or(0)).shift();
-        let peer_mss = seg.options.mss.map_or(default_mss(quad.remote.address), |mss| mss.max(64));
+        let peer_mss = seg.options.mss.map_or(default_mss(quad.remote.address), |mss| mss.max(LEAST_MSS));
         Self {
             quad,
             listener: listener.0,
@@ -142,17 +143,16 @@ impl Request {
         }
     }
 
-    /// The same with a SYN cookie for a sequence number, so that it need not be kept. `None` where no cookie says so
-    /// small a segment size.
-    pub fn with_cookie(self, seg: &Segment<'_>, cx: &Context<'_>) -> Option<Self> {
-        let (iss, peer_mss) = syn_cookie::make(cx.keys, &self.quad, self.irs, self.peer_mss, cx.now)?;
+    /// The same with a SYN cookie for a sequence number, so that it need not be kept.
+    pub fn with_cookie(self, seg: &Segment<'_>, cx: &Context<'_>) -> Self {
+        let (iss, peer_mss) = syn_cookie::make(cx.keys, &self.quad, self.irs, self.peer_mss, cx.now);
         let timestamps = self.agreed.contains(Agreed::TIMESTAMPS);
         // There is no room for what accurate feedback has to remember.
         let ecn = Promise::on_syn(cx.config.ecn_incoming.min(EcnFeedback::Classic), seg);
         //= https://www.rfc-editor.org/rfc/rfc4987#section-3.6
         //= id=rfc4987-3.6-s4
         let agreed = if timestamps { self.agreed.with_ecn(ecn) } else { Agreed::empty() };
-        Some(Self { iss, peer_mss, agreed: agreed | Agreed::COOKIE, ..self })
+        Self { iss, peer_mss, agreed: agreed | Agreed::COOKIE, ..self }
     }
 
     /// From the ACK that brings a SYN cookie back. `mss` is what the path carries.

@@ -17,6 +17,9 @@
 
 use super::seq::{Seq, SeqRange, WindowScale};
 
+/// The least MSS of a peer that counts: one that says less than any host must take would only make us send headers.
+pub const LEAST_MSS: u16 = 64;
+
 /// The send variables of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Send {

@@ -14,6 +14,7 @@
 
 use super::isn::Keys;
 use super::seq::Seq;
+use super::snd::LEAST_MSS;
 use crate::addr::Quad;
 use crate::time::{Duration, Instant};
 
@@ -23,10 +24,12 @@ const MINUTES: u32 = 2;
 /// No cookie is older when it comes back.
 pub const LIFETIME: Duration = Duration::from_secs(60 * MINUTES as u64);
 
-const IPV4: [u16; 4] = [536, 1220, 1400, 1460];
-const IPV6: [u16; 4] = [1220, 1380, 1440, 8940];
+/// The first is the least that is ever sent, so that whatever a peer asks for there is one that is no larger: a table that began
+/// with 536 would refuse a peer that says less, or send it more than it takes.
+const IPV4: [u16; 6] = [LEAST_MSS, 256, 536, 1220, 1400, 1460];
+const IPV6: [u16; 6] = [LEAST_MSS, 536, 1220, 1380, 1440, 8940];
 
-const fn sizes(quad: &Quad) -> &'static [u16; 4] {
+const fn sizes(quad: &Quad) -> &'static [u16; 6] {
     if quad.remote.address.is_v4() { &IPV4 } else { &IPV6 }
 }
 
@@ -35,15 +38,16 @@ const fn minute(now: Instant) -> u32 {
 }
 
 /// The initial sequence number that answers a request with the sequence number `irs`, and the segment size that it stands
-/// for: the largest that it can say, of those up to `mss`. `None` where it can say none.
+/// for: the largest that it can say, of those up to `mss`, or the least that there is.
 //= https://www.rfc-editor.org/rfc/rfc4987#section-3.6
 //= id=rfc4987-3.6-s2
-pub fn make(keys: &Keys, quad: &Quad, irs: Seq, mss: u16, now: Instant) -> Option<(Seq, u16)> {
-    let (index, &size) = sizes(quad).iter().enumerate().rev().find(|&(_, &size)| size <= mss)?;
+pub fn make(keys: &Keys, quad: &Quad, irs: Seq, mss: u16, now: Instant) -> (Seq, u16) {
+    let fits = sizes(quad).iter().enumerate().rev().find(|&(_, &size)| size <= mss);
+    let (index, &size) = fits.unwrap_or((0, &LEAST_MSS));
     let minute = minute(now);
     let secret = keys.cookie(quad, irs, minute).wrapping_add(index as u32) & 0xff_ffff;
     let iss = irs.get().wrapping_add(keys.cookie_base(quad, irs)).wrapping_add(minute << 24 | secret);
-    Some((Seq::new(iss), size))
+    (Seq::new(iss), size)
 }
 
 /// The segment size that a cookie stands for, if it is one that we made for this peer, and lately.
@@ -125,12 +129,10 @@ mod tests {
         let (keys, irs, now) = (keys(1), Seq::new(77), Instant::from_secs(1000));
         for (quad, sizes) in quads().iter().zip([IPV4, IPV6]) {
             for mss in 1..9100 {
-                let want = sizes.into_iter().filter(|&size| size <= mss).max();
-                let made = make(&keys, quad, irs, mss, now);
-                assert_eq!(made.map(|(_, size)| size), want, "{mss}");
-                if let Some((iss, size)) = made {
-                    assert_eq!(check(&keys, quad, irs, iss, now), Some(size));
-                }
+                let want = sizes.into_iter().filter(|&size| size <= mss.max(LEAST_MSS)).max();
+                let (iss, size) = make(&keys, quad, irs, mss, now);
+                assert_eq!(Some(size), want, "{mss}");
+                assert_eq!(check(&keys, quad, irs, iss, now), want);
             }
         }
     }
@@ -140,7 +142,7 @@ mod tests {
         let (keys, [quad, _], irs) = (keys(1), quads(), Seq::new(u32::MAX));
         // The counter goes round in 256 minutes.
         for start in [0, 59, 60, 255 * 60 - 1, 256 * 60 + 7, 1_000_000_007] {
-            let (iss, size) = make(&keys, &quad, irs, 1460, Instant::from_secs(start)).unwrap();
+            let (iss, size) = make(&keys, &quad, irs, 1460, Instant::from_secs(start));
             let at = |later| check(&keys, &quad, irs, iss, Instant::from_secs(start + later));
             assert_eq!((at(0), at(60)), (Some(size), Some(size)), "{start}");
             assert_eq!(at(LIFETIME.as_secs()), None, "{start}");
@@ -150,14 +152,14 @@ mod tests {
     #[test]
     fn it_is_good_for_one_request_alone() {
         let (now, [quad, _], irs) = (Instant::from_secs(1000), quads(), Seq::new(9));
-        let (iss, _) = make(&keys(1), &quad, irs, 1460, now).unwrap();
+        let (iss, _) = make(&keys(1), &quad, irs, 1460, now);
         let other = Quad { remote: Endpoint::new(quad.remote.address, 5001), ..quad };
         assert_eq!(check(&keys(2), &quad, irs, iss, now), None);
         assert_eq!(check(&keys(1), &other, irs, iss, now), None);
         assert_eq!(check(&keys(1), &quad, irs.add(1), iss, now), None);
         // The neighbours by the index of the size alone are as good.
         let good = (0..1 << 20).filter(|&n| check(&keys(1), &quad, irs, Seq::new(n << 12), now).is_some());
-        assert!(good.count() <= 4);
+        assert!(good.count() <= 6);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::seq::WindowScale;
 use crate::tcp::context::Context;
 use crate::tcp::rcv::Recv;
 use crate::tcp::segment::Segment;
+use crate::tcp::snd::LEAST_MSS;
 use crate::tcp::state::Event;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::trace::{AckReason, Reason, RstReason, Verdict};
@@ -120,8 +121,7 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
         //# TCP endpoints MUST implement both sending and receiving the MSS Option (MUST-14).
         let peer_mss = match seg.options.mss {
-            // A peer that says less than any host must take would only make us send headers.
-            Some(mss) => mss.max(64),
+            Some(mss) => mss.max(LEAST_MSS),
             None => default_mss(self.quad.remote.address),
         };
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.7.1
