@@ -96,3 +96,16 @@ fn one_probe_of_a_size_that_counts_the_headers() {
     r.write(id, &[7; 9000]);
     assert!(r.wait(Duration::from_millis(100)).iter().all(|s| size(s) <= 1360));
 }
+
+/// A probe takes its turn as all that leaves: when a burst is over it waits.
+#[test]
+fn a_probe_is_paced() {
+    let mut r = raw(|config| config.tcp.pacing = true);
+    let id = r.accepted();
+    let until = r.now + Duration::from_millis(10);
+    r.tcb(id).timers.arm(crate::tcp::timers::Timer::Pacing, until);
+    r.write(id, &[7; 9000]);
+    assert_eq!(r.wait(Duration::from_millis(9)).len(), 0);
+    let sent = r.wait(Duration::from_millis(5));
+    assert_eq!(sent.first().map(|s| s.text.len()), Some(1410));
+}

@@ -162,6 +162,9 @@ impl Tcb {
         if unsent == 0 {
             return Some(Plan { fin: true, ..Plan::empty(Reason::Fin, self.snd.nxt) });
         }
+        if self.paced_until().is_some() {
+            return None;
+        }
         if let Some(verdict) = self.decide_mtu_probe() {
             return verdict;
         }
@@ -184,9 +187,6 @@ impl Tcb {
         //= https://www.rfc-editor.org/rfc/rfc9937#section-3
         //= id=rfc9937-3-2
         if in_flight > 0 && cwnd.saturating_add(allowance).saturating_sub(in_flight) < len {
-            return None;
-        }
-        if self.paced_until().is_some() {
             return None;
         }
         let whole = !last && self.ends_record(self.snd.nxt.add(len));
