@@ -268,3 +268,44 @@ fn a_probe_that_was_overtaken_does_not_leave() {
     let out = r.sent();
     assert_eq!(out.iter().map(|s| &s.text[..]).collect::<Vec<_>>(), [b"waits"]);
 }
+
+/// The text of a SYN fills the receive buffer. When the program has read it the peer, which may send nothing, hears of the
+/// room.
+#[test]
+fn what_a_syn_filled_is_told_of_when_it_is_read() {
+    use crate::fast_open::Modes;
+    let early = Modes::SERVER | Modes::SERVER_NO_COOKIE | Modes::ALL_LISTENERS;
+    let tcp =
+        TcpConfig { fast_open: early, receive_buffer: 1000, receive_buffer_max: 0, ..TcpConfig::default() };
+    let mut r = Raw::new(Config { tcp, ..Config::default() });
+    let listener = r.listen(8);
+    r.send(Flags::SYN, &[7; 900]);
+    let out = r.sent();
+    assert_eq!((out.len(), out[0].header.ack.get(), out[0].header.window), (1, 1901, 100));
+    let id = r.host.try_accept(listener).unwrap();
+    r.ack = out[0].header.seq.get().wrapping_add(1);
+    r.send(Flags::ACK, b"");
+    assert!(r.sent().is_empty());
+    assert_eq!(r.host.try_read(id, &mut [0; 2000]), Ok(900));
+    let out = r.sent();
+    assert_eq!((out.len(), out.first().map(|s| s.header.window)), (1, Some(1000)));
+}
+
+/// The window a SYN,ACK tells is narrow, as it has no scale; that it could be wider is nothing to hear of before more has
+/// come.
+#[test]
+fn what_a_syn_brought_widens_no_window() {
+    use crate::fast_open::Modes;
+    let early = Modes::SERVER | Modes::SERVER_NO_COOKIE | Modes::ALL_LISTENERS;
+    let tcp = TcpConfig { fast_open: early, receive_buffer: 1 << 20, ..TcpConfig::default() };
+    let mut r = Raw::new(Config { tcp, ..Config::default() });
+    r.syn.window_scale = Some(7);
+    let listener = r.listen(8);
+    r.send(Flags::SYN, &[7; 900]);
+    let out = r.sent();
+    let id = r.host.try_accept(listener).unwrap();
+    r.ack = out[0].header.seq.get().wrapping_add(1);
+    r.send(Flags::ACK, b"");
+    assert_eq!(r.host.try_read(id, &mut [0; 2000]), Ok(900));
+    assert!(r.sent().is_empty());
+}

@@ -62,12 +62,6 @@ impl Tcb {
         self.state() == State::SynReceived && self.is.contains(Is::OPEN_EARLY)
     }
 
-    /// Nothing has come but the text of a SYN. The window is narrow for no other reason than that a SYN,ACK tells it without
-    /// a scale; the next segment of ours tells the whole of it.
-    pub(in crate::tcp) fn has_syn_text_alone(&self) -> bool {
-        self.is.contains(Is::OPEN_EARLY) && self.tally.data_in <= 1
-    }
-
     /// Our SYN is outstanding, of which a program that writes already knows nothing.
     pub(in crate::tcp) fn early_syn(&self) -> u32 {
         u32::from(self.is_open_early() && self.snd.nxt != self.snd.iss)

@@ -128,7 +128,7 @@ impl Tcb {
     /// Whether the program has read so much that the peer should hear of it though nothing else is to be said:
     /// the window could at least double, having fallen to half the buffer or less.
     pub(crate) fn window_update_due(&self) -> bool {
-        if self.is.contains(Is::PEER_CLOSED) || !self.state().may_receive() || self.has_syn_text_alone() {
+        if self.is.contains(Is::PEER_CLOSED) || !self.state().may_receive() {
             return false;
         }
         let offer = self.window_offer();
