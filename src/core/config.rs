@@ -316,8 +316,10 @@ pub struct TcpConfig {
     pub max_orphans: u32,
     /// TIME-WAIT records at the most (sysctl `tcp_max_tw_buckets`).
     pub max_time_wait: u32,
-    /// Runs of out-of-order data a connection keeps at the most.
-    pub max_reassembly_ranges: u16,
+    /// Runs of out-of-order data that any connection keeps. One with a larger receive buffer keeps as many as it has pairs of
+    /// segments of 536 octets: so many there are where every second segment of a whole window is lost. Memory, which the
+    /// receive buffer bounds, is another limit.
+    pub reassembly_ranges: u16,
 }
 
 impl TcpConfig {
@@ -432,7 +434,7 @@ impl Default for TcpConfig {
             challenge_interval: Duration::from_secs(5),
             max_orphans: 65_536,
             max_time_wait: 262_144,
-            max_reassembly_ranges: 1024,
+            reassembly_ranges: 1024,
         }
     }
 }

@@ -348,3 +348,26 @@ fn a_buffer_that_grows_wakes_who_writes() {
     assert!(w.r.host.readiness(w.id).contains(Readiness::WRITABLE));
     assert!(core::iter::from_fn(|| w.r.host.poll_event()).any(|event| event.id == w.id));
 }
+
+/// Every second segment is lost, all over the window of a large buffer: what comes between is kept, piece by piece.
+#[test]
+fn as_many_pieces_are_kept_as_the_buffer_has_pairs_of_segments() {
+    let tcp = TcpConfig { receive_buffer: 4 << 20, receive_buffer_max: 4 << 20, ..TcpConfig::default() };
+    let mut r = Raw::new(Config { tcp, ..Config::default() });
+    r.syn = Options { mss: Some(1000), window_scale: Some(7), sack_permitted: true, ..Options::default() };
+    let id = r.accepted();
+    let tcb = r.tcb(id);
+    tcb.rcv.wnd = 4 << 20;
+    let pieces = (4 << 20) / (2 * 536);
+    for n in 0..pieces {
+        r.seq = 1001 + (2 * n + 1) * 536;
+        r.send(Flags::ACK, &[7; 536]);
+        r.sent();
+    }
+    assert_eq!(r.host.counters().tcp_ofo_drop, 0);
+    assert_eq!(r.tcb(id).reassembly.blocks().count(), pieces as usize);
+    // And no more, however small: what a peer makes us look through is bounded.
+    r.seq = 1001 + 10;
+    r.send(Flags::ACK, b"x");
+    assert_eq!(r.host.counters().tcp_ofo_drop, 1);
+}

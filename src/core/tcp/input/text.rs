@@ -11,6 +11,9 @@ use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::trace::{AckReason, RstReason, Verdict};
 
+/// Octets of two of the smallest segments that a large buffer is to be filled with: one that is lost, one that is kept.
+const PAIR: usize = 2 * 536;
+
 impl Tcb {
     pub(super) fn seventh_process_text(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
         if seg.text.is_empty() {
@@ -117,7 +120,7 @@ impl Tcb {
             seg.backing,
             // A full window of short runs, or of frames kept whole, takes more memory than it has octets.
             2 * self.options.receive_buffer as usize + (64 << 10),
-            usize::from(cx.config.max_reassembly_ranges),
+            usize::from(cx.config.reassembly_ranges).max(self.options.receive_buffer as usize / PAIR),
         );
         match inserted {
             Inserted::New => {
