@@ -54,6 +54,7 @@ mod rfc5681;
 mod rfc6298;
 mod rfc8985;
 mod rfc9293;
+mod room;
 mod storm;
 mod tuning;
 mod urgent;
