@@ -256,6 +256,12 @@ impl DeliveryRate {
         self.0.as_ref().map_or(0, |c| c.delivered)
     }
 
+    /// C.lost: octets deemed lost in the life of the connection, by congestion.
+    #[cfg(test)]
+    pub(crate) fn total_lost(&self) -> u64 {
+        self.0.as_ref().map_or(0, |c| c.lost)
+    }
+
     /// The last rate that the program did not limit, or a higher one that it did, octets a second; and whether it
     /// did: what `tcpi_delivery_rate` shows.
     pub fn shown(&self) -> (u64, bool) {

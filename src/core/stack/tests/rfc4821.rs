@@ -109,3 +109,26 @@ fn a_probe_is_paced() {
     let sent = r.wait(Duration::from_millis(5));
     assert_eq!(sent.first().map(|s| s.text.len()), Some(1410));
 }
+
+/// A model of the path does not hear of a probe that was too large; of what is lost beside it it does.
+#[test]
+fn a_lost_probe_is_no_loss_to_a_model() {
+    use super::raw::sack;
+    use crate::tcp::congestion::Algorithm;
+    for (beside, lost) in [(0, 0), (1, 1360)] {
+        let mut r = raw(|config| config.tcp.congestion = Algorithm::Bbr);
+        r.syn.sack_permitted = true;
+        let id = r.accepted();
+        r.now += Duration::from_millis(50);
+        r.write(id, &[7; 9000]);
+        let sent = r.sent();
+        assert_eq!(sent[0].text.len(), 1410);
+        r.now += Duration::from_millis(50);
+        let from = sent[1 + beside].header.seq.get();
+        let end = sent[sent.len() - 1].header.seq.get() + sent[sent.len() - 1].text.len() as u32;
+        let una = sent[0].header.seq.get();
+        r.inject(r.seq, una, Flags::ACK, b"", &sack(&[(from, end)]));
+        let failures = r.host.counters().tcp_mtu_probe_failures;
+        assert_eq!((failures, r.tcb(id).rate.total_lost()), (1 - beside as u64, lost));
+    }
+}

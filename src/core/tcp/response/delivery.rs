@@ -2,8 +2,8 @@
 //! model the path.
 
 use crate::congestion::delivery_rate::{AckEnd, DeliveryRate, RateSample, Stamp};
+use crate::seq::SeqRange;
 use crate::tcp::congestion::{AckSample, Congestion};
-use crate::tcp::recovery::scoreboard::Record;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ impl Tcb {
         let smss = self.smss();
         if let Some(oldest) = self.recovery.board.front() {
             let first = oldest.up_to(oldest.start.add(smss));
-            tell_lost(&mut self.rate, &mut self.congestion, &first);
+            tell_lost(&mut self.rate, &mut self.congestion, first.range(), &first.stamp);
         }
     }
 
@@ -58,9 +58,15 @@ impl Tcb {
     }
 }
 
-/// `record` is deemed lost, by congestion.
-pub(in crate::tcp) fn tell_lost(rate: &mut DeliveryRate, congestion: &mut Congestion, record: &Record) {
-    let range = record.range();
-    let packet = rate.lost(&record.stamp, range.len());
-    congestion.on_lost(&packet, range);
+/// `range` of what left with `stamp` is deemed lost, by congestion.
+pub(in crate::tcp) fn tell_lost(
+    rate: &mut DeliveryRate,
+    congestion: &mut Congestion,
+    range: SeqRange,
+    stamp: &Stamp,
+) {
+    if !range.is_empty() {
+        let packet = rate.lost(stamp, range.len());
+        congestion.on_lost(&packet, range);
+    }
 }

@@ -1,6 +1,7 @@
 //! What is lost, by time: the steps of RACK that look at the whole connection (RFC 8985 §6.2, steps 4 and 5).
 
 use super::delivery::tell_lost;
+use crate::seq::SeqRange;
 use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
 use crate::tcp::recovery::scoreboard::{Lost, Mark, Record};
@@ -75,6 +76,7 @@ impl Tcb {
         let rack = self.recovery.rack;
         let wait = Duration::from_micros(rack.rtt.into()) + self.reordering_window();
         let mut longest = None;
+        let probe = self.mtu.as_ref().and_then(|search| search.probe());
         let (rate, congestion) = (&mut self.rate, &mut self.congestion);
         let lost = self.recovery.board.mark_lost(|record| {
             if !rack.sent_after(record) {
@@ -85,7 +87,13 @@ impl Tcb {
                 longest = longest.max(Some(due));
                 return false;
             }
-            tell_lost(rate, congestion, record);
+            // That a probe of the path's MTU is lost says nothing of congestion (RFC 4821 §7.6.2); what is lost beside it does.
+            let range = record.range();
+            let start = match probe {
+                Some(probe) if probe.contains(range.start) => probe.end.min(range.end),
+                _ => range.start,
+            };
+            tell_lost(rate, congestion, SeqRange::new(start, range.end), &record.stamp);
             true
         });
         if lost.resent > 0 {

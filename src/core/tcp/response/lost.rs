@@ -61,7 +61,7 @@ impl Tcb {
         self.recovery.board.mark_lost(|record| {
             let lost = is_lost(record);
             if lost {
-                tell_lost(rate, congestion, record);
+                tell_lost(rate, congestion, record.range(), &record.stamp);
             }
             lost
         });
