@@ -74,7 +74,12 @@ impl Rack {
     //= id=rfc8985-6.2-s10
     //# The algorithm breaks timestamp ties by using the TCP sequence space since high-speed networks often
     //# have multiple segments with identical timestamps.
-    pub(in crate::tcp) fn sent_after(&self, record: &Record) -> bool {
+    pub(in crate::tcp) fn sent_after(&self, record: &Record, now: Instant) -> bool {
+        // That is the order within a burst. What is sent again at this moment left after all that has arrived by now, whatever
+        // its number: where no time passes, an ACK would else make the retransmission lost that the one before it called for.
+        if record.marks.contains(Mark::RESENT) && record.sent() == now {
+            return false;
+        }
         self.xmit > record.sent() || (self.xmit == record.sent() && self.end.after(record.end))
     }
 }
@@ -118,6 +123,27 @@ mod tests {
             board.acknowledge(Seq::new(101), |piece| rack.deliver(piece, at(arrives), min));
             assert_eq!((rack.advanced, rack.xmit == at(100)), (counts, counts), "after {arrives} ms");
         }
+    }
+
+    /// Four segments leave, an ACK tells of the second and the third, the first leaves again, an ACK tells of the fourth: all
+    /// at one moment.
+    //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    //= type=test
+    //= id=rfc8985-6.2-s10
+    #[test]
+    fn what_is_sent_again_at_the_same_moment_is_later() {
+        let (first, now) = (SeqRange::with_len(Seq::new(1), 100), at(5));
+        let (mut board, mut rack) = (Scoreboard::new(Seq::new(1)), Rack::new(Seq::new(1)));
+        for start in [1, 101, 201, 301] {
+            board.on_send(SeqRange::with_len(Seq::new(start), 100), 100, Stamp::at(now));
+        }
+        board.sack(SeqRange::with_len(Seq::new(101), 200), |piece| rack.deliver(piece, now, None));
+        assert!(rack.sent_after(board.front().unwrap(), now), "of one burst the numbers tell");
+        board.on_resend(first, Stamp::at(now));
+        board.sack(SeqRange::with_len(Seq::new(301), 100), |piece| rack.deliver(piece, now, None));
+        assert!(rack.end == Seq::new(401) && !rack.sent_after(board.front().unwrap(), now));
+        // Once time has passed, what arrives may have left after it.
+        assert!(rack.sent_after(board.front().unwrap(), at(6)));
     }
 
     //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2

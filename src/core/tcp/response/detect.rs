@@ -79,7 +79,7 @@ impl Tcb {
         let probe = self.mtu.as_ref().and_then(|search| search.probe());
         let (rate, congestion) = (&mut self.rate, &mut self.congestion);
         let lost = self.recovery.board.mark_lost(|record| {
-            if !rack.sent_after(record) {
+            if !rack.sent_after(record, cx.now) {
                 return false;
             }
             let due = record.sent() + wait;
