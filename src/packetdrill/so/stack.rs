@@ -17,12 +17,14 @@ use rust::engine::{Calls, Engine, Stepper};
 
 use super::setup;
 
-/// Time that passes by looking at the clock: packetdrill spins on it before each event.
+/// Time that passes by looking at the clock again when nothing has happened since the last look: packetdrill spins on it
+/// before each event, and would spin for ever.
 const LOOK: Duration = Duration::from_micros(1);
 
-/// A packet has just arrived, and what answers it leaves at that time: the next look is for when the event ended, and what
-/// left must not be earlier than that.
-static ARRIVED: AtomicBool = AtomicBool::new(false);
+/// The clock was looked at and nothing has happened since. packetdrill looks once when an event has ended, and the next one's
+/// time counts from then. That look costs nothing: what the event sent has left, and has the event's time; with a clock that
+/// went on between the two an answer would come before what it answers.
+static LOOKED: AtomicBool = AtomicBool::new(false);
 
 /// The device of the script's first command has a queue that paces (`fq`).
 static PACED: AtomicBool = AtomicBool::new(false);
@@ -102,9 +104,10 @@ fn make() -> io::Result<&'static Shared> {
     Ok(Box::leak(Box::new(Shared { engine, sockets, calls, main: thread::current().id() })))
 }
 
-/// The part of packetdrill's main thread.
+/// The part of packetdrill's main thread, which does something with it.
 fn main() -> Result<&'static Stack, Errno> {
     shared()?;
+    LOOKED.store(false, Ordering::Relaxed);
     STACK.get().ok_or(Errno::DEADLK)
 }
 
@@ -113,6 +116,7 @@ fn main() -> Result<&'static Stack, Errno> {
 pub(crate) fn call<T>(call: impl FnOnce() -> T) -> Result<T, Errno> {
     let shared = shared()?;
     if thread::current().id() == shared.main {
+        LOOKED.store(false, Ordering::Relaxed);
         return Ok(call());
     }
     // One that makes two calls of one, as `splice` does, is still at the first.
@@ -192,7 +196,7 @@ pub(crate) fn time() -> Result<Duration, Errno> {
     if thread::current().id() == shared.main {
         ASKED.fetch_add(1, Ordering::Relaxed);
     }
-    if !ARRIVED.swap(false, Ordering::Relaxed) {
+    if LOOKED.swap(true, Ordering::Relaxed) {
         run_until(&shared.calls, shared.calls.now() + LOOK);
     }
     Ok(BEGAN + since_start(shared.calls.now()))
@@ -239,7 +243,6 @@ pub(crate) fn arrive(packet: &[u8]) -> Result<(), Errno> {
     let Stack { stepper, mtu, mss, .. } = main()?;
     let joined = mss.filter(|_| packet.len() > usize::from(*mtu)).unwrap_or(0);
     stepper.receive_joined(packet, joined);
-    ARRIVED.store(true, Ordering::Relaxed);
     Ok(())
 }
 

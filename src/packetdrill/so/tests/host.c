@@ -188,7 +188,10 @@ int main(int count, char **words) {
     long long began = now();
     struct segment s;
     in(1000, 0, 1, 0);
-    CHECK(out(&s) - began < 1000 && s.tcp.syn && s.tcp.ack && ntohl(s.tcp.ack_seq) == 1001);
+    // The tool looks when an event has ended, and counts from then to what the event sent: that is not earlier.
+    long long ended = now();
+    CHECK(out(&s) == ended && now() == ended);
+    CHECK(ended - began < 1000 && s.tcp.syn && s.tcp.ack && ntohl(s.tcp.ack_seq) == 1001);
     unsigned iss = ntohl(s.tcp.seq);
     CHECK(stack.usleep(stack.user, 100000) == 0);
     CHECK(now() - began >= 100000 && now() - began < 101000);
@@ -197,8 +200,12 @@ int main(int count, char **words) {
     CHECK(fd >= 0);
 
     // What was written leaves at once, and again when its time is over, which takes no time.
-    CHECK(stack.write(stack.user, fd, "abc", 3) == 3);
+    ended = now();
+    CHECK(stack.write(stack.user, fd, "abc", 3) == 3 && now() == ended);
     long long first = out(&s);
+    CHECK(first == ended && now() == ended);
+    // It waits by looking, and time goes on.
+    CHECK(now() == ended + 1 && now() == ended + 2);
     CHECK(ntohl(s.tcp.seq) == iss + 1 && memcmp((char *)&s.tcp + 4 * s.tcp.doff, "abc", 3) == 0);
     long long again = out(&s);
     CHECK(ntohl(s.tcp.seq) == iss + 1 && again - first >= 200000 && again - first <= 1000000);
