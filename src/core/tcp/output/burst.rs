@@ -3,6 +3,11 @@
 //! PSH asks the receiver to wait no longer. It belongs to the end of what a program wrote, unless the program said that
 //! more follows: such a write has no PUSH flag (MAY-15). It is worth setting at the end of a burst too: receivers that
 //! join arriving segments hold the last one back for its successor, which comes only after their ACK. Linux does both.
+//!
+//! When text is sent again the two part. The end of what was written is a property of the octet: PSH stays with it however
+//! the text is cut or joined. The end of a burst is one of the transmission: what goes out in one go ends with PSH, of the
+//! first time or of another, and a segment that ended a burst once and is sent again alone has none. That is what Linux
+//! 6.18 sends.
 
 use crate::seq::{Seq, SeqRange};
 use crate::tcp::context::Context;
@@ -73,11 +78,10 @@ impl Tcb {
         let written = self.snd.pushed.after(plan.seq) && self.snd.pushed.at_or_before(end);
         let ends_text = written || self.ends_syn_text(end) || self.ends_record(end);
         if plan.seq != self.snd.nxt {
-            // What is sent again is pushed where it was, and where a burst ends now.
             let ends_text = ends_text || self.recovery.pushed_within(plan.seq, end);
             let mss = self.smss();
             let uncongested = self.cwnd().saturating_sub(self.in_flight());
-            let most = self.longest_burst(mss, cx).min(uncongested - uncongested % mss);
+            let most = self.burst_size(mss, cx).min(uncongested - uncongested % mss);
             return (ends_text || self.recovery.ends_burst(plan.seq, end, most), ends_text);
         }
         (ends_text || self.ends_burst(plan.seq, end, cx), ends_text)
@@ -112,9 +116,16 @@ impl Tcb {
         }
     }
 
-    /// About a millisecond's worth of what the path takes at twice the window a round trip, and more where the round
-    /// trip is short; but no more than half the window, so that one burst is being made while the other travels.
+    /// No more than half the window, so that one burst is being made while the other travels.
     pub(super) fn longest_burst(&self, mss: u32, cx: &Context<'_>) -> u32 {
+        let half = (self.congestion.cwnd() / mss / 2).max(1).saturating_mul(mss);
+        let size = self.burst_size(mss, cx);
+        if self.congestion.send_quantum().is_some() { size } else { size.min(half) }
+    }
+
+    /// About a millisecond's worth of what the path takes at twice the window a round trip, and more where the round
+    /// trip is short.
+    fn burst_size(&self, mss: u32, cx: &Context<'_>) -> u32 {
         if let Some(quantum) = self.congestion.send_quantum() {
             return quantum - quantum % mss;
         }
@@ -131,7 +142,6 @@ impl Tcb {
             None => MOST,
         };
         let segments = (by_rate.saturating_add(by_distance).min(MOST) / u64::from(mss)) as u32;
-        let half = (self.congestion.cwnd() / mss / 2).max(1);
-        segments.max(cx.config.burst_segments.into()).min(half).saturating_mul(mss)
+        segments.max(cx.config.burst_segments.into()).saturating_mul(mss)
     }
 }
