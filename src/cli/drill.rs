@@ -78,7 +78,7 @@ pub(crate) struct DrillArgs {
     /// Leave a capture (pcapng) of each script that failed in DIR, which is made
     #[arg(long, value_name = "DIR")]
     captures: Option<PathBuf>,
-    /// Write the report to FILE as JUnit's XML
+    /// Write the report to FILE as JUnit's XML, when all have been run
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -324,18 +324,19 @@ fn run_all(jobs: &[Job], args: &DrillArgs, out: Output) -> Result<Report, Failur
                 }
                 if written.is_ok() {
                     written = bar.suspend(|| report.one(&done));
-                    stopped.store(written.is_err(), Ordering::Relaxed);
+                    // Nobody reads on, but the file is to tell of all.
+                    stopped.store(written.is_err() && junit.is_none(), Ordering::Relaxed);
                 }
             }
         }
     });
     bar.finish_and_clear();
     let took = begun.elapsed();
-    written.and_then(|()| report.end(took)).map_err(|e| unwritten(&e))?;
+    let told = written.and_then(|()| report.end(took)).map_err(|e| unwritten(&e));
     if let Some((junit, path)) = junit {
         junit.write(path, took)?;
     }
-    Ok(report)
+    told.map(|()| report)
 }
 
 fn progress(count: usize, out: Output) -> ProgressBar {

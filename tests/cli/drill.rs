@@ -163,4 +163,33 @@ pub(crate) fn a_report_that_is_lost_is_told() {
     drop(nobody);
     let ran = command(&format!("drill {good}")).stdout(out).output().unwrap();
     assert_eq!((code(ran.status), text(&ran.stderr)), (1, String::new()));
+    the_file_for_build_servers_is_whole(&dir);
+}
+
+/// Whoever reads the other report goes away; there is a file already, and a link to it.
+fn the_file_for_build_servers_is_whole(dir: &Scratch) {
+    let folder = dir.path("scripts");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::create_dir(dir.path("reports")).unwrap();
+    for n in 0..50 {
+        dir.write(&format!("scripts/{n}.pkt"), PASSES.as_bytes());
+    }
+    let (file, link) = (dir.write("reports/report.xml", b"the one before"), dir.path("reports/link.xml"));
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let before = std::fs::File::open(&file).unwrap();
+    let (nobody, out) = std::io::pipe().unwrap();
+    drop(nobody);
+    let ran = command(&format!("drill -j 2 --junit {link} {folder}")).stdout(out).output().unwrap();
+    assert_eq!((code(ran.status), text(&ran.stderr)), (1, String::new()));
+    let xml = std::fs::read_to_string(&file).unwrap();
+    assert!(xml.matches("<testcase ").count() == 50 && xml.trim_end().ends_with("</testsuites>"), "{xml}");
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    // Who had opened it has it whole too, and nothing else is left.
+    assert_eq!(std::io::read_to_string(before).unwrap(), "the one before");
+    assert_eq!(std::fs::read_dir(dir.path("reports")).unwrap().count(), 2);
+
+    // A pipe is written to.
+    let ran = drill(&["--json", "--junit", "/dev/stderr", &dir.path("scripts/0.pkt")]);
+    assert_eq!(code(ran.status), 0);
+    assert!(text(&ran.stderr).trim_end().ends_with("</testsuites>"), "{}", text(&ran.stderr));
 }

@@ -1,8 +1,8 @@
 //! The report as JUnit's XML, which most build servers read.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
+use std::{fs, io, process};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -49,6 +49,21 @@ impl Junit {
         report.set_time(took).add_test_suites(self.suites);
         let cannot = |why: String| Failure::Failed(format!("cannot write {}: {why}", path.display()));
         let text = report.to_string().map_err(|e| cannot(e.to_string()))?;
-        fs::write(path, text).map_err(|e| cannot(super::super::output::why(&e)))
+        replace(path, &text).map_err(|e| cannot(super::super::output::why(&e)))
     }
+}
+
+/// Writes a file that others see whole or not at all: the one before stays until then. What is no file, a pipe say, is
+/// written to.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // What a link names is replaced, not the link.
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let name = real.file_name().filter(|_| fs::metadata(&real).map_or(true, |to| to.is_file()));
+    let Some(name) = name else { return fs::write(path, text) };
+    let mut part = name.to_owned();
+    part.push(format!(".{}", process::id()));
+    let part = real.with_file_name(part);
+    let written = fs::write(&part, text).and_then(|()| fs::rename(&part, &real));
+    // What failed is what is told, not that it leaves something behind.
+    written.inspect_err(|_| drop(fs::remove_file(&part)))
 }
