@@ -2,7 +2,6 @@
 
 use tunstack_core::stack::Readiness;
 
-use super::Result;
 use super::abi::{IPPROTO_TCP, MsgFlags, TCP_INQ};
 use super::file::{File, Kind};
 
@@ -39,15 +38,41 @@ impl Ancillary {
     }
 }
 
-/// What there is to say to a call that has received something, or found the end of the data.
-pub(super) fn beside(file: &File, flags: MsgFlags) -> Result<Option<Ancillary>> {
+/// What there is to say to a call that has received something, or found the end of the data. Where the engine has ended since
+/// that is nothing: what was received is had.
+pub(super) fn beside(file: &File, flags: MsgFlags) -> Option<Ancillary> {
     let asked = file.kind == Kind::Stream && file.hints.get(IPPROTO_TCP, TCP_INQ) == Some(1);
     if !asked || flags.contains(MsgFlags::ERRQUEUE) {
-        return Ok(None);
+        return None;
     }
     let unread = file.query(|stack, id| {
         let ended = stack.readiness(id).contains(Readiness::READ_CLOSED);
         Ok(stack.unread(id)?.max(usize::from(ended)))
-    })?;
-    Ok(Some(Ancillary::Unread(i32::try_from(unread).unwrap_or(i32::MAX))))
+    });
+    Some(Ancillary::Unread(i32::try_from(unread.ok()?).unwrap_or(i32::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::Sockets;
+    use super::super::testing::connection;
+    use super::*;
+    use crate::device::pipe::Pipe;
+    use crate::engine::Engine;
+
+    #[test]
+    fn what_has_been_received_is_had_though_the_engine_ends() {
+        let (device, _other) = Pipe::pair(1500).unwrap();
+        let engine = Engine::builder().device(device).start().unwrap();
+        let sys = Sockets::new(&engine);
+        let (_, _, server) = connection(&sys, |_| {});
+        sys.setsockopt(server, IPPROTO_TCP, TCP_INQ, &1i32.to_ne_bytes()).unwrap();
+        let file = sys.file(server).unwrap();
+        assert_eq!(beside(&file, MsgFlags::empty()), Some(Ancillary::Unread(0)));
+        // As it may between the two holds of the lock.
+        engine.shutdown(Duration::from_secs(10)).unwrap();
+        assert_eq!(beside(&file, MsgFlags::empty()), None);
+    }
 }

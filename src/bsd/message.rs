@@ -83,7 +83,7 @@ impl Sockets {
         }
     }
 
-    fn transmit(
+    pub(super) fn transmit(
         &self,
         file: &Arc<File>,
         parts: &[IoSlice<'_>],
@@ -221,8 +221,9 @@ impl Sockets {
         buf: &mut [u8],
         flags: MsgFlags,
     ) -> Result<(usize, Option<SocketAddr>)> {
-        let message = self.recvmsg(fd, &mut [IoSliceMut::new(buf)], flags)?;
-        Ok((message.len, message.name))
+        let file = self.file(fd)?;
+        let received = self.receive(&file, &mut [IoSliceMut::new(buf)], flags)?;
+        Ok((received.len, received.from.map(|from| self.shown(&file, from))))
     }
 
     /// `recvmsg(2)`: into several buffers, and with what options ask for beside the data.
@@ -241,8 +242,7 @@ impl Sockets {
         }
         let received = self.receive(&file, data, flags)?;
         let name = received.from.map(|from| self.shown(&file, from));
-        let control = beside(&file, flags)?;
-        Ok(ReceivedMessage { len: received.len, name, flags: received.flags, control })
+        Ok(ReceivedMessage { len: received.len, name, flags: received.flags, control: beside(&file, flags) })
     }
 
     /// `read(2)`. Reading nothing at all from a socket gives 0 in any state.

@@ -1,5 +1,6 @@
 //! `sendfile`: from a file to a socket.
 
+use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, RawFd};
 
 use rustix::fs::{SeekFrom, seek, tell};
@@ -14,11 +15,11 @@ const PIECE: usize = 64 << 10;
 impl Sockets {
     /// `sendfile(2)`: sends up to `count` octets of a file, from `offset`, which it leaves behind them, or from where the file
     /// stands, which it moves then. The octets are copied. Fewer are sent where the file ends or the socket takes no more
-    /// and does not wait, or where the file cannot be read any further.
+    /// and does not wait, or where the file cannot be read any further. Of a datagram socket it is one datagram.
     ///
     /// # Errors
-    /// Those of [`send`](Self::send); `EINVAL` (no file with places in it, a datagram socket, an offset that no file has), and
-    /// what reading gives.
+    /// Those of [`send`](Self::send); `EINVAL` (no file with places in it, an offset that no file has), `ESPIPE` (an offset where
+    /// there are no places), and what reading gives.
     pub fn sendfile(
         &self,
         fd: RawFd,
@@ -26,14 +27,16 @@ impl Sockets {
         offset: Option<&mut u64>,
         count: usize,
     ) -> Result<usize> {
-        let no_places = |error| if error == Errno::SPIPE { Errno::INVAL } else { error };
+        // Once for all pieces: the number may be another socket's when the next one goes.
+        let socket = self.file(fd)?;
         let began = match &offset {
             Some(offset) => **offset,
-            None => tell(file).map_err(no_places)?,
+            None => tell(file).map_err(|error| if error == Errno::SPIPE { Errno::INVAL } else { error })?,
         };
         let read = |at: u64, most: usize| {
             let mut piece = vec![0; most.min(PIECE)];
-            let n = pread(file, &mut piece[..], at).map_err(no_places)?;
+            let n = pread(file, &mut piece[..], at)
+                .map_err(|error| if error == Errno::ISDIR { Errno::INVAL } else { error })?;
             piece.truncate(n);
             Ok(piece)
         };
@@ -46,7 +49,7 @@ impl Sockets {
             // What is in hand goes all the same where reading on fails: the next call fails at its begin.
             let next = if left > 0 { read(at, left).unwrap_or_default() } else { Vec::new() };
             let flags = if next.is_empty() { MsgFlags::empty() } else { MsgFlags::MORE };
-            let n = match self.send(fd, &piece, flags) {
+            let n = match self.transmit(&socket, &[IoSlice::new(&piece)], None, flags) {
                 Ok(n) => n,
                 Err(_) if sent > 0 => break,
                 Err(error) => return Err(error),
@@ -73,6 +76,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+    use crate::bsd::abi::{AF_INET, SO_RCVTIMEO, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET};
     use crate::bsd::testing::{alone, connection};
 
     /// A file that has no name any more.
@@ -148,12 +152,64 @@ mod tests {
         let (_, client, server) = connection(&sys, |_| {});
         let (pipe, _end) = rustix::pipe::pipe().unwrap();
         assert_eq!(sys.sendfile(client, pipe.as_fd(), None, 1), Err(Errno::INVAL));
-        assert_eq!(sys.sendfile(client, pipe.as_fd(), Some(&mut 0), 1), Err(Errno::INVAL));
+        assert_eq!(sys.sendfile(client, pipe.as_fd(), Some(&mut 0), 1), Err(Errno::SPIPE));
+        let folder = File::open("/").unwrap();
+        assert_eq!(sys.sendfile(client, folder.as_fd(), None, 1), Err(Errno::INVAL));
         let mut beyond = u64::MAX;
         assert_eq!(sys.sendfile(client, file(b"x").as_fd(), Some(&mut beyond), 1), Err(Errno::INVAL));
-        let file = file(b"x");
+        let [some, none] = [file(b"x"), file(b"")];
         sys.close(client).unwrap();
-        assert_eq!(sys.sendfile(client, file.as_fd(), None, 1), Err(Errno::BADF));
+        for (file, count) in [(&some, 1), (&some, 0), (&none, 1)] {
+            assert_eq!(sys.sendfile(client, file.as_fd(), None, count), Err(Errno::BADF), "{count}");
+        }
         sys.close(server).unwrap();
+    }
+
+    #[test]
+    fn a_datagram_is_whole_or_is_none() {
+        let (sys, _other) = alone();
+        let [from, to] = [7, 8].map(|port| {
+            let fd = sys.socket(AF_INET, SOCK_DGRAM, 0).unwrap();
+            sys.bind(fd, &([127, 0, 0, 1], port).into()).unwrap();
+            fd
+        });
+        sys.connect(from, &([127, 0, 0, 1], 8).into()).unwrap();
+        let mut file = file(&[7; 70_000]);
+        assert_eq!(sys.sendfile(from, file.as_fd(), None, 70_000), Err(Errno::MSGSIZE));
+        assert_eq!(file.stream_position().unwrap(), 0);
+        assert_eq!(sys.sendfile(from, file.as_fd(), None, 1000), Ok(1000));
+        assert_eq!(sys.recv(to, &mut [0; 2000], MsgFlags::DONTWAIT), Ok(1000));
+    }
+
+    /// Its number may be another socket's by the time that there is room.
+    #[test]
+    fn the_rest_goes_where_the_beginning_went() {
+        let (sys, _other) = alone();
+        let (listener, client, server) = connection(&sys, |_| {});
+        let octets = file(&vec![7; 8 << 20]);
+        sys.setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &[5i64, 0].map(i64::to_ne_bytes).concat()).unwrap();
+        // Not waited for unless it comes to its end.
+        let sending = {
+            let sys = sys.clone();
+            std::thread::spawn(move || sys.sendfile(client, octets.as_fd(), Some(&mut 0), 8 << 20))
+        };
+        // Until the sender waits: its socket is full, and so is the one that it sends to.
+        let mut unread = 0;
+        loop {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            let mut now = 0;
+            sys.ioctl(server, crate::bsd::abi::FIONREAD, &mut now).unwrap();
+            if unread == std::mem::replace(&mut unread, now) && now > 0 {
+                break;
+            }
+        }
+        let other = sys.socket(AF_INET, SOCK_STREAM, 0).unwrap();
+        sys.connect(other, &([127, 0, 0, 1], 7).into()).unwrap();
+        let (last, _) = sys.accept(listener).unwrap();
+        sys.dup2(other, client).unwrap();
+        let mut all = vec![0; 8 << 20];
+        assert_eq!(sys.recv(server, &mut all, MsgFlags::WAITALL), Ok(8 << 20));
+        assert_eq!(sending.join().unwrap(), Ok(8 << 20));
+        assert_eq!(sys.recv(last, &mut [0; 10], MsgFlags::DONTWAIT), Err(Errno::AGAIN));
     }
 }
