@@ -105,7 +105,8 @@ pub fn find(name: &str) -> Option<&'static Row> {
 
 /// Takes over what files below `root`, a tree like `/proc/sys` or, for parameters of modules, `/sys`, say: all rows that are obeyed and have a file there. Gives
 /// those rows. Those that are only noted are not read: some of them only root may read. An algorithm of congestion control that
-/// is not here is passed over.
+/// is not here is passed over, and so are secrets that only root may read or that are all zero, as Linux shows them before it has
+/// made any: whoever knows them makes cookies.
 ///
 /// # Errors
 /// [`SysctlError::Unreadable`] for a file that is there, and [`SysctlError::Value`]. What comes before it in the table has
@@ -115,6 +116,7 @@ pub fn read_from(root: &Path, config: &mut Config) -> Result<Vec<&'static Row>, 
     for row in rows().filter(|row| row.noted().is_none()) {
         let path = root.join(row.name().replace('.', "/"));
         match std::fs::read_to_string(&path) {
+            Ok(value) if row.values() == Values::Secrets && value::is_unmade(&value) => {}
             Ok(value) => match set(config, row.name(), &value) {
                 Err(SysctlError::Value { row, .. }) if row.values() == Values::Algorithm => {}
                 other => {
@@ -122,9 +124,17 @@ pub fn read_from(root: &Path, config: &mut Config) -> Result<Vec<&'static Row>, 
                     taken.push(row);
                 }
             },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if is_passed_over(row, &error) => {}
             Err(error) => return Err(SysctlError::Unreadable(path, error)),
         }
     }
     Ok(taken)
+}
+
+fn is_passed_over(row: &Row, error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::NotFound => true,
+        io::ErrorKind::PermissionDenied => row.values() == Values::Secrets,
+        _ => false,
+    }
 }

@@ -282,7 +282,7 @@ pub(super) const OBEYED: &[Row] = &[
     row(
         "net.ipv4.tcp_congestion_control",
         Does::Algorithm,
-        "tcp.congestion: the algorithm of new sockets: reno (RFC 5681), cubic (RFC 9438), or one that a program registered",
+        "tcp.congestion: the algorithm of new sockets: reno (RFC 5681), cubic (RFC 9438), bbr, or one that a program registered",
     ),
     row(
         "module.tcp_cubic.parameters.hystart_detect",
@@ -454,12 +454,12 @@ pub(super) const OBEYED: &[Row] = &[
     row(
         "net.ipv4.tcp_early_retrans",
         Does::Number(0, 4, |c, n| c.tcp.tail_loss_probes = n >= 3),
-        "tail loss probes with 3 and 4 (RFC 8985): tail_loss_probes",
+        "tail loss probes with 3 and 4 (RFC 8985): tcp.tail_loss_probes",
     ),
     row(
         "net.ipv4.tcp_frto",
         Does::Number(0, 2, |c, n| c.tcp.frto = n > 0),
-        "find spurious time-outs (RFC 5682): frto",
+        "find spurious time-outs (RFC 5682): tcp.frto",
     ),
     row(
         "net.core.wmem_default",

@@ -266,3 +266,24 @@ fn a_tree_is_taken_over_as_far_as_it_goes() {
     fs::remove_dir_all(&root).unwrap();
     assert!(read_from(&root, &mut Config::default()).unwrap().is_empty());
 }
+
+/// The file is root's alone, and has zeros where nobody has asked for a cookie yet.
+#[test]
+fn secrets_that_are_not_told_are_not_taken_over() {
+    let root = std::env::temp_dir().join(format!("tunstack-sysctl-secrets-{}", std::process::id()));
+    let file = root.join("net/ipv4/tcp_fastopen_key");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let mut config = Config::default();
+    fs::write(&file, "00000000-00000000-00000000-00000000\n").unwrap();
+    assert!(read_from(&root, &mut config).unwrap().is_empty());
+    assert_eq!(config.tcp.fast_open_secrets, None);
+    fs::write(&file, "00000000-00000000-00000000-00000001\n").unwrap();
+    assert_eq!(read_from(&root, &mut config).unwrap().len(), 1);
+    assert!(config.tcp.fast_open_secrets.is_some());
+    fs::remove_dir_all(&root).unwrap();
+
+    let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let passed: Vec<_> =
+        rows().filter(|row| super::is_passed_over(row, &denied)).map(|row| row.name()).collect();
+    assert_eq!(passed, ["net.ipv4.tcp_fastopen_key"]);
+}

@@ -122,6 +122,11 @@ pub(super) fn secrets(text: &str) -> Option<Secrets> {
     Some(Secrets { primary: one(primary)?, backup })
 }
 
+/// Whether these are the secrets that Linux shows before it has made any.
+pub(super) fn is_unmade(text: &str) -> bool {
+    secrets(text) == Some(Secrets { primary: [0; secret::LEN], backup: None })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
