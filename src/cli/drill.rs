@@ -2,6 +2,8 @@
 
 mod scripts;
 
+mod version;
+
 mod report;
 
 mod junit;
@@ -9,7 +11,6 @@ mod junit;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Instant;
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use tunstack::packetdrill::run::{self, Options};
@@ -28,6 +29,7 @@ use super::output::{Failure, Output, why};
 use junit::Junit;
 use report::{Done, Ended, Report, Tally};
 use scripts::Script;
+use version::{Version, runs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,8 +64,8 @@ pub(crate) struct DrillArgs {
     /// The addresses that scripts run with [default: what the script says, or ipv4]
     ///
     /// With ipv6 the MTU is 1520, so that a full segment has as many octets as over IPv4. The symbols CODE (IPv4),
-    /// CMSG_LEVEL_IP, CMSG_TYPE_RECVERR and TFO_COOKIE are defined, with values that depend on it. With all, a script
-    /// whose name ends in -v4 or -v6 runs with such addresses alone.
+    /// CMSG_LEVEL_IP, CMSG_TYPE_RECVERR and TFO_COOKIE are defined, with values that depend on it, where the script does not
+    /// define them. With all, a script whose name ends in -v4, -ipv4, -v6 or -ipv6 runs with such addresses alone.
     #[arg(long, value_name = "VERSION", value_enum)]
     ip_version: Option<Version>,
     /// Run so many scripts at once [default: one for each processor]
@@ -81,84 +83,6 @@ pub(crate) struct DrillArgs {
     /// Write the report to FILE as JUnit's XML, when all have been run
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-}
-
-/// Addresses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Version {
-    /// IPv4
-    Ipv4,
-    /// Sockets of IPv6 with addresses of IPv4
-    Ipv4MappedIpv6,
-    /// IPv6
-    Ipv6,
-    /// One after the other; a script whose head names one runs with that alone
-    All,
-}
-
-impl Version {
-    fn variants(self) -> &'static [Self] {
-        const ALL: [Version; 3] = [Version::Ipv4, Version::Ipv4MappedIpv6, Version::Ipv6];
-        match self {
-            Self::Ipv4 => &ALL[..1],
-            Self::Ipv4MappedIpv6 => &ALL[1..2],
-            Self::Ipv6 => &ALL[2..],
-            Self::All => &ALL,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Ipv4 => "ipv4",
-            Self::Ipv4MappedIpv6 => "ipv4-mapped-ipv6",
-            Self::Ipv6 => "ipv6",
-            Self::All => "all",
-        }
-    }
-
-    fn is_v6(self) -> bool {
-        self == Self::Ipv6
-    }
-
-    /// What scripts for all three rely on.
-    fn settings(self) -> Vec<(String, Option<String>)> {
-        let mut settings = vec![("ip_version".to_owned(), Some(self.name().to_owned()))];
-        if self.is_v6() {
-            // Those that the cookie is for.
-            for (name, value) in [
-                ("mtu", "1520"),
-                ("local_ip", "fd3d:0a0b:17d6::1"),
-                ("gateway_ip", "fd3d:0a0b:17d6:8888::1"),
-                ("remote_ip", "fd3d:fa7b:d17d::1"),
-            ] {
-                settings.push((name.to_owned(), Some(value.to_owned())));
-            }
-        }
-        settings.extend(self.symbols("c1d1e9742a47a9bc"));
-        settings
-    }
-
-    /// The symbols whose values depend on the addresses; `cookie` is the one for IPv6.
-    fn symbols(self, cookie: &str) -> impl Iterator<Item = (String, Option<String>)> {
-        // Keyed as tcp_fastopen_key says, over the addresses of each: RFC 7413 §4.1.2 leaves the way to the server.
-        let cookie = if self.is_v6() { cookie } else { "3021b9d889017eeb" };
-        let (level, kind) = match self {
-            Self::Ipv4 => ("SOL_IP", "IP_RECVERR"),
-            _ => ("SOL_IPV6", "IPV6_RECVERR"),
-        };
-        let code = (!self.is_v6()).then(|| define("CODE=host_unreachable"));
-        let others = [
-            define(&format!("TFO_COOKIE={cookie}")),
-            define(&format!("CMSG_LEVEL_IP={level}")),
-            define(&format!("CMSG_TYPE_RECVERR={kind}")),
-        ];
-        code.into_iter().chain(others)
-    }
-
-    /// For a script that runs with the addresses that its head gives, or else with drill's own.
-    fn of_script(script: &Script) -> Vec<(String, Option<String>)> {
-        said_version(script).unwrap_or(Self::Ipv4).symbols("e7041978eab92f14").collect()
-    }
 }
 
 fn define(text: &str) -> (String, Option<String>) {
@@ -233,63 +157,14 @@ fn jobs(scripts: Vec<Script>, args: &DrillArgs) -> Vec<Job> {
         None => (text.clone(), None),
     });
     let own: Vec<_> = own.chain(args.defines.iter().map(|text| define(text))).collect();
-    let versions = args.ip_version.map(Version::variants);
     let mut jobs = Vec::new();
     for script in scripts {
-        let mut add = |variant, mut settings: Vec<_>| {
+        for (variant, mut settings) in runs(&script, args.ip_version, &own) {
             settings.extend(own.iter().cloned());
             jobs.push(Job { script: script.clone(), variant, settings });
-        };
-        match versions {
-            None => add(None, Version::of_script(&script)),
-            // Of all, a script that is about some takes those: its name or its head says so.
-            Some(versions) if versions.len() > 1 && named_version(&script).is_some() => {
-                let is_v6 = named_version(&script);
-                let meant = versions.iter().filter(|v| Some(v.is_v6()) == is_v6);
-                meant.for_each(|v| add(Some(v.name()), v.settings()));
-            }
-            Some(versions) if versions.len() > 1 && said_version(&script).is_some() => {
-                add(None, Version::of_script(&script));
-            }
-            Some(versions) => {
-                let suits = |v: &&Version| versions.len() == 1 || suits(&script, **v);
-                versions.iter().filter(suits).for_each(|v| add(Some(v.name()), v.settings()));
-            }
         }
     }
     jobs
-}
-
-/// Whether the script's name says that it is about IPv6 (`-v6.pkt`) or IPv4 (`-v4.pkt`).
-fn named_version(script: &Script) -> Option<bool> {
-    let stem = script.path.file_stem()?.to_str()?;
-    [("-v6", true), ("-v4", false)].into_iter().find(|(end, _)| stem.ends_with(end)).map(|(_, v6)| v6)
-}
-
-/// With which addresses the script runs, where its head says so. What cannot be read is told when it is run.
-fn said_version(script: &Script) -> Option<Version> {
-    let text = run::read_script(&script.path).unwrap_or_default();
-    let said = text.lines().find_map(|line| line.strip_prefix("--ip_version="))?.trim();
-    Some(match said {
-        "ipv6" => Version::Ipv6,
-        "ipv4" => Version::Ipv4,
-        _ => Version::Ipv4MappedIpv6,
-    })
-}
-
-/// Whether a script can be run with these addresses: its head may give ends that are of the other family, and its name
-/// may end with the one it is about, as the originals' do.
-fn suits(script: &Script, version: Version) -> bool {
-    let about = |suffix: &str| script.name.ends_with(suffix);
-    let text = run::read_script(&script.path).unwrap_or_default();
-    let ends = text.lines().filter_map(|line| line.split_once('=')).filter_map(|(name, value)| {
-        let names = name == "--local_ip" || name == "--remote_ip";
-        names.then(|| value.trim().parse::<IpAddr>().ok()).flatten()
-    });
-    match version {
-        Version::Ipv6 => !about("v4.pkt") && !ends.into_iter().any(|end| end.is_ipv4()),
-        _ => !about("v6.pkt") && !ends.into_iter().any(|end| end.is_ipv6()),
-    }
 }
 
 /// Runs them on several threads, and reports in their order.

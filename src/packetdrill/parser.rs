@@ -59,8 +59,8 @@ pub fn parse(text: &str, defines: &[(String, String)]) -> Result<Script, SyntaxE
     }
     let mut c = Cursor::new(text);
     let mut options = Vec::new();
-    while c.peek().kind == Kind::Option {
-        options.push(option(&mut c)?);
+    while let Some(option) = next_option(&mut c) {
+        options.push(option?);
     }
     for (symbol, value) in defines {
         c.symbols.define(symbol, value);
@@ -79,6 +79,16 @@ pub fn parse(text: &str, defines: &[(String, String)]) -> Result<Script, SyntaxE
         Kind::End => Ok(script),
         _ => Err(c.fail("the end of the script behind the clean-up command")),
     }
+}
+
+/// The options of a script's head, up to the first that cannot be read.
+pub fn head(text: &str) -> Vec<OptionLine> {
+    let mut c = Cursor::new(text);
+    std::iter::from_fn(|| next_option(&mut c)?.ok()).collect()
+}
+
+fn next_option(c: &mut Cursor<'_>) -> Option<Result<OptionLine, SyntaxError>> {
+    (c.peek().kind == Kind::Option).then(|| option(c))
 }
 
 /// A command, if there is one.

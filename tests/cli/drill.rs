@@ -133,6 +133,34 @@ pub(crate) fn symbols_of_the_addresses_are_defined() {
         let judged = drill(&[version, &[fast_open, &ipv6, &any]].concat());
         assert_eq!(code(judged.status), 0, "{version:?}: {}", text(&judged.stdout));
     }
+    let set = drill(&["--set", "ip_version=ipv4-mapped-ipv6", &ipv6_level(&dir)]);
+    assert_eq!(code(set.status), 0, "{}", text(&set.stdout));
+
+    // What the script itself defines is no other's to choose, but that of who runs it.
+    let kind = kind.replace("CMSG_TYPE_RECVERR", "TFO_COOKIE");
+    let own = dir.write("own.pkt", format!("--define=TFO_COOKIE=IP_TTL // not a cookie\n{kind}").as_bytes());
+    for args in [&[][..], &["--ip-version", "ipv4"]] {
+        let judged = drill(&[args, &[&own]].concat());
+        assert_eq!(code(judged.status), 0, "{args:?}: {}", text(&judged.stdout));
+    }
+    assert_eq!(code(drill(&["-D", "CMSG_LEVEL_IP=NO_SUCH_LEVEL", &own]).status), 1);
+
+    // A comment behind it says nothing of the version.
+    let said = dir.write("said.pkt", format!("--ip_version=ipv4 // not mapped\n{SOL_IP}").as_bytes());
+    let judged = drill(&[&said]);
+    assert_eq!(code(judged.status), 0, "{}", text(&judged.stdout));
+}
+
+/// What holds of CMSG_LEVEL_IP where sockets are of IPv4.
+const SOL_IP: &str = "\
+ 0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3
++0 setsockopt(3, CMSG_LEVEL_IP, IP_TTL, [1], 4) = 0
+";
+
+/// A script in which they are of IPv6.
+fn ipv6_level(dir: &Scratch) -> String {
+    let script = SOL_IP.replace("IP_TTL", "IPV6_UNICAST_HOPS");
+    dir.write("level.pkt", script.as_bytes())
 }
 
 pub(crate) fn a_report_that_is_lost_is_told() {
