@@ -1,4 +1,4 @@
-//! The few calls that no crate wraps safely. Nothing else in this package is `unsafe`.
+//! The few calls on a device that no crate wraps safely. Those on descriptors are in `bsd`, the mask of signals in `engine`.
 #![allow(unsafe_code)]
 
 use std::io;

@@ -35,10 +35,9 @@ fn closed_in_syn_received_a_fin_follows_the_handshake() {
     }
 }
 
-/// RFC 7323 §3.2: once agreed upon, a segment without timestamps is dropped, also the one that ends the handshake.
-#[test]
-fn no_connection_is_made_of_an_ack_that_lacks_agreed_timestamps() {
-    let mut r = Raw::new(Config::default());
+/// A peer that offered timestamps ends the handshake without one.
+fn acknowledged_without_timestamps(config: Config) -> (Raw, SocketId) {
+    let mut r = Raw::new(config);
     let listener = r.listen(8);
     r.clock = Some(5);
     r.send(Flags::SYN, b"");
@@ -47,6 +46,13 @@ fn no_connection_is_made_of_an_ack_that_lacks_agreed_timestamps() {
     r.ack = out[0].header.seq.get().wrapping_add(1);
     r.clock = None;
     r.send(Flags::ACK, b"");
+    (r, listener)
+}
+
+/// RFC 7323 §3.2: once agreed upon, a segment without timestamps is dropped, also the one that ends the handshake.
+#[test]
+fn no_connection_is_made_of_an_ack_that_lacks_agreed_timestamps() {
+    let (mut r, listener) = acknowledged_without_timestamps(Config::default());
     assert_eq!(r.host.try_accept(listener), Err(Error::WouldBlock));
     assert_eq!(r.host.counters().tcp_missing_timestamp, 1);
     r.clock = Some(6);
@@ -60,15 +66,7 @@ fn no_connection_is_made_of_an_ack_that_lacks_agreed_timestamps() {
 fn segments_that_lack_agreed_timestamps_may_be_tolerated() {
     let mut config = Config::default();
     config.tcp.tolerate_missing_timestamps = true;
-    let mut r = Raw::new(config);
-    let listener = r.listen(8);
-    r.clock = Some(5);
-    r.send(Flags::SYN, b"");
-    let out = r.sent();
-    assert!(out[0].options.timestamps.is_some());
-    r.ack = out[0].header.seq.get().wrapping_add(1);
-    r.clock = None;
-    r.send(Flags::ACK, b"");
+    let (mut r, listener) = acknowledged_without_timestamps(config);
     let id = r.host.try_accept(listener).unwrap();
     r.send(Flags::ACK, b"text");
     assert_eq!((r.host.unread(id), r.host.counters().tcp_missing_timestamp), (Ok(4), 0));

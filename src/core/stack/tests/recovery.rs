@@ -162,16 +162,21 @@ fn what_the_reordering_timer_waited_for_came_and_a_probe_watches_over_the_rest()
     assert!(!t.armed(Timer::Reordering) && !t.armed(Timer::Rto) && t.armed(Timer::Tlp));
 }
 
+/// The path reorders the first two segments of a flight; gives the timestamp that the flight bore too.
+fn one_came_late(further: u32) -> (Talk, u32) {
+    let mut t = Talk::new(Agreed { timestamps: true, ..SACK });
+    t.flight(further);
+    let original = t.echo;
+    t.r.now += RTT;
+    t.ack(0, &[(1000, 2000)]);
+    t.ack(2000, &[]);
+    (t, original)
+}
+
 /// An ACK that tells RACK nothing, as the original of what was sent again made it, does not end the wait for another.
 #[test]
 fn the_reordering_timer_outlasts_an_ack_that_is_no_news_to_it() {
-    let mut t = Talk::new(Agreed { timestamps: true, ..SACK });
-    t.flight(0);
-    let original = t.echo;
-    t.r.now += RTT;
-    // The path reorders: one is late.
-    t.ack(0, &[(1000, 2000)]);
-    t.ack(2000, &[]);
+    let (mut t, original) = one_came_late(0);
     assert_eq!(t.tcb().recovery.reorderings(), 1);
     let more = t.write(2);
     assert_eq!(more.len(), 2);
@@ -189,12 +194,7 @@ fn the_reordering_timer_outlasts_an_ack_that_is_no_news_to_it() {
 /// What was waited for came, by an ACK that is no news to RACK: the timer does not keep the others from being armed.
 #[test]
 fn the_reordering_timer_ends_with_an_ack_that_is_no_news_to_it() {
-    let mut t = Talk::new(Agreed { timestamps: true, ..SACK });
-    t.flight(20);
-    let original = t.echo;
-    t.r.now += RTT;
-    t.ack(0, &[(1000, 2000)]);
-    t.ack(2000, &[]);
+    let (mut t, original) = one_came_late(20);
     t.r.now += RTT / 4 + Duration::from_millis(3);
     t.ack(2000, &[(3000, 4000)]);
     assert_eq!(t.until_sent(), [(2000, 1000)]);
