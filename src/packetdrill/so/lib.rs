@@ -5,15 +5,18 @@
 //! LD_PRELOAD=$PWD/libtunstack_packetdrill.so packetdrill --so_filename=$PWD/libtunstack_packetdrill.so script.pkt
 //! ```
 //!
-//! Preloading is for scripts with `%{ }%` blocks and for `sendfile`: these calls go to the process, not to the interface.
+//! Preloading is for scripts with `%{ }%` blocks, for `sendfile` and for what commands do that no sysctl tells: these calls go to
+//! the process, not to the interface.
 //! The stack is made at the script's first call. Its addresses and its MTU are those of packetdrill's options, which are read
 //! where packetdrill has them from: its command line and the script's head. Its settings are those of the sysctls of
-//! the network namespace, and Linux's where there is none: segments without a timestamp are taken. Time is virtual: it goes on when packetdrill sleeps or waits for a packet.
+//! the network namespace, and Linux's where there is none: segments without a timestamp are taken. Time is virtual: it goes on
+//! when packetdrill sleeps or waits for a packet.
 //!
 //! # What the interface cannot express
 //!
 //! - Back-tick commands run on the host: sysctls that they change are obeyed from the next `socket`, `setsockopt`, `connect` or `sendto`
-//!   on, and nothing else that they do reaches the stack.
+//!   on. Preloaded, the library also heeds `ip tcp_metrics flush` and, before the first `socket()`, `tc qdisc … root fq`. Nothing
+//!   else that they do reaches the stack.
 //! - A `splice` that has to wait: packetdrill itself holds its lock over that call, over the kernel's stack too, and would wait
 //!   for ever. The process ends instead, and says so. `poll` waits; the `splice` comes after it, without an end time.
 //! - `setsockopt` and the like on descriptors that packetdrill duplicates itself reach the kernel's socket behind ours.
@@ -71,9 +74,9 @@ pub unsafe extern "C" fn getsockopt(
     unsafe { libc::syscall(libc::SYS_getsockopt, fd, level, name, value, len) as c_int }
 }
 
-/// `system(3)` of the process when this library is preloaded, by which packetdrill runs a script's commands. What they do to the
-/// kernel's TCP that no sysctl tells, and that this stack has too, it does as well: it forgets its Fast Open cookies with `ip
-/// tcp_metrics flush`, and paces where the device has the queue `fq`.
+/// `system(3)` of the process when this library is preloaded, by which packetdrill runs a script's commands. What they ask of
+/// the kernel's TCP that no sysctl tells, and that this stack has too, it does as well, whether or not the kernel can: it forgets
+/// its Fast Open cookies with `ip tcp_metrics flush`, and paces where the device is given the queue `fq`.
 ///
 /// # Safety
 /// `command` is null or a C string.
