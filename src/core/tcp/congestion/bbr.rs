@@ -359,13 +359,19 @@ impl Bbr {
         self.handle_lost_packet(packet);
     }
 
+    /// A probe repaired a loss of which nothing else told (RFC 8985 §7.4.2): it counts as one of this round (§5.5.10.2).
+    pub(super) fn on_repaired(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.note_loss();
+    }
+
     pub(super) fn on_event(&mut self, event: CongestionEvent, in_flight: u32, now: Instant) {
         self.now = self.now.max(now);
         match event {
             CongestionEvent::Loss => {
-                // OnEnterFastRecovery().
+                // OnEnterFastRecovery() (§5.6.4.4). Of what is lost HandleLostPacket() has told, maybe long ago: what
+                // left after an episode began is repaired in the next one.
                 self.save_state_once();
-                self.note_loss();
                 self.is.insert(Is::RECOVERING);
             }
             CongestionEvent::Timeout { .. } => {

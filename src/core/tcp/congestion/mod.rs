@@ -191,6 +191,14 @@ impl Congestion {
         }
     }
 
+    /// A probe repaired what had not been deemed lost (RFC 8985 §7.4.2), while `in_flight` octets were underway.
+    pub fn on_repaired(&mut self, in_flight: u32, now: Instant) {
+        if let Self::Bbr(a) = self {
+            a.on_repaired(now);
+        }
+        self.on_event(CongestionEvent::Loss, in_flight, now);
+    }
+
     /// Something is about to leave, with nothing in flight, after the program had nothing to send.
     pub fn on_idle_restart(&mut self, now: Instant) {
         if let Self::Bbr(a) = self {

@@ -3,7 +3,6 @@
 
 use super::news::News;
 use crate::seq::{Seq, SeqRange};
-use crate::tcp::congestion::CongestionEvent;
 use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
 use crate::tcp::recovery::tlp::Tlp;
@@ -113,7 +112,7 @@ impl Tcb {
             // The ACK that covers just the probe may be that of the original: the other's is to come.
             if ack.after(end) {
                 tlp.end = None;
-                self.congestion.on_event(CongestionEvent::Loss, news.in_flight, now);
+                self.congestion.on_repaired(news.in_flight, now);
                 self.recovery.forget_undo();
                 self.ecn.window_reduced();
             }
