@@ -57,6 +57,7 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&[], ("symbols_of_the_addresses_are_defined", drill::symbols_of_the_addresses_are_defined)),
     (&[], ("a_report_that_is_lost_is_told", drill::a_report_that_is_lost_is_told)),
     (&[], ("algorithms_are_raced_and_drawn", race::algorithms_are_raced_and_drawn)),
+    (&[], ("a_legend_tells_of_what_is_drawn", race::a_legend_tells_of_what_is_drawn)),
     (&["unshare"], ("the_kernel_is_raced", race::the_kernel_is_raced)),
     (&[], ("help_and_version", services::help_and_version)),
     (&[], ("a_closed_pipe_is_no_panic", services::a_closed_pipe_is_no_panic)),

@@ -38,6 +38,20 @@ pub(crate) fn algorithms_are_raced_and_drawn() {
     assert!(again > 0 && result["queue_delay_p95"].as_f64().unwrap() <= 0.024, "{result}");
 }
 
+/// BBR has no slow start threshold to show.
+pub(crate) fn a_legend_tells_of_what_is_drawn() {
+    let dir = Scratch::new();
+    for (algorithm, shown) in [("reno", true), ("bbr", false)] {
+        let svg = dir.path("legend.svg");
+        let done =
+            run(&format!("race --cc {algorithm} --link 10mbit,10ms --queue 1bdp --seconds 2 --svg {svg}"));
+        assert_ok(&done);
+        let drawing = std::fs::read_to_string(&svg).unwrap();
+        assert_eq!(["ssthresh", "slow start"].map(|what| drawing.contains(what)), [shown; 2], "{algorithm}");
+        assert!(drawing.contains("recovery"), "{algorithm}");
+    }
+}
+
 /// With root's rights, which these tests have in their namespace.
 pub(crate) fn the_kernel_is_raced() {
     let done = run("race --kernel --cc reno --link 20mbit,5ms --runs 1 --seconds 1 --json");

@@ -66,8 +66,11 @@ pub(super) fn lines(column: &Column<'_>, width: u32) -> Legend {
         .enumerate()
         .map(|(n, line)| (Sign::Line, COLOURS[n % COLOURS.len()], line.name.clone()))
         .collect();
-    entries.push((Sign::Dashed, GREY, "ssthresh".to_owned()));
-    entries.push((Sign::Block(0.3), SLOW_START.0, "slow start".to_owned()));
+    // As with the bands: without any threshold the algorithm has no slow start of this kind.
+    if column.lines.iter().any(|line| line.watched.samples.iter().any(|s| s.ssthresh.is_some())) {
+        entries.push((Sign::Dashed, GREY, "ssthresh".to_owned()));
+        entries.push((Sign::Block(0.3), SLOW_START.0, "slow start".to_owned()));
+    }
     entries.push((Sign::Block(0.3), RECOVERY.0, "recovery".to_owned()));
     Legend::new(entries, width)
 }
