@@ -66,15 +66,18 @@ impl Cell {
 
     /// The least that it is to be, per cent.
     ///
-    /// For BBR over 300 ms it is 95 % of what the draft leaves, as 95 % of all is more than that. Five seconds after the last one
-    /// a flow enters ProbeRTT unless it got "a lower RTT measurement" meanwhile (draft-ietf-ccwg-bbr §5.3.4.1), and lower than
-    /// that of an empty path none is. Nothing leaves until half a product is in flight, half a round trip, and no more than that
-    /// until it has been acknowledged, a whole one (§5.3.4.3): together a product is lost in every 5 s and 1.5 round trips.
-    /// That is 300 of 5450 ms, and 94.5 % are left. The draft reckons with 200 ms at half speed, and 2 % (§5.3.4.2).
+    /// For BBR over 300 ms it is what the draft leaves, less a hundredth. Five seconds after the last one a flow enters ProbeRTT
+    /// unless it got "a lower RTT measurement" meanwhile (draft-ietf-ccwg-bbr §5.3.4.1), and lower than that of an empty path
+    /// none is. Nothing leaves until half a product is in flight, half a round trip, and no more than that until it has been
+    /// acknowledged, a whole one (§5.3.4.3): together a product is lost in every 5 s and 1.5 round trips. What leaves then is
+    /// paced at 99 % (§5.6.2), up to 3 s until the next probe for bandwidth (§5.3.3.8). That is 330 of 5450 ms, and 93.9 % are
+    /// left. The draft reckons with 200 ms at half speed, and 2 % (§5.3.4.2).
     fn least(self) -> f64 {
         let trip = self.trip.as_secs_f64();
         match self.algorithm {
-            "bbr" if self.trip > Duration::from_millis(200) => 95.0 * (1.0 - trip / (5.0 + 1.5 * trip)),
+            "bbr" if self.trip > Duration::from_millis(200) => {
+                99.0 * (1.0 - (trip + 0.03) / (5.0 + 1.5 * trip))
+            }
             _ => 95.0,
         }
     }
