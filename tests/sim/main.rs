@@ -16,5 +16,6 @@ mod marking;
 mod matrix;
 mod repairs;
 mod scripts;
+mod sharing;
 mod tuning;
 mod utilisation;
