@@ -10,11 +10,9 @@
 //! Without either only the longest round trip of the slower link is run; the shorter ones, with other beginnings, are in
 //! [`congestion`](crate::congestion).
 //!
-//! In the first minute it is the windows that slow start left that count, more than what follows. Reno over 100 Mbit/s and
-//! 100 ms loses once in a minute, 400 round trips apart. CUBIC there begins with 65 and 35 %, and each loss brings them
-//! closer by a little: of the 59 and 41 % of the minute a plain model of RFC 9438, both losing together from the windows of
-//! the fourth second on, makes 58.8 and 41.2. BBR probes once in some seconds, for a quarter more than its share, and where
-//! the other probes as well it learns nothing.
+//! In the first minute it is the windows that slow start left that count, more than what follows: CUBIC over 100 Mbit/s and
+//! 100 ms begins with 65 and 35 %, and each loss brings them closer by a little. Of the 59 and 41 % of that minute a plain
+//! model of RFC 9438, both losing together from the windows of the fourth second on, makes 58.8 and 41.2.
 
 use std::fmt::Write as _;
 use std::path::Path;
