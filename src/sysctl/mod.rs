@@ -103,32 +103,39 @@ pub fn find(name: &str) -> Option<&'static Row> {
     rows().find(|row| row.name() == dotted)
 }
 
+/// What [`read_from`] has done.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// The rows that were taken over.
+    pub taken: Vec<&'static Row>,
+    /// The values that were passed over, each a [`SysctlError::Value`]: Linux takes more than there is here. The settings
+    /// that they are for stay as they were.
+    pub refused: Vec<SysctlError>,
+}
+
 /// Takes over what files below `root`, a tree like `/proc/sys` or, for parameters of modules, `/sys`, say: all rows that are obeyed and have a file there. Gives
-/// those rows. Those that are only noted are not read: some of them only root may read. An algorithm of congestion control that
-/// is not here is passed over, and so are secrets that only root may read or that are all zero, as Linux shows them before it has
-/// made any: whoever knows them makes cookies.
+/// those rows, and the values that have no counterpart here, such as an algorithm of congestion control that is not there: none
+/// of these keeps the rest from being read. Rows that are only noted are not read: some of them only root may read. Passed over
+/// without a word are secrets that only root may read or that are all zero, as Linux shows them before it has made any: whoever
+/// knows them makes cookies.
 ///
 /// # Errors
-/// [`SysctlError::Unreadable`] for a file that is there, and [`SysctlError::Value`]. What comes before it in the table has
-/// been taken over then.
-pub fn read_from(root: &Path, config: &mut Config) -> Result<Vec<&'static Row>, SysctlError> {
-    let mut taken = Vec::new();
+/// [`SysctlError::Unreadable`] for a file that is there. What comes before it in the table has been taken over then.
+pub fn read_from(root: &Path, config: &mut Config) -> Result<Reading, SysctlError> {
+    let mut reading = Reading::default();
     for row in rows().filter(|row| row.noted().is_none()) {
         let path = root.join(row.name().replace('.', "/"));
         match std::fs::read_to_string(&path) {
             Ok(value) if row.values() == Values::Secrets && value::is_unmade(&value) => {}
             Ok(value) => match set(config, row.name(), &value) {
-                Err(SysctlError::Value { row, .. }) if row.values() == Values::Algorithm => {}
-                other => {
-                    other?;
-                    taken.push(row);
-                }
+                Ok(_) => reading.taken.push(row),
+                Err(error) => reading.refused.push(error),
             },
             Err(error) if is_passed_over(row, &error) => {}
             Err(error) => return Err(SysctlError::Unreadable(path, error)),
         }
     }
-    Ok(taken)
+    Ok(reading)
 }
 
 fn is_passed_over(row: &Row, error: &io::Error) -> bool {

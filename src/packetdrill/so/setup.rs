@@ -1,14 +1,16 @@
 //! Where the stack's addresses and settings come from: packetdrill's options, the sysctls of its namespace, and the parameters
 //! of the machine's modules: scripts change those of CUBIC.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use rust::core::addr::Prefix;
 use rust::core::config::Config;
 use rust::packetdrill::net::Net;
 use rust::packetdrill::parser;
-use rust::sysctl;
+use rust::sysctl::{self, SysctlError, Values};
 
 /// packetdrill's options: `--name=value` and `--name`, the command line's after the script's, so that they have the last
 /// word. Shortened flags (`-D`) are not among those that matter here.
@@ -54,11 +56,27 @@ pub(crate) fn config() -> (Config, u16, Option<u16>) {
     (config, net.mtu, net.mss)
 }
 
-/// Takes over what the namespace says now.
+/// What has been said of the sysctls: they are read before many calls, and once is enough.
+static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Takes over what the namespace says now. What it says that the stack has no counterpart for is told, but for the algorithm
+/// of congestion control: a namespace begins with the machine's, and may not change it to any.
 pub(crate) fn read_sysctls(config: &mut Config) {
     for root in ["/proc/sys", "/sys"] {
-        if let Err(error) = sysctl::read_from(Path::new(root), config) {
-            complain!("{error}");
+        match sysctl::read_from(Path::new(root), config) {
+            Ok(reading) => reading.refused.iter().filter(|error| !is_of_algorithm(error)).for_each(say_once),
+            Err(error) => say_once(&error),
         }
+    }
+}
+
+const fn is_of_algorithm(error: &SysctlError) -> bool {
+    matches!(error, SysctlError::Value { row, .. } if matches!(row.values(), Values::Algorithm))
+}
+
+fn say_once(error: &SysctlError) {
+    let text = error.to_string();
+    if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone()) {
+        complain!("{text}");
     }
 }
