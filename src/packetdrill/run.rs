@@ -17,6 +17,7 @@ use crate::device::outbox::Outbox;
 use crate::engine::Engine;
 use capture::Kept;
 use command::Act;
+pub use command::{Beside, beside_sysctls};
 use events::{Parts, Run};
 pub use file::read_script;
 use settings::Settings;

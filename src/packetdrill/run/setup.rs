@@ -23,8 +23,8 @@ pub(super) fn change(config: &mut Config, act: &Act, net: &Net, span: Span) -> R
             Err(error) => fail(span, error.to_string()),
         },
         Act::Route(attribute) => route(config, *attribute, net),
-        Act::Paced => {
-            config.tcp.pacing = true;
+        Act::Paced(on) => {
+            config.tcp.pacing = *on;
             Ok(())
         }
         Act::Forget | Act::Sleep(_) | Act::Note(_) => Ok(()),

@@ -15,8 +15,9 @@
 //! # What the interface cannot express
 //!
 //! - Back-tick commands run on the host: sysctls that they change are obeyed from the next `socket`, `setsockopt`, `connect` or `sendto`
-//!   on. Preloaded, the library also heeds `ip tcp_metrics flush` and, before the first `socket()`, `tc qdisc … root fq`. Nothing
-//!   else that they do reaches the stack.
+//!   on. Preloaded, the library also heeds `ip tcp_metrics flush` and, before the first `socket()`, `tc qdisc … root fq`, wherever
+//!   they stand in a line of commands, or in a file that it calls, that ended with status 0. Nothing else that they do reaches
+//!   the stack.
 //! - A `splice` that has to wait: packetdrill itself holds its lock over that call, over the kernel's stack too, and would wait
 //!   for ever. The process ends instead, and says so. `poll` waits; the `splice` comes after it, without an end time.
 //! - `setsockopt` and the like on descriptors that packetdrill duplicates itself reach the kernel's socket behind ours.
@@ -74,9 +75,13 @@ pub unsafe extern "C" fn getsockopt(
     unsafe { libc::syscall(libc::SYS_getsockopt, fd, level, name, value, len) as c_int }
 }
 
-/// `system(3)` of the process when this library is preloaded, by which packetdrill runs a script's commands. What they ask of
-/// the kernel's TCP that no sysctl tells, and that this stack has too, it does as well, whether or not the kernel can: it forgets
-/// its Fast Open cookies with `ip tcp_metrics flush`, and paces where the device is given the queue `fq`.
+/// `system(3)` of the process when this library is preloaded, by which packetdrill runs a script's commands, a line of them at
+/// once. What they ask of the kernel's TCP that no sysctl tells, and that this stack has too, it does as well: it forgets its Fast
+/// Open cookies with `ip tcp_metrics flush`, and paces where the device is given the queue `fq`.
+///
+/// A line whose status is not 0 is not heeded: packetdrill ends at it. The shell tells no more than the status of the line. Where
+/// that is 0 all of it is heeded, even a command in its midst that failed because the namespace has no such device or its
+/// kernel no such queue: the device of the script is the library itself.
 ///
 /// # Safety
 /// `command` is null or a C string.
@@ -93,7 +98,7 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
     };
     // SAFETY: as the caller promises.
     let status = unsafe { next(command) };
-    if !command.is_null() {
+    if status == 0 && !command.is_null() {
         // SAFETY: as the caller promises.
         stack::obey_command(&unsafe { std::ffi::CStr::from_ptr(command) }.to_string_lossy());
     }

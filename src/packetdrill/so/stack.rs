@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use rust::bsd::{Errno, Sockets};
 use rust::core::time::Instant;
 use rust::device::outbox::{Letter, Outbox};
 use rust::engine::{Calls, Engine, Stepper};
+use rust::packetdrill::run::{Beside, beside_sysctls};
 
 use super::setup;
 
@@ -159,16 +161,20 @@ pub(crate) fn obey_sysctls() {
     }
 }
 
-/// What a command of a script's has done to the kernel is done to the stack.
-pub(crate) fn obey_command(text: &str) {
-    for words in text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()) {
-        if words.windows(3).any(|words| words == ["ip", "tcp_metrics", "flush"])
-            && let Some(shared) = *lock()
-        {
-            shared.engine.forget_fast_open();
-        }
-        if let ["tc", "qdisc", _, "dev", _, "root", queue, ..] = words[..] {
-            PACED.store(queue == "fq", Ordering::Relaxed);
+/// What a command line of a script's, which ended well, has done to the kernel is done to the stack.
+pub(crate) fn obey_command(line: &str) {
+    let beside = beside_sysctls(line, Path::new("")).unwrap_or_else(|why| {
+        complain!("nothing heeded of `{}`: {why}", line.escape_debug());
+        Vec::new()
+    });
+    for act in beside {
+        match act {
+            Beside::Paced(on) => PACED.store(on, Ordering::Relaxed),
+            Beside::Forget => {
+                if let Some(shared) = *lock() {
+                    shared.engine.forget_fast_open();
+                }
+            }
         }
     }
 }

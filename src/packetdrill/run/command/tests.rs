@@ -36,17 +36,62 @@ fn sysctls_by_all_their_ways() {
 #[test]
 fn what_has_no_effect() {
     let nothing = "true; : x; cat /proc/sys/a; echo hello; set -e;
-        ip link set dev tun0 up; tc qdisc add dev tun0 root pfifo; /tmp/sysctl_restore_${PPID}.sh; ethtool -K tun0 tso off gso off";
+        ip link set dev tun0 up; /tmp/sysctl_restore_${PPID}.sh; ethtool -K tun0 tso off gso off";
     assert_eq!(acts(nothing), []);
     let noted = acts("tc qdisc replace dev tun0 root fq_codel");
-    assert_eq!(
-        noted,
-        [Act::Note("no queueing discipline here: tc qdisc replace dev tun0 root fq_codel".into())]
-    );
-    assert_eq!(acts("tc qdisc replace dev tun0 root fq"), [Act::Paced]);
+    let note = "no queueing discipline here: tc qdisc replace dev tun0 root fq_codel";
+    assert_eq!(noted, [Act::Paced(false), Act::Note(note.into())]);
     assert_eq!(acts("ip tcp_metrics flush all > /dev/null 2>&1"), [Act::Forget]);
     let of_old = acts("sysctl -q net.ipv4.tcp_fastopen_cookies=0 || ip tcp_metrics flush all");
     assert_eq!(of_old, [set("net.ipv4.tcp_fastopen_cookies", "0"), Act::Forget]);
+}
+
+/// The last queue that a device is given is the one it has.
+#[test]
+fn of_all_queues_one_paces() {
+    let paced = |line: &str| match acts(line)[..] {
+        [Act::Paced(on)] => on,
+        ref other => panic!("{line}: {other:?}"),
+    };
+    assert!(paced("tc qdisc replace dev tun0 root fq") && !paced("tc qdisc add dev tun0 root pfifo"));
+    assert_eq!(acts("tc qdisc add dev tun0 root fq && tc qdisc replace dev tun0 root pfifo").len(), 2);
+    assert_eq!(acts("tc qdisc del dev tun0 root")[0], Act::Paced(false));
+    assert_eq!(acts("tc qdisc add dev tun0 root fq nopacing")[0], Act::Paced(false));
+    assert!(matches!(acts("tc qdisc show dev tun0 root")[..], [Act::Note(_)]));
+}
+
+#[test]
+fn what_a_shell_has_done_besides_sysctls() {
+    use Beside::{Forget, Paced};
+    let folder = std::env::temp_dir().join(format!("tunstack-beside-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let defaults =
+        "ip tcp_metrics flush all > /dev/null 2>&1\nnstat\nsysctl -q a=1\ntc qdisc add dev tun0 root pfifo\n";
+    fs::write(folder.join("defaults.sh"), defaults).unwrap();
+    fs::write(folder.join("round.sh"), "./round.sh\n".repeat(40)).unwrap();
+    let beside = |line: &str| beside_sysctls(line, &folder);
+    let found = [
+        (
+            "./defaults.sh\nrm x; tc qdisc replace dev tun0 root fq\nsysctl -e -q c=3",
+            &[Forget, Paced(false), Paced(true)][..],
+        ),
+        ("sleep 1 && /sbin/ip -4 tcp_metrics flush all &> /dev/null", &[Forget]),
+        (
+            "tc qdisc del dev tun0 root 2>/dev/null ; tc qdisc add dev tun0 root pfifo limit 0",
+            &[Paced(false); 2],
+        ),
+        ("true || tc qdisc replace dev tun0 root fq", &[]),
+        ("echo ip tcp_metrics flush; ./none.sh; 'tc qdisc replace dev tun0 root fq'", &[]),
+    ]
+    .map(|(line, expected)| (beside(line), Ok(expected.to_vec())));
+    let refused = ["echo 'x", "echo $((1+1))", "./round.sh"].map(|line| beside(line).unwrap_err());
+    fs::remove_dir_all(&folder).unwrap();
+    for (found, expected) in found {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(refused[0], "a command's ' has no end");
+    assert_eq!(refused[1], "a command's $((1+1)) is no product of numbers");
+    assert_eq!(refused[2], "more than 1000 commands in one");
 }
 
 #[test]

@@ -64,3 +64,22 @@ fn a_splice_over_which_packetdrill_stands_still_is_told_and_ends() {
     assert_eq!(ran.status.code(), Some(1), "{said}{}", ran.status);
     assert!(said.contains("packetdrill waits for ever at a splice") && said.lines().count() == 1, "{said}");
 }
+
+/// `tc` fails here: there is no such device, or no `tc`. The status of the line is what counts.
+#[test]
+fn a_line_of_commands_that_ended_well_is_heeded_as_a_shell_has_it() {
+    let fq = "tc qdisc replace dev nothere0 root fq";
+    let pfifo = "tc qdisc replace dev nothere0 root pfifo";
+    for (line, paced) in [
+        (format!("true; {fq}; true"), true),
+        (format!("true && {fq} || true"), true),
+        (format!("{pfifo}\n{fq}\ntrue"), true),
+        (fq.to_owned(), false),
+        (format!("{fq}; false"), false),
+        (format!("{fq}; {pfifo}; true"), false),
+        (format!("echo '\n{fq}\n' >&2"), false),
+    ] {
+        let (ran, said) = host("command", &["command", &line]);
+        assert_eq!(ran.status.code(), Some(if paced { 3 } else { 0 }), "{line}: {said}");
+    }
+}
