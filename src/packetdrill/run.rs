@@ -8,9 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use super::outcome::{Failure, Options, Outcome, Verdict};
+use super::packet;
 use super::script::{Action, Script, Span};
 use super::source::SyntaxError;
-use super::{packet, parser};
 use crate::core::addr::Prefix;
 use crate::core::config::Config;
 use crate::device::outbox::Outbox;
@@ -32,6 +32,8 @@ mod settings;
 mod file;
 
 mod command;
+
+mod cookie;
 
 mod setup;
 
@@ -58,6 +60,9 @@ const SEED: [u8; 32] = [7; 32];
 
 /// Runs the script that `text` is. `name` is for what is left of it: the capture of a failure has it.
 ///
+/// Where neither the script nor `options` define `TFO_COOKIE` it stands for the cookie that the stack gives the other end, from
+/// the addresses and the secret (sysctl `tcp_fastopen_key`) that the stack begins with.
+///
 /// # Errors
 /// The text is no script.
 ///
@@ -72,7 +77,7 @@ const SEED: [u8; 32] = [7; 32];
 /// # Ok::<(), tunstack::packetdrill::source::SyntaxError>(())
 /// ```
 pub fn run(name: &str, text: &str, options: &Options) -> Result<Outcome, SyntaxError> {
-    let script = parser::parse(text, &settings::defines(options))?;
+    let script = cookie::parse(text, options)?;
     let mut outcome =
         Outcome { verdict: Verdict::Passed, took: Duration::ZERO, notes: Vec::new(), capture: None };
     if let Err(stop) = run_script(name, text, &script, options, &mut outcome) {

@@ -133,6 +133,9 @@ pub(crate) fn symbols_of_the_addresses_are_defined() {
         let judged = drill(&[version, &[fast_open, &ipv6, &any]].concat());
         assert_eq!(code(judged.status), 0, "{version:?}: {}", text(&judged.stdout));
     }
+    // The cookie is for the addresses that there are.
+    let moved = drill(&["--set", "local_ip=192.168.7.7", "--set", "remote_ip=198.51.100.3", fast_open]);
+    assert_eq!(code(moved.status), 0, "{}", text(&moved.stdout));
     let set = drill(&["--set", "ip_version=ipv4-mapped-ipv6", &ipv6_level(&dir)]);
     assert_eq!(code(set.status), 0, "{}", text(&set.stdout));
 

@@ -45,7 +45,6 @@ impl Version {
     fn settings(self) -> Vec<Setting> {
         let mut settings = vec![("ip_version".to_owned(), Some(self.name().to_owned()))];
         if self.is_v6() {
-            // Those that the cookie is for.
             for (name, value) in [
                 ("mtu", "1520"),
                 ("local_ip", "fd3d:0a0b:17d6::1"),
@@ -55,30 +54,25 @@ impl Version {
                 settings.push((name.to_owned(), Some(value.to_owned())));
             }
         }
-        settings.extend(self.symbols("c1d1e9742a47a9bc"));
+        settings.extend(self.symbols());
         settings
     }
 
-    /// The symbols whose values depend on the addresses; `cookie` is the one for IPv6.
-    fn symbols(self, cookie: &str) -> impl Iterator<Item = Setting> {
-        // Keyed as tcp_fastopen_key says, over the addresses of each: RFC 7413 §4.1.2 leaves the way to the server.
-        let cookie = if self.is_v6() { cookie } else { "3021b9d889017eeb" };
+    /// The symbols whose values depend on the kind of addresses.
+    fn symbols(self) -> impl Iterator<Item = Setting> {
         let (level, kind) = match self {
             Self::Ipv4 => ("SOL_IP", "IP_RECVERR"),
             _ => ("SOL_IPV6", "IPV6_RECVERR"),
         };
         let code = (!self.is_v6()).then(|| define("CODE=host_unreachable"));
-        let others = [
-            define(&format!("TFO_COOKIE={cookie}")),
-            define(&format!("CMSG_LEVEL_IP={level}")),
-            define(&format!("CMSG_TYPE_RECVERR={kind}")),
-        ];
+        let others =
+            [define(&format!("CMSG_LEVEL_IP={level}")), define(&format!("CMSG_TYPE_RECVERR={kind}"))];
         code.into_iter().chain(others)
     }
 
     /// With the addresses that the head gives or else those that are the default.
     fn as_said(self) -> Vec<Setting> {
-        self.symbols("e7041978eab92f14").collect()
+        self.symbols().collect()
     }
 }
 

@@ -374,3 +374,46 @@ fn a_failure_leaves_its_packets() {
     let comment = b"answer to a connection request";
     assert!(file.windows(comment.len()).any(|window| window == comment));
 }
+
+/// A server that gives a cookie, with what is set at the script's beginning.
+fn asks_for_a_cookie(settings: &str, cookie: &str) -> String {
+    format!(
+        "`sysctl -q net.ipv4.tcp_fastopen=3 {settings}`
+        0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+        +0 bind(3, ..., ...) = 0
+        +0 listen(3, 1) = 0
+        +0 setsockopt(3, SOL_TCP, TCP_FASTOPEN, [1], 4) = 0
+        +0 < S 0:0(0) win 1000 <mss 1000,FO,nop,nop>
+        +0 > S. 0:0(0) ack 1 <mss 1460,FO {cookie},nop,nop>"
+    )
+}
+
+/// Two are those that google's scripts have for their addresses.
+#[test]
+fn the_cookie_is_that_of_the_addresses_and_the_secret() {
+    const GOOGLES: &str = "net.ipv4.tcp_fastopen_key=a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4";
+    let v6 = ["ip_version=ipv6", "mtu=1520", "local_ip=fd3d:0a0b:17d6::1", "remote_ip=fd3d:fa7b:d17d::1"];
+    let moved = ["local_ip=192.168.7.7", "remote_ip=198.51.100.3"];
+    let other = "net.ipv4.tcp_fastopen_key=1-2-3-4";
+    let verdict = |settings: &[&str], key: &str, cookie: &str| {
+        run("test.pkt", &asks_for_a_cookie(key, cookie), &with(settings)).unwrap().verdict
+    };
+    for (settings, known) in [(&[][..], "3021b9d889017eeb"), (&v6, "c1d1e9742a47a9bc")] {
+        for cookie in [known, "TFO_COOKIE"] {
+            assert_eq!(verdict(settings, GOOGLES, cookie), Verdict::Passed, "{settings:?} {cookie}");
+        }
+    }
+    for (settings, key) in [(&moved[..], GOOGLES), (&[], other), (&moved, other), (&v6, other)] {
+        assert_eq!(verdict(settings, key, "TFO_COOKIE"), Verdict::Passed, "{settings:?} {key}");
+        let usual = verdict(settings, key, "3021b9d889017eeb");
+        assert!(matches!(usual, Verdict::Failed(_)), "{settings:?} {key}: {usual:?}");
+    }
+    // Who defines it means what he says.
+    let defined = ["define=TFO_COOKIE=3021b9d889017eeb"];
+    assert_eq!(verdict(&defined, GOOGLES, "TFO_COOKIE"), Verdict::Passed);
+    assert!(matches!(verdict(&defined, other, "TFO_COOKIE"), Verdict::Failed(_)));
+    let in_head = format!("--define=TFO_COOKIE=3021b9d889017eeb\n{}", asks_for_a_cookie(other, "TFO_COOKIE"));
+    assert!(matches!(outcome(&in_head).verdict, Verdict::Failed(_)));
+    // What is wrong elsewhere is told as ever.
+    assert_eq!(skipped(outcome(&asks_for_a_cookie("a.b=1", "TFO_COOKIE"))), "no such sysctl here: a.b");
+}
