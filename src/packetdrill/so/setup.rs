@@ -68,6 +68,19 @@ pub(crate) fn read_sysctls(config: &mut Config) {
             Err(error) => say_once(&error),
         }
     }
+    take_zero_secret(config);
+}
+
+/// A script may have chosen a secret of zeros for Fast Open. Linux shows the same where none was made, but then no script can
+/// count on a cookie, and no network is there that could make use of a secret that all know.
+fn take_zero_secret(config: &mut Config) {
+    let name = "net.ipv4.tcp_fastopen_key";
+    let shown = fs::read_to_string(Path::new("/proc/sys").join(name.replace('.', "/")));
+    // One that is not zero has been taken over; one that cannot be read is nothing to say of.
+    let zeros = shown.is_ok_and(|shown| shown.trim().chars().all(|c| matches!(c, '0' | '-')));
+    if zeros && let Err(error) = sysctl::set(config, name, "00000000-00000000-00000000-00000000") {
+        say_once(&error);
+    }
 }
 
 const fn is_of_algorithm(error: &SysctlError) -> bool {
