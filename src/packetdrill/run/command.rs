@@ -246,7 +246,8 @@ impl<'a> Reading<'a> {
 /// Of the queues that a device can have, `fq` alone paces.
 fn pacing(words: &[&str]) -> Option<Act> {
     match words {
-        ["qdisc", "add" | "change" | "replace" | "link", "dev", _, "root", queue, how @ ..] => {
+        ["qdisc", "add" | "change" | "replace" | "link", "dev", _, "root", "handle", _, queue, how @ ..]
+        | ["qdisc", "add" | "change" | "replace" | "link", "dev", _, "root", queue, how @ ..] => {
             Some(Act::Paced(*queue == "fq" && !how.contains(&"nopacing")))
         }
         ["qdisc", "del" | "delete", "dev", _, "root", ..] => Some(Act::Paced(false)),

@@ -57,6 +57,7 @@ fn of_all_queues_one_paces() {
     assert_eq!(acts("tc qdisc add dev tun0 root fq && tc qdisc replace dev tun0 root pfifo").len(), 2);
     assert_eq!(acts("tc qdisc del dev tun0 root")[0], Act::Paced(false));
     assert_eq!(acts("tc qdisc add dev tun0 root fq nopacing")[0], Act::Paced(false));
+    assert_eq!(acts("tc qdisc replace dev tun0 root handle 1: fq")[0], Act::Paced(true));
     assert!(matches!(acts("tc qdisc show dev tun0 root")[..], [Act::Note(_)]));
 }
 
