@@ -148,6 +148,24 @@ pub(crate) fn symbols_of_the_addresses_are_defined() {
     }
     assert_eq!(code(drill(&["-D", "CMSG_LEVEL_IP=NO_SUCH_LEVEL", &own]).status), 1);
 
+    // What a head says goes before what a name says, with all else in it.
+    let v6 = "--ip_version=ipv6\n--mtu=1500\n
+ 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 65535 <mss 1000>
++0 > S. 0:0(0) ack 1 <mss 1440>
+";
+    let mapped = SOL_IP.replace("IP_TTL", "IPV6_UNICAST_HOPS");
+    let mapped = format!("--ip_version=ipv4-mapped-ipv6\n{mapped}");
+    let named = [
+        dir.write("small-ipv6.pkt", v6.as_bytes()),
+        dir.write("small-ipv4.pkt", v6.as_bytes()),
+        dir.write("small-ipv4-mapped-ipv6.pkt", mapped.as_bytes()),
+    ];
+    let judged = drill(&[&["--ip-version", "all"][..], &named.each_ref().map(String::as_str)].concat());
+    assert!(text(&judged.stdout).contains("all 3 passed"), "{}", text(&judged.stdout));
+
     // A comment behind it says nothing of the version.
     let said = dir.write("said.pkt", format!("--ip_version=ipv4 // not mapped\n{SOL_IP}").as_bytes());
     let judged = drill(&[&said]);

@@ -1,5 +1,6 @@
 //! The report as JUnit's XML, which most build servers read.
 
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 use std::{fs, io, process};
@@ -54,7 +55,7 @@ impl Junit {
 }
 
 /// Writes a file that others see whole or not at all: the one before stays until then. What is no file, a pipe say, is
-/// written to.
+/// written to, and so is a file in a folder that takes no other.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     // What a link names is replaced, not the link.
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -63,7 +64,12 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     let mut part = name.to_owned();
     part.push(format!(".{}", process::id()));
     let part = real.with_file_name(part);
-    let written = fs::write(&part, text).and_then(|()| fs::rename(&part, &real));
+    let begun = fs::OpenOptions::new().write(true).create_new(true).open(&part);
+    let mut file = match begun {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return fs::write(path, text),
+        begun => begun?,
+    };
+    let written = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&part, &real));
     // What failed is what is told, not that it leaves something behind.
     written.inspect_err(|_| drop(fs::remove_file(&part)))
 }

@@ -89,12 +89,12 @@ pub(super) fn runs(
     let one = |version: Version| (Some(version.name()), version.settings());
     let mut runs = match (asked, said) {
         (None, said) => vec![(None, said.unwrap_or(Version::Ipv4).as_said())],
-        // Of all, a script that is about some takes those: its name or its head says so.
-        (Some(Version::All), _) if named_v6(script).is_some() => {
+        // Of all, a script that is about some takes those: its head says so, or else its name.
+        (Some(Version::All), Some(said)) => vec![(None, said.as_said())],
+        (Some(Version::All), None) if named_v6(script).is_some() => {
             let meant = Version::EACH.into_iter().filter(|version| Some(version.is_v6()) == named_v6(script));
             meant.map(one).collect()
         }
-        (Some(Version::All), Some(said)) => vec![(None, said.as_said())],
         (Some(Version::All), None) => {
             Version::EACH.into_iter().filter(|version| suits(&head, *version)).map(one).collect()
         }
@@ -121,6 +121,9 @@ fn symbol<'a>((_, value): (&str, Option<&'a str>)) -> Option<&'a str> {
 /// Whether the script's name says that it is about IPv6 (`true`) or IPv4.
 fn named_v6(script: &Script) -> Option<bool> {
     let stem = script.path.file_stem()?.to_str()?;
+    if stem.ends_with("-mapped-ipv6") {
+        return Some(false);
+    }
     let ends = [("-v6", true), ("-ipv6", true), ("-v4", false), ("-ipv4", false)];
     ends.into_iter().find(|(end, _)| stem.ends_with(end)).map(|(_, v6)| v6)
 }
