@@ -82,7 +82,7 @@ pub mod packetdrill;
 pub mod prelude {
     pub use crate::core::config::Config;
     pub use crate::device::Device;
-    #[cfg(feature = "tun-tap")]
+    #[cfg(any(feature = "tun-tap", feature = "offload"))]
     pub use crate::device::setup::{TunConfig, bring_up};
     pub use crate::engine::Engine;
     pub use crate::net::{Shutdown, TcpListener, TcpSocket, TcpStream, UdpSocket};

@@ -61,7 +61,7 @@ fn has(addresses: &[LinkAddress], wanted: &str) -> bool {
 }
 
 /// Waits until the device has something, five seconds at the most.
-fn wait(tun: &Tun) -> PollFlags {
+fn wait(tun: &dyn Device) -> PollFlags {
     let limit = Timespec::try_from(Duration::from_secs(5)).unwrap();
     let mut fds = [PollFd::from_borrowed_fd(tun.readable(), PollFlags::IN)];
     assert_eq!(poll(&mut fds, Some(&limit)).unwrap(), 1, "nothing came in five seconds");
@@ -69,7 +69,7 @@ fn wait(tun: &Tun) -> PollFlags {
 }
 
 /// The text of the next UDP packet, with its destination: the kernel sends some packets of its own, too.
-fn next_udp(tun: &Tun) -> (IpAddr, u16, Vec<u8>) {
+fn next_udp(tun: &dyn Device) -> (IpAddr, u16, Vec<u8>) {
     loop {
         wait(tun);
         let mut frames = Frames::new(1, 65_535);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use tracing_subscriber::filter::LevelFilter;
 use tunstack::core::addr::Prefix;
+use tunstack::device::setup::Offload;
 use tunstack::sim::link::LinkConfig;
 
 use super::link;
@@ -41,6 +42,13 @@ pub(crate) struct Common {
     /// The largest packet, octets: at least 1280 with IPv6, 68 without
     #[arg(long, global = true, value_name = "OCTETS", default_value_t = 1500, help_heading = DEVICE)]
     pub(crate) mtu: u32,
+    /// Whether the kernel sums, cuts and joins packets: on, off, or auto: on where it can
+    ///
+    /// With it, packets of up to 64 KiB pass at once, with the work on them left to the kernel, which is many
+    /// times faster. Without it, the stack makes and takes each packet as it is on the link.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "off", help_heading = DEVICE)]
+    #[arg(hide_possible_values = true, value_parser = offload)]
+    pub(crate) offload: Offload,
     /// Impair the link, each way: 100mbit,40ms,1% or lte,loss=2%,jitter=5ms
     ///
     /// Parts are joined by commas: a rate (kbit, mbit, gbit), a one-way delay (us, ms, s) and a loss (%) go
@@ -54,6 +62,9 @@ pub(crate) struct Common {
     /// without it, the end says so, and the exit code is 1.
     #[arg(long, global = true, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) pcap: Option<PathBuf>,
+    /// Write what the kernel has joined or shall cut (--offload) to the capture as the packets of the link
+    #[arg(long, global = true, requires = "pcap", help_heading = OUTPUT)]
+    pub(crate) pcap_split: bool,
     /// How much to log, on standard error: off, error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info", help_heading = OUTPUT)]
     #[arg(hide_possible_values = true, value_parser = level)]
@@ -84,6 +95,15 @@ fn prefix(text: &str) -> Result<Prefix, String> {
 
 fn address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| format!("{text:?} is no IP address"))
+}
+
+fn offload(text: &str) -> Result<Offload, String> {
+    match text {
+        "on" => Ok(Offload::On),
+        "off" => Ok(Offload::Off),
+        "auto" => Ok(Offload::Auto),
+        _ => Err("one of on, off, auto".to_owned()),
+    }
 }
 
 fn level(text: &str) -> Result<LevelFilter, String> {

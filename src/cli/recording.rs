@@ -26,8 +26,13 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Makes the file, in place of one that was there.
-    pub(crate) fn start(path: PathBuf, device: &str, tun: Box<dyn Device>) -> Result<Self, Failure> {
+    /// Makes the file, in place of one that was there. With `split`, large packets are written in pieces.
+    pub(crate) fn start(
+        path: PathBuf,
+        device: &str,
+        tun: Box<dyn Device>,
+        split: bool,
+    ) -> Result<Self, Failure> {
         let failed = |e: io::Error| {
             Failure::Failed(format!(
                 "cannot write the capture {}: {}: name another file with --pcap",
@@ -44,7 +49,7 @@ impl Recording {
         let interface = Interface { name: device, description: "tunstack's side of a TUN device" };
         let writer = CaptureWriter::with_metadata(file, &Metadata::of_this_host(), &[interface]);
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let capture = Arc::new(Capture::new(tun, writer.map_err(failed)?, epoch));
+        let capture = Arc::new(Capture::new(tun, writer.map_err(failed)?, epoch).split(split));
         let alive = Self::keep_fresh(Arc::downgrade(&capture)).map_err(failed)?;
         Ok(Self { path, capture, error, _alive: alive })
     }

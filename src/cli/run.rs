@@ -39,6 +39,7 @@ pub(crate) struct Session {
     pub(crate) hosts: Vec<Prefix>,
     command: &'static str,
     mtu: u32,
+    offload: bool,
     stop: watch::Receiver<bool>,
     /// Directories to remove even when a second signal cuts the end short.
     temporary: Arc<Mutex<Vec<PathBuf>>>,
@@ -134,6 +135,7 @@ impl Session {
                 "pid": std::process::id(),
                 "device": self.device,
                 "mtu": self.mtu,
+                "offload": self.offload,
                 "addresses": names(&self.own),
                 "host": names(&self.hosts),
                 "services": services(),
@@ -174,6 +176,8 @@ pub(crate) fn tun_config(common: &Common) -> TunConfig {
         addr6: (!common.no_ipv6).then_some(common.addr6),
         peer6: common.peer6.map(Into::into),
         mtu: common.mtu,
+        offload: common.offload,
+        queues: 1,
     }
 }
 
@@ -186,6 +190,7 @@ pub(crate) fn device_failure(error: DeviceError) -> Failure {
         }
         DeviceError::Name { .. } => Failure::Usage(format!("--dev: {error}")),
         DeviceError::Busy { .. } | DeviceError::NotTun { .. } => Failure::Failed(format!("{error} (--dev)")),
+        DeviceError::Lacking { .. } => Failure::Failed(format!("{error} (--offload off)")),
         DeviceError::NoIpv6 { .. } => Failure::Failed(format!("{error} (--no-ipv6)")),
         DeviceError::InUse { wanted, .. } => {
             let flags = if wanted.address.is_v4() { "--addr, --peer" } else { "--addr6, --peer6" };
@@ -218,6 +223,7 @@ where
     let config = tun_config(common);
     let tun = bring_up(&config).map_err(device_failure)?;
     let device = tun.name().to_owned();
+    let offload = tun.capabilities().checksum_offload;
     let tun: Box<dyn Device> = match common.link {
         Some(link) => Box::new(Impair::new(tun, link, link, seed())),
         None => Box::new(tun),
@@ -228,7 +234,7 @@ where
     let (recording, builder) = match common.pcap.clone() {
         None => (None, builder.device(tun)),
         Some(path) => {
-            let recording = Recording::start(path, &device, tun)?;
+            let recording = Recording::start(path, &device, tun, common.pcap_split)?;
             let builder = builder.device(recording.capture());
             (Some(recording), builder)
         }
@@ -242,6 +248,7 @@ where
         hosts: config.host().into_iter().chain(config.host6()).collect(),
         command,
         mtu: common.mtu,
+        offload,
         stop,
         temporary,
     });

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use clap::Args as ClapArgs;
 use serde_json::json;
 use tunstack::device::error::DeviceError;
-use tunstack::device::setup::{persist, remove};
+use tunstack::device::setup::{Offload, persist, remove};
 
 use super::common::Common;
 use super::output::{Failure, Output};
@@ -74,6 +74,7 @@ fn refuse_run_flags(common: &Common, command: &str) -> Result<(), Failure> {
     let flag = match common {
         Common { pcap: Some(_), .. } => "--pcap",
         Common { link: Some(_), .. } => "--link",
+        Common { offload: Offload::On | Offload::Auto, .. } => "--offload",
         _ => return Ok(()),
     };
     Err(Failure::Usage(format!("{flag} makes no sense with {command}: no packets pass")))

@@ -1,14 +1,15 @@
 //! A device whose packets are written down as they pass.
 
+use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tunstack_core::packet::{Datagram, Inbound, Received};
+use tunstack_core::packet::{Body, Datagram, Inbound, Received};
 use tunstack_core::time::Instant;
 
-use super::{Capabilities, Device, Frames};
+use super::{Capabilities, Device, Frames, segment};
 use crate::pcapng::same;
 pub use crate::pcapng::{CaptureWriter, Direction, Interface, Metadata};
 
@@ -18,6 +19,9 @@ const INTERFACE: u32 = 0;
 /// `D`, and a capture of what passes through it: what leaves with the stack's reason, what comes with what
 /// became of it.
 ///
+/// Checksums that were left to the device are put in. What the device shall cut or has joined is written as the
+/// one large packet that passed, or as packets of the link: see [`split`](Self::split).
+///
 /// A capture that cannot be written does not stop the device: ask [`error`](Self::error), and
 /// [`finish`](Self::finish) at the end.
 #[derive(Debug)]
@@ -25,13 +29,22 @@ pub struct Capture<D, W: Write> {
     device: D,
     writer: Mutex<Option<CaptureWriter<W>>>,
     epoch: Duration,
+    split: bool,
 }
 
 impl<D: Device, W: Write + Send> Capture<D, W> {
     /// Captures what passes through `device`, on interface 0 of `writer`. `epoch` is the time since 1970 in
     /// UTC at which the stack's clock stood at [`Instant::ZERO`].
     pub fn new(device: D, writer: CaptureWriter<W>, epoch: Duration) -> Self {
-        Self { device, writer: Mutex::new(Some(writer)), epoch }
+        Self { device, writer: Mutex::new(Some(writer)), epoch, split: false }
+    }
+
+    /// Whether large packets are written cut into those that the link sees, each with the comment of the
+    /// whole and which of them it is. Not, unless this is called.
+    #[must_use]
+    pub fn split(mut self, split: bool) -> Self {
+        self.split = split;
+        self
     }
 
     /// The device within.
@@ -66,8 +79,87 @@ impl<D: Device, W: Write + Send> Capture<D, W> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn write_sent(
+        &self,
+        writer: &mut CaptureWriter<W>,
+        at: Duration,
+        datagram: &Datagram<'_>,
+        note: Option<&dyn Display>,
+    ) {
+        let count = pieces(datagram.body.len(), datagram.gso_size);
+        if !self.split || count < 2 {
+            writer.sent(INTERFACE, at, datagram, note);
+            return;
+        }
+        let mut n = 0;
+        let cut = segment::cut(datagram, |packet| {
+            n += 1;
+            let which = Which { n, count, note };
+            writer.sent(INTERFACE, at, packet, Some(&which));
+            Ok(())
+        });
+        if cut.is_err() {
+            // Nobody can cut it, so it passed whole, or not at all.
+            writer.sent(INTERFACE, at, datagram, note);
+        }
+    }
+
+    fn write_settled(
+        &self,
+        writer: &mut CaptureWriter<W>,
+        at: Duration,
+        inbound: &Inbound<'_>,
+        comment: &str,
+    ) {
+        let mut write = |packet: &Datagram<'_>, comment: &str| {
+            let mut pieces = [packet.head; 1 + Body::MAX_PIECES];
+            let mut count = 1;
+            for (slot, piece) in pieces[1..].iter_mut().zip(packet.body.pieces()) {
+                *slot = piece;
+                count += 1;
+            }
+            writer.packet(INTERFACE, at, Direction::Inbound, &pieces[..count], Some(comment));
+        };
+        let whole = Inbound { gso_size: 0, ..*inbound };
+        if !self.split || inbound.gso_size == 0 {
+            segment::take_apart(&whole, |packet| write(packet, comment));
+            return;
+        }
+        let mut count = 0;
+        segment::take_apart(inbound, |_| count += 1);
+        let mut n = 0;
+        segment::take_apart(inbound, |packet| {
+            n += 1;
+            let gap = if comment.is_empty() { "" } else { " | " };
+            match count {
+                1 => write(packet, comment),
+                _ => write(packet, &format!("{comment}{gap}{}", Which { n, count, note: None })),
+            }
+        });
+    }
+
     fn time(&self, now: Instant) -> Duration {
         self.epoch + now.saturating_since(Instant::ZERO)
+    }
+}
+
+/// How many packets the text becomes.
+fn pieces(text: usize, gso_size: u16) -> usize {
+    if gso_size == 0 { 1 } else { text.div_ceil(gso_size.into()) }
+}
+
+/// Which packet of several that were one.
+struct Which<'a> {
+    n: usize,
+    count: usize,
+    note: Option<&'a dyn Display>,
+}
+
+impl Display for Which<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { n, count, note } = self;
+        write!(f, "piece {n} of {count}")?;
+        note.map_or(Ok(()), |note| write!(f, " | {note}"))
     }
 }
 
@@ -80,22 +172,15 @@ impl<D: Device, W: Write + Send> Device for Capture<D, W> {
         let sent = self.device.send(now, datagram);
         if let Some(writer) = &mut *self.lock() {
             let lost = sent.as_ref().err().map(|e| format!("not sent: {e}"));
-            let note = lost.as_ref().map(|l| l as &dyn std::fmt::Display);
-            writer.sent(INTERFACE, self.time(now), datagram, note);
+            let note = lost.as_ref().map(|l| l as &dyn Display);
+            self.write_sent(writer, self.time(now), datagram, note);
         }
         sent
     }
 
     fn settled(&self, now: Instant, inbound: &Inbound<'_>, received: &Received) {
         if let Some(writer) = &mut *self.lock() {
-            let comment = received.to_string();
-            writer.packet(
-                INTERFACE,
-                self.time(now),
-                Direction::Inbound,
-                &[inbound.packet],
-                Some(comment.as_str()),
-            );
+            self.write_settled(writer, self.time(now), inbound, &received.to_string());
         }
         self.device.settled(now, inbound, received);
     }
@@ -120,9 +205,10 @@ mod tests {
     use pcap_parser::pcapng::{Block, parse_block_le};
     use rustix::io::Errno;
     use tunstack_core::addr::{Endpoint, Quad};
-    use tunstack_core::packet::{Body, Checksum};
+    use tunstack_core::packet::{Checksum, Trust};
     use tunstack_core::tcp::state::State;
     use tunstack_core::trace::{TcpEvent, Verdict, What};
+    use tunstack_core::wire::checksum::Sum;
 
     use super::super::pipe::Pipe;
     use super::*;
@@ -201,6 +287,68 @@ mod tests {
         assert_eq!(peer.recv(Instant::ZERO, &mut frames).unwrap(), 0, "the frames are full");
         frames.clear();
         assert_eq!(peer.recv(Instant::ZERO, &mut frames).unwrap(), 2);
+    }
+
+    /// IPv4 and UDP headers for 11 octets of text, with the sum of the pseudo-header.
+    const HEAD: [u8; 28] = [
+        0x45, 0, 0, 39, 0, 9, 0x40, 0, 64, 17, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 1, 0, 2, 0, 19, 6, 42,
+    ];
+
+    /// The texts of UDP datagrams whose checksums are right, and their comments.
+    fn texts(file: &[u8]) -> Vec<(Vec<u8>, Option<String>)> {
+        let text = |packet: &[u8]| {
+            let len = u16::from_be_bytes([packet[24], packet[25]]);
+            let sum = Sum::new().add(&packet[12..20]).add(&[0, 17]).add(&len.to_be_bytes());
+            assert_eq!(sum.add(&packet[20..]).finish(), 0, "{packet:?}");
+            packet[28..].to_vec()
+        };
+        read(file).into_iter().map(|(_, packet, comment)| (text(&packet), comment)).collect()
+    }
+
+    #[test]
+    fn large_packets_are_whole_or_cut_and_always_summed() {
+        for split in [false, true] {
+            let (capture, _peer) = captured();
+            let capture = capture.split(split);
+            let checksum = Checksum::Partial { start: 20, offset: 6 };
+            let body = Body::from_slice(b"hello world");
+            let now = Instant::ZERO;
+            capture.send(now, &Datagram { head: &HEAD, body, gso_size: 6, checksum, event: None }).unwrap();
+            let arrived = [&HEAD[..], b"hello world"].concat();
+            let inbound =
+                Inbound { packet: &arrived, backing: None, trust: Trust::Trusted, gso_size: 6 };
+            capture.settled(now, &inbound, &Received::Udp("delivered"));
+            let single = Inbound { gso_size: 0, ..inbound };
+            capture.settled(now, &single, &Received::Udp("delivered"));
+            let all = || b"hello world".to_vec();
+            let said = |what: &str| Some(what.to_owned());
+            let wanted = if split {
+                vec![
+                    (b"hello ".to_vec(), said("piece 1 of 2")),
+                    (b"world".to_vec(), said("piece 2 of 2")),
+                    (b"hello ".to_vec(), said("UDP datagram: delivered | piece 1 of 2")),
+                    (b"world".to_vec(), said("UDP datagram: delivered | piece 2 of 2")),
+                    (all(), said("UDP datagram: delivered")),
+                ]
+            } else {
+                let delivered = said("UDP datagram: delivered");
+                vec![(all(), None), (all(), delivered.clone()), (all(), delivered)]
+            };
+            assert_eq!(texts(&capture.finish().unwrap().unwrap()), wanted);
+        }
+    }
+
+    #[test]
+    fn what_nobody_can_cut_is_written_as_it_is() {
+        let (capture, _peer) = captured();
+        let capture = capture.split(true);
+        let body = Body::from_slice(b"hello world");
+        let strange = Datagram { body, gso_size: 6, ..datagram(b"no header") };
+        assert_eq!(capture.send(Instant::ZERO, &strange).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let packets = read(&capture.finish().unwrap().unwrap());
+        assert_eq!(packets.len(), 1);
+        assert_eq!(packets[0].1, b"no headerhello world");
+        assert!(packets[0].2.as_ref().unwrap().starts_with("not sent: "), "{packets:?}");
     }
 
     #[test]

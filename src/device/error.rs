@@ -44,6 +44,16 @@ pub enum DeviceError {
         /// What it is instead.
         kind: String,
     },
+    /// A descriptor that was handed over does not serve.
+    Descriptor {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The TUN driver of this kernel is too old.
+    Lacking {
+        /// What it does not know.
+        what: &'static str,
+    },
     /// There is no such interface.
     Missing {
         /// Its name.
@@ -98,7 +108,7 @@ pub enum DeviceError {
 
 impl DeviceError {
     /// The kernel's refusal of `what`; a missing right becomes [`NoRight`](Self::NoRight).
-    #[cfg(any(feature = "tun-tap", test))]
+    #[cfg(any(feature = "tun-tap", feature = "offload", test))]
     pub(crate) fn kernel(what: impl Into<String>, source: io::Error) -> Self {
         let what = what.into();
         match source.kind() {
@@ -115,9 +125,11 @@ impl DeviceError {
                 io::ErrorKind::PermissionDenied
             }
             Self::Busy { .. } => io::ErrorKind::ResourceBusy,
-            Self::Name { .. } | Self::NotTun { .. } | Self::Invalid { .. } => io::ErrorKind::InvalidInput,
+            Self::Name { .. } | Self::NotTun { .. } | Self::Descriptor { .. } | Self::Invalid { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             Self::InUse { .. } => io::ErrorKind::AddrInUse,
-            Self::NoIpv6 { .. } => io::ErrorKind::Unsupported,
+            Self::NoIpv6 { .. } | Self::Lacking { .. } => io::ErrorKind::Unsupported,
             Self::Down { .. } => io::ErrorKind::NetworkDown,
             Self::Gone { .. } => io::ErrorKind::NotConnected,
             Self::Kernel { source, .. } => source.kind(),
@@ -155,6 +167,11 @@ impl fmt::Display for DeviceError {
             Self::NotTun { name, kind } => {
                 write!(f, "{name} is {kind}, not a plain TUN: name another device")
             }
+            Self::Descriptor { why } => write!(
+                f,
+                "the descriptor {why}: hand over one of a TUN, attached with IFF_TUN and IFF_NO_PI"
+            ),
+            Self::Lacking { what } => write!(f, "the kernel's TUN driver has no {what}: go without"),
             Self::Missing { name } => {
                 write!(f, "there is no interface {name}: `ip link` shows those that there are")
             }
@@ -211,6 +228,8 @@ mod tests {
             (DeviceError::Busy { name: name() }, "another program"),
             (DeviceError::Name { name: "a/b".into(), why: "it has a slash" }, "slash"),
             (DeviceError::NotTun { name: name(), kind: "a veth".into() }, "veth"),
+            (DeviceError::Descriptor { why: "is that of a TAP" }, "descriptor is that of a TAP: hand over"),
+            (DeviceError::Lacking { what: "offloads" }, "no offloads: go without"),
             (DeviceError::Missing { name: name() }, "no interface tun7"),
             (DeviceError::Invalid { field: "mtu", why: "67 is under 68".into() }, "mtu: 67"),
             (DeviceError::InUse { wanted: prefix, interface: name(), theirs: prefix }, "overlaps"),

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tunstack_core::packet::{Body, Checksum, Datagram, Inbound, Received, Sent, Trust};
 use tunstack_core::time::Instant;
 
-use super::{Capabilities, Device, Frames};
+use super::{Capabilities, Device, Frames, segment};
 use crate::sim::clock::Clock;
 use crate::sim::link::{Link, LinkConfig, LinkStats};
 
@@ -22,7 +22,8 @@ const MAX_BATCHES: usize = 8;
 ///
 /// It has no thread: packets that are held back leave when [`recv`](Device::recv) or
 /// [`send`](Device::send) is called at or after their time, and [`deadline`](Device::deadline) says when
-/// that is. Offloads are switched off on the way out, because a link loses packets and not bursts of them.
+/// that is. Offloads are switched off on the way out, and what a device has joined is taken apart on the way
+/// in, because a link loses packets and not bursts of them.
 #[derive(Debug)]
 pub struct Impair<D> {
     device: D,
@@ -62,7 +63,6 @@ struct Outbound {
 #[derive(Clone, Copy, Debug)]
 struct Arrived {
     trust: Trust,
-    gso_size: u16,
 }
 
 impl<M: Copy> Way<M> {
@@ -161,6 +161,13 @@ impl<D: Device> Impair<D> {
     }
 }
 
+fn in_one_piece(datagram: &Datagram<'_>) -> Vec<u8> {
+    let mut packet = Vec::with_capacity(datagram.len());
+    packet.extend_from_slice(datagram.head);
+    datagram.body.pieces().for_each(|piece| packet.extend_from_slice(piece));
+    packet
+}
+
 impl<D: Device> Device for Impair<D> {
     fn recv(&self, now: Instant, frames: &mut Frames) -> io::Result<usize> {
         let mut ways = self.lock();
@@ -171,10 +178,11 @@ impl<D: Device> Device for Impair<D> {
             scratch.clear();
             let taken = self.device.recv(now, scratch)?;
             for arrived in scratch.iter() {
-                inward.offer(now, arrived.packet.to_vec(), |corrupted| Arrived {
-                    // What the device vouched for is no longer what arrives.
-                    trust: if corrupted { Trust::Verify } else { arrived.trust },
-                    gso_size: arrived.gso_size,
+                segment::take_apart(&arrived, |packet| {
+                    inward.offer(now, in_one_piece(packet), |corrupted| Arrived {
+                        // What the device vouched for is no longer what arrives.
+                        trust: if corrupted { Trust::Verify } else { arrived.trust },
+                    });
                 });
             }
             if taken == 0 {
@@ -194,7 +202,6 @@ impl<D: Device> Device for Impair<D> {
             })?;
             if added && let Some(frame) = frames.last_mut() {
                 frame.trust = held.about.trust;
-                frame.gso_size = held.about.gso_size;
                 count += 1;
             } else {
                 inward.overflow += 1;
@@ -204,14 +211,14 @@ impl<D: Device> Device for Impair<D> {
     }
 
     /// # Errors
-    /// None for this packet: once it is on the link, nobody hears what becomes of it.
+    /// None for this packet: once it is on the link, nobody hears what becomes of it. Only what cannot be cut,
+    /// and yet was to be, does not get there.
     fn send(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
-        debug_assert!(datagram.gso_size == 0 && datagram.checksum == Checksum::Complete);
-        let mut packet = Vec::with_capacity(datagram.len());
-        packet.extend_from_slice(datagram.head);
-        datagram.body.pieces().for_each(|piece| packet.extend_from_slice(piece));
         let mut ways = self.lock();
-        ways.out.offer(now, packet, |_| Outbound { event: datagram.event });
+        segment::cut(datagram, |packet| {
+            ways.out.offer(now, in_one_piece(packet), |_| Outbound { event: datagram.event });
+            Ok(())
+        })?;
         self.release(&mut ways, now);
         Ok(())
     }
@@ -242,6 +249,9 @@ mod tests {
     use std::collections::VecDeque;
     use std::fs::File;
     use std::os::fd::AsFd;
+
+    use tunstack_core::wire::checksum::Sum;
+    use tunstack_core::wire::{ip, udp};
 
     use super::*;
 
@@ -333,10 +343,51 @@ mod tests {
         assert_eq!(device.deadline(), Some(MS(10)));
         assert_eq!(device.recv(MS(10), &mut frames).unwrap(), 3);
         assert_eq!(frames.iter().map(|i| i.packet[0]).collect::<Vec<_>>(), [0, 1, 2]);
-        assert!(frames.iter().all(|i| i.trust == Trust::Trusted && i.gso_size == 7));
+        assert!(frames.iter().all(|i| i.trust == Trust::Trusted && i.gso_size == 0));
         frames.clear();
         assert_eq!(device.recv(MS(10), &mut frames).unwrap(), 2);
         assert_eq!(device.deadline(), None);
+    }
+
+    /// A UDP datagram over IPv6 with a partial checksum and this text.
+    fn unfinished(text: &[u8]) -> Vec<u8> {
+        let ends = [[0xfd; 16], [0xfe; 16]].concat();
+        let len = (8 + text.len()) as u8;
+        let sum = Sum::new().add(&ends).add(&[0, 0, 0, len, 0, 0, 0, 17]).partial().to_be_bytes();
+        let ip = [&[0x60, 0, 0, 0, 0, len, 17, 64], &ends[..]].concat();
+        [&ip[..], &[0, 1, 0, 2, 0, len, sum[0], sum[1]], text].concat()
+    }
+
+    #[test]
+    fn what_the_device_joined_meets_the_link_in_pieces() {
+        let joined = unfinished(b"one and two and three");
+        let delayed = "10ms".parse().unwrap();
+        let device = Impair::new(Queues::new([joined]), LinkConfig::PERFECT, delayed, 1);
+        let mut frames = Frames::new(9, 100);
+        assert_eq!(device.recv(MS(0), &mut frames).unwrap(), 0);
+        assert_eq!(device.recv(MS(10), &mut frames).unwrap(), 3);
+        assert_eq!(device.stats().inward.delivered, 3);
+        for (inbound, text) in frames.iter().zip([b"one and", b" two an", b"d three"]) {
+            let ip = ip::parse(inbound.packet).unwrap();
+            let (_, carried) = udp::parse(&ip.header, ip.payload, Trust::Verify).unwrap();
+            assert_eq!((carried, inbound.gso_size), (&text[..], 0));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_on_the_way_out_meets_the_link_in_pieces() {
+        let device = Impair::new(Queues::new([]), "1ms".parse().unwrap(), LinkConfig::PERFECT, 1);
+        let whole = unfinished(b"four five");
+        let (head, text) = whole.split_at(48);
+        let checksum = Checksum::Partial { start: 40, offset: 6 };
+        device.send(MS(0), &Datagram { gso_size: 5, checksum, ..datagram(head, text) }).unwrap();
+        device.recv(MS(1), &mut Frames::new(1, 49)).unwrap();
+        let sent = device.device().sent.lock().unwrap();
+        assert_eq!(sent.len(), 2);
+        for ((_, packet), text) in sent.iter().zip([&b"four "[..], b"five"]) {
+            let ip = ip::parse(packet).unwrap();
+            assert_eq!(udp::parse(&ip.header, ip.payload, Trust::Verify).unwrap().1, text);
+        }
     }
 
     #[test]

@@ -9,20 +9,35 @@ use tunstack_core::time::Instant;
 
 pub mod error;
 
-#[cfg(feature = "tun-tap")]
+#[cfg(any(feature = "tun-tap", feature = "offload"))]
 mod sys;
+
+mod head;
+
+pub mod segment;
+
+pub mod vnet;
 
 pub mod pipe;
 
 pub mod outbox;
 
-#[cfg(feature = "tun-tap")]
+#[cfg(any(feature = "tun-tap", feature = "offload"))]
 pub mod netlink;
+
+#[cfg(any(feature = "tun-tap", feature = "offload"))]
+mod attach;
 
 #[cfg(feature = "tun-tap")]
 pub mod tun;
 
-#[cfg(feature = "tun-tap")]
+#[cfg(feature = "offload")]
+pub mod offload;
+
+#[cfg(any(feature = "tun-tap", feature = "offload"))]
+pub mod either;
+
+#[cfg(any(feature = "tun-tap", feature = "offload"))]
 pub mod setup;
 
 #[cfg(feature = "capture")]
@@ -104,7 +119,8 @@ pub struct Capabilities {
     pub mtu: u16,
     /// Takes packets whose transport checksum is partial.
     pub checksum_offload: bool,
-    /// Cuts TCP into segments: the largest packet it takes for that, octets; 0: it cannot.
+    /// Cuts TCP into segments, and UDP into datagrams: the largest packet it takes for that, octets; 0: it
+    /// cannot. It also joins what arrives, up to 65,535 octets.
     pub max_gso: u32,
 }
 

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use tunstack_core::packet::Datagram;
 use tunstack_core::time::Instant;
 
-use super::{Capabilities, Device, Frames};
+use super::{Capabilities, Device, Frames, segment};
 
 /// How many packets a pipe holds in one direction before it drops new ones.
 const QUEUE: usize = 1024;
@@ -89,6 +89,28 @@ impl Pipe {
     pub fn dropped(&self) -> u64 {
         self.outgoing.lock().dropped
     }
+
+    /// Sends a packet with nothing left to do.
+    fn put(&self, datagram: &Datagram<'_>) -> io::Result<()> {
+        if datagram.len() > usize::from(self.mtu) {
+            return Err(Errno::MSGSIZE.into());
+        }
+        let mut queue = self.outgoing.lock();
+        if queue.closed {
+            return Err(gone());
+        }
+        if queue.packets.len() >= QUEUE {
+            queue.dropped += 1;
+            return Err(Errno::NOBUFS.into());
+        }
+        let mut packet = queue.spare.pop().unwrap_or_default();
+        packet.clear();
+        packet.extend_from_slice(datagram.head);
+        datagram.body.pieces().for_each(|piece| packet.extend_from_slice(piece));
+        let was_empty = queue.packets.is_empty();
+        queue.packets.push_back(packet);
+        if was_empty { self.outgoing.signal() } else { Ok(()) }
+    }
 }
 
 impl Device for Pipe {
@@ -117,24 +139,7 @@ impl Device for Pipe {
     }
 
     fn send(&self, _now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
-        if datagram.len() > usize::from(self.mtu) {
-            return Err(Errno::MSGSIZE.into());
-        }
-        let mut queue = self.outgoing.lock();
-        if queue.closed {
-            return Err(gone());
-        }
-        if queue.packets.len() >= QUEUE {
-            queue.dropped += 1;
-            return Err(Errno::NOBUFS.into());
-        }
-        let mut packet = queue.spare.pop().unwrap_or_default();
-        packet.clear();
-        packet.extend_from_slice(datagram.head);
-        datagram.body.pieces().for_each(|piece| packet.extend_from_slice(piece));
-        let was_empty = queue.packets.is_empty();
-        queue.packets.push_back(packet);
-        if was_empty { self.outgoing.signal() } else { Ok(()) }
+        segment::cut(datagram, |packet| self.put(packet))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -212,6 +217,17 @@ mod tests {
         assert!(is_readable(&b));
         assert_eq!(received(&b, 2), [[2]]);
         assert!(!is_readable(&b));
+    }
+
+    #[test]
+    fn what_it_cannot_do_is_done_before() {
+        let (a, b) = Pipe::pair(50).unwrap();
+        // IPv4 and UDP headers, with no checksum.
+        let head = [0x45, 0, 0, 36, 0, 9, 0x40, 0, 64, 17, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 1, 0, 2, 0, 16, 0, 0];
+        let joined = Datagram { gso_size: 5, ..datagram(&head, &[b"eight", b"ball"]) };
+        a.send(NOW, &joined).unwrap();
+        let texts: Vec<_> = received(&b, 8).iter().map(|packet| packet[28..].to_vec()).collect();
+        assert_eq!(texts, [&b"eight"[..], b"ball"]);
     }
 
     #[test]

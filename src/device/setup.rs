@@ -2,14 +2,20 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tunstack_core::addr::{Address, Prefix};
 
+use super::attach::{Changes, Undo, check_name};
+use super::either::TunDevice;
 use super::error::DeviceError;
 use super::netlink::{self, Link, LinkAddress};
-use super::sys;
-use super::tun::{Tun, Undo, check_name};
+#[cfg(feature = "offload")]
+use super::offload::OffloadTun;
+#[cfg(feature = "tun-tap")]
+use super::tun::Tun;
+use super::{Device, sys};
 
 /// The least MTU of a link that carries IPv4 (RFC 791 section 3.1).
 const MTU_MIN: u32 = 68;
@@ -17,8 +23,22 @@ const MTU_MIN: u32 = 68;
 const MTU_MIN_IPV6: u32 = 1280;
 /// The largest IPv4 packet (RFC 791 section 3.1).
 const MTU_MAX: u32 = 65_535;
+/// Queues that a device has at the most (`MAX_TAP_QUEUES` in Linux).
+const MAX_QUEUES: u16 = 256;
 /// Packets that the kernel holds for us while the process is busy: 500, the default, is lost in a blink.
 const TX_QUEUE_LEN: u32 = 10_000;
+
+/// Whether the kernel sums, cuts and joins packets for us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Offload {
+    /// It does not: each packet passes as it would on a wire.
+    #[default]
+    Off,
+    /// It does, or there is no device.
+    On,
+    /// It does where it can.
+    Auto,
+}
 
 /// What a TUN shall be called and which addresses its two ends have: the stack's at this process's end, and
 /// the host's at the kernel's end.
@@ -36,10 +56,15 @@ pub struct TunConfig {
     pub peer6: Option<Address>,
     /// The largest IP packet, octets.
     pub mtu: u32,
+    /// Whether the kernel sums, cuts and joins.
+    pub offload: Offload,
+    /// How many queues it has, 1 to 256; [`bring_up_queues`] serves more than one.
+    pub queues: u16,
 }
 
 impl Default for TunConfig {
-    /// `tun0`, the stack at 10.7.0.2/24 and fd07::2/64, the host at 10.7.0.1 and fd07::1, 1500 octets.
+    /// `tun0`, the stack at 10.7.0.2/24 and fd07::2/64, the host at 10.7.0.1 and fd07::1, 1500 octets,
+    /// no offload, one queue.
     fn default() -> Self {
         Self {
             name: Some("tun0".to_owned()),
@@ -48,6 +73,8 @@ impl Default for TunConfig {
             addr6: Some(Prefix::new(Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 2).into(), 64)),
             peer6: None,
             mtu: 1500,
+            offload: Offload::Off,
+            queues: 1,
         }
     }
 }
@@ -78,6 +105,9 @@ impl TunConfig {
         validate_end("addr6", self.addr6, false)?;
         validate_peer("peer", self.peer, self.addr)?;
         validate_peer("peer6", self.peer6, self.addr6)?;
+        if !(1..=MAX_QUEUES).contains(&self.queues) {
+            return Err(invalid("queues", format!("{} is not in 1 to {MAX_QUEUES}", self.queues)));
+        }
         match self.mtu {
             n if n > MTU_MAX => Err(invalid("mtu", format!("{n} is over 65535, the largest packet of IPv4"))),
             n if n < MTU_MIN => Err(invalid("mtu", format!("{n} is under 68, the least that IPv4 allows"))),
@@ -167,38 +197,93 @@ fn first_other(own: Prefix) -> Address {
 }
 
 /// Makes the device of `config`, or attaches to it, and brings it to the state asked for. What was made or
-/// changed goes when the [`Tun`] is dropped. A persistent device that is as wanted already needs no
+/// changed goes when the [`TunDevice`] is dropped. A persistent device that is as wanted already needs no
 /// privileges.
 ///
 /// # Errors
-/// The configuration makes no sense, its addresses are in use on another interface of the host, the device
-/// cannot be had (see [`Tun::open`]), or it differs from what is wanted and the process may not change it.
-pub fn bring_up(config: &TunConfig) -> Result<Tun, DeviceError> {
+/// The configuration makes no sense or has several queues, its addresses are in use on another interface of
+/// the host, the device cannot be had (it is held by another program, is no TUN, the kernel cannot offload,
+/// or the process may not), or it differs from what is wanted and the process may not change it.
+pub fn bring_up(config: &TunConfig) -> Result<TunDevice, DeviceError> {
+    let mut queues = bring_up_queues(config)?;
+    match (queues.pop(), queues.is_empty()) {
+        (Some(tun), true) => Ok(tun),
+        _ => Err(invalid("queues", format!("{} are {0} devices, not one", config.queues))),
+    }
+}
+
+/// [`bring_up`], with as many devices as `config` has queues. What was made or changed goes when the last of
+/// them is dropped.
+///
+/// # Errors
+/// Those of `bring_up`, but that several queues are none.
+pub fn bring_up_queues(config: &TunConfig) -> Result<Vec<TunDevice>, DeviceError> {
     config.validate()?;
     check_free(config)?;
-    let mut tun = Tun::open(config.name.as_deref())?;
-    configure(&mut tun, config)?;
-    tun.set_mtu(u16::try_from(config.mtu).unwrap_or(u16::MAX));
-    tracing::debug!(device = tun.name(), mtu = config.mtu, "device is up");
-    Ok(tun)
+    let mut tuns = open(config)?;
+    let Some(name) = tuns.first().map(|tun| tun.name().to_owned()) else { return Ok(tuns) };
+    let changes = Arc::new(configure(&name, config)?);
+    let mtu = u16::try_from(config.mtu).unwrap_or(u16::MAX);
+    tuns.iter_mut().for_each(|tun| tun.configured(Arc::clone(&changes), mtu));
+    let offload = tuns.iter().all(|tun| tun.capabilities().checksum_offload);
+    tracing::debug!(device = name, mtu = config.mtu, offload, queues = tuns.len(), "device is up");
+    Ok(tuns)
+}
+
+/// The device of `config` as it is: one for each queue.
+fn open(config: &TunConfig) -> Result<Vec<TunDevice>, DeviceError> {
+    match config.offload {
+        Offload::Off => open_plain(config),
+        Offload::On => open_offload(config, true),
+        Offload::Auto => match open_offload(config, true) {
+            Err(DeviceError::Lacking { .. }) => open_plain(config),
+            other => other,
+        },
+    }
+}
+
+#[cfg(feature = "tun-tap")]
+fn open_plain(config: &TunConfig) -> Result<Vec<TunDevice>, DeviceError> {
+    match config.queues {
+        1 => Ok(vec![TunDevice::Plain(Tun::open(config.name.as_deref())?)]),
+        _ => open_offload(config, false),
+    }
+}
+
+#[cfg(not(feature = "tun-tap"))]
+fn open_plain(config: &TunConfig) -> Result<Vec<TunDevice>, DeviceError> {
+    open_offload(config, false)
+}
+
+#[cfg(feature = "offload")]
+fn open_offload(config: &TunConfig, offload: bool) -> Result<Vec<TunDevice>, DeviceError> {
+    let queues = OffloadTun::open_queues(config.name.as_deref(), config.queues, offload)?;
+    Ok(queues.into_iter().map(TunDevice::Offload).collect())
+}
+
+#[cfg(not(feature = "offload"))]
+fn open_offload(_: &TunConfig, offload: bool) -> Result<Vec<TunDevice>, DeviceError> {
+    let what = if offload { "offloads in this build" } else { "several queues in this build" };
+    Err(DeviceError::Lacking { what })
 }
 
 /// Makes the device of `config`, set up for good: it stays when this process ends, and the user `owner` may
-/// attach to it without privileges. Gives its name.
+/// attach to it without privileges, with offload or without. Gives its name.
 ///
 /// # Errors
 /// Those of [`bring_up`].
 pub fn persist(config: &TunConfig, owner: u32) -> Result<String, DeviceError> {
     config.validate()?;
     check_free(config)?;
-    let mut tun = Tun::open(config.name.as_deref())?;
+    let tuns = open(config)?;
+    let Some(tun) = tuns.first() else { return Err(invalid("queues", "none")) };
     let name = tun.name().to_owned();
-    sys::set_owner(tun.iface(), owner)
+    sys::set_owner(tun.readable(), owner)
         .map_err(|e| DeviceError::kernel(format!("give {name} to user {owner}"), e))?;
-    configure(&mut tun, config)?;
-    sys::set_persistent(tun.iface(), true)
+    let mut changes = configure(&name, config)?;
+    sys::set_persistent(tun.readable(), true)
         .map_err(|e| DeviceError::kernel(format!("make {name} stay"), e))?;
-    tun.keep();
+    changes.keep();
     Ok(name)
 }
 
@@ -209,9 +294,14 @@ pub fn persist(config: &TunConfig, owner: u32) -> Result<String, DeviceError> {
 pub fn remove(name: &str) -> Result<(), DeviceError> {
     check_name(name)?;
     // Opening would make a device that is not there.
-    netlink::link_index(name)?;
-    let tun = Tun::open(Some(name))?;
-    sys::set_persistent(tun.iface(), false).map_err(|e| DeviceError::kernel(format!("delete {name}"), e))
+    let Some(link) = netlink::link(name)? else { return Err(DeviceError::Missing { name: name.to_owned() }) };
+    let config = TunConfig { name: Some(name.to_owned()), ..TunConfig::default() };
+    let several = link.tun.is_some_and(|tun| tun.multi_queue);
+    let tuns = if several { open_offload(&config, false) } else { open_plain(&config) }?;
+    tuns.iter().try_for_each(|tun| {
+        sys::set_persistent(tun.readable(), false)
+            .map_err(|e| DeviceError::kernel(format!("delete {name}"), e))
+    })
 }
 
 /// Looks for another interface of the host with addresses that overlap those of `config`: the kernel would
@@ -274,9 +364,10 @@ fn differences(config: &TunConfig, link: &Link, addresses: &[LinkAddress]) -> Ve
     mtu.into_iter().chain(down).chain(lacks).collect()
 }
 
-/// Brings the device to the state asked for. On one that stays, dropping `tun` undoes it.
-fn configure(tun: &mut Tun, config: &TunConfig) -> Result<(), DeviceError> {
-    let name = &tun.name().to_owned();
+/// Brings the device `name`, which is held, to the state asked for. On one that stays, dropping the result
+/// undoes it.
+fn configure(name: &str, config: &TunConfig) -> Result<Changes, DeviceError> {
+    let mut changes = Changes::none(name.to_owned());
     let Some(link) = netlink::link(name)? else { return Err(DeviceError::Gone { name: name.to_owned() }) };
     let differences = differences(config, &link, &netlink::addresses(name)?);
     let stays = link.tun.is_some_and(|t| t.persistent);
@@ -289,7 +380,7 @@ fn configure(tun: &mut Tun, config: &TunConfig) -> Result<(), DeviceError> {
             }
         };
         match done {
-            Ok(()) if stays => tun.undo_when_dropped(match *difference {
+            Ok(()) if stays => changes.undo_when_dropped(match *difference {
                 Difference::Mtu { is, .. } => Undo::Mtu(is),
                 Difference::Down => Undo::Down,
                 Difference::Address(a) => Undo::Address(a),
@@ -310,7 +401,7 @@ fn configure(tun: &mut Tun, config: &TunConfig) -> Result<(), DeviceError> {
     if link.tx_queue_len != TX_QUEUE_LEN && !stays {
         netlink::set_tx_queue_len(name, TX_QUEUE_LEN)?;
     }
-    Ok(())
+    Ok(changes)
 }
 
 /// Waits until the kernel takes packets for an address that it was given, so that the first one is not lost. It takes

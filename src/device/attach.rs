@@ -1,0 +1,228 @@
+//! What the devices on `/dev/net/tun` share: names, refusals, and what is put back in the end.
+
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+
+use rustix::io::Errno;
+use tunstack_core::addr::Prefix;
+use tunstack_core::packet::{Body, Datagram};
+
+use super::error::DeviceError;
+use super::netlink::{self, Link};
+
+/// `IFNAMSIZ` less the closing zero.
+const NAME_MAX: usize = 15;
+
+/// What was changed on a device that stays, put back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Changes {
+    name: String,
+    undo: Vec<Undo>,
+}
+
+/// A thing that was changed.
+#[derive(Debug)]
+pub(super) enum Undo {
+    /// Take an address away.
+    Address(Prefix),
+    /// Set the MTU.
+    Mtu(u32),
+    /// Bring it down.
+    Down,
+}
+
+impl Changes {
+    /// Nothing changed yet on the device `name`.
+    pub(super) const fn none(name: String) -> Self {
+        Self { name, undo: Vec::new() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn undo_when_dropped(&mut self, undo: Undo) {
+        self.undo.push(undo);
+    }
+
+    /// Leaves the device as it is.
+    pub(super) fn keep(&mut self) {
+        self.undo.clear();
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        while let Some(undo) = self.undo.pop() {
+            let undone = match &undo {
+                Undo::Address(p) => netlink::delete_address(&self.name, p.address.ip(), p.length),
+                Undo::Mtu(mtu) => netlink::set_mtu(&self.name, *mtu),
+                Undo::Down => netlink::set_up(&self.name, false),
+            };
+            match undone {
+                // Somebody has deleted it, and with it what was to be undone.
+                Ok(()) | Err(DeviceError::Missing { .. }) => {}
+                Err(e) => tracing::warn!("{e}"),
+            }
+        }
+    }
+}
+
+/// What Linux allows for the name of an interface (`dev_valid_name`), less `%`, which it would replace.
+pub(super) fn check_name(name: &str) -> Result<(), DeviceError> {
+    let bad = |c: char| c.is_whitespace() || c.is_control();
+    let why = match name {
+        "" => "it is empty",
+        "." | ".." => "it means a folder",
+        _ if name.len() > NAME_MAX => "it is longer than 15 octets",
+        _ if name.contains('/') => "it has a slash",
+        _ if name.contains(':') => "it has a colon",
+        _ if name.contains('%') => "it has a percent sign",
+        _ if name.contains(bad) => "it has a space or control character",
+        _ => return Ok(()),
+    };
+    Err(DeviceError::Name { name: name.to_owned(), why })
+}
+
+/// The device that shall be attached to, if it is there already.
+///
+/// # Errors
+/// The name is bad, or another kind of interface has it.
+pub(super) fn find(name: Option<&str>) -> Result<Option<Link>, DeviceError> {
+    let Some(name) = name else { return Ok(None) };
+    check_name(name)?;
+    let there = netlink::link(name)?;
+    match there.as_ref().and_then(not_a_tun) {
+        Some(kind) => Err(DeviceError::NotTun { name: name.to_owned(), kind }),
+        None => Ok(there),
+    }
+}
+
+/// What an interface is, if nothing that carries IP packets can attach to it.
+fn not_a_tun(link: &Link) -> Option<String> {
+    match (&link.kind, link.tun) {
+        (_, Some(tun)) if tun.tap => Some("a TAP, which carries Ethernet".to_owned()),
+        (_, Some(_)) => None,
+        (Some(kind), None) if kind == "tun" => None,
+        (Some(kind), None) => Some(format!("an interface of kind {kind}")),
+        (None, None) => Some("another kind of interface".to_owned()),
+    }
+}
+
+/// The largest packet of a device that was just attached to, octets.
+pub(super) fn mtu(name: &str) -> Result<u16, DeviceError> {
+    match netlink::link(name)? {
+        Some(link) => Ok(u16::try_from(link.mtu).unwrap_or(u16::MAX)),
+        None => Err(DeviceError::Gone { name: name.to_owned() }),
+    }
+}
+
+/// What an error of opening `/dev/net/tun` or of `TUNSETIFF` means.
+pub(super) fn explain(name: &str, there: Option<&Link>, e: io::Error) -> DeviceError {
+    let shown = if name.is_empty() { "a TUN" } else { name };
+    match e.raw_os_error().map(Errno::from_raw_os_error) {
+        // No file, or a file with no driver behind it.
+        Some(Errno::NOENT | Errno::NXIO | Errno::NODEV) => DeviceError::NoDriver,
+        Some(Errno::ACCESS) => DeviceError::ClosedDriver,
+        Some(Errno::PERM) => match there {
+            Some(link) => {
+                DeviceError::NotOwner { name: name.to_owned(), owner: link.tun.and_then(|t| t.owner) }
+            }
+            None => DeviceError::NoRight { what: format!("make {shown}") },
+        },
+        Some(Errno::BUSY) => DeviceError::Busy { name: name.to_owned() },
+        _ => DeviceError::kernel(format!("open {shown}"), e),
+    }
+}
+
+/// Writes one packet, with `header` before it: one vectored write, so the text goes from the stack's buffers
+/// to the kernel without a copy between.
+pub(super) fn write(tun: BorrowedFd<'_>, header: &[u8], datagram: &Datagram<'_>) -> io::Result<()> {
+    let mut pieces = [IoSlice::new(&[]); 2 + Body::MAX_PIECES];
+    let mut count = 0;
+    let front = [header, datagram.head].into_iter().filter(|piece| !piece.is_empty());
+    for (slot, piece) in pieces.iter_mut().zip(front.chain(datagram.body.pieces())) {
+        *slot = IoSlice::new(piece);
+        count += 1;
+    }
+    let sent = loop {
+        match rustix::io::writev(tun, &pieces[..count]) {
+            Err(Errno::INTR) => {}
+            other => break other?,
+        }
+    };
+    let len = header.len() + datagram.len();
+    if sent < len {
+        return Err(io::Error::new(
+            io::ErrorKind::WriteZero,
+            format!("the device took {sent} of {len} octets of a packet"),
+        ));
+    }
+    Ok(())
+}
+
+/// What an error of a read or write means.
+pub(super) fn failed(name: &str, e: io::Error) -> io::Error {
+    let owned = || name.to_owned();
+    match e.raw_os_error().map(Errno::from_raw_os_error) {
+        // The interface was deleted: the descriptor has lost its device.
+        Some(Errno::BADFD) => DeviceError::Gone { name: owned() }.into(),
+        Some(Errno::IO) => match netlink::link(name) {
+            Ok(None) => DeviceError::Gone { name: owned() }.into(),
+            Ok(Some(link)) if !link.up => DeviceError::Down { name: owned() }.into(),
+            _ => e,
+        },
+        _ => e,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for good in ["tun0", "a", "tunstack-12.34_", "fünf"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["", ".", "..", "abcdefghijklmnop", "a/b", "a:b", "tun%d", "a b", "a\tb", "a\0", "ääääääää"]
+        {
+            assert!(matches!(check_name(bad), Err(DeviceError::Name { .. })), "{bad:?}");
+        }
+        assert!(matches!(find(Some("")), Err(DeviceError::Name { .. })));
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        let link = |tun| Link {
+            index: 9,
+            name: "tun7".into(),
+            up: true,
+            mtu: 1500,
+            tx_queue_len: 500,
+            kind: Some("tun".into()),
+            tun: Some(tun),
+        };
+        let owned = link(netlink::TunLink { owner: Some(1000), ..Default::default() });
+        let error = |errno: Errno, there| explain("tun7", there, errno.into());
+        assert!(matches!(error(Errno::NOENT, None), DeviceError::NoDriver));
+        assert!(matches!(error(Errno::ACCESS, None), DeviceError::ClosedDriver));
+        assert!(matches!(error(Errno::PERM, None), DeviceError::NoRight { .. }));
+        let other = error(Errno::PERM, Some(&owned));
+        assert!(matches!(other, DeviceError::NotOwner { owner: Some(1000), .. }), "{other}");
+        assert!(matches!(error(Errno::BUSY, Some(&owned)), DeviceError::Busy { .. }));
+        assert!(matches!(error(Errno::NOMEM, None), DeviceError::Kernel { .. }));
+    }
+
+    #[test]
+    fn what_is_no_tun() {
+        let lo = netlink::link("lo").unwrap().unwrap();
+        assert!(not_a_tun(&lo).is_some());
+        assert!(matches!(find(Some("lo")), Err(DeviceError::NotTun { .. })));
+        let tun = |tun| Link { kind: Some("tun".into()), tun: Some(tun), ..lo.clone() };
+        assert_eq!(not_a_tun(&tun(netlink::TunLink::default())), None);
+        assert!(not_a_tun(&tun(netlink::TunLink { tap: true, ..Default::default() })).is_some());
+        assert!(not_a_tun(&Link { kind: Some("veth".into()), ..lo }).unwrap().contains("veth"));
+    }
+}
