@@ -110,7 +110,7 @@ impl Args {
     fn parse_line<T: Into<OsString> + Clone>(line: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
         let is_of_device = |arg: &Arg, but: &[&str]| {
             let id = arg.get_id().as_str();
-            (arg.get_help_heading() == Some(DEVICE) || id == "pcap") && !but.contains(&id)
+            (arg.get_help_heading() == Some(DEVICE) || id.starts_with("pcap")) && !but.contains(&id)
         };
         let mut command = Self::command();
         // Hands the global flags on to the subcommands.

@@ -290,9 +290,8 @@ mod tests {
     }
 
     /// IPv4 and UDP headers for 11 octets of text, with the sum of the pseudo-header.
-    const HEAD: [u8; 28] = [
-        0x45, 0, 0, 39, 0, 9, 0x40, 0, 64, 17, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 1, 0, 2, 0, 19, 6, 42,
-    ];
+    const HEAD: [u8; 28] =
+        [0x45, 0, 0, 39, 0, 9, 0x40, 0, 64, 17, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 1, 0, 2, 0, 19, 6, 42];
 
     /// The texts of UDP datagrams whose checksums are right, and their comments.
     fn texts(file: &[u8]) -> Vec<(Vec<u8>, Option<String>)> {
@@ -315,8 +314,7 @@ mod tests {
             let now = Instant::ZERO;
             capture.send(now, &Datagram { head: &HEAD, body, gso_size: 6, checksum, event: None }).unwrap();
             let arrived = [&HEAD[..], b"hello world"].concat();
-            let inbound =
-                Inbound { packet: &arrived, backing: None, trust: Trust::Trusted, gso_size: 6 };
+            let inbound = Inbound { packet: &arrived, backing: None, trust: Trust::Trusted, gso_size: 6 };
             capture.settled(now, &inbound, &Received::Udp("delivered"));
             let single = Inbound { gso_size: 0, ..inbound };
             capture.settled(now, &single, &Received::Udp("delivered"));

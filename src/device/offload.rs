@@ -126,24 +126,21 @@ impl OffloadTun {
 
     /// Takes over a descriptor of `/dev/net/tun` that somebody has attached to a TUN, perhaps in another
     /// network namespace, whence the MTU has to be told, octets. It offloads if it was attached with
-    /// `IFF_VNET_HDR`. Addresses and routes are the other's affair.
+    /// `IFF_VNET_HDR`. That it was attached with `IFF_NO_PI`, so that nothing else is before a packet, is for
+    /// the other to know: the kernel does not tell. Addresses and routes are the other's affair, too.
     ///
     /// # Errors
     /// [`DeviceError::Descriptor`] if it is none, or of a kind that does not serve; the kernel's refusal.
     pub fn from_fd(descriptor: OwnedFd, mtu: u16) -> Result<Self, DeviceError> {
         let fd = descriptor.as_fd();
         let wrong = |why| DeviceError::Descriptor { why };
-        let (name, flags) = sys::attached(fd).map_err(|e| {
-            match e.raw_os_error().map(Errno::from_raw_os_error) {
+        let (name, flags) =
+            sys::attached(fd).map_err(|e| match e.raw_os_error().map(Errno::from_raw_os_error) {
                 Some(Errno::BADFD) => wrong("is not attached to a device"),
                 _ => wrong("is not one of /dev/net/tun"),
-            }
-        })?;
+            })?;
         if flags & IFF_TUN == 0 {
             return Err(wrong("is that of a TAP, which carries Ethernet"));
-        }
-        if flags & IFF_NO_PI == 0 {
-            return Err(wrong("puts four octets before each packet (it lacks IFF_NO_PI)"));
         }
         let header = flags & IFF_VNET_HDR != 0;
         rustix::io::ioctl_fionbio(fd, true)

@@ -223,7 +223,8 @@ mod tests {
     fn what_it_cannot_do_is_done_before() {
         let (a, b) = Pipe::pair(50).unwrap();
         // IPv4 and UDP headers, with no checksum.
-        let head = [0x45, 0, 0, 36, 0, 9, 0x40, 0, 64, 17, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 1, 0, 2, 0, 16, 0, 0];
+        let head =
+            [0x45, 0, 0, 36, 0, 9, 0x40, 0, 64, 17, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0, 1, 0, 2, 0, 16, 0, 0];
         let joined = Datagram { gso_size: 5, ..datagram(&head, &[b"eight", b"ball"]) };
         a.send(NOW, &joined).unwrap();
         let texts: Vec<_> = received(&b, 8).iter().map(|packet| packet[28..].to_vec()).collect();

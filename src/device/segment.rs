@@ -25,10 +25,7 @@ const UDP_CHECKSUM: u16 = 6;
 /// # Errors
 /// Those of `each`, which is not called again then. `InvalidInput` where the headers are not those of a TCP
 /// or UDP packet that could be cut.
-pub fn cut(
-    datagram: &Datagram<'_>,
-    mut each: impl FnMut(&Datagram<'_>) -> io::Result<()>,
-) -> io::Result<()> {
+pub fn cut(datagram: &Datagram<'_>, mut each: impl FnMut(&Datagram<'_>) -> io::Result<()>) -> io::Result<()> {
     if datagram.gso_size == 0 && datagram.checksum == Checksum::Complete {
         return each(datagram);
     }
@@ -53,17 +50,20 @@ fn unfit() -> io::Error {
 /// [`Trust::Trusted`], and else as it came. So is what is neither TCP nor UDP, or contradicts itself.
 pub fn take_apart(inbound: &Inbound<'_>, mut each: impl FnMut(&Datagram<'_>)) {
     let (checksum, event) = (Checksum::Complete, None);
-    let as_it_came =
-        Datagram { head: inbound.packet, body: Body::EMPTY, gso_size: 0, checksum, event };
+    let as_it_came = Datagram { head: inbound.packet, body: Body::EMPTY, gso_size: 0, checksum, event };
     let head = Head::read(inbound.packet).filter(|head| head.packet_len <= inbound.packet.len());
     let Some(head) = head else { return each(&as_it_came) };
     let (headers, text) = inbound.packet[..head.packet_len].split_at(head.len);
     let body = Body::from_slice(text);
     if inbound.gso_size != 0 && text.len() > usize::from(inbound.gso_size) {
-        pieces(&head, &Datagram { head: headers, body, gso_size: inbound.gso_size, checksum, event }, |piece| {
-            each(piece);
-            Ok(())
-        })
+        pieces(
+            &head,
+            &Datagram { head: headers, body, gso_size: inbound.gso_size, checksum, event },
+            |piece| {
+                each(piece);
+                Ok(())
+            },
+        )
         .unwrap_or_default();
     } else if inbound.trust == Trust::Verify || has_no_checksum(&head, headers) {
         each(&as_it_came);

@@ -5,9 +5,9 @@ use std::ffi::c_int;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use rustix::ioctl::{IntegerSetter, Opcode, ioctl, opcode};
 #[cfg(feature = "offload")]
 use rustix::ioctl::{Getter, Setter, Updater};
+use rustix::ioctl::{IntegerSetter, Opcode, ioctl, opcode};
 
 // From `<linux/if_tun.h>`. The size in an opcode is that of an integer even where a structure is meant.
 

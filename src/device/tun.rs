@@ -43,8 +43,7 @@ impl Tun {
             .map_err(|e| failed("read without waiting from", e.into()))?;
         // A device that stays keeps the offloads of who had it before, without whom packets come that nobody
         // has finished.
-        sys::set_offload(sys::descriptor(&iface), 0)
-            .map_err(|e| failed("switch off the offloads of", e))?;
+        sys::set_offload(sys::descriptor(&iface), 0).map_err(|e| failed("switch off the offloads of", e))?;
         let mtu = attach::mtu(iface.name())?;
         Ok(Self { changes: Arc::new(Changes::none(iface.name().to_owned())), iface, mtu })
     }

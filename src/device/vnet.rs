@@ -58,25 +58,26 @@ pub fn encode(datagram: &Datagram<'_>, udp: bool) -> Option<[u8; LEN]> {
         Checksum::Complete => (0, 0, 0),
         Checksum::Partial { start, offset } => (NEEDS_CSUM, start, offset),
     };
-    let (gso_type, gso_size, head_len) = if datagram.gso_size == 0 || datagram.body.len() <= usize::from(datagram.gso_size) {
-        // The length of the headers is a hint for who keeps them apart from the text: it has none here.
-        (GSO_NONE, 0, 0)
-    } else {
-        let head = Head::read(datagram.head).filter(|head| head.len == datagram.head.len())?;
-        let gso_type = match (head.transport, head.v4) {
-            (Transport::Tcp, true) => GSO_TCPV4,
-            (Transport::Tcp, false) => GSO_TCPV6,
-            (Transport::Udp, _) if udp => GSO_UDP_L4,
-            (Transport::Udp, _) => return None,
+    let (gso_type, gso_size, head_len) =
+        if datagram.gso_size == 0 || datagram.body.len() <= usize::from(datagram.gso_size) {
+            // The length of the headers is a hint for who keeps them apart from the text: it has none here.
+            (GSO_NONE, 0, 0)
+        } else {
+            let head = Head::read(datagram.head).filter(|head| head.len == datagram.head.len())?;
+            let gso_type = match (head.transport, head.v4) {
+                (Transport::Tcp, true) => GSO_TCPV4,
+                (Transport::Tcp, false) => GSO_TCPV6,
+                (Transport::Udp, _) if udp => GSO_UDP_L4,
+                (Transport::Udp, _) => return None,
+            };
+            let cwr = if head.has_cwr(datagram.head) { GSO_ECN } else { 0 };
+            let partial = flags == NEEDS_CSUM
+                && (usize::from(start), usize::from(offset)) == (head.start, head.checksum_offset());
+            if !partial {
+                return None;
+            }
+            (gso_type | cwr, datagram.gso_size, u16::try_from(head.len).ok()?)
         };
-        let cwr = if head.has_cwr(datagram.head) { GSO_ECN } else { 0 };
-        let partial = flags == NEEDS_CSUM
-            && (usize::from(start), usize::from(offset)) == (head.start, head.checksum_offset());
-        if !partial {
-            return None;
-        }
-        (gso_type | cwr, datagram.gso_size, u16::try_from(head.len).ok()?)
-    };
     let mut header = [flags, gso_type, 0, 0, 0, 0, 0, 0, 0, 0];
     for (field, value) in header[2..].as_chunks_mut().0.iter_mut().zip([head_len, gso_size, start, offset]) {
         *field = value.to_le_bytes();

@@ -36,6 +36,8 @@ mod backlog;
 
 mod many;
 
+mod offload;
+
 #[cfg(feature = "cli")]
 #[path = "../common/tshark.rs"]
 mod tshark;
@@ -82,6 +84,9 @@ fn main() -> ExitCode {
         ("urgent_data_is_read_in_line", urgent::read_in_line),
         ("a_full_accept_queue", again::full_accept_queue),
         ("a_thousand_connections", many::a_thousand),
+        ("bulk_with_offload", offload::both_ways_at_once),
+        ("a_bad_link_before_a_device_with_offload", offload::a_bad_link_before_it),
+        ("a_capture_of_a_device_with_offload", offload::captured),
         #[cfg(feature = "cli")]
         ("serve_a_hundred_megabytes_each_way", http::fetched_and_sent),
         #[cfg(feature = "cli")]

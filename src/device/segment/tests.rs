@@ -29,13 +29,15 @@ fn made() -> impl Strategy<Value = Made> {
     ];
     let kind = (any::<bool>(), any::<bool>(), 0usize..=10, 0u8..3, any::<u8>());
     let rest = (any::<u32>(), any::<u16>(), text, any::<[u16; 3]>(), 1u16..3000, any::<bool>());
-    (kind, rest).prop_map(|((v4, udp, words, extensions, flags), (seq, id, text, cuts, gso_size, partial))| {
-        let mut cuts = cuts.map(|c| usize::from(c) % (text.len() + 1));
-        cuts.sort_unstable();
-        // So that even the longest text is cut into some thousands of packets at the most.
-        let gso_size = gso_size.max((text.len() / 2000) as u16);
-        Made { v4, udp, words, extensions, flags, seq, id, text, cuts, gso_size, partial }
-    })
+    (kind, rest).prop_map(
+        |((v4, udp, words, extensions, flags), (seq, id, text, cuts, gso_size, partial))| {
+            let mut cuts = cuts.map(|c| usize::from(c) % (text.len() + 1));
+            cuts.sort_unstable();
+            // So that even the longest text is cut into some thousands of packets at the most.
+            let gso_size = gso_size.max((text.len() / 2000) as u16);
+            Made { v4, udp, words, extensions, flags, seq, id, text, cuts, gso_size, partial }
+        },
+    )
 }
 
 impl Made {
@@ -64,7 +66,20 @@ impl Made {
             head.extend_from_slice(&[0xab, 0xcd]);
         } else {
             head.extend_from_slice(&self.seq.to_be_bytes());
-            head.extend_from_slice(&[1, 2, 3, 4, ((5 + self.words) << 4) as u8, self.flags, 5, 6, 0xab, 0xcd, 0, 0]);
+            head.extend_from_slice(&[
+                1,
+                2,
+                3,
+                4,
+                ((5 + self.words) << 4) as u8,
+                self.flags,
+                5,
+                6,
+                0xab,
+                0xcd,
+                0,
+                0,
+            ]);
             head.extend(std::iter::repeat_n(1, 4 * self.words));
         }
         let read = Head::read(&head).unwrap();
@@ -259,13 +274,16 @@ fn datagrams_without_a_checksum_stay_so() {
     let made = Made { partial: false, ..example(true) };
     let (mut head, _) = made.head();
     head[26..28].fill(0);
-    let datagram = Datagram { head: &head, body: made.body(), gso_size: 10, checksum: Checksum::Complete, event: None };
+    let datagram =
+        Datagram { head: &head, body: made.body(), gso_size: 10, checksum: Checksum::Complete, event: None };
     let cut = packets(&datagram);
     assert_eq!(cut.len(), 4);
     assert!(cut.iter().all(|packet| packet[26..28] == [0, 0]));
     let packet = whole(&datagram);
     let mut apart = Vec::new();
-    take_apart(&Inbound { trust: Trust::Trusted, ..Inbound::plain(&packet) }, |piece| apart.push(whole(piece)));
+    take_apart(&Inbound { trust: Trust::Trusted, ..Inbound::plain(&packet) }, |piece| {
+        apart.push(whole(piece))
+    });
     assert_eq!(apart, [packet]);
 }
 

@@ -14,7 +14,11 @@ fn head(v4: bool, udp: bool) -> Vec<u8> {
         ip.resize(40, 0);
         ip
     };
-    head.extend_from_slice(if udp { &[0; 8] } else { &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x90, 0, 0, 0, 0, 0, 0] });
+    head.extend_from_slice(if udp {
+        &[0; 8]
+    } else {
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x90, 0, 0, 0, 0, 0, 0]
+    });
     head
 }
 
@@ -45,7 +49,8 @@ fn a_partial_checksum() {
 #[test]
 fn large_segments_by_family_and_protocol() {
     // Family, protocol, and what the kernel calls it; CWR shows with TCP alone.
-    for (v4, udp, gso_type) in [(true, false, 0x81), (false, false, 0x84), (true, true, 5), (false, true, 5)] {
+    for (v4, udp, gso_type) in [(true, false, 0x81), (false, false, 0x84), (true, true, 5), (false, true, 5)]
+    {
         let head = head(v4, udp);
         let (start, offset) = (if v4 { 20 } else { 40 }, if udp { 6 } else { 16 });
         let partial = Checksum::Partial { start, offset };
