@@ -18,6 +18,7 @@ use rustix::thread::{
     CapabilitySet, LinkNameSpaceType, capabilities, move_into_link_name_space, set_capabilities,
 };
 use tun_tap::{Iface, Mode};
+use tunstack::core::addr::Prefix;
 use tunstack::core::packet::{Body, Checksum, Datagram, Trust};
 use tunstack::core::time::Instant;
 use tunstack::core::wire::checksum::{Sum, pseudo_header};
@@ -28,7 +29,7 @@ use tunstack::device::netlink;
 use tunstack::device::offload::OffloadTun;
 use tunstack::device::setup::{Offload, TunConfig, bring_up, bring_up_queues, persist, remove};
 use tunstack::device::tun::Tun;
-use tunstack::device::{Capabilities, Device, Frames};
+use tunstack::device::{Capabilities, Device, Frames, segment};
 
 const NOW: Instant = Instant::ZERO;
 
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     namespace::main(&[
         ("large_segments_pass_both_ways", large_segments_pass_both_ways),
         ("datagrams_in_a_row_are_cut", datagrams_in_a_row_are_cut),
+        ("the_edge_cuts_as_the_kernel_does", the_edge_cuts_as_the_kernel_does),
         ("what_is_sent_finished_stays_so", what_is_sent_finished_stays_so),
         ("a_plain_device_after_one_with_offload", a_plain_device_after_one_with_offload),
         ("offloads_are_not_left_behind", offloads_are_not_left_behind),
@@ -267,6 +269,57 @@ fn datagrams_in_a_row_are_cut() {
             }
         }
     }
+}
+
+/// What the kernel forwards from a device with offload to one without.
+fn the_edge_cuts_as_the_kernel_does() {
+    let (cutter, plain) = (bring_up(&with(Offload::On)).unwrap(), Tun::open(Some("tun1")).unwrap());
+    netlink::set_up("tun1", true).unwrap();
+    for (prefix, forwards) in [("10.8.0.0/24", "ipv4/ip_forward"), ("fd08::/64", "ipv6/conf/all/forwarding")]
+    {
+        let (address, length) = prefix.split_once('/').unwrap();
+        let prefix = Prefix::new(ip(address).into(), length.parse().unwrap());
+        netlink::add_route("tun1", prefix).unwrap();
+        std::fs::write(format!("/proc/sys/net/{forwards}"), "1").unwrap();
+    }
+    let text = pattern(5003);
+    let ports = [5000u16.to_be_bytes(), 4000u16.to_be_bytes()].concat();
+    let flags = Flags::ACK | Flags::PSH | Flags::FIN | Flags::CWR | Flags::ECE;
+    let sequence = [0xff, 0xff, 0xfe, 0, 1, 2, 3, 4, 0x80, flags.bits() as u8, 1, 2, 0, 0, 0, 0];
+    let timestamps = [1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8];
+    let tcp = [&ports[..], &sequence, &timestamps].concat();
+    let udp = [&ports[..], &(8 + text.len() as u16).to_be_bytes(), &[0; 2]].concat();
+    for ends in [("10.8.0.2", "10.7.0.2"), ("fd08::2", "fd07::2")] {
+        for (number, transport, offset) in [(protocol::TCP, &tcp, 16), (protocol::UDP, &udp, 6)] {
+            let (head, checksum) = head(ends, number, transport, offset, text.len());
+            let body = Body::from_slice(&text);
+            let large = Datagram { head: &head, body, gso_size: 1000, checksum, event: None };
+            cutter.send(NOW, &large).unwrap();
+            let mut count = 0;
+            segment::cut(&large, |packet| {
+                let mut ours = vec![0; packet.len()];
+                packet.copy_to(&mut ours).unwrap();
+                assert_eq!(forwarded(ours), next(&plain, number).packet);
+                count += 1;
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(count, 6);
+        }
+    }
+}
+
+/// The packet behind a router.
+fn forwarded(mut packet: Vec<u8>) -> Vec<u8> {
+    if packet[0] >> 4 == 4 {
+        packet[8] -= 1;
+        packet[10..12].fill(0);
+        let sum = Sum::new().add(&packet[..20]).finish();
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    } else {
+        packet[7] -= 1;
+    }
+    packet
 }
 
 /// A packet that has its sum, or needs it finished without being large.

@@ -78,6 +78,8 @@ fn nonsense_is_said_in_one_line() {
     bad(|c| c.mtu = 1279, "1280");
     bad(|c| (c.mtu, c.addr6) = (67, None), "68");
     bad(|c| c.mtu = 65_536, "65535");
+    bad(|c| c.queues = 0, "0 is not in 1 to 256");
+    bad(|c| c.queues = 257, "257 is not in 1 to 256");
 }
 
 #[test]
@@ -90,6 +92,7 @@ fn the_edges_are_allowed() {
     good(|c| c.name = None);
     good(|c| c.mtu = 1280);
     good(|c| c.mtu = 65_535);
+    good(|c| c.queues = 256);
     good(|c| (c.mtu, c.addr6) = (68, None));
     good(|c| c.addr = None);
     // A /31 has neither a network nor a broadcast address (RFC 3021).
