@@ -52,6 +52,7 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&["ping"], ("an_impaired_link_is_late", services::an_impaired_link_is_late)),
     (&["setpriv"], ("up_and_down", services::up_and_down)),
     (&[], ("a_capture_is_whole", services::a_capture_is_whole)),
+    (&[], ("the_kernel_joins_where_it_is_told", services::the_kernel_joins_where_it_is_told)),
     (&[], ("a_second_signal_ends_at_once", services::a_second_signal_ends_at_once)),
     (&[], ("scripts_are_run_and_reported", drill::scripts_are_run_and_reported)),
     (&[], ("symbols_of_the_addresses_are_defined", drill::symbols_of_the_addresses_are_defined)),

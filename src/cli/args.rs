@@ -146,6 +146,10 @@ impl Args {
             let text = "--peer6 makes no sense with --no-ipv6\n";
             return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text));
         }
+        if self.common.pcap_split && self.common.pcap.is_none() {
+            let text = "--pcap-split makes no sense without --pcap\n";
+            return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, text));
+        }
         Ok(self)
     }
 }
@@ -185,7 +189,9 @@ mod tests {
     fn a_race_has_a_link_and_no_device() {
         let parse = |line: &str| Args::parse_line(line.split(' '));
         assert!(parse("tunstack race --link 10mbit --mtu 9000 --json").is_ok());
-        for flag in ["--dev tun7", "--addr 10.9.0.2/24", "--pcap x", "--no-ipv6"] {
+        for flag in
+            ["--dev tun7", "--addr 10.9.0.2/24", "--pcap x", "--pcap-split", "--offload on", "--no-ipv6"]
+        {
             let error = parse(&format!("tunstack race {flag}")).unwrap_err().to_string();
             assert!(error.contains("a race has none"), "{error}");
         }
@@ -206,6 +212,7 @@ mod tests {
             ("--mtu=1400", "--set mtu=1400"),
             ("--link=lte", "say themselves"),
             ("--pcap=x", "--captures"),
+            ("--offload=on", "none"),
         ] {
             for line in [format!("tunstack drill x {flag}"), format!("tunstack {flag} drill x")] {
                 let text = parse(&line).unwrap_err().to_string();

@@ -63,7 +63,7 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) pcap: Option<PathBuf>,
     /// Write what the kernel has joined or shall cut (--offload) to the capture as the packets of the link
-    #[arg(long, global = true, requires = "pcap", help_heading = OUTPUT)]
+    #[arg(long, global = true, help_heading = OUTPUT)]
     pub(crate) pcap_split: bool,
     /// How much to log, on standard error: off, error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info", help_heading = OUTPUT)]

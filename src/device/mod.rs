@@ -1,4 +1,28 @@
 //! Packets in and out.
+//!
+//! | Device | Packets |
+//! |---|---|
+//! | [`tun::Tun`](mod@tun) | to and from the host's kernel, one by one and finished (feature `tun-tap`) |
+//! | [`offload::OffloadTun`](mod@offload) | the same, of up to 64 KiB, summed, cut and joined by the kernel (feature `offload`) |
+//! | [`pipe::Pipe`] | between two stacks in one process |
+//! | [`outbox::Outbox`] | kept for who looks at them |
+//! | [`impair::Impair`] | through another device, over a bad link |
+//! | [`capture::Capture`](mod@capture) | through another device, written down (feature `capture`) |
+//!
+//! [`setup::bring_up`](mod@setup) makes either TUN with its addresses.
+//!
+//! # What is left to a device
+//!
+//! A device says in [`Capabilities`] what it does of a stack's work. One that offloads takes packets whose
+//! transport checksum is that of the pseudo-header alone ([`Checksum::Partial`]), and packets longer than its
+//! MTU with a `gso_size`: the octets of text that each packet of the link shall carry. The pseudo-header of
+//! these has the length of the whole. It gives such packets as well: [`Trust::Trusted`] where the sum is partial
+//! or was found right, and a `gso_size` where packets were joined.
+//!
+//! Whatever a device cannot do is done at its edge, by [`segment`]: so any device takes any packet, and what it
+//! says it can do is advice.
+//!
+//! [`Checksum::Partial`]: tunstack_core::packet::Checksum::Partial
 
 use std::io;
 use std::os::fd::BorrowedFd;

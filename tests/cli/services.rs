@@ -195,21 +195,53 @@ pub(crate) fn a_capture_is_whole() {
     stream.read_exact(&mut got).unwrap();
     drop(stream);
     let summary = program.stop_well().event("summary");
-    let bytes = std::fs::read(&file).unwrap();
-    let (mut rest, mut packets, mut comments) = (&bytes[..], 0, Vec::new());
-    while !rest.is_empty() {
-        let (after, block) = parse_block_le(rest).unwrap();
-        rest = after;
-        if let Block::EnhancedPacket(b) = block {
-            packets += 1;
-            let comment = b.options.iter().find(|o| o.code.0 == 1);
-            comments.extend(comment.map(|o| text(&o.value[..o.len.into()])));
-        }
-    }
+    let (lengths, comments) = captured(&file);
+    let packets = lengths.len() as u64;
     let counters = &summary["counters"];
     let counted = counters["IpInReceives"].as_u64().unwrap() + counters["IpOutRequests"].as_u64().unwrap();
     assert_eq!(packets, counted, "{counters}");
     assert!(comments.iter().any(|c| c.contains("cwnd")), "{comments:?}");
+}
+
+/// The lengths of the packets in a capture, and their comments.
+fn captured(file: &str) -> (Vec<usize>, Vec<String>) {
+    let bytes = std::fs::read(file).unwrap();
+    let (mut rest, mut lengths, mut comments) = (&bytes[..], Vec::new(), Vec::new());
+    while !rest.is_empty() {
+        let (after, block) = parse_block_le(rest).unwrap();
+        rest = after;
+        if let Block::EnhancedPacket(b) = block {
+            lengths.push(b.caplen as usize);
+            let comment = b.options.iter().find(|o| o.code.0 == 1);
+            comments.extend(comment.map(|o| text(&o.value[..o.len.into()])));
+        }
+    }
+    (lengths, comments)
+}
+
+pub(crate) fn the_kernel_joins_where_it_is_told() {
+    let dir = Scratch::new();
+    let file = dir.path("run.pcapng");
+    for (flags, offload, large) in [
+        ("", false, false),
+        ("--offload off --pcap-split", false, false),
+        ("--offload auto", true, true),
+        ("--offload on --pcap-split", true, false),
+    ] {
+        let mut echo = command(&format!("echo --json --pcap {file} {flags}"));
+        let (program, ready) = Program::start_command(&mut echo, false);
+        assert_eq!(ready["offload"], offload, "{flags}");
+        let mut stream = connect("10.7.0.2:5001");
+        stream.write_all(&data(300_000)).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        program.stop_well();
+        let (lengths, comments) = captured(&file);
+        let longest = lengths.into_iter().max().unwrap();
+        assert_eq!(longest > 1500, large, "{flags}: the longest has {longest}");
+        let pieces = comments.iter().any(|comment| comment.contains(" | piece 2 of "));
+        assert_eq!(pieces, offload && !large, "{flags}");
+    }
 }
 
 pub(crate) fn a_second_signal_ends_at_once() {
