@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use tunstack_core::packet::{Datagram, Sent};
 use tunstack_core::time::Instant;
 
-use super::{Capabilities, Device, Frames};
+use super::{Capabilities, Device, Frames, segment};
 
 /// Packets that an outbox keeps. A stack that sends more before anybody looks is out of its mind, or nobody looks.
 const MOST: usize = 65_536;
@@ -22,7 +22,7 @@ pub struct Letter {
     pub when: Instant,
     /// The whole IP packet.
     pub packet: Vec<u8>,
-    /// Not 0: to be cut into segments with this many octets of data.
+    /// Not 0: to be cut into segments with this many octets of data, and its checksum to be finished then.
     pub gso_size: u16,
     /// Why it was sent, when tracing is on.
     pub event: Option<Sent>,
@@ -56,14 +56,8 @@ impl Outbox {
     pub fn is_empty(&self) -> bool {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
-}
 
-impl Device for Outbox {
-    fn recv(&self, _now: Instant, _frames: &mut Frames) -> io::Result<usize> {
-        Ok(0)
-    }
-
-    fn send(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
+    fn keep(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
         let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
         if letters.len() >= MOST {
             return Err(Errno::NOBUFS.into());
@@ -73,6 +67,18 @@ impl Device for Outbox {
         letters.push_back(Letter { when: now, packet, gso_size: datagram.gso_size, event: datagram.event });
         Ok(())
     }
+}
+
+impl Device for Outbox {
+    fn recv(&self, _now: Instant, _frames: &mut Frames) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn send(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
+        // Whoever looks at large packets wants them as they were sent.
+        let keep = |packet: &Datagram<'_>| self.keep(now, packet);
+        if datagram.gso_size == 0 { segment::cut(datagram, keep) } else { keep(datagram) }
+    }
 
     fn capabilities(&self) -> Capabilities {
         Capabilities { mtu: self.mtu, checksum_offload: false, max_gso: 0 }
@@ -80,5 +86,27 @@ impl Device for Outbox {
 
     fn readable(&self) -> BorrowedFd<'_> {
         self.silent.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tunstack_core::packet::{Body, Checksum};
+
+    use super::*;
+
+    #[test]
+    fn sums_are_finished_and_large_packets_kept_whole() {
+        let outbox = Outbox::new(1500).unwrap();
+        let (checksum, body) = (Checksum::Partial { start: 0, offset: 4 }, Body::from_slice(&[0, 3]));
+        let head = [0, 1, 0, 2, 0, 4];
+        for (gso_size, sum) in [(0, [0xff, 0xf5]), (1, [0, 4])] {
+            let datagram = Datagram { head: &head, body, gso_size, checksum, event: None };
+            outbox.send(Instant::ZERO, &datagram).unwrap();
+            let letter = outbox.take().unwrap();
+            assert_eq!((letter.gso_size, &letter.packet[..4]), (gso_size, &head[..4]));
+            assert_eq!(letter.packet[4..], [sum[0], sum[1], 0, 3]);
+        }
+        assert!(outbox.is_empty());
     }
 }
