@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -496,7 +496,10 @@ fn plain_datagram(head: &[u8]) -> Datagram<'_> {
 
 /// Where its name means nothing.
 fn a_descriptor_of_another_namespace() {
-    let mut other = Command::new("unshare").args(["-n", "sleep", "60"]).spawn().unwrap();
+    let mut other = Command::new("unshare");
+    // Without our streams: should this fail, nobody waits for it to end.
+    other.args(["-n", "sleep", "60"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut other = other.spawn().unwrap();
     let theirs = format!("/proc/{}/ns/net", other.id());
     let ours = std::fs::read_link("/proc/self/ns/net").unwrap();
     for _ in 0..5000 {
