@@ -101,24 +101,25 @@ pub(crate) fn both_ways_at_once() {
 
 pub(crate) fn a_bad_link_before_it() {
     let link: LinkConfig = "1ms,loss=0.5%,corrupt=0.5%".parse().unwrap();
-    let mut watched = None;
+    let (mut impaired, mut watched) = (None, None);
     let engine = start_on(
         &device(),
         |_| {},
         |tun| {
-            let link = Box::new(Impair::new(tun, link, link, 7));
-            Box::new(Arc::clone(watched.insert(Watched::new(link))))
+            let link = Arc::clone(impaired.insert(Arc::new(Impair::new(tun, link, link, 7))));
+            Box::new(Arc::clone(watched.insert(Watched::new(Box::new(link)))))
         },
     );
-    let watched = watched.unwrap();
+    let (impaired, watched) = (impaired.unwrap(), watched.unwrap());
     assert_eq!(watched.capabilities(), Capabilities { mtu: 1500, checksum_offload: false, max_gso: 0 });
     for meeting in Meeting::all() {
         let (client, server) = meeting.connect(&engine);
         exchange(&client, &server, 400_000, 60_000);
     }
     engine.shutdown(LONG).unwrap();
-    // The link took packets and not bursts.
+    // The link took packets and not bursts, and none was too large for the frames of a plain device.
     assert_eq!((watched.joined.load(Relaxed), watched.longest.load(Relaxed)), (0, 1500));
+    assert_eq!(impaired.stats().overflow, 0);
     assert!(engine.counters().tcp_in_csum_errors > 0, "what was corrupted is found by its sum");
 }
 
