@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         ("large_segments_pass_both_ways", large_segments_pass_both_ways),
         ("datagrams_in_a_row_are_cut", datagrams_in_a_row_are_cut),
         ("the_edge_cuts_as_the_kernel_does", the_edge_cuts_as_the_kernel_does),
+        ("what_is_joined_arrives_joined", what_is_joined_arrives_joined),
         ("what_is_sent_finished_stays_so", what_is_sent_finished_stays_so),
         ("a_plain_device_after_one_with_offload", a_plain_device_after_one_with_offload),
         ("offloads_are_not_left_behind", offloads_are_not_left_behind),
@@ -271,15 +272,16 @@ fn datagrams_in_a_row_are_cut() {
     }
 }
 
-/// What the kernel forwards from a device with offload to one without.
-fn the_edge_cuts_as_the_kernel_does() {
-    let (cutter, plain) = (bring_up(&with(Offload::On)).unwrap(), Tun::open(Some("tun1")).unwrap());
-    netlink::set_up("tun1", true).unwrap();
+/// Sends large packets of both protocols and families by a device with offload, which the kernel forwards to
+/// `other`; `check` is told of each, and which protocol it is.
+fn forward_to(other: &dyn Device, name: &str, check: impl Fn(&Datagram<'_>, u8)) {
+    let tun = bring_up(&with(Offload::On)).unwrap();
+    netlink::set_up(name, true).unwrap();
+    assert_eq!(other.capabilities().mtu, 1500);
     for (prefix, forwards) in [("10.8.0.0/24", "ipv4/ip_forward"), ("fd08::/64", "ipv6/conf/all/forwarding")]
     {
         let (address, length) = prefix.split_once('/').unwrap();
-        let prefix = Prefix::new(ip(address).into(), length.parse().unwrap());
-        netlink::add_route("tun1", prefix).unwrap();
+        netlink::add_route(name, Prefix::new(ip(address).into(), length.parse().unwrap())).unwrap();
         std::fs::write(format!("/proc/sys/net/{forwards}"), "1").unwrap();
     }
     let text = pattern(5003);
@@ -294,23 +296,39 @@ fn the_edge_cuts_as_the_kernel_does() {
             let (head, checksum) = head(ends, number, transport, offset, text.len());
             let body = Body::from_slice(&text);
             let large = Datagram { head: &head, body, gso_size: 1000, checksum, event: None };
-            cutter.send(NOW, &large).unwrap();
-            let mut count = 0;
-            segment::cut(&large, |packet| {
-                let mut ours = vec![0; packet.len()];
-                packet.copy_to(&mut ours).unwrap();
-                assert_eq!(forwarded(ours), next(&plain, number).packet);
-                count += 1;
-                Ok(())
-            })
-            .unwrap();
-            assert_eq!(count, 6);
+            tun.send(NOW, &large).unwrap();
+            check(&large, number);
         }
     }
 }
 
+fn the_edge_cuts_as_the_kernel_does() {
+    let plain = Tun::open(Some("tun1")).unwrap();
+    forward_to(&plain, "tun1", |large, number| {
+        let mut count = 0;
+        segment::cut(large, |packet| {
+            assert_eq!(forwarded(packet), next(&plain, number).packet);
+            count += 1;
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(count, 6);
+    });
+}
+
+fn what_is_joined_arrives_joined() {
+    let tun = OffloadTun::open(Some("tun1")).unwrap();
+    forward_to(&tun, "tun1", |large, number| {
+        let Arrival { packet, trust, gso_size } = next(&tun, number);
+        assert_eq!((packet, trust, gso_size), (forwarded(large), Trust::Trusted, 1000));
+    });
+    assert_eq!(tun.refused(), 0);
+}
+
 /// The packet behind a router.
-fn forwarded(mut packet: Vec<u8>) -> Vec<u8> {
+fn forwarded(datagram: &Datagram<'_>) -> Vec<u8> {
+    let mut packet = vec![0; datagram.len()];
+    datagram.copy_to(&mut packet).unwrap();
     if packet[0] >> 4 == 4 {
         packet[8] -= 1;
         packet[10..12].fill(0);
