@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
-use tunstack_core::packet::Datagram;
+use tunstack_core::packet::{Checksum, Datagram, Trust};
 use tunstack_core::time::Instant;
 
 use super::{Capabilities, Device, Frames, segment};
@@ -21,6 +21,8 @@ pub struct Pipe {
     incoming: Arc<Lane>,
     outgoing: Arc<Lane>,
     mtu: u16,
+    /// What is left to the device stays left.
+    offload: bool,
 }
 
 /// One direction.
@@ -33,11 +35,19 @@ struct Lane {
 
 #[derive(Debug, Default)]
 struct Queue {
-    packets: VecDeque<Vec<u8>>,
+    packets: VecDeque<Crossing>,
     /// Buffers of packets that were received, to be used again.
     spare: Vec<Vec<u8>>,
     dropped: u64,
     closed: bool,
+}
+
+/// A packet, and what the other end is told of it.
+#[derive(Debug)]
+struct Crossing {
+    packet: Vec<u8>,
+    trust: Trust,
+    gso_size: u16,
 }
 
 impl Lane {
@@ -79,9 +89,23 @@ impl Pipe {
     /// # Errors
     /// The process has no descriptor left.
     pub fn pair(mtu: u16) -> io::Result<(Self, Self)> {
+        Self::with(mtu, false)
+    }
+
+    /// [`pair`](Self::pair) as between devices with offload, where no packet is on a wire: partial checksums
+    /// and packets of up to 65,535 octets to be cut cross as they are, so that nobody sums or cuts them. What
+    /// they would be cut into is of `mtu` octets at the most, or the packet is refused.
+    ///
+    /// # Errors
+    /// The process has no descriptor left.
+    pub fn offloading(mtu: u16) -> io::Result<(Self, Self)> {
+        Self::with(mtu, true)
+    }
+
+    fn with(mtu: u16, offload: bool) -> io::Result<(Self, Self)> {
         let (there, back) = (Arc::new(Lane::new()?), Arc::new(Lane::new()?));
-        let one = Self { incoming: Arc::clone(&back), outgoing: Arc::clone(&there), mtu };
-        let other = Self { incoming: there, outgoing: back, mtu };
+        let one = Self { incoming: Arc::clone(&back), outgoing: Arc::clone(&there), mtu, offload };
+        let other = Self { incoming: there, outgoing: back, mtu, offload };
         Ok((one, other))
     }
 
@@ -90,11 +114,19 @@ impl Pipe {
         self.outgoing.lock().dropped
     }
 
-    /// Sends a packet with nothing left to do.
+    /// Sends a packet as it is.
     fn put(&self, datagram: &Datagram<'_>) -> io::Result<()> {
-        if datagram.len() > usize::from(self.mtu) {
+        let size = usize::from(datagram.gso_size);
+        let large = size != 0 && datagram.body.len() > size;
+        let on_the_link = if large { datagram.head.len() + size } else { datagram.len() };
+        if on_the_link > usize::from(self.mtu) || datagram.len() > usize::from(u16::MAX) {
             return Err(Errno::MSGSIZE.into());
         }
+        let trust = match datagram.checksum {
+            Checksum::Complete => Trust::Verify,
+            Checksum::Partial { .. } => Trust::Trusted,
+        };
+        let gso_size = if large { datagram.gso_size } else { 0 };
         let mut queue = self.outgoing.lock();
         if queue.closed {
             return Err(gone());
@@ -108,7 +140,7 @@ impl Pipe {
         packet.extend_from_slice(datagram.head);
         datagram.body.pieces().for_each(|piece| packet.extend_from_slice(piece));
         let was_empty = queue.packets.is_empty();
-        queue.packets.push_back(packet);
+        queue.packets.push_back(Crossing { packet, trust, gso_size });
         if was_empty { self.outgoing.signal() } else { Ok(()) }
     }
 }
@@ -118,15 +150,20 @@ impl Device for Pipe {
         let mut queue = self.incoming.lock();
         let mut count = 0;
         while !queue.packets.is_empty() {
+            let mut about = (Trust::Verify, 0);
             let filled = frames.fill(|buffer| {
-                let Some(packet) = queue.packets.pop_front() else { return Ok::<_, io::Error>(None) };
-                let len = packet.len().min(buffer.len());
-                buffer[..len].copy_from_slice(&packet[..len]);
-                queue.spare.push(packet);
+                let Some(came) = queue.packets.pop_front() else { return Ok::<_, io::Error>(None) };
+                let len = came.packet.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&came.packet[..len]);
+                about = (came.trust, came.gso_size);
+                queue.spare.push(came.packet);
                 Ok(Some(len))
             })?;
             if !filled {
                 return Ok(count);
+            }
+            if let Some(frame) = frames.last_mut() {
+                (frame.trust, frame.gso_size) = about;
             }
             count += 1;
         }
@@ -139,11 +176,12 @@ impl Device for Pipe {
     }
 
     fn send(&self, _now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
-        segment::cut(datagram, |packet| self.put(packet))
+        if self.offload { self.put(datagram) } else { segment::cut(datagram, |packet| self.put(packet)) }
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { mtu: self.mtu, checksum_offload: false, max_gso: 0 }
+        let max_gso = if self.offload { u32::from(u16::MAX) } else { 0 };
+        Capabilities { mtu: self.mtu, checksum_offload: self.offload, max_gso }
     }
 
     fn readable(&self) -> BorrowedFd<'_> {
@@ -171,7 +209,7 @@ mod tests {
     use std::time::Duration;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use tunstack_core::packet::{Body, Checksum};
+    use tunstack_core::packet::Body;
 
     use super::*;
 
@@ -229,6 +267,31 @@ mod tests {
         a.send(NOW, &joined).unwrap();
         let texts: Vec<_> = received(&b, 8).iter().map(|packet| packet[28..].to_vec()).collect();
         assert_eq!(texts, [&b"eight"[..], b"ball"]);
+    }
+
+    #[test]
+    fn with_offload_what_is_left_to_do_stays_so() {
+        let (a, b) = Pipe::offloading(30).unwrap();
+        assert_eq!(a.capabilities(), Capabilities { mtu: 30, checksum_offload: true, max_gso: 65_535 });
+        let text = [7; 50];
+        let partial = Checksum::Partial { start: 20, offset: 6 };
+        let send = |gso_size, checksum, text: &[u8]| {
+            let sent = a.send(NOW, &Datagram { gso_size, checksum, ..datagram(&[1; 20], &[text]) });
+            sent.map_err(|e| e.raw_os_error())
+        };
+        send(10, partial, &text).unwrap();
+        send(10, partial, &text[..10]).unwrap();
+        send(0, Checksum::Complete, &text[..10]).unwrap();
+        let mut frames = Frames::new(9, 100);
+        assert_eq!(b.recv(NOW, &mut frames).unwrap(), 3);
+        let seen: Vec<_> = frames.iter().map(|i| (i.packet.len(), i.trust, i.gso_size)).collect();
+        assert_eq!(seen, [(70, Trust::Trusted, 10), (30, Trust::Trusted, 0), (30, Trust::Verify, 0)]);
+        // A piece that is larger than the link takes, and a whole that no header can tell.
+        let refused = Err(Some(Errno::MSGSIZE.raw_os_error()));
+        assert_eq!(send(11, partial, &text), refused);
+        assert_eq!(send(0, partial, &text), refused);
+        assert_eq!(send(10, partial, &[0; 65_516]), refused);
+        assert_eq!(send(10, partial, &[0; 65_515]), Ok(()));
     }
 
     #[test]

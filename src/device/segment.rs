@@ -3,6 +3,7 @@
 //! A segment of TCP larger than the path takes, or several UDP datagrams in a row, become packets of their
 //! own with finished checksums, as a network card makes them; sums that were left partial are finished.
 
+use std::convert::Infallible;
 use std::io;
 
 use tunstack_core::packet::{Body, Checksum, Datagram, Inbound, Trust};
@@ -47,7 +48,8 @@ fn unfit() -> io::Error {
 
 /// Gives `each` the packets that an arriving one was joined from, with their checksums in their places. One
 /// that was not joined is given whole: with its checksum in its place where that may be partial, being
-/// [`Trust::Trusted`], and else as it came. So is what is neither TCP nor UDP, or contradicts itself.
+/// [`Trust::Trusted`], and else as it came. So is what is neither TCP nor UDP, contradicts itself, or was joined
+/// and has a wrong checksum.
 pub fn take_apart(inbound: &Inbound<'_>, mut each: impl FnMut(&Datagram<'_>)) {
     let (checksum, event) = (Checksum::Complete, None);
     let as_it_came = Datagram { head: inbound.packet, body: Body::EMPTY, gso_size: 0, checksum, event };
@@ -55,17 +57,16 @@ pub fn take_apart(inbound: &Inbound<'_>, mut each: impl FnMut(&Datagram<'_>)) {
     let Some(head) = head else { return each(&as_it_came) };
     let (headers, text) = inbound.packet[..head.packet_len].split_at(head.len);
     let body = Body::from_slice(text);
-    if inbound.gso_size != 0 && text.len() > usize::from(inbound.gso_size) {
-        pieces(
-            &head,
-            &Datagram { head: headers, body, gso_size: inbound.gso_size, checksum, event },
-            |piece| {
-                each(piece);
-                Ok(())
-            },
-        )
-        .unwrap_or_default();
+    let joined = inbound.gso_size != 0 && text.len() > usize::from(inbound.gso_size);
+    let right = || has_no_checksum(&head, headers) || checksum_of(&head, headers, body) == 0;
+    if joined && (inbound.trust == Trust::Trusted || right()) {
+        let whole = Datagram { head: headers, body, gso_size: inbound.gso_size, checksum, event };
+        let Ok(()) = pieces::<Infallible>(&head, &whole, |piece| {
+            each(piece);
+            Ok(())
+        });
     } else if inbound.trust == Trust::Verify || has_no_checksum(&head, headers) {
+        // A wrong sum must not become a right one in each piece.
         each(&as_it_came);
     } else {
         let mut finished = headers.to_vec();
@@ -75,11 +76,11 @@ pub fn take_apart(inbound: &Inbound<'_>, mut each: impl FnMut(&Datagram<'_>)) {
 }
 
 /// The pieces of a packet whose text is longer than its `gso_size`, which is not 0.
-fn pieces(
+fn pieces<E>(
     head: &Head,
     datagram: &Datagram<'_>,
-    mut each: impl FnMut(&Datagram<'_>) -> io::Result<()>,
-) -> io::Result<()> {
+    mut each: impl FnMut(&Datagram<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let size = usize::from(datagram.gso_size);
     let mut headers = Vec::with_capacity(head.len);
     let starts = (0..datagram.body.len()).step_by(size);
@@ -142,10 +143,15 @@ impl Piece {
 fn put_checksum(head: &Head, headers: &mut [u8], body: Body<'_>) {
     let at = head.start + head.checksum_offset();
     put(headers, at, 0);
+    let sum = checksum_of(head, headers, body);
+    put(headers, at, nonzero(sum, head.transport == Transport::Udp).into());
+}
+
+/// The checksum over all that it covers: 0 if the right one is in its place.
+fn checksum_of(head: &Head, headers: &[u8], body: Body<'_>) -> u16 {
     let len = headers.len() - head.start + body.len();
     let sum = head.pseudo_header(headers, len).add(&headers[head.start..]);
-    let sum = body.pieces().fold(sum, Sum::add).finish();
-    put(headers, at, nonzero(sum, head.transport == Transport::Udp).into());
+    body.pieces().fold(sum, Sum::add).finish()
 }
 
 /// Finishes a checksum in whose place the sum of the pseudo-header is.

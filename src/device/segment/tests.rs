@@ -270,6 +270,26 @@ fn nothing_to_do_is_nothing_done() {
 }
 
 #[test]
+fn a_wrong_sum_does_not_become_right() {
+    let made = example(false);
+    let (head, start) = made.head();
+    let large =
+        Datagram { head: &head, body: made.body(), gso_size: 0, checksum: made.checksum(start), event: None };
+    let [mut packet] = <[_; 1]>::try_from(packets(&large)).unwrap();
+    let apart = |packet: &[u8], trust| {
+        let mut apart = Vec::new();
+        let inbound = Inbound { packet, backing: None, trust, gso_size: 10 };
+        take_apart(&inbound, |piece| apart.push(whole(piece)));
+        apart
+    };
+    assert_eq!(joined(&made, &apart(&packet, Trust::Verify)), made.text);
+    packet[60] ^= 1;
+    assert_eq!(apart(&packet, Trust::Verify), [packet.clone()]);
+    // Whom the device vouches for may have any sum in its place.
+    assert_eq!(apart(&packet, Trust::Trusted).len(), 4);
+}
+
+#[test]
 fn datagrams_without_a_checksum_stay_so() {
     let made = Made { partial: false, ..example(true) };
     let (mut head, _) = made.head();
