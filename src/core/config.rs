@@ -23,6 +23,8 @@ pub struct Config {
     //= id=rfc1122-3.3.3-4
     //# The MTU of each physical interface MUST be configurable.
     pub mtu: u16,
+    /// What the device does for us.
+    pub offload: Offload,
     /// TTL and hop limit of what we send (sysctl `ip_default_ttl`); 0 counts as 1.
     pub hop_limit: u8,
     /// Ephemeral ports, both included (sysctl `ip_local_port_range`).
@@ -66,11 +68,26 @@ pub struct Config {
     pub tcp: TcpConfig,
 }
 
+/// Work that a device takes off us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Offload {
+    /// It finishes the checksums of TCP: they leave [partial](crate::packet::Checksum::Partial).
+    pub checksum: bool,
+    /// It cuts runs of TCP segments apart: the longest packet it takes for that, octets with its headers; 0: it cannot.
+    pub segmentation: u32,
+}
+
+impl Offload {
+    /// Nothing: each packet leaves as it goes over the wire.
+    pub const NONE: Self = Self { checksum: false, segmentation: 0 };
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             addresses: Vec::new(),
             mtu: 1500,
+            offload: Offload::NONE,
             //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.7
             //= id=rfc1122-3.2.1.7-4
             //# When a fixed TTL value is used, it MUST be configurable.

@@ -6,7 +6,7 @@ use std::thread;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
-use tunstack_core::config::Config;
+use tunstack_core::config::{Config, Offload};
 use tunstack_core::stack::Stack;
 
 use super::clock::Clock;
@@ -96,7 +96,9 @@ impl Builder {
         };
         let seed = self.seed.map_or_else(random_seed, Ok)?;
         let mut config = self.config;
-        config.mtu = config.mtu.min(device.capabilities().mtu);
+        let able = device.capabilities();
+        config.mtu = config.mtu.min(able.mtu);
+        config.offload = Offload { checksum: able.checksum_offload, segmentation: able.max_gso };
         Ok(Arc::new(Shard::new(Stack::new(config, seed), device, clock)?))
     }
 }

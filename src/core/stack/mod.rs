@@ -64,6 +64,7 @@ macro_rules! context {
             now: $now,
             config: &$stack.config.tcp,
             mtu: $stack.config.mtu,
+            segmentation: $stack.config.offload.segmentation,
             counters: &mut $stack.counters,
             keys: &$stack.keys,
             fast_open: &mut $stack.fast_open,
@@ -240,8 +241,8 @@ pub struct Stack {
     control: ControlQueue,
     /// IP packets that are ready to leave.
     packets: VecDeque<(Vec<u8>, packet::OtherEvent)>,
-    /// Packets from ourselves to ourselves.
-    looped: VecDeque<Vec<u8>>,
+    /// Packets from ourselves to ourselves, and the size of the segments that each stands for; 0: it is one.
+    looped: VecDeque<(Vec<u8>, u16)>,
     /// Connections that may have something to send.
     output: VecDeque<u32>,
     /// Sockets whose readiness changed.

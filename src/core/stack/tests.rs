@@ -34,6 +34,8 @@ mod path;
 mod raw;
 mod syn_cookies;
 
+mod segmentation;
+
 mod rfc1122;
 mod rfc792;
 mod rfc8200;
@@ -71,6 +73,10 @@ struct Pair {
     /// Gives false for a packet to lose: its number and its octets.
     pass: fn(usize, &[u8]) -> bool,
     sent: usize,
+    /// All that was sent, lost or not: when, by which host.
+    log: Option<Vec<(Instant, usize, Vec<u8>)>>,
+    /// How many packets stood for several.
+    joined: usize,
 }
 
 fn v4(last: u8) -> Address {
@@ -89,6 +95,8 @@ impl Pair {
             wire: VecDeque::new(),
             pass: |_, _| true,
             sent: 0,
+            log: None,
+            joined: 0,
         }
     }
 
@@ -96,15 +104,20 @@ impl Pair {
         let mut next: Option<Instant> = self.wire.front().map(|w| w.0);
         for (i, host) in self.hosts.iter_mut().enumerate() {
             let (wire, sent, pass, now) = (&mut self.wire, &mut self.sent, self.pass, self.now);
+            let (log, joined) = (&mut self.log, &mut self.joined);
             let deadline = drive(
                 host,
                 now,
                 |d| {
-                    let mut packet = vec![0; d.len()];
-                    d.copy_to(&mut packet).unwrap();
-                    *sent += 1;
-                    if pass(*sent, &packet) {
-                        wire.push_back((now + DELAY, 1 - i, packet));
+                    *joined += usize::from(d.gso_size > 0);
+                    for packet in segmentation::cut(&d) {
+                        *sent += 1;
+                        if let Some(log) = log {
+                            log.push((now, i, packet.clone()));
+                        }
+                        if pass(*sent, &packet) {
+                            wire.push_back((now + DELAY, 1 - i, packet));
+                        }
                     }
                 },
                 |_| {},

@@ -26,28 +26,23 @@ impl Stack {
         loop {
             let Some(next) = self.next_to_send(now) else {
                 // What we sent to ourselves has to be answered before there is truly nothing to send.
-                let packet = self.looped.pop_front()?;
-                self.receive_looped(now, &packet);
+                let (packet, gso_size) = self.looped.pop_front()?;
+                self.receive_looped(now, &packet, gso_size);
                 continue;
             };
-            let event = self.build_head(&next, now);
+            let (checksum, event) = self.build_head(&next);
+            let gso_size = if let Next::Segment(_, outgoing) = &next { outgoing.gso_size } else { 0 };
             self.counters.ip_out_requests += 1;
             if self.goes_to_ourselves() {
                 let mut packet = core::mem::take(&mut self.head);
                 for piece in self.body_of(&next).pieces() {
                     packet.extend_from_slice(piece);
                 }
-                self.looped.push_back(packet);
+                self.looped.push_back((packet, gso_size));
                 continue;
             }
             let body = self.body_of(&next);
-            return Some(Datagram {
-                head: &self.head,
-                body,
-                gso_size: 0,
-                checksum: Checksum::Complete,
-                event,
-            });
+            return Some(Datagram { head: &self.head, body, gso_size, checksum, event });
         }
     }
 
@@ -94,12 +89,12 @@ impl Stack {
         }
     }
 
-    fn build_head(&mut self, next: &Next, now: Instant) -> Option<Sent> {
+    fn build_head(&mut self, next: &Next) -> (Checksum, Option<Sent>) {
         match next {
             Next::Packet(packet, event) => {
                 self.head.clear();
                 self.head.extend_from_slice(packet);
-                self.config.trace.then_some(Sent::Other(*event))
+                (Checksum::Complete, self.config.trace.then_some(Sent::Other(*event)))
             }
             Next::Control(segment) => {
                 let header = tcp::Header {
@@ -112,21 +107,26 @@ impl Stack {
                     urgent: 0,
                 };
                 let ip = self.ip_header(segment.quad, segment.hop_limit, segment.traffic_class & !3);
-                tcp::emit(&ip, &header, &segment.options, core::iter::empty(), 0, 0, false, &mut self.head);
-                self.config.trace.then_some(Sent::Tcp(TcpEvent {
+                let none = core::iter::empty();
+                let partial = self.config.offload.checksum;
+                let checksum = tcp::emit(&ip, &header, &segment.options, none, 0, 0, partial, &mut self.head);
+                let event = self.config.trace.then_some(Sent::Tcp(TcpEvent {
                     quad: segment.quad,
                     state: segment.state,
                     what: What::Sent(segment.reason),
                     change: None,
                     variables: segment.variables,
-                }))
+                }));
+                (checksum, event)
             }
-            Next::Segment(index, outgoing) => self.build_segment(*index, outgoing, now),
+            Next::Segment(index, outgoing) => self.build_segment(*index, outgoing),
         }
     }
 
-    fn build_segment(&mut self, index: u32, outgoing: &Outgoing, now: Instant) -> Option<Sent> {
-        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else { return None };
+    fn build_segment(&mut self, index: u32, outgoing: &Outgoing) -> (Checksum, Option<Sent>) {
+        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else {
+            return (Checksum::Complete, None);
+        };
         let mut ip = header(
             tcb.quad,
             if tcb.options.hop_limit == 0 { self.config.hop_limit } else { tcb.options.hop_limit },
@@ -135,18 +135,18 @@ impl Stack {
         );
         ip.dont_fragment = tcb.options.path_mtu_discovery != PathMtuDiscovery::Dont;
         let body = tcb.send_buffer.slice(outgoing.offset, outgoing.len);
-        tcp::emit(
+        let checksum = tcp::emit(
             &ip,
             &outgoing.header,
             &outgoing.options,
             body.pieces(),
             body.len(),
             0,
-            false,
+            // A packet that the device cuts gets the sums of its parts there.
+            self.config.offload.checksum || outgoing.gso_size > 0,
             &mut self.head,
         );
-        let _ = now;
-        self.config.trace.then(|| {
+        let event = self.config.trace.then(|| {
             Sent::Tcp(TcpEvent {
                 quad: tcb.quad,
                 state: tcb.state(),
@@ -154,7 +154,8 @@ impl Stack {
                 change: None,
                 variables: Some(tcb.variables()),
             })
-        })
+        });
+        (checksum, event)
     }
 
     fn ip_header(&self, quad: Quad, hop_limit: u8, traffic_class: u8) -> ip::Header {
@@ -167,8 +168,8 @@ impl Stack {
         ip::destination(&self.head).is_some_and(|dst| self.routes.is_local(dst))
     }
 
-    fn receive_looped(&mut self, now: Instant, packet: &[u8]) {
-        let inbound = Inbound { trust: Trust::Trusted, ..Inbound::plain(packet) };
+    fn receive_looped(&mut self, now: Instant, packet: &[u8], gso_size: u16) {
+        let inbound = Inbound { trust: Trust::Trusted, gso_size, ..Inbound::plain(packet) };
         self.receive_from_ourselves(now, inbound);
     }
 }

@@ -23,6 +23,8 @@ pub struct Context<'a> {
     pub config: &'a TcpConfig,
     /// The largest packet the device takes, octets with the IP header.
     pub mtu: u16,
+    /// The longest packet that the device cuts into segments, octets with its headers; 0: it cuts none.
+    pub segmentation: u32,
     /// What is counted.
     pub counters: &'a mut Counters,
     /// The secrets behind sequence numbers and timestamps.

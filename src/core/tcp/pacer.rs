@@ -22,6 +22,16 @@ impl Pacer {
         Self { next: Instant::ZERO, began: Instant::ZERO, left: 0 }
     }
 
+    /// What leaves now begins a burst.
+    fn begins_anew(&self, now: Instant) -> bool {
+        self.left == 0 || (self.next <= now && self.began != now)
+    }
+
+    /// Octets that may leave now before a burst is over; a new one has `quantum`.
+    pub(in crate::tcp) fn left(&self, quantum: u32, now: Instant) -> u32 {
+        if self.begins_anew(now) { quantum } else { self.left }
+    }
+
     /// `len` octets leave now, at `rate` octets a second in bursts of `quantum` octets. Says until when nothing more
     /// may leave, if the burst is over.
     pub(in crate::tcp) fn departed(
@@ -31,7 +41,7 @@ impl Pacer {
         quantum: u32,
         now: Instant,
     ) -> Option<Instant> {
-        if self.left == 0 || (self.next <= now && self.began != now) {
+        if self.begins_anew(now) {
             let lag = nanos(now.saturating_since(self.next));
             let credit = if lag <= TIMERS_FAULT { lag } else { lag.min(time(quantum, rate) / 2) };
             // What leaves in spite of the schedule is on top of it.

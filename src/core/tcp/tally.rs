@@ -67,13 +67,13 @@ impl Tally {
         self.data_in_at = now.as_millis() as u32;
     }
 
-    /// A segment with `text` octets left, `again` or for the first time.
-    pub(super) const fn sent(&mut self, text: u32, again: bool) {
-        self.segments_out = self.segments_out.wrapping_add(1);
-        self.data_out = self.data_out.wrapping_add((text > 0) as u32);
+    /// `text` octets left in so many segments, `again` or for the first time.
+    pub(super) const fn sent(&mut self, text: u32, segments: u32, again: bool) {
+        self.segments_out = self.segments_out.wrapping_add(segments);
+        self.data_out = self.data_out.wrapping_add(if text > 0 { segments } else { 0 });
         self.octets_sent += text as u64;
         if again {
-            self.resent = self.resent.wrapping_add(1);
+            self.resent = self.resent.wrapping_add(segments);
             self.octets_resent += text as u64;
         }
     }

@@ -63,12 +63,12 @@ impl Raw {
             &mut self.host,
             self.now,
             |d| {
-                let mut packet = vec![0; d.len()];
-                d.copy_to(&mut packet).unwrap();
-                let parsed = ip::parse(&packet).unwrap();
-                assert_eq!(parsed.header.protocol, ip::protocol::TCP);
-                let p = tcp::parse(&parsed.header, parsed.payload, Trust::Verify).unwrap();
-                out.push(Sent { header: p.header, options: p.options.clone(), text: p.payload.to_vec() });
+                for packet in segmentation::cut(&d) {
+                    let parsed = ip::parse(&packet).unwrap();
+                    assert_eq!(parsed.header.protocol, ip::protocol::TCP);
+                    let p = tcp::parse(&parsed.header, parsed.payload, Trust::Verify).unwrap();
+                    out.push(Sent { header: p.header, options: p.options.clone(), text: p.payload.to_vec() });
+                }
             },
             |_| {},
         );

@@ -27,8 +27,15 @@ pub struct Outgoing {
     pub offset: usize,
     /// Octets of text.
     pub len: usize,
+    /// Not 0: it stands for several segments, each with so many octets of text but the last, which may have fewer.
+    pub gso_size: u16,
     /// Why it leaves.
     pub reason: Reason,
+}
+
+/// Octets of sequence space of the last segment of `plan`, whose segments have `mss` octets of text.
+const fn last_segment(plan: Plan, mss: u32) -> u32 {
+    (if plan.len == 0 { 0 } else { (plan.len - 1) % mss + 1 }) + plan.fin as u32
 }
 
 impl Tcb {
@@ -44,16 +51,23 @@ impl Tcb {
             self.note_limit(cx.now);
             return None;
         };
+        let mss = self.effective_mss(self.options_len());
+        self.join(&mut plan, mss, cx);
         // The send buffer may hold the text in more pieces than one packet is gathered from.
         let offset = plan.seq.saturating_since(self.data_start()) as usize;
         let whole = self.send_buffer.slice(offset, plan.len as usize).len() as u32;
         if whole < plan.len {
-            plan.len = whole;
+            plan.len = if whole > mss { whole - whole % mss } else { whole };
             plan.fin = false;
         }
+        // A probe is one segment, for all its size.
+        let segment = if plan.reason == Reason::MtuProbe { plan.len.max(mss) } else { mss };
         let pushes = self.pushes(plan, cx);
-        let outgoing = self.build(plan, pushes.0, cx);
-        self.has_left(plan, pushes, cx);
+        let mut outgoing = self.build(plan, pushes.0, cx);
+        if plan.len > segment {
+            outgoing.gso_size = u16::try_from(segment).unwrap_or(u16::MAX);
+        }
+        self.has_left(plan, segment, pushes, cx);
         Some(outgoing)
     }
 
@@ -141,6 +155,7 @@ impl Tcb {
             ecn,
             offset: plan.seq.saturating_since(self.data_start()) as usize,
             len: plan.len as usize,
+            gso_size: 0,
             reason: plan.reason,
         }
     }
@@ -200,12 +215,14 @@ impl Tcb {
         options
     }
 
-    fn has_left(&mut self, plan: Plan, pushes: (bool, bool), cx: &mut Context<'_>) {
+    /// What is planned has left, in segments of `mss` octets of text.
+    fn has_left(&mut self, plan: Plan, mss: u32, pushes: (bool, bool), cx: &mut Context<'_>) {
         let syn = self.syn_unacked() && plan.seq == self.snd.iss;
         let end = plan.seq.add(plan.len + u32::from(plan.fin) + u32::from(syn));
         let again = plan.seq.before(self.snd.nxt) && end.after(plan.seq);
-        self.count(plan, again, cx);
-        self.tally.sent(plan.len, again);
+        let segments = plan.len.div_ceil(mss).max(1);
+        self.count(plan, segments, again, cx);
+        self.tally.sent(plan.len, segments, again);
         self.on_paced_departure(plan.len, cx);
         self.mtu_probe_has_left(plan, again, cx);
 
@@ -231,7 +248,7 @@ impl Tcb {
         }
         if end.after(self.snd.nxt) {
             // What goes with a SYN is as long as it may be, and its ACK is under way in any case.
-            if plan.len > 0 && !syn && plan.len < self.effective_mss(self.options_len()) {
+            if !syn && !plan.len.is_multiple_of(mss) {
                 self.snd.short = plan.seq.add(plan.len);
             }
             if self.snd.una == self.snd.nxt {
@@ -246,11 +263,13 @@ impl Tcb {
                 self.timed_since = cx.now;
             }
             if !syn {
-                // A probe is one segment, for all its size.
-                let mss = self.effective_mss(self.options_len()).max(plan.len);
-                let range = SeqRange::new(self.snd.nxt, end);
-                let stamp = self.stamp(range.len(), cx.now);
-                self.recovery.on_send(range, mss, stamp);
+                let stamp = self.stamp(end.since(self.snd.nxt), cx.now);
+                let last = end.sub(last_segment(plan, mss)).max(self.snd.nxt);
+                for range in [SeqRange::new(self.snd.nxt, last), SeqRange::new(last, end)] {
+                    if !range.is_empty() {
+                        self.recovery.on_send(range, mss, stamp);
+                    }
+                }
                 if pushes.0 {
                     self.recovery.on_burst_end(pushes.1);
                 }
@@ -290,12 +309,12 @@ impl Tcb {
         self.arm_retransmission(cx);
     }
 
-    fn count(&self, plan: Plan, again: bool, cx: &mut Context<'_>) {
+    fn count(&self, plan: Plan, segments: u32, again: bool, cx: &mut Context<'_>) {
         let counters = &mut *cx.counters;
         if again && plan.reason != Reason::WindowProbe {
-            counters.tcp_retrans_segs += 1;
+            counters.tcp_retrans_segs += u64::from(segments);
         } else {
-            counters.tcp_out_segs += 1;
+            counters.tcp_out_segs += u64::from(segments);
         }
         match plan.reason {
             Reason::LimitedTransmit => counters.tcp_limited_transmit += 1,

@@ -93,11 +93,13 @@ impl Tcb {
         if !self.snd.burst.contains(seq) {
             self.snd.burst = SeqRange::new(seq, seq.add(self.burst(cx)));
         }
-        end.at_or_after(self.snd.burst.end) && seq.after(self.snd.burst.start)
+        let several =
+            seq.after(self.snd.burst.start) || end.since(seq) > self.effective_mss(self.options_len());
+        end.at_or_after(self.snd.burst.end) && several
     }
 
     /// Octets of new text that may leave in one go now.
-    fn burst(&self, cx: &Context<'_>) -> u32 {
+    pub(super) fn burst(&self, cx: &Context<'_>) -> u32 {
         let mss = self.effective_mss(self.options_len());
         let unsent = self.data_end().saturating_since(self.snd.nxt);
         let usable = self.snd.usable();

@@ -10,6 +10,8 @@ pub mod decide;
 
 pub mod burst;
 
+mod join;
+
 pub mod usage;
 
 pub mod limited;

@@ -77,6 +77,15 @@ impl Tcb {
         }
     }
 
+    /// Octets of text that may leave in one go as far as pacing goes.
+    pub(super) fn paced_burst(&self, cx: &Context<'_>) -> u32 {
+        if !self.is_paced(cx.config) || self.tally.data_out <= UNPACED {
+            return u32::MAX;
+        }
+        let quantum = self.quantum(cx);
+        self.pacer.as_ref().map_or(quantum, |pacer| pacer.left(quantum, cx.now))
+    }
+
     /// Octets of a burst: the algorithm's, or what leaves in one go anyway.
     fn quantum(&self, cx: &Context<'_>) -> u32 {
         let mss = self.effective_mss(self.options_len());

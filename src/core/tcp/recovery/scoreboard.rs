@@ -202,11 +202,14 @@ impl Scoreboard {
         self.records.iter()
     }
 
-    /// New text has left, in segments of `mss` octets.
+    /// New text has left: one segment of up to `mss` octets and maybe a FIN, or several that are all full.
     pub fn on_send(&mut self, range: SeqRange, mss: u32, stamp: Stamp) {
         let mss = u16::try_from(mss).unwrap_or(u16::MAX).max(1);
+        let several = range.len() > mss.into() && range.len().is_multiple_of(mss.into());
         if let Some(last) = self.records.back_mut() {
-            let whole = last.ends_full() && range.len() <= mss.into() && last.len() + range.len() <= MOST;
+            let whole = last.ends_full()
+                && (several || range.len() <= mss.into())
+                && last.len() + range.len() <= MOST;
             if last.end == range.start
                 && last.marks.is_empty()
                 && last.sent() == stamp.sent()
@@ -221,7 +224,7 @@ impl Scoreboard {
             self.hint = range.start;
         }
         // A FIN belongs to the text before it.
-        let first = u16::try_from(range.len()).unwrap_or(u16::MAX).max(mss);
+        let first = if several { mss } else { u16::try_from(range.len()).unwrap_or(u16::MAX).max(mss) };
         let record = Record { start: range.start, end: range.end, stamp, mss, first, marks: Mark::empty() };
         self.records.push_back(record);
     }

@@ -1,0 +1,218 @@
+//! Runs of segments that leave as one packet, to be cut by the device.
+
+use super::raw::Raw;
+use super::*;
+use crate::config::{Offload, TcpConfig};
+use crate::wire::checksum::{Checksum, Sum};
+
+const OFFLOAD: Offload = Offload { checksum: true, segmentation: 65_535 };
+
+/// What a device makes of a packet, as `virtio_net_hdr` and the kernel's segmentation have it.
+pub(super) fn cut(d: &Datagram<'_>) -> Vec<Vec<u8>> {
+    let mut whole = vec![0; d.len()];
+    d.copy_to(&mut whole).unwrap();
+    let Checksum::Partial { start, offset } = d.checksum else {
+        assert_eq!(d.gso_size, 0, "who cuts also sums");
+        return vec![whole];
+    };
+    let (start, field) = (usize::from(start), usize::from(start + offset));
+    let (head, text) = whole.split_at(d.head.len());
+    assert!(d.gso_size == 0 || text.len() > usize::from(d.gso_size), "one segment needs no cutting");
+    let size = if d.gso_size == 0 { text.len().max(1) } else { usize::from(d.gso_size) };
+    let count = text.len().div_ceil(size).max(1);
+    // The pseudo-header's sum is that of the whole: its length goes and each part's comes.
+    let pseudo = u16::from_be_bytes([head[field], head[field + 1]]);
+    let long = (whole.len() - start) as u16;
+    let mut packets = Vec::new();
+    for n in 0..count {
+        let part = &text[n * size..((n + 1) * size).min(text.len())];
+        let mut packet = [head, part].concat();
+        let len = packet.len() as u16;
+        if packet[0] >> 4 == 4 {
+            packet[2..4].copy_from_slice(&len.to_be_bytes());
+            packet[10..12].fill(0);
+            let sum = Sum::new().add(&packet[..start]).finish();
+            packet[10..12].copy_from_slice(&sum.to_be_bytes());
+        } else {
+            packet[4..6].copy_from_slice(&(len - 40).to_be_bytes());
+        }
+        let seq = u32::from_be_bytes(packet[start + 4..start + 8].try_into().unwrap());
+        packet[start + 4..start + 8].copy_from_slice(&seq.wrapping_add((n * size) as u32).to_be_bytes());
+        if n + 1 < count {
+            // FIN and PSH are the last one's.
+            packet[start + 13] &= !0b1001;
+        }
+        if n > 0 {
+            // CWR is the first one's.
+            packet[start + 13] &= 0x7f;
+        }
+        packet[field..field + 2].fill(0);
+        let sum = Sum::new().add(&pseudo.to_be_bytes()).add(&(!long).to_be_bytes());
+        let sum = sum.add(&(len - start as u16).to_be_bytes()).add(&packet[start..]).finish();
+        packet[field..field + 2].copy_from_slice(&sum.to_be_bytes());
+        packets.push(packet);
+    }
+    packets
+}
+
+/// A conversation: what went over the wire, and how many packets stood for several.
+fn conversation(tcp: &TcpConfig, offload: Offload, pass: fn(usize, &[u8]) -> bool) -> (Vec<Vec<u8>>, usize) {
+    let mut p = Pair::new();
+    for host in &mut p.hosts {
+        *host.config_mut() = Config { offload, tcp: tcp.clone(), ..host.config().clone() };
+    }
+    p.pass = pass;
+    p.log = Some(Vec::new());
+    let (c, s) = p.connected();
+    p.transfer((0, c), (1, s), &pattern(700_001));
+    p.transfer((1, s), (0, c), &pattern(300_000));
+    let now = p.now;
+    // Text and FIN together.
+    p.hosts[0].try_write(c, &pattern(20_000), now).unwrap();
+    p.hosts[0].shutdown(c, Shutdown::Write, now).unwrap();
+    p.run(|p| p.hosts[1].readiness(s).contains(Readiness::READ_CLOSED));
+    p.transfer((1, s), (0, c), &pattern(50_000));
+    let now = p.now;
+    p.hosts[1].close(s, now).unwrap();
+    p.run(|p| p.hosts[0].state(c) == Some(State::TimeWait));
+    for host in &p.hosts {
+        host.check_invariants();
+    }
+    let log = p.log.take().unwrap();
+    let line = |(at, from, packet): (Instant, usize, Vec<u8>)| {
+        [&at.as_nanos().to_be_bytes(), &[from as u8][..], &packet].concat()
+    };
+    (log.into_iter().map(line).collect(), p.joined)
+}
+
+/// For people: when, from whom, what.
+fn headers(packets: &[Vec<u8>]) -> Vec<alloc::string::String> {
+    let line = |p: &Vec<u8>| {
+        let (time, from, packet) = (u64::from_be_bytes(p[..8].try_into().unwrap()), p[8], &p[9..]);
+        let parsed = crate::wire::ip::parse(packet).unwrap();
+        let tcp = crate::wire::tcp::parse(&parsed.header, parsed.payload, Trust::Verify).unwrap();
+        let h = tcp.header;
+        alloc::format!(
+            "{} us, host {from}: {} {}+{} ack {} win {}",
+            time / 1000,
+            h.flags,
+            h.seq,
+            tcp.payload.len(),
+            h.ack,
+            h.window
+        )
+    };
+    packets.iter().map(line).collect()
+}
+
+/// The network sees no difference: not in order, time, flags, options or numbers.
+#[test]
+fn what_is_cut_is_what_would_have_left() {
+    let passes: [fn(usize, &[u8]) -> bool; 3] = [|_, _| true, |n, _| n % 50 != 0, |n, _| n % 7 != 0];
+    for pass in passes {
+        let (one_by_one, none) = conversation(&TcpConfig::default(), Offload::NONE, pass);
+        let (joined, some) = conversation(&TcpConfig::default(), OFFLOAD, pass);
+        assert_eq!((none, some > 10), (0, true), "{some} packets were joined");
+        for (n, (a, b)) in one_by_one.iter().zip(&joined).enumerate() {
+            let before = n.saturating_sub(20);
+            assert!(
+                a == b,
+                "packet {n}: {:#?}\n{:#?}",
+                headers(&one_by_one[before..=n]),
+                headers(&joined[before..=n])
+            );
+        }
+        assert_eq!(one_by_one.len(), joined.len());
+    }
+}
+
+/// A pacer's rate is reckoned anew with each packet, so the times differ a little; what leaves does not.
+#[test]
+fn pacing_sees_bursts_of_the_same_size() {
+    let paced = TcpConfig { pacing: true, ..TcpConfig::default() };
+    let text = |offload| {
+        let (packets, joined) = conversation(&paced, offload, |_, _| true);
+        let lines = headers(&packets).into_iter();
+        let ours = lines.filter_map(|line| {
+            let (_, line) = line.split_once("host 0: ")?;
+            let (text, _) = line.split_once(" ack")?;
+            (!text.ends_with("+0")).then(|| alloc::string::String::from(text))
+        });
+        (ours.collect::<Vec<_>>(), joined)
+    };
+    let ((one_by_one, none), (joined, some)) = (text(Offload::NONE), text(OFFLOAD));
+    assert_eq!((none, some > 10), (0, true), "{some} packets were joined");
+    assert_eq!(one_by_one, joined);
+}
+
+/// What leaves next and how it is to be cut: octets of text, of a segment, and whether it has PSH.
+fn packets(r: &mut Raw) -> Vec<(usize, u16, bool)> {
+    let mut all = Vec::new();
+    let now = r.now;
+    while let Some(d) = r.host.poll_transmit(now) {
+        all.push((d.body.len(), d.gso_size, d.head[33] & 8 != 0));
+    }
+    r.host.check_invariants();
+    all
+}
+
+fn accepted(offload: Offload) -> (Raw, SocketId) {
+    let mut r = Raw::new(Config { offload, ..Config::default() });
+    let id = r.accepted();
+    (r, id)
+}
+
+#[test]
+fn no_packet_is_longer_than_the_device_takes() {
+    for (longest, wanted) in [
+        (65_535, vec![(5000, 1000, true), (5000, 1000, true)]),
+        // Two segments and the headers of IP and TCP; one octet less leaves room for one.
+        (
+            2040,
+            vec![
+                (2000, 1000, false),
+                (2000, 1000, false),
+                (1000, 0, true),
+                (2000, 1000, false),
+                (2000, 1000, false),
+                (1000, 0, true),
+            ],
+        ),
+        (2039, (0..10).map(|n| (1000, 0, n % 5 == 4)).collect()),
+        (0, (0..10).map(|n| (1000, 0, n % 5 == 4)).collect()),
+    ] {
+        let (mut r, id) = accepted(Offload { segmentation: longest, ..OFFLOAD });
+        let now = r.now;
+        r.host.try_write(id, &pattern(30_000), now).unwrap();
+        assert_eq!(packets(&mut r), wanted, "{longest}");
+    }
+}
+
+/// The urgent pointer is one of the packet, and would be wrong in all segments but the first.
+#[test]
+fn urgent_data_leaves_one_by_one() {
+    let (mut r, id) = accepted(OFFLOAD);
+    let now = r.now;
+    r.host.try_write_urgent(id, &pattern(3500), now).unwrap();
+    assert_eq!(packets(&mut r).iter().map(|p| p.1).max(), Some(0));
+}
+
+/// A path that carries less cuts smaller, what is sent again too.
+#[test]
+fn a_smaller_path_makes_smaller_segments() {
+    let (mut r, id) = accepted(OFFLOAD);
+    let now = r.now;
+    r.host.try_write(id, &pattern(60_000), now).unwrap();
+    let before = packets(&mut r);
+    assert!(before.iter().all(|p| p.1 == 1000), "{before:?}");
+    r.unreachable(r.ack, 4, 600);
+    while r.tcb(id).has_unsent() {
+        let after = packets(&mut r);
+        assert!(
+            !after.is_empty() && after.iter().all(|p| p.1 == 560 || (p.1, p.0 <= 560) == (0, true)),
+            "{after:?}"
+        );
+        r.ack = r.tcb(id).snd.nxt.get();
+        r.send(Flags::ACK, b"");
+    }
+}
