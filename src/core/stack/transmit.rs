@@ -134,6 +134,9 @@ impl Stack {
             self.keys.flow_label(&tcb.quad),
         );
         ip.dont_fragment = tcb.options.path_mtu_discovery != PathMtuDiscovery::Dont;
+        // What no router cuts needs no number to be put together again by (RFC 6864 §4.1).
+        let atomic = ip.dont_fragment || !tcb.quad.local.address.is_v4();
+        let id = if atomic { 0 } else { self.ids.next(tcb.quad.local.address, tcb.quad.remote.address) as u16 };
         let body = tcb.send_buffer.slice(outgoing.offset, outgoing.len);
         let checksum = tcp::emit(
             &ip,
@@ -141,7 +144,7 @@ impl Stack {
             &outgoing.options,
             body.pieces(),
             body.len(),
-            0,
+            id,
             // A packet that the device cuts gets the sums of its parts there.
             self.config.offload.checksum || outgoing.gso_size > 0,
             &mut self.head,

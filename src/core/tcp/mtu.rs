@@ -94,7 +94,7 @@ impl Tcb {
     }
 
     /// A packet that routers may cut says nothing of the path.
-    fn forbids_fragments(&self) -> bool {
+    pub(in crate::tcp) fn forbids_fragments(&self) -> bool {
         !self.quad.remote.address.is_v4() || self.options.path_mtu_discovery != PathMtuDiscovery::Dont
     }
 

@@ -216,3 +216,22 @@ fn a_smaller_path_makes_smaller_segments() {
         r.send(Flags::ACK, b"");
     }
 }
+
+/// What routers may cut has a number that tells its fragments from those of its neighbours (RFC 6864 §4.1): one each.
+#[test]
+fn what_routers_may_cut_leaves_one_by_one_and_numbered() {
+    let (mut r, id) = accepted(OFFLOAD);
+    let now = r.now;
+    let mut options = r.host.options(id).unwrap();
+    options.path_mtu_discovery = crate::sockopt::PathMtuDiscovery::Dont;
+    r.host.set_options(id, options, now).unwrap();
+    r.host.try_write(id, &pattern(5000), now).unwrap();
+    let mut numbers = Vec::new();
+    while let Some(d) = r.host.poll_transmit(now) {
+        assert_eq!((d.gso_size, d.head[6] & 0x40), (0, 0));
+        numbers.push(u16::from_be_bytes([d.head[4], d.head[5]]));
+    }
+    assert_eq!(numbers.len(), 5);
+    numbers.dedup();
+    assert_eq!(numbers.len(), 5, "{numbers:?}");
+}

@@ -43,6 +43,7 @@ impl Tcb {
         // In the ACE field CWR is a digit of a counter, and the device clears it behind the first (RFC 9768 §3.2.2).
         let counts =
             self.ecn.accurate.as_ref().is_some_and(|a| Flags::from_ace(a.ace()).contains(Flags::CWR));
-        !urgent && !counts
+        // Each part would need a number of its own where routers may cut it (RFC 6864 §4.1).
+        self.forbids_fragments() && !urgent && !counts
     }
 }
