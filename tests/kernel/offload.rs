@@ -155,7 +155,8 @@ pub(crate) fn captured() {
                 count += 1;
             }
         }
-        assert!(count > 1000, "{count}");
+        // 1.2 MB and their ACKs, in packets of the link or in runs of them, both ways.
+        assert!(if split { count > 1000 } else { (50..1000).contains(&count) }, "{count}");
         assert!(if split { longest == 1500 } else { longest > 10_000 }, "the longest has {longest}");
     }
 }
