@@ -136,7 +136,8 @@ impl Stack {
         ip.dont_fragment = tcb.options.path_mtu_discovery != PathMtuDiscovery::Dont;
         // What no router cuts needs no number to be put together again by (RFC 6864 §4.1).
         let atomic = ip.dont_fragment || !tcb.quad.local.address.is_v4();
-        let id = if atomic { 0 } else { self.ids.next(tcb.quad.local.address, tcb.quad.remote.address) as u16 };
+        let id =
+            if atomic { 0 } else { self.ids.next(tcb.quad.local.address, tcb.quad.remote.address) as u16 };
         let body = tcb.send_buffer.slice(outgoing.offset, outgoing.len);
         let checksum = tcp::emit(
             &ip,
