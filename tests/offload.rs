@@ -514,18 +514,13 @@ fn plain_datagram(head: &[u8]) -> Datagram<'_> {
 
 /// Where its name means nothing.
 fn a_descriptor_of_another_namespace() {
+    // It says back what it hears once it is there, and ends when it hears no more, whatever becomes of this test.
     let mut other = Command::new("unshare");
-    // Without our streams: should this fail, nobody waits for it to end.
-    other.args(["-n", "sleep", "60"]).stdout(Stdio::null()).stderr(Stdio::null());
+    other.args(["-n", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut other = other.spawn().unwrap();
+    other.stdin.as_mut().unwrap().write_all(b".").unwrap();
+    other.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let theirs = format!("/proc/{}/ns/net", other.id());
-    let ours = std::fs::read_link("/proc/self/ns/net").unwrap();
-    for _ in 0..5000 {
-        if std::fs::read_link(&theirs).unwrap() != ours {
-            break;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
     // A thread of its own, which takes the namespace with it.
     let made = thread::spawn(move || {
         let there = File::open(theirs).unwrap();
@@ -536,8 +531,8 @@ fn a_descriptor_of_another_namespace() {
     assert_eq!((tun.name(), netlink::link("far").unwrap()), ("far", None));
     let e = tun.send(NOW, &plain_datagram(&[0x45; 20])).unwrap_err();
     assert_eq!(e.to_string(), "far is down: bring it up with `ip link set far up`");
-    other.kill().unwrap();
-    other.wait().unwrap();
+    drop(other.stdin.take());
+    assert!(other.wait().unwrap().success());
 }
 
 fn descriptors_that_do_not_serve() {
