@@ -1,5 +1,7 @@
 //! `tunstack drill`: what is said of scripts that pass, fail, are skipped and are none.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::program::*;
 
 const PASSES: &str = "\
@@ -225,6 +227,7 @@ fn the_file_for_build_servers_is_whole(dir: &Scratch) {
     }
     let (file, link) = (dir.write("reports/report.xml", b"the one before"), dir.path("reports/link.xml"));
     std::os::unix::fs::symlink(&file, &link).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
     let before = std::fs::File::open(&file).unwrap();
     let (nobody, out) = std::io::pipe().unwrap();
     drop(nobody);
@@ -233,6 +236,7 @@ fn the_file_for_build_servers_is_whole(dir: &Scratch) {
     let xml = std::fs::read_to_string(&file).unwrap();
     assert!(xml.matches("<testcase ").count() == 50 && xml.trim_end().ends_with("</testsuites>"), "{xml}");
     assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
     // Who had opened it has it whole too, and nothing else is left.
     assert_eq!(std::io::read_to_string(before).unwrap(), "the one before");
     assert_eq!(std::fs::read_dir(dir.path("reports")).unwrap().count(), 2);

@@ -69,7 +69,13 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return fs::write(path, text),
         begun => begun?,
     };
-    let written = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&part, &real));
+    // Who could read the one before can read this one, and nobody else.
+    let alike = match fs::metadata(&real) {
+        Ok(before) => file.set_permissions(before.permissions()),
+        Err(_) => Ok(()),
+    };
+    let written =
+        alike.and_then(|()| file.write_all(text.as_bytes())).and_then(|()| fs::rename(&part, &real));
     // What failed is what is told, not that it leaves something behind.
     written.inspect_err(|_| drop(fs::remove_file(&part)))
 }

@@ -30,13 +30,19 @@ pub enum Beside {
 
 /// What a command line does to a kernel's TCP that no sysctl tells, in order, where it is a shell that runs it. Commands of
 /// other kinds are passed over, and so are those behind `||`; files of commands count with what is in them, and their
-/// relative paths begin at `folder`.
+/// relative paths begin at `folder`. `overlooked` is told, in one line, of each that might have said something and cannot be
+/// read, such as a file that is not there: the shell may have known better, so the others count.
 ///
 /// # Errors
 /// One line that says why the command line cannot be read: a quote without an end, arithmetic other than products, more than
 /// 1000 commands.
-pub fn beside_sysctls(line: &str, folder: &Path) -> Result<Vec<Beside>, String> {
-    let mut reading = Reading { folder, lenient: true, commands: 0, acts: Vec::new() };
+pub fn beside_sysctls(
+    line: &str,
+    folder: &Path,
+    mut overlooked: impl FnMut(&str),
+) -> Result<Vec<Beside>, String> {
+    let lenient: Overlooked<'_> = Some(&mut overlooked);
+    let mut reading = Reading { folder, lenient, commands: 0, acts: Vec::new() };
     reading.lines(line, 0).map_err(|refused| refused.to_string())?;
     let beside = reading.acts.iter().filter_map(|act| match act {
         Act::Forget => Some(Beside::Forget),
@@ -130,18 +136,21 @@ pub(super) fn read_file(path: &str, folder: &Path) -> Result<Vec<Act>, Refused> 
     Ok(reading.acts)
 }
 
+/// Where commands that are refused are passed over, who is told of those that go wrong.
+type Overlooked<'a> = Option<&'a mut dyn FnMut(&str)>;
+
 /// Reading a line, and the files it calls.
 struct Reading<'a> {
     folder: &'a Path,
     /// A command that is refused is passed over.
-    lenient: bool,
+    lenient: Overlooked<'a>,
     commands: usize,
     acts: Vec<Act>,
 }
 
 impl<'a> Reading<'a> {
     const fn strict(folder: &'a Path) -> Self {
-        Self { folder, lenient: false, commands: 0, acts: Vec::new() }
+        Self { folder, lenient: None, commands: 0, acts: Vec::new() }
     }
 
     fn lines(&mut self, text: &str, depth: usize) -> Result<(), Refused> {
@@ -151,9 +160,10 @@ impl<'a> Reading<'a> {
             if self.commands.max(self.acts.len()) > MOST_ACTS {
                 return Err(Refused::Faulty(format!("more than {MOST_ACTS} commands in one")));
             }
-            match done {
-                Err(_) if self.lenient => {}
-                other => other?,
+            match (done, &mut self.lenient) {
+                (Err(Refused::Faulty(what)), Some(overlooked)) => overlooked(&what),
+                (Err(Refused::Unknown(_)), Some(_)) => {}
+                (done, _) => done?,
             }
         }
         Ok(())

@@ -163,7 +163,8 @@ pub(crate) fn obey_sysctls() {
 
 /// What a command line of a script's, which ended well, has done to the kernel is done to the stack.
 pub(crate) fn obey_command(line: &str) {
-    let beside = beside_sysctls(line, Path::new("")).unwrap_or_else(|why| {
+    let overlooked = |why: &str| complain!("not heeded in `{}`: {why}", line.escape_debug());
+    let beside = beside_sysctls(line, Path::new(""), overlooked).unwrap_or_else(|why| {
         complain!("nothing heeded of `{}`: {why}", line.escape_debug());
         Vec::new()
     });

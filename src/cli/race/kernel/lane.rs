@@ -265,7 +265,47 @@ fn counter(text: &str, group: &str, name: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use tunstack::core::packet::{Body, Checksum, Datagram};
+    use tunstack::core::time::Instant;
+    use tunstack::device::pipe::Pipe;
+    use tunstack::device::{Device, Frames};
+
     use super::*;
+
+    fn send(device: &impl Device, number: u8) {
+        let body = Body::from_slice(&[]);
+        let datagram =
+            Datagram { head: &[number; 20], body, gso_size: 0, checksum: Checksum::Complete, event: None };
+        device.send(Instant::ZERO, &datagram).unwrap();
+    }
+
+    fn arrived(device: &impl Device) -> Vec<u8> {
+        let mut frames = Frames::new(256, 100);
+        device.recv(Instant::ZERO, &mut frames).unwrap();
+        frames.iter().map(|inbound| inbound.packet[0]).collect()
+    }
+
+    #[test]
+    fn either_sender_has_the_same_luck() {
+        let survivors = |sender: Sender| {
+            let (near, far) = Pipe::pair(1500).unwrap();
+            let link = "loss=50%".parse().unwrap();
+            let near = Impair::new(near, link, link, seed_for(sender, 7));
+            for number in 0..100 {
+                match sender {
+                    Sender::Ours => send(&near, number),
+                    Sender::Kernel => send(&far, number),
+                }
+            }
+            match sender {
+                Sender::Ours => arrived(&far),
+                Sender::Kernel => arrived(&near),
+            }
+        };
+        let ours = survivors(Sender::Ours);
+        assert!((25..75).contains(&ours.len()), "{}", ours.len());
+        assert_eq!(ours, survivors(Sender::Kernel));
+    }
 
     #[test]
     fn counters_of_the_kernel() {

@@ -70,7 +70,9 @@ fn what_a_shell_has_done_besides_sysctls() {
         "ip tcp_metrics flush all > /dev/null 2>&1\nnstat\nsysctl -q a=1\ntc qdisc add dev tun0 root pfifo\n";
     fs::write(folder.join("defaults.sh"), defaults).unwrap();
     fs::write(folder.join("round.sh"), "./round.sh\n".repeat(40)).unwrap();
-    let beside = |line: &str| beside_sysctls(line, &folder);
+    fs::write(folder.join("open.sh"), "echo 'x").unwrap();
+    let mut overlooked = Vec::new();
+    let mut beside = |line: &str| beside_sysctls(line, &folder, |why| overlooked.push(why.to_owned()));
     let found = [
         (
             "./defaults.sh\nrm x; tc qdisc replace dev tun0 root fq\nsysctl -e -q c=3",
@@ -86,6 +88,7 @@ fn what_a_shell_has_done_besides_sysctls() {
     ]
     .map(|(line, expected)| (beside(line), Ok(expected.to_vec())));
     let refused = ["echo 'x", "echo $((1+1))", "./round.sh"].map(|line| beside(line).unwrap_err());
+    assert_eq!(beside("./open.sh; ip tcp_metrics flush"), Ok(vec![Forget]));
     fs::remove_dir_all(&folder).unwrap();
     for (found, expected) in found {
         assert_eq!(found, expected);
@@ -93,6 +96,9 @@ fn what_a_shell_has_done_besides_sysctls() {
     assert_eq!(refused[0], "a command's ' has no end");
     assert_eq!(refused[1], "a command's $((1+1)) is no product of numbers");
     assert_eq!(refused[2], "more than 1000 commands in one");
+    let missing = format!("cannot read {}: ", folder.join("./none.sh").display());
+    assert!(overlooked[0].starts_with(&missing), "{}", overlooked[0]);
+    assert_eq!(overlooked.last().unwrap(), "a command's ' has no end");
 }
 
 #[test]
