@@ -28,10 +28,14 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use tunstack_core::packet::{Datagram, Inbound, Received, Trust};
+use tunstack_core::packet::{Datagram, Inbound, Received};
 use tunstack_core::time::Instant;
 
 pub mod error;
+
+mod frames;
+
+pub use frames::{Frame, Frames};
 
 #[cfg(any(feature = "tun-tap", feature = "offload"))]
 mod sys;
@@ -146,139 +150,4 @@ pub struct Capabilities {
     /// Cuts TCP into segments, and UDP into datagrams: the largest packet it takes for that, octets; 0: it
     /// cannot. It also joins what arrives, up to 65,535 octets.
     pub max_gso: u32,
-}
-
-/// Room for a batch of arriving packets, used again and again.
-#[derive(Debug)]
-pub struct Frames {
-    slots: Vec<Frame>,
-    filled: usize,
-}
-
-/// Room for one packet.
-#[derive(Debug)]
-pub struct Frame {
-    buffer: Vec<u8>,
-    len: usize,
-    /// Whether its checksum needs checking.
-    pub trust: Trust,
-    /// Not 0: segments of this size were joined.
-    pub gso_size: u16,
-}
-
-impl Frames {
-    /// Room for `count` packets of `size` octets each.
-    pub fn new(count: usize, size: usize) -> Self {
-        let frame = || Frame { buffer: vec![0; size], len: 0, trust: Trust::Verify, gso_size: 0 };
-        Self { slots: (0..count).map(|_| frame()).collect(), filled: 0 }
-    }
-
-    /// Forgets the packets.
-    pub fn clear(&mut self) {
-        self.filled = 0;
-    }
-
-    /// Fills the next free slot: `fill` writes a packet to the front of the slot's buffer and gives its
-    /// length, or `None` when there is none. Gives false when nothing was added: no packet, or no room.
-    ///
-    /// # Errors
-    /// Those of `fill`.
-    pub fn fill<E>(&mut self, fill: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>) -> Result<bool, E> {
-        let Some(slot) = self.slots.get_mut(self.filled) else { return Ok(false) };
-        let Some(len) = fill(&mut slot.buffer)? else { return Ok(false) };
-        slot.len = len.min(slot.buffer.len());
-        slot.trust = Trust::Verify;
-        slot.gso_size = 0;
-        self.filled += 1;
-        Ok(true)
-    }
-
-    /// The slot filled last, to set what a device knows of its checksum and size.
-    pub fn last_mut(&mut self) -> Option<&mut Frame> {
-        self.slots[..self.filled].last_mut()
-    }
-
-    /// How many packets are in it.
-    pub fn len(&self) -> usize {
-        self.filled
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.filled == 0
-    }
-
-    /// Whether no slot is free.
-    pub fn is_full(&self) -> bool {
-        self.filled == self.slots.len()
-    }
-
-    /// The packets, in the order they came.
-    pub fn iter(&self) -> impl Iterator<Item = Inbound<'_>> {
-        self.slots[..self.filled].iter().map(|f| Inbound {
-            packet: &f.buffer[..f.len],
-            backing: None,
-            trust: f.trust,
-            gso_size: f.gso_size,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use super::*;
-
-    fn put(frames: &mut Frames, packet: &[u8]) -> bool {
-        let filled = frames.fill(|buffer| {
-            buffer[..packet.len()].copy_from_slice(packet);
-            Ok::<_, Infallible>(Some(packet.len()))
-        });
-        filled.unwrap()
-    }
-
-    #[test]
-    fn frames_hold_what_they_have_room_for() {
-        let mut frames = Frames::new(2, 4);
-        assert!(frames.is_empty() && !frames.is_full());
-        assert!(put(&mut frames, b"one") && put(&mut frames, b"four"));
-        assert!(frames.is_full());
-        // Not even asked for: a packet read from a device would be lost.
-        assert!(!frames.fill(|_| -> Result<_, Infallible> { panic!("no room") }).unwrap());
-        let packets: Vec<_> = frames.iter().map(|f| f.packet).collect();
-        assert_eq!(packets, [&b"one"[..], b"four"]);
-        frames.clear();
-        assert!(frames.is_empty());
-        assert_eq!(frames.iter().count(), 0);
-    }
-
-    #[test]
-    fn nothing_and_errors_take_no_slot() {
-        let mut frames = Frames::new(2, 4);
-        assert!(!frames.fill(|_| Ok::<_, Infallible>(None)).unwrap());
-        assert_eq!(frames.fill(|_| Err("broken")), Err("broken"));
-        assert_eq!(frames.len(), 0);
-        assert!(frames.last_mut().is_none());
-    }
-
-    #[test]
-    fn what_was_known_of_an_earlier_packet_is_forgotten() {
-        let mut frames = Frames::new(1, 4);
-        put(&mut frames, b"big");
-        let frame = frames.last_mut().unwrap();
-        (frame.trust, frame.gso_size) = (Trust::Trusted, 1400);
-        let known = |frames: &Frames| frames.iter().map(|f| (f.trust, f.gso_size)).next();
-        assert_eq!(known(&frames), Some((Trust::Trusted, 1400)));
-        frames.clear();
-        put(&mut frames, b"new");
-        assert_eq!(known(&frames), Some((Trust::Verify, 0)));
-    }
-
-    #[test]
-    fn a_length_beyond_the_buffer_is_cut() {
-        let mut frames = Frames::new(1, 4);
-        frames.fill(|_| Ok::<_, Infallible>(Some(9))).unwrap();
-        assert_eq!(frames.iter().map(|f| f.packet.len()).sum::<usize>(), 4);
-    }
 }

@@ -41,6 +41,7 @@ use crate::ip::pmtu::PathMtu;
 use crate::ip::reassembly::Reassembly;
 use crate::ip::route::Routes;
 use crate::sockopt::{Reuse, SocketOptions};
+use crate::tcp::buffer::spares::Spares;
 use crate::tcp::context::ControlQueue;
 use crate::tcp::fast_open::Host;
 use crate::tcp::fast_open::secret::Secrets;
@@ -69,6 +70,7 @@ macro_rules! context {
             keys: &$stack.keys,
             fast_open: &mut $stack.fast_open,
             control: &mut $stack.control,
+            spares: &mut $stack.spares,
         }
     };
 }
@@ -247,6 +249,8 @@ pub struct Stack {
     output: VecDeque<u32>,
     /// Sockets whose readiness changed.
     changed: VecDeque<u32>,
+    /// Memory of receive buffers that ran empty.
+    spares: Spares,
     reassembly: Reassembly,
     path_mtu: PathMtu,
     icmp_limit: RateLimit,
@@ -287,6 +291,7 @@ impl Stack {
             looped: VecDeque::new(),
             output: VecDeque::new(),
             changed: VecDeque::new(),
+            spares: Spares::default(),
             reassembly: Reassembly::new(config.reassembly_memory, config.reassembly_timeout),
             path_mtu: PathMtu::new(config.path_mtu_entries, config.path_mtu_lifetime),
             icmp_limit: RateLimit::new(config.icmp_errors_per_second),

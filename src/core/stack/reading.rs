@@ -4,9 +4,20 @@ use bytes::Bytes;
 
 use super::{Kind, Socket, SocketId, Stack};
 use crate::error::Error;
+use crate::tcp::buffer::spares::Spares;
 use crate::tcp::state::State;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::trace::AckReason;
+
+/// A read under way.
+struct Reading<'a> {
+    tcb: &'a mut Tcb,
+    spares: &'a mut Spares,
+    /// How many octets were passed by.
+    skipped: usize,
+    /// How many one call may take.
+    most: usize,
+}
 
 impl Stack {
     /// Whether there is something to read: octets (`true`), the end (`false`), an error or nothing yet.
@@ -28,13 +39,16 @@ impl Stack {
     }
 
     /// The connection to read from. Without one there may be an end of file: after a shutdown.
-    fn readable_mut(&mut self, id: SocketId) -> Result<&mut Tcb, Error> {
+    fn readable_mut(&mut self, id: SocketId) -> Result<(&mut Tcb, &mut Spares), Error> {
         let result = self.stream_or(id, Error::NotConnected).map(|_| ());
         if result.is_err() {
             self.publish(id.index(), false);
         }
         result?;
-        self.stream_or(id, Error::NotConnected)
+        match self.slab.get_mut(id) {
+            Some(Socket { kind: Kind::Connection(tcb), .. }) => Ok((tcb, &mut self.spares)),
+            _ => Err(Error::NotConnected),
+        }
     }
 
     /// Whether a socket without a connection gives the end of file: its reading side has been shut down.
@@ -45,17 +59,17 @@ impl Stack {
         }
     }
 
-    /// The connection a read is for, with the reader behind an urgent octet that is not part of the stream, how many
-    /// octets were passed by for that, and how many one call may take. Who has no room passes nothing by.
-    fn begin_read(&mut self, id: SocketId, room: usize) -> Result<(&mut Tcb, usize, usize), Error> {
-        let tcb = self.readable_mut(id)?;
+    /// The connection a read is for, with the reader behind an urgent octet that is not part of the stream. Who has no
+    /// room passes nothing by.
+    fn begin_read(&mut self, id: SocketId, room: usize) -> Result<Reading<'_>, Error> {
+        let (tcb, spares) = self.readable_mut(id)?;
         let (skip, most) = tcb.readable_run();
         if skip == 0 || room == 0 {
-            return Ok((tcb, 0, most));
+            return Ok(Reading { tcb, spares, skipped: 0, most });
         }
-        tcb.receive_buffer.discard(skip);
+        tcb.receive_buffer.discard(skip, spares);
         tcb.forget_passed_mark();
-        Ok((tcb, skip, most))
+        Ok(Reading { tcb, spares, skipped: skip, most })
     }
 
     /// Takes received octets and says how many. `Ok(0)` with a buffer that is not empty is the end of file.
@@ -69,11 +83,11 @@ impl Stack {
         if self.is_at_end(id) {
             return Ok(0);
         }
-        let (tcb, skipped, most) = self.begin_read(id, buf.len())?;
+        let Reading { tcb, spares, skipped, most } = self.begin_read(id, buf.len())?;
         let result = Self::check_read(tcb);
         let room = buf.len().min(most);
         let n = match (&result, buf.get_mut(..room)) {
-            (Ok(true), Some(buf)) => tcb.receive_buffer.read(buf),
+            (Ok(true), Some(buf)) => tcb.receive_buffer.read(buf, spares),
             _ => 0,
         };
         self.has_read(id, skipped + n);
@@ -88,10 +102,12 @@ impl Stack {
         if self.is_at_end(id) {
             return Ok(Bytes::new());
         }
-        let (tcb, skipped, most) = self.begin_read(id, max)?;
+        let Reading { tcb, spares, skipped, most } = self.begin_read(id, max)?;
         let result = Self::check_read(tcb);
-        let bytes =
-            if let Ok(true) = result { tcb.receive_buffer.read_bytes(max.min(most)) } else { Bytes::new() };
+        let bytes = match result {
+            Ok(true) => tcb.receive_buffer.read_bytes(max.min(most), spares),
+            _ => Bytes::new(),
+        };
         self.has_read(id, skipped + bytes.len());
         result.map(|_| bytes)
     }
@@ -104,7 +120,7 @@ impl Stack {
         if self.is_at_end(id) {
             return Ok(0);
         }
-        let tcb = self.readable_mut(id)?;
+        let (tcb, _) = self.readable_mut(id)?;
         let (skip, most) = tcb.readable_run();
         let result = Self::check_read(tcb);
         let room = buf.len().min(most);

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 
+use super::buffer::spares::Spares;
 use super::fast_open::Host;
 use super::isn::Keys;
 use super::seq::Seq;
@@ -33,6 +34,8 @@ pub struct Context<'a> {
     pub fast_open: &'a mut Host,
     /// Segments that no connection of its own will send.
     pub control: &'a mut ControlQueue,
+    /// Memory for received octets.
+    pub spares: &'a mut Spares,
 }
 
 /// A segment without text that leaves on behalf of something lighter than a connection: a reset, a SYN,ACK,

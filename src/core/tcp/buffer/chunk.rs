@@ -6,7 +6,7 @@ use core::mem;
 use bytes::{Buf, Bytes};
 
 /// The smallest allocation for copied octets.
-const MIN_CAPACITY: usize = 256;
+pub(crate) const MIN_CAPACITY: usize = 256;
 
 /// Octets that leave at the front and, where they are ours, are added at the back.
 #[derive(Clone, Debug)]
@@ -25,7 +25,12 @@ impl Chunk {
 
     /// Nothing yet, with room for `n` octets.
     pub(crate) fn with_capacity(n: usize) -> Self {
-        Self::Owned { data: Vec::with_capacity(n), start: 0 }
+        Self::with_memory(Vec::with_capacity(n))
+    }
+
+    /// Nothing yet, in memory that has none.
+    pub(crate) const fn with_memory(data: Vec<u8>) -> Self {
+        Self::Owned { data, start: 0 }
     }
 
     /// By reference, in an allocation of `pinned` octets.
@@ -64,6 +69,20 @@ impl Chunk {
     /// how many octets that were: none for a shared chunk. The allocation doubles, but has at most `spare`
     /// octets more than it needs.
     pub(crate) fn append(&mut self, data: &[u8], limit: usize, spare: usize) -> usize {
+        self.append_growing(data, limit, |own, need| {
+            let target = need.next_power_of_two().max(MIN_CAPACITY).min(limit);
+            let target = target.clamp(need, need.saturating_add(spare));
+            own.reserve_exact(target - own.len());
+        })
+    }
+
+    /// As [`append`](Self::append), but where the allocation has to grow `grow` is told how large it must be at least.
+    pub(crate) fn append_growing(
+        &mut self,
+        data: &[u8],
+        limit: usize,
+        grow: impl FnOnce(&mut Vec<u8>, usize),
+    ) -> usize {
         let Self::Owned { data: own, start } = self else { return 0 };
         // What is left slides to the front where that costs little beside what it frees, so that a
         // connection which always has a few octets underway stays with one small allocation.
@@ -76,9 +95,7 @@ impl Chunk {
         let Some(data) = data.get(..take) else { return 0 };
         let need = own.len() + take;
         if need > own.capacity() {
-            let target = need.next_power_of_two().max(MIN_CAPACITY).min(limit);
-            let target = target.clamp(need, need.saturating_add(spare));
-            own.reserve_exact(target - own.len());
+            grow(own, need);
         }
         own.extend_from_slice(data);
         take

@@ -10,6 +10,8 @@ pub(crate) mod chunk;
 
 mod records;
 
+pub mod spares;
+
 pub mod send;
 
 pub mod receive;
@@ -24,3 +26,4 @@ pub use ranges::SeqRanges;
 pub use reassembly::{Inserted, Reassembly};
 pub use receive::ReceiveBuffer;
 pub use send::SendBuffer;
+pub use spares::Spares;

@@ -1,14 +1,16 @@
 //! What arrived in order and the program has not read: the octets before RCV.NXT (RFC 9293 §3.3.1).
 
 use alloc::collections::VecDeque;
+use core::mem;
 
 use bytes::Bytes;
 
 use super::chunk::{Chunk, share};
+use super::spares::{LARGEST, Spares};
 
 /// The largest allocation for copied octets. Smaller than the chunks of the send buffer, because two of them
 /// may be nearly unused at once: the one being read and the one being filled.
-const CHUNK: usize = 16 << 10;
+const CHUNK: usize = LARGEST;
 
 /// Shorter text is copied always: a reference costs about as much as it.
 const REFERENCE: usize = 1024;
@@ -43,46 +45,51 @@ impl ReceiveBuffer {
 
     /// Appends `data`. Where `backing` is the allocation it lies in and `data` fills at least half of it, a
     /// reference is kept (short text apart); otherwise it is copied.
-    pub fn push(&mut self, data: &[u8], backing: Option<&Bytes>) {
+    pub fn push(&mut self, data: &[u8], backing: Option<&Bytes>, spares: &mut Spares) {
         match share(data, backing, REFERENCE) {
-            Some(bytes) => self.push_chunk(Chunk::shared(bytes, backing.map_or(0, Bytes::len))),
-            None => self.copy(data),
+            Some(bytes) => self.push_chunk(Chunk::shared(bytes, backing.map_or(0, Bytes::len)), spares),
+            None => self.copy(data, spares),
         }
     }
 
     /// Appends `data` by reference, or copied where it is short.
-    pub fn push_bytes(&mut self, data: Bytes) {
+    pub fn push_bytes(&mut self, data: Bytes, spares: &mut Spares) {
         if data.len() < REFERENCE {
-            self.copy(&data);
+            self.copy(&data, spares);
         } else {
             let pinned = data.len();
-            self.push_chunk(Chunk::shared(data, pinned));
+            self.push_chunk(Chunk::shared(data, pinned), spares);
         }
     }
 
-    fn copy(&mut self, mut data: &[u8]) {
+    fn copy(&mut self, mut data: &[u8], spares: &mut Spares) {
         if let Some(last) = self.chunks.back_mut() {
-            let taken = last.append(data, CHUNK, usize::MAX);
+            let taken = last.append_growing(data, CHUNK, |own, need| spares.grow(own, need));
             self.len += taken;
             data = data.get(taken..).unwrap_or_default();
         }
         while !data.is_empty() {
-            let mut chunk = Chunk::new();
+            // At most as much as there is: a buffer that fills grows in few steps, and half of it is used.
+            let room = data.len().max(self.len / 2).min(CHUNK);
+            let mut chunk = Chunk::with_memory(spares.take(room));
             let taken = chunk.append(data, CHUNK, usize::MAX);
             data = data.get(taken..).unwrap_or_default();
-            self.push_chunk(chunk);
+            self.push_chunk(chunk, spares);
         }
     }
 
-    fn push_chunk(&mut self, chunk: Chunk) {
+    fn push_chunk(&mut self, chunk: Chunk, spares: &mut Spares) {
+        if self.chunks.capacity() == 0 {
+            self.chunks = spares.take_queue();
+        }
         self.len += chunk.len();
         self.chunks.push_back(chunk);
     }
 
     /// Moves octets to `buf` and says how many: as many as there are and fit.
-    pub fn read(&mut self, buf: &mut [u8]) -> usize {
+    pub fn read(&mut self, buf: &mut [u8], spares: &mut Spares) -> usize {
         let n = self.peek(buf);
-        self.discard(n);
+        self.discard(n, spares);
         n
     }
 
@@ -113,7 +120,7 @@ impl ReceiveBuffer {
 
     /// Takes up to `max` octets without a copy where that wastes little. At least one when there is one and
     /// `max` is not 0; fewer than `max` where they do not lie in one piece.
-    pub fn read_bytes(&mut self, max: usize) -> Bytes {
+    pub fn read_bytes(&mut self, max: usize, spares: &mut Spares) -> Bytes {
         if max == 0 {
             return Bytes::new();
         }
@@ -121,14 +128,13 @@ impl ReceiveBuffer {
         let bytes = first.take(max);
         self.len -= bytes.len();
         if first.len() == 0 {
-            self.chunks.pop_front();
+            self.drop_first(spares);
         }
-        self.free_if_drained();
         bytes
     }
 
     /// Drops the first `n` octets; more than there are means all.
-    pub fn discard(&mut self, n: usize) {
+    pub fn discard(&mut self, n: usize, spares: &mut Spares) {
         let mut n = n.min(self.len);
         self.len -= n;
         while n > 0 {
@@ -136,17 +142,19 @@ impl ReceiveBuffer {
             let here = first.len().min(n);
             n -= here;
             if here == first.len() {
-                self.chunks.pop_front();
+                self.drop_first(spares);
             } else {
                 first.advance(here);
             }
         }
-        self.free_if_drained();
     }
 
-    fn free_if_drained(&mut self) {
-        if self.len == 0 {
-            self.chunks = VecDeque::new();
+    fn drop_first(&mut self, spares: &mut Spares) {
+        if let Some(Chunk::Owned { data, .. }) = self.chunks.pop_front() {
+            spares.give(data);
+        }
+        if self.chunks.is_empty() {
+            spares.give_queue(mem::take(&mut self.chunks));
         }
     }
 
@@ -174,46 +182,46 @@ mod tests {
     #[test]
     fn idle_costs_its_record_alone() {
         assert!(size_of::<ReceiveBuffer>() <= 40);
-        let mut b = ReceiveBuffer::new();
-        b.push(&[1; 100_000], None);
-        b.discard(99_999);
-        assert_eq!(b.read_bytes(5), [1][..]);
+        let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::default());
+        b.push(&[1; 100_000], None, &mut spares);
+        b.discard(99_999, &mut spares);
+        assert_eq!(b.read_bytes(5, &mut spares), [1][..]);
         assert_eq!((b.len(), b.memory()), (0, 0));
-        assert_eq!(b.read(&mut [0; 4]), 0);
-        assert!(b.read_bytes(5).is_empty());
+        assert_eq!(b.read(&mut [0; 4], &mut spares), 0);
+        assert!(b.read_bytes(5, &mut spares).is_empty());
     }
 
     #[test]
     fn a_large_segment_is_not_copied_and_a_small_one_is() {
         let frame = Bytes::from(vec![4u8; 64_000]);
-        let mut b = ReceiveBuffer::new();
-        b.push(&frame[40..], Some(&frame));
-        assert_eq!(b.read_bytes(usize::MAX).as_ptr(), frame[40..].as_ptr());
-        b.push(&frame[40..2000], Some(&frame));
+        let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::default());
+        b.push(&frame[40..], Some(&frame), &mut spares);
+        assert_eq!(b.read_bytes(usize::MAX, &mut spares).as_ptr(), frame[40..].as_ptr());
+        b.push(&frame[40..2000], Some(&frame), &mut spares);
         assert!(b.memory() < 5000);
-        assert_ne!(b.read_bytes(usize::MAX).as_ptr(), frame[40..].as_ptr());
+        assert_ne!(b.read_bytes(usize::MAX, &mut spares).as_ptr(), frame[40..].as_ptr());
     }
 
     #[test]
     fn one_octet_segments_do_not_pin_their_frames() {
-        let mut b = ReceiveBuffer::new();
+        let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::default());
         for _ in 0..50_000 {
             let frame = Bytes::from(vec![4u8; 41]);
-            b.push(&frame[40..], Some(&frame));
+            b.push(&frame[40..], Some(&frame), &mut spares);
         }
         assert!(b.memory() <= 2 * b.len(), "{} for {}", b.memory(), b.len());
     }
 
     #[test]
     fn a_peek_leaves_what_it_shows() {
-        let mut b = ReceiveBuffer::new();
-        b.push(b"hello ", None);
-        b.push_bytes(Bytes::from_static(b"world"));
+        let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::default());
+        b.push(b"hello ", None, &mut spares);
+        b.push_bytes(Bytes::from_static(b"world"), &mut spares);
         let mut buf = [0; 8];
         assert_eq!(b.peek(&mut buf), 8);
-        assert_eq!(b.read(&mut buf), 8);
+        assert_eq!(b.read(&mut buf, &mut spares), 8);
         assert_eq!(&buf, b"hello wo");
-        assert_eq!(b.read(&mut buf), 3);
+        assert_eq!(b.read(&mut buf, &mut spares), 3);
         assert_eq!(&buf[..3], b"rld");
     }
 
@@ -253,7 +261,7 @@ mod tests {
         #[test]
         fn is_a_queue_of_octets(ops in ops()) {
             let mut model = VecDeque::<u8>::new();
-            let mut b = ReceiveBuffer::new();
+            let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::default());
             let mut next = 0u8;
             let mut text = |n: usize| -> Vec<u8> {
                 (0..n).map(|_| { next = next.wrapping_mul(5).wrapping_add(7); next }).collect()
@@ -263,23 +271,23 @@ mod tests {
                     Op::Push(n) => {
                         let t = text(n);
                         model.extend(&t);
-                        b.push(&t, None);
+                        b.push(&t, None, &mut spares);
                     }
                     Op::PushFrame { head, text: n, tail } => {
                         let frame = Bytes::from(text(head + n + tail));
                         let t = &frame[head..head + n];
                         model.extend(t);
-                        b.push(t, Some(&frame));
+                        b.push(t, Some(&frame), &mut spares);
                     }
                     Op::PushBytes(n) => {
                         let t = text(n);
                         model.extend(&t);
-                        b.push_bytes(t.into());
+                        b.push_bytes(t.into(), &mut spares);
                     }
                     Op::Read(n) | Op::Peek(n) => {
                         let mut buf = vec![0; n];
                         let read = matches!(op, Op::Read(_));
-                        let got = if read { b.read(&mut buf) } else { b.peek(&mut buf) };
+                        let got = if read { b.read(&mut buf, &mut spares) } else { b.peek(&mut buf) };
                         prop_assert_eq!(got, n.min(model.len()));
                         prop_assert!(model.range(..got).eq(&buf[..got]));
                         if read {
@@ -287,14 +295,14 @@ mod tests {
                         }
                     }
                     Op::ReadBytes(n) => {
-                        let got = b.read_bytes(n);
+                        let got = b.read_bytes(n, &mut spares);
                         prop_assert!(got.len() <= n);
                         prop_assert_eq!(got.is_empty(), n == 0 || model.is_empty());
                         prop_assert!(model.drain(..got.len()).eq(got));
                     }
                     Op::Discard(n) => {
                         model.drain(..n.min(model.len()));
-                        b.discard(n);
+                        b.discard(n, &mut spares);
                     }
                 }
                 prop_assert_eq!(b.len(), model.len());

@@ -26,7 +26,7 @@ impl Tcb {
         seg: &Segment<'_>,
         (listener, promise): (Place, Promise),
         option: Option<FastOpen>,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) {
         let (listener, promise) = (Some(listener), Some(promise));
         let mut opening = Opening { option, listener, promise, ..Opening::default() };
@@ -46,7 +46,7 @@ impl Tcb {
         self.tally.received(seg.text.len(), cx.now);
         self.take_user_timeout(seg.options, cx);
         if !seg.text.is_empty() {
-            self.receive_buffer.push(seg.text, seg.backing);
+            self.receive_buffer.push(seg.text, seg.backing, cx.spares);
             let window = self.rcv.wnd;
             self.rcv.advance(seg.text.len() as u32);
             // What the SYN,ACK is to tell.

@@ -63,7 +63,7 @@ impl Tcb {
         self.trim_to_window(seg);
         self.fifth_check_ack(seg, cx)?;
         self.take_user_timeout(seg.options, cx);
-        self.sixth_check_urg(seg);
+        self.sixth_check_urg(seg, cx);
         self.seventh_process_text(seg, cx)?;
         self.eighth_check_fin(seg, cx)
     }

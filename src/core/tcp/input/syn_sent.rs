@@ -111,7 +111,7 @@ impl Tcb {
             self.acks.now(AckReason::Handshake);
         }
         self.trim_to_window(&mut seg);
-        self.sixth_check_urg(&seg);
+        self.sixth_check_urg(&seg, cx);
         self.seventh_process_text(&seg, cx)?;
         self.eighth_check_fin(&seg, cx)
     }

@@ -58,7 +58,7 @@ impl Tcb {
         let owned = !self.is.contains(Is::ORPHAN);
         let wanted = !self.is.contains(Is::SHUT_READ) || (owned && self.options.keep_after_shutdown);
         if wanted {
-            self.receive_buffer.push(seg.text, seg.backing);
+            self.receive_buffer.push(seg.text, seg.backing, cx.spares);
         }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=STEP-3.10.7.4-29
@@ -72,7 +72,7 @@ impl Tcb {
             self.rcv.advance(text.len() as u32);
             self.tally.octets_received += text.len() as u64;
             if wanted {
-                self.receive_buffer.push_bytes(text);
+                self.receive_buffer.push_bytes(text, cx.spares);
             }
         }
         if wanted {

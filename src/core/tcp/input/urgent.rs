@@ -5,6 +5,7 @@
 //! announced before becomes ordinary data again, as in every system that does so.
 
 use crate::seq::Seq;
+use crate::tcp::context::Context;
 use crate::tcp::segment::Segment;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::wire::flags::Flags;
@@ -13,7 +14,7 @@ impl Tcb {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
     //= id=MUST-30
     //# TCP implementations MUST still include support for the urgent mechanism (MUST-30).
-    pub(super) fn sixth_check_urg(&mut self, seg: &Segment<'_>) {
+    pub(super) fn sixth_check_urg(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) {
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=STEP-3.10.7.4-26
         //# This should not occur since a FIN has been received from the remote side. Ignore the URG.
@@ -21,7 +22,7 @@ impl Tcb {
             return;
         }
         if seg.flags.contains(Flags::URG) {
-            self.announce_urgent(seg.seq.add(u32::from(seg.urgent.saturating_sub(1))));
+            self.announce_urgent(seg.seq.add(u32::from(seg.urgent.saturating_sub(1))), cx);
         }
         if self.is.contains(Is::URGENT) && !self.is.intersects(Is::URGENT_HERE | Is::URGENT_TAKEN) {
             let offset = self.urgent_mark().since(seg.seq) as usize;
@@ -35,7 +36,7 @@ impl Tcb {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
     //= id=STEP-3.10.7.4-25
     //# If the URG bit is set, RCV.UP <- max(RCV.UP,SEG.UP)
-    fn announce_urgent(&mut self, mark: Seq) {
+    fn announce_urgent(&mut self, mark: Seq, cx: &mut Context<'_>) {
         let old = self.is.contains(Is::URGENT) && !mark.after(self.urgent_mark());
         if mark.before(self.rcv.nxt) || old {
             return;
@@ -43,7 +44,7 @@ impl Tcb {
         if self.at_urgent_mark() && !self.options.oob_inline {
             // The reader stands before the octet that was urgent until now: it has been passed by, or it would come
             // back as data.
-            self.receive_buffer.discard(1);
+            self.receive_buffer.discard(1, cx.spares);
         }
         self.rcv.up = mark.add(1);
         self.is.remove(Is::URGENT_HERE | Is::URGENT_TAKEN);

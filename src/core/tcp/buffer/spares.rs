@@ -1,0 +1,134 @@
+//! Memory of receive buffers that ran empty, for those that fill next.
+//!
+//! A connection that has nothing to read holds no memory, and one that is read as fast as it receives runs empty all
+//! the time. What it gives up goes here instead of to the allocator, which may hand it to the system, to be cleared
+//! page by page when the next packet comes.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::mem;
+
+use super::chunk::{Chunk, MIN_CAPACITY};
+
+/// Sizes of memory for octets: powers of two from [`MIN_CAPACITY`] on.
+const SIZES: usize = 7;
+
+/// The largest of them.
+pub(crate) const LARGEST: usize = MIN_CAPACITY << (SIZES - 1);
+
+/// Pieces of one size that are kept, and queues: 2 MiB, and a bit.
+const EACH: usize = 64;
+
+/// A queue with room for more pieces is not kept.
+const LONGEST: usize = 256;
+
+/// The spare memory of a stack.
+#[derive(Debug, Default)]
+pub struct Spares {
+    octets: [Vec<Vec<u8>>; SIZES],
+    queues: Vec<VecDeque<Chunk>>,
+}
+
+impl Spares {
+    /// Room for `n` octets: as much as the next power of two, but no more than the largest size where that suffices.
+    pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
+        let size = n.max(MIN_CAPACITY).next_power_of_two();
+        // What came back last is taken first: its memory is warm.
+        let spare = class(size).and_then(|class| self.octets.get_mut(class)?.pop());
+        spare.unwrap_or_else(|| Vec::with_capacity(size))
+    }
+
+    /// Takes memory back, or frees it where there is enough, or where it is of an odd size.
+    pub(crate) fn give(&mut self, mut memory: Vec<u8>) {
+        memory.clear();
+        if let Some(spares) = class(memory.capacity()).and_then(|class| self.octets.get_mut(class))
+            && spares.len() < EACH
+        {
+            spares.push(memory);
+        }
+    }
+
+    /// Moves octets to memory with room for `n`, and keeps what they lay in.
+    pub(crate) fn grow(&mut self, octets: &mut Vec<u8>, n: usize) {
+        let mut larger = self.take(n);
+        larger.extend_from_slice(octets);
+        self.give(mem::replace(octets, larger));
+    }
+
+    /// Room for a queue of pieces.
+    pub(crate) fn take_queue(&mut self) -> VecDeque<Chunk> {
+        self.queues.pop().unwrap_or_default()
+    }
+
+    /// Takes an empty queue back.
+    pub(crate) fn give_queue(&mut self, queue: VecDeque<Chunk>) {
+        debug_assert!(queue.is_empty());
+        if (1..=LONGEST).contains(&queue.capacity()) && self.queues.len() < EACH {
+            self.queues.push(queue);
+        }
+    }
+
+    /// Octets of memory it holds.
+    pub fn memory(&self) -> usize {
+        let octets: usize = self.octets.iter().flatten().map(Vec::capacity).sum();
+        let pieces: usize = self.queues.iter().map(VecDeque::capacity).sum();
+        octets + pieces * size_of::<Chunk>()
+    }
+}
+
+/// Where memory of that size is kept.
+fn class(size: usize) -> Option<usize> {
+    (size.is_power_of_two() && (MIN_CAPACITY..=LARGEST).contains(&size))
+        .then(|| (size / MIN_CAPACITY).ilog2() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn what_is_given_is_taken_again_the_last_first() {
+        let mut s = Spares::default();
+        let (one, other) = (s.take(1000), s.take(1024));
+        assert_eq!((one.capacity(), other.capacity(), s.memory()), (1024, 1024, 0));
+        let (first, last) = (one.as_ptr(), other.as_ptr());
+        s.give(one);
+        s.give(other);
+        assert_eq!(s.memory(), 2048);
+        let taken = [2048, 513, 1024].map(|n| s.take(n));
+        let [other_size, second, third] = taken.each_ref().map(|memory| memory.as_ptr());
+        assert!(other_size != last && other_size != first);
+        assert_eq!((second, third), (last, first));
+        assert_eq!(s.memory(), 0);
+    }
+
+    #[test]
+    fn it_keeps_so_much_and_no_more() {
+        let mut s = Spares::default();
+        for n in 0..2 * EACH {
+            for class in 0..SIZES {
+                s.give(Vec::with_capacity(MIN_CAPACITY << class));
+            }
+            s.give(Vec::with_capacity(LARGEST * 2));
+            s.give(Vec::with_capacity(1000));
+            s.give_queue(VecDeque::with_capacity(n));
+            s.give_queue(VecDeque::with_capacity(LONGEST + 1));
+        }
+        let queues: usize = (1..=EACH).sum();
+        assert_eq!(s.memory(), EACH * (2 * LARGEST - MIN_CAPACITY) + queues * size_of::<Chunk>());
+    }
+
+    #[test]
+    fn what_grows_keeps_its_octets() {
+        let mut s = Spares::default();
+        let mut octets = s.take(1);
+        octets.extend_from_slice(b"some");
+        s.grow(&mut octets, 257);
+        assert_eq!((octets.as_slice(), octets.capacity()), (&b"some"[..], 512));
+        assert_eq!(s.memory(), MIN_CAPACITY);
+        s.give(vec![7; 256]);
+        assert_eq!(s.take(1), b"");
+    }
+}

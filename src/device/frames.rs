@@ -1,0 +1,264 @@
+//! Room for a batch of arriving packets, used again and again.
+//!
+//! The memory of a large packet is lent: the stack keeps the text that lies in it by reference, and so may the
+//! program. A slot whose memory is still out when it is to be filled again gets that of an earlier packet which
+//! has come back. So a steady flow allocates nothing, and each octet is copied once, by who reads it.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use bytes::{Bytes, BytesMut};
+use tunstack_core::packet::{Inbound, Trust};
+
+/// Smaller slots are not lent. What fits in them is copied for little, and many small packets are kept in less
+/// memory side by side than each in its slot.
+const LENT: usize = 16 << 10;
+
+/// How many packets that were lent are looked at for one that has come back. They come back mostly in order;
+/// those of a program that does not read must not hide the rest.
+const LOOKS: usize = 4;
+
+/// Room for a batch of arriving packets, used again and again.
+///
+/// Beside its slots it keeps as many more that are lent, to use them when they come back: those lent beyond that
+/// belong to whom they were lent, and are freed by the last of these.
+#[derive(Debug)]
+pub struct Frames {
+    slots: Vec<Frame>,
+    filled: usize,
+    size: usize,
+    /// Memory that was still lent when its slot was needed, the longest lent first.
+    lent: VecDeque<Bytes>,
+}
+
+/// Room for one packet.
+#[derive(Debug)]
+pub struct Frame {
+    /// All of it, however short the packet: so whoever keeps a part sees what that keeps alive.
+    memory: Bytes,
+    len: usize,
+    /// Whether its checksum needs checking.
+    pub trust: Trust,
+    /// Not 0: segments of this size were joined.
+    pub gso_size: u16,
+}
+
+impl Frames {
+    /// Room for `count` packets of `size` octets each.
+    pub fn new(count: usize, size: usize) -> Self {
+        let frame =
+            || Frame { memory: allocate(size).freeze(), len: 0, trust: Trust::Verify, gso_size: 0 };
+        let slots: Vec<_> = (0..count).map(|_| frame()).collect();
+        Self { slots, filled: 0, size, lent: VecDeque::new() }
+    }
+
+    /// Forgets the packets.
+    pub fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    /// Fills the next free slot: `fill` writes a packet to the front of the slot's buffer and gives its
+    /// length, or `None` when there is none. Gives false when nothing was added: no packet, or no room.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub fn fill<E>(&mut self, fill: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>) -> Result<bool, E> {
+        let Some(slot) = self.slots.get_mut(self.filled) else { return Ok(false) };
+        let mut memory = match mem::take(&mut slot.memory).try_into_mut() {
+            Ok(memory) => memory,
+            Err(lent) => exchange(&mut self.lent, lent, self.slots.len(), self.size),
+        };
+        let slot = &mut self.slots[self.filled];
+        let filled = fill(&mut memory);
+        let room = memory.len();
+        slot.memory = memory.freeze();
+        let Some(len) = filled? else { return Ok(false) };
+        slot.len = len.min(room);
+        slot.trust = Trust::Verify;
+        slot.gso_size = 0;
+        self.filled += 1;
+        Ok(true)
+    }
+
+    /// The slot filled last, to set what a device knows of its checksum and size.
+    pub fn last_mut(&mut self) -> Option<&mut Frame> {
+        self.slots[..self.filled].last_mut()
+    }
+
+    /// How many packets are in it.
+    pub fn len(&self) -> usize {
+        self.filled
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// Whether no slot is free.
+    pub fn is_full(&self) -> bool {
+        self.filled == self.slots.len()
+    }
+
+    /// The packets, in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = Inbound<'_>> {
+        let lent = self.size >= LENT;
+        self.slots[..self.filled].iter().map(move |f| Inbound {
+            packet: &f.memory[..f.len],
+            backing: lent.then_some(&f.memory),
+            trust: f.trust,
+            gso_size: f.gso_size,
+        })
+    }
+}
+
+/// Memory of `size` octets for a slot whose own is lent still. At most `most` are remembered.
+fn exchange(lent: &mut VecDeque<Bytes>, own: Bytes, most: usize, size: usize) -> BytesMut {
+    let back = (0..LOOKS.min(lent.len())).find_map(|_| match lent.pop_front()?.try_into_mut() {
+        Ok(memory) => Some(memory),
+        Err(still) => {
+            lent.push_back(still);
+            None
+        }
+    });
+    lent.push_back(own);
+    if lent.len() > most {
+        lent.pop_front();
+    }
+    back.unwrap_or_else(|| allocate(size))
+}
+
+/// Memory of `size` octets that can be lent and taken back without an allocation.
+fn allocate(size: usize) -> BytesMut {
+    let mut memory = BytesMut::zeroed(size);
+    // What was split once is counted by reference, and stays so: otherwise each loan would make the counter anew.
+    drop(memory.split_off(size));
+    memory
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    fn put(frames: &mut Frames, packet: &[u8]) -> bool {
+        let filled = frames.fill(|buffer| {
+            buffer[..packet.len()].copy_from_slice(packet);
+            Ok::<_, Infallible>(Some(packet.len()))
+        });
+        filled.unwrap()
+    }
+
+    #[test]
+    fn frames_hold_what_they_have_room_for() {
+        let mut frames = Frames::new(2, 4);
+        assert!(frames.is_empty() && !frames.is_full());
+        assert!(put(&mut frames, b"one") && put(&mut frames, b"four"));
+        assert!(frames.is_full());
+        // Not even asked for: a packet read from a device would be lost.
+        assert!(!frames.fill(|_| -> Result<_, Infallible> { panic!("no room") }).unwrap());
+        let packets: Vec<_> = frames.iter().map(|f| f.packet).collect();
+        assert_eq!(packets, [&b"one"[..], b"four"]);
+        frames.clear();
+        assert!(frames.is_empty());
+        assert_eq!(frames.iter().count(), 0);
+    }
+
+    /// A packet that is large enough to be lent, full of `octet`.
+    fn put_large(frames: &mut Frames, octet: u8) -> Bytes {
+        frames.clear();
+        assert!(put(frames, &[octet; LENT]));
+        let bytes = frames.iter().find_map(|inbound| inbound.backing.cloned());
+        bytes.unwrap()
+    }
+
+    #[test]
+    fn what_is_lent_is_left_alone_until_it_comes_back() {
+        let mut frames = Frames::new(1, LENT);
+        let first = put_large(&mut frames, 1);
+        let at = first.as_ptr();
+        let second = put_large(&mut frames, 2);
+        assert_ne!(second.as_ptr(), at);
+        assert_eq!((first, second.clone()), (vec![1; LENT].into(), vec![2; LENT].into()));
+        assert_eq!(put_large(&mut frames, 3).as_ptr(), at);
+        assert_eq!(put_large(&mut frames, 4).as_ptr(), at, "the slot's own, which nobody has");
+        assert_eq!(second, vec![2; LENT]);
+    }
+
+    #[test]
+    fn small_packets_are_not_lent() {
+        let mut frames = Frames::new(1, LENT - 1);
+        assert!(put(&mut frames, &[1; LENT - 1]));
+        assert!(frames.iter().all(|inbound| inbound.backing.is_none()));
+    }
+
+    #[test]
+    fn the_whole_slot_is_told_of_however_short_the_packet() {
+        let mut frames = Frames::new(1, LENT);
+        assert!(put(&mut frames, b"short"));
+        let told: Vec<_> = frames.iter().map(|i| (i.packet.len(), i.backing.map(Bytes::len))).collect();
+        assert_eq!(told, [(5, Some(LENT))]);
+    }
+
+    #[test]
+    fn who_keeps_what_was_lent_hides_nothing_from_the_rest() {
+        let mut frames = Frames::new(8, LENT);
+        let kept: Vec<_> = (0..4).map(|n| put_large(&mut frames, n)).collect();
+        // Each is out while the next two come.
+        let mut out = VecDeque::new();
+        let mut places = std::collections::HashSet::new();
+        for n in 0..100 {
+            let bytes = put_large(&mut frames, n);
+            places.insert(bytes.as_ptr());
+            out.push_back(bytes);
+            if out.len() > 2 {
+                out.pop_front();
+            }
+        }
+        assert!(places.len() <= 12, "{} pieces of memory for 3 packets at a time", places.len());
+        assert!(kept.iter().zip(0..).all(|(bytes, n)| bytes.iter().all(|&octet| octet == n)));
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_there_are_slots() {
+        let mut frames = Frames::new(3, LENT);
+        let mut kept: Vec<_> = (0..50).map(|n| put_large(&mut frames, n)).collect();
+        assert_eq!(frames.lent.len(), 3);
+        assert!(kept.iter().zip(0..).all(|(bytes, n)| bytes.iter().all(|&octet| octet == n)));
+        let remembered = |kept: &Vec<Bytes>| kept.iter().filter(|bytes| !bytes.is_unique()).count();
+        assert_eq!(remembered(&kept), 4, "those, and the one in the slot");
+        drop(frames);
+        assert_eq!(remembered(&kept), 0);
+        kept.clear();
+    }
+
+    #[test]
+    fn nothing_and_errors_take_no_slot() {
+        let mut frames = Frames::new(2, 4);
+        assert!(!frames.fill(|_| Ok::<_, Infallible>(None)).unwrap());
+        assert_eq!(frames.fill(|_| Err("broken")), Err("broken"));
+        assert_eq!(frames.len(), 0);
+        assert!(frames.last_mut().is_none());
+    }
+
+    #[test]
+    fn what_was_known_of_an_earlier_packet_is_forgotten() {
+        let mut frames = Frames::new(1, 4);
+        put(&mut frames, b"big");
+        let frame = frames.last_mut().unwrap();
+        (frame.trust, frame.gso_size) = (Trust::Trusted, 1400);
+        let known = |frames: &Frames| frames.iter().map(|f| (f.trust, f.gso_size)).next();
+        assert_eq!(known(&frames), Some((Trust::Trusted, 1400)));
+        frames.clear();
+        put(&mut frames, b"new");
+        assert_eq!(known(&frames), Some((Trust::Verify, 0)));
+    }
+
+    #[test]
+    fn a_length_beyond_the_buffer_is_cut() {
+        let mut frames = Frames::new(1, 4);
+        frames.fill(|_| Ok::<_, Infallible>(Some(9))).unwrap();
+        assert_eq!(frames.iter().map(|f| f.packet.len()).sum::<usize>(), 4);
+    }
+}
