@@ -1,8 +1,7 @@
 //! Room for a batch of arriving packets, used again and again.
 //!
 //! The memory of a large packet is lent: the stack keeps the text that lies in it by reference, and so may the
-//! program. A slot whose memory is still out when it is to be filled again gets that of an earlier packet which
-//! has come back. So a steady flow allocates nothing, and each octet is copied once, by who reads it.
+//! program. A slot whose memory is out gets that of an earlier packet which has come back. So a steady flow allocates nothing, and each octet is copied once, by who reads it.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -27,14 +26,15 @@ pub struct Frames {
     slots: Vec<Frame>,
     filled: usize,
     size: usize,
-    /// Memory that was still lent when its slot was needed, the longest lent first.
+    /// Memory that was lent when its packet was forgotten, the longest lent first.
     lent: VecDeque<Bytes>,
 }
 
 /// Room for one packet.
 #[derive(Debug)]
 pub struct Frame {
-    /// All of it, however short the packet: so whoever keeps a part sees what that keeps alive.
+    /// All of it, however short the packet: so whoever keeps a part sees what that keeps alive. Empty where it was lent
+    /// and the slot has not been filled again.
     memory: Bytes,
     len: usize,
     /// Whether its checksum needs checking.
@@ -46,14 +46,20 @@ pub struct Frame {
 impl Frames {
     /// Room for `count` packets of `size` octets each.
     pub fn new(count: usize, size: usize) -> Self {
-        let frame =
-            || Frame { memory: allocate(size).freeze(), len: 0, trust: Trust::Verify, gso_size: 0 };
+        let frame = || Frame { memory: allocate(size).freeze(), len: 0, trust: Trust::Verify, gso_size: 0 };
         let slots: Vec<_> = (0..count).map(|_| frame()).collect();
         Self { slots, filled: 0, size, lent: VecDeque::new() }
     }
 
     /// Forgets the packets.
     pub fn clear(&mut self) {
+        for slot in &mut self.slots[..self.filled] {
+            if !slot.memory.is_unique() {
+                self.lent.push_back(mem::take(&mut slot.memory));
+            }
+        }
+        let excess = self.lent.len().saturating_sub(self.slots.len());
+        self.lent.drain(..excess);
         self.filled = 0;
     }
 
@@ -64,11 +70,8 @@ impl Frames {
     /// Those of `fill`.
     pub fn fill<E>(&mut self, fill: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>) -> Result<bool, E> {
         let Some(slot) = self.slots.get_mut(self.filled) else { return Ok(false) };
-        let mut memory = match mem::take(&mut slot.memory).try_into_mut() {
-            Ok(memory) => memory,
-            Err(lent) => exchange(&mut self.lent, lent, self.slots.len(), self.size),
-        };
-        let slot = &mut self.slots[self.filled];
+        let own = mem::take(&mut slot.memory).try_into_mut().ok();
+        let mut memory = own.or_else(|| back(&mut self.lent)).unwrap_or_else(|| allocate(self.size));
         let filled = fill(&mut memory);
         let room = memory.len();
         slot.memory = memory.freeze();
@@ -112,20 +115,15 @@ impl Frames {
     }
 }
 
-/// Memory of `size` octets for a slot whose own is lent still. At most `most` are remembered.
-fn exchange(lent: &mut VecDeque<Bytes>, own: Bytes, most: usize, size: usize) -> BytesMut {
-    let back = (0..LOOKS.min(lent.len())).find_map(|_| match lent.pop_front()?.try_into_mut() {
+/// Memory that was lent and that nobody has any more.
+fn back(lent: &mut VecDeque<Bytes>) -> Option<BytesMut> {
+    (0..LOOKS.min(lent.len())).find_map(|_| match lent.pop_front()?.try_into_mut() {
         Ok(memory) => Some(memory),
         Err(still) => {
             lent.push_back(still);
             None
         }
-    });
-    lent.push_back(own);
-    if lent.len() > most {
-        lent.pop_front();
-    }
-    back.unwrap_or_else(|| allocate(size))
+    })
 }
 
 /// Memory of `size` octets that can be lent and taken back without an allocation.
@@ -224,10 +222,11 @@ mod tests {
     fn no_more_is_remembered_than_there_are_slots() {
         let mut frames = Frames::new(3, LENT);
         let mut kept: Vec<_> = (0..50).map(|n| put_large(&mut frames, n)).collect();
+        frames.clear();
         assert_eq!(frames.lent.len(), 3);
         assert!(kept.iter().zip(0..).all(|(bytes, n)| bytes.iter().all(|&octet| octet == n)));
         let remembered = |kept: &Vec<Bytes>| kept.iter().filter(|bytes| !bytes.is_unique()).count();
-        assert_eq!(remembered(&kept), 4, "those, and the one in the slot");
+        assert_eq!(remembered(&kept), 3);
         drop(frames);
         assert_eq!(remembered(&kept), 0);
         kept.clear();

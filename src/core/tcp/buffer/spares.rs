@@ -16,8 +16,11 @@ const SIZES: usize = 7;
 /// The largest of them.
 pub(crate) const LARGEST: usize = MIN_CAPACITY << (SIZES - 1);
 
-/// Pieces of one size that are kept, and queues: 2 MiB, and a bit.
+/// Pieces of one size that are kept, and queues: 1 MiB in all sizes but the largest.
 const EACH: usize = 64;
+
+/// Pieces of the largest size that are kept: the 3 MiB that one flow has unread at the most, unless it is told otherwise.
+const EACH_LARGEST: usize = 192;
 
 /// A queue with room for more pieces is not kept.
 const LONGEST: usize = 256;
@@ -41,8 +44,10 @@ impl Spares {
     /// Takes memory back, or frees it where there is enough, or where it is of an odd size.
     pub(crate) fn give(&mut self, mut memory: Vec<u8>) {
         memory.clear();
-        if let Some(spares) = class(memory.capacity()).and_then(|class| self.octets.get_mut(class))
-            && spares.len() < EACH
+        let size = memory.capacity();
+        let most = if size == LARGEST { EACH_LARGEST } else { EACH };
+        if let Some(spares) = class(size).and_then(|class| self.octets.get_mut(class))
+            && spares.len() < most
         {
             spares.push(memory);
         }
@@ -107,7 +112,7 @@ mod tests {
     #[test]
     fn it_keeps_so_much_and_no_more() {
         let mut s = Spares::default();
-        for n in 0..2 * EACH {
+        for n in 0..2 * EACH_LARGEST {
             for class in 0..SIZES {
                 s.give(Vec::with_capacity(MIN_CAPACITY << class));
             }
@@ -117,7 +122,8 @@ mod tests {
             s.give_queue(VecDeque::with_capacity(LONGEST + 1));
         }
         let queues: usize = (1..=EACH).sum();
-        assert_eq!(s.memory(), EACH * (2 * LARGEST - MIN_CAPACITY) + queues * size_of::<Chunk>());
+        let octets = EACH * (LARGEST - MIN_CAPACITY) + EACH_LARGEST * LARGEST;
+        assert_eq!(s.memory(), octets + queues * size_of::<Chunk>());
     }
 
     #[test]

@@ -1,0 +1,399 @@
+//! The steady state of receiving: once a flow runs, no packet and no read allocates, what is kept by reference lies in
+//! the frame it came in, and who does not read pins no more than its buffer allows.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tunstack::core::addr::{Family, Prefix};
+use tunstack::core::config::{Config, Offload};
+use tunstack::core::error::Error;
+use tunstack::core::packet::{Datagram, Inbound, Received};
+use tunstack::core::stack::{SocketId, Stack};
+use tunstack::core::time::Instant;
+use tunstack::device::pipe::Pipe;
+use tunstack::device::{Capabilities, Device, Frames};
+use tunstack::engine::Engine;
+
+/// Counts what each thread allocates.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Octets that this thread has allocated and not freed.
+    static LIVE: Cell<i64> = const { Cell::new(0) };
+    /// What it allocates counts for [`WATCHED`].
+    static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Allocations of the threads that are watched.
+static WATCHED: AtomicU64 = AtomicU64::new(0);
+
+fn note(allocations: u64, octets: i64) {
+    if IS_WATCHED.try_with(Cell::get).unwrap_or(false) {
+        WATCHED.fetch_add(allocations, Ordering::SeqCst);
+    }
+    // A thread that ends has no counters any more.
+    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + allocations));
+    let _ = LIVE.try_with(|n| n.set(n.get() + octets));
+}
+
+// SAFETY: each call is the system allocator's, with what it was called with.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(1, layout.size() as i64);
+        // SAFETY: as for the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note(1, layout.size() as i64);
+        // SAFETY: as for the caller.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        note(1, size as i64 - layout.size() as i64);
+        // SAFETY: as for the caller.
+        unsafe { System.realloc(at, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        note(0, -(layout.size() as i64));
+        // SAFETY: as for the caller.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 1);
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 2);
+const PORT: u16 = 9;
+
+/// Packets that an end takes at a time.
+const BATCH: usize = 64;
+
+/// What is sent, over and over: no two pieces of a chunk's or a frame's length are the same.
+fn pattern() -> Bytes {
+    (0..1_000_003u32).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect::<Vec<_>>().into()
+}
+
+/// Whether `data` is the stream from the octet `at` on.
+fn is_stream(pattern: &[u8], at: usize, data: &[u8]) -> bool {
+    let mut at = at % pattern.len();
+    let mut rest = data;
+    while !rest.is_empty() {
+        let n = rest.len().min(pattern.len() - at);
+        if rest[..n] != pattern[at..at + n] {
+            return false;
+        }
+        rest = &rest[n..];
+        at = 0;
+    }
+    true
+}
+
+/// One end, driven by hand.
+struct End {
+    stack: Stack,
+    device: Pipe,
+    frames: Frames,
+    largest: usize,
+}
+
+impl End {
+    fn new(address: Ipv4Addr, device: Pipe, seed: u8) -> Self {
+        let able = device.capabilities();
+        let offload = Offload { checksum: able.checksum_offload, segmentation: able.max_gso };
+        let addresses = vec![Prefix::new(address.into(), 24)];
+        let mut config = Config { addresses, offload, mtu: able.mtu, ..Config::default() };
+        if able.max_gso == 0 {
+            // A pipe holds 1024 packets.
+            config.tcp.receive_buffer_max = 1 << 20;
+        }
+        let size = if able.max_gso > 0 { 0xffff } else { usize::from(able.mtu) };
+        Self { stack: Stack::new(config, [seed; 32]), device, frames: Frames::new(BATCH, size), largest: 0 }
+    }
+
+    fn take_in(&mut self, now: Instant) {
+        loop {
+            self.frames.clear();
+            if self.device.recv(now, &mut self.frames).unwrap() == 0 {
+                break;
+            }
+            for inbound in self.frames.iter() {
+                self.largest = self.largest.max(inbound.packet.len());
+                self.stack.receive(now, inbound);
+            }
+        }
+    }
+
+    fn send(&mut self, now: Instant) {
+        self.stack.handle_timeout(now);
+        while let Some(datagram) = self.stack.poll_transmit(now) {
+            self.device.send(now, &datagram).unwrap();
+        }
+        while self.stack.poll_event().is_some() {}
+    }
+}
+
+/// A connection whose client sends the pattern without end.
+struct Flow {
+    client: End,
+    server: End,
+    sender: SocketId,
+    receiver: SocketId,
+    now: Instant,
+    pattern: Bytes,
+    /// What is yet to be written of the pattern.
+    unwritten: Bytes,
+    read: usize,
+}
+
+impl Flow {
+    fn new((near, far): (Pipe, Pipe)) -> Self {
+        let (mut client, mut server) = (End::new(CLIENT, near, 1), End::new(SERVER, far, 2));
+        let mut now = Instant::from_secs(1);
+        let listener = server.stack.tcp_socket(Family::V4);
+        let at = SocketAddr::from((SERVER, PORT));
+        server.stack.bind(listener, at.into()).unwrap();
+        server.stack.listen(listener, 1).unwrap();
+        let sender = client.stack.tcp_socket(Family::V4);
+        match client.stack.connect(sender, at.into(), now) {
+            Ok(()) | Err(Error::InProgress) => {}
+            Err(error) => panic!("{error}"),
+        }
+        for _ in 0..4 {
+            now = now + Duration::from_micros(50);
+            client.send(now);
+            server.take_in(now);
+            server.send(now);
+            client.take_in(now);
+        }
+        let receiver = server.stack.try_accept(listener).unwrap();
+        let pattern = pattern();
+        Self { client, server, sender, receiver, now, unwritten: pattern.clone(), pattern, read: 0 }
+    }
+
+    /// The client's turn.
+    fn write(&mut self) {
+        self.now = self.now + Duration::from_micros(50);
+        self.client.take_in(self.now);
+        loop {
+            if self.unwritten.is_empty() {
+                self.unwritten = self.pattern.clone();
+            }
+            match self.client.stack.try_write_bytes(self.sender, &mut self.unwritten, self.now) {
+                Ok(_) => {}
+                Err(Error::WouldBlock) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        self.client.send(self.now);
+    }
+
+    /// The server's turn: what came, its acknowledgment, reads of `buf` until there is nothing, and what these have to
+    /// say. Gives how often this thread allocated meanwhile.
+    fn read(&mut self, buf: &mut [u8]) -> u64 {
+        let before = allocations();
+        self.server.take_in(self.now);
+        self.server.send(self.now);
+        loop {
+            match self.server.stack.try_read(self.receiver, buf) {
+                Ok(n) => {
+                    assert!(n > 0 && is_stream(&self.pattern, self.read, &buf[..n]));
+                    self.read += n;
+                }
+                Err(Error::WouldBlock) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        self.server.send(self.now);
+        allocations() - before
+    }
+
+    /// Reads that much, and gives how often the server allocated.
+    fn run(&mut self, octets: usize, buf: &mut [u8]) -> u64 {
+        let (until, mut count) = (self.read + octets, 0);
+        for _ in 0..100_000 {
+            if self.read >= until {
+                return count;
+            }
+            self.write();
+            count += self.read(buf);
+        }
+        panic!("{} octets of {until}", self.read);
+    }
+}
+
+/// How much a flow moves before it counts as steady: its windows have grown by then, and so has what it uses.
+const WARM_UP: usize = 64 << 20;
+const STEADY: usize = 32 << 20;
+
+#[test]
+fn large_packets_are_read_without_an_allocation() {
+    for len in [64 << 10, 1000, 300_000] {
+        let mut flow = Flow::new(Pipe::offloading(1500).unwrap());
+        let mut buf = vec![0; len];
+        flow.run(WARM_UP, &mut buf);
+        assert!(flow.server.largest > 60_000, "the largest packet had {}", flow.server.largest);
+        assert_eq!(flow.run(STEADY, &mut buf), 0, "{len} octets a read");
+    }
+}
+
+#[test]
+fn small_packets_are_read_without_an_allocation() {
+    for len in [64 << 10, 100] {
+        let mut flow = Flow::new(Pipe::pair(1500).unwrap());
+        let mut buf = vec![0; len];
+        flow.run(WARM_UP, &mut buf);
+        assert_eq!(flow.server.largest, 1500);
+        assert_eq!(flow.run(STEADY / 4, &mut buf), 0, "{len} octets a read");
+    }
+}
+
+#[test]
+fn what_is_read_by_reference_lies_in_the_frame_it_came_in() {
+    let mut flow = Flow::new(Pipe::offloading(1500).unwrap());
+    flow.run(WARM_UP, &mut vec![0; 64 << 10]);
+    let (mut large, mut small) = (0, 0);
+    for _ in 0..1000 {
+        flow.write();
+        let (before, small_before) = (allocations(), small);
+        flow.server.take_in(flow.now);
+        flow.server.send(flow.now);
+        while let Ok(bytes) = flow.server.stack.try_read_bytes(flow.receiver, usize::MAX) {
+            assert!(is_stream(&flow.pattern, flow.read, &bytes));
+            flow.read += bytes.len();
+            if bytes.len() < 32_000 {
+                // The last of a run was copied, and what is copied is given away.
+                small += 1;
+                continue;
+            }
+            large += 1;
+            let of_a_frame = flow.server.frames.iter().any(|inbound| {
+                let (packet, text) = (inbound.packet.as_ptr_range(), bytes.as_ptr_range());
+                packet.start < text.start && text.end <= packet.end
+            });
+            assert!(of_a_frame || !bytes.is_unique(), "{} octets in memory of their own", bytes.len());
+        }
+        flow.server.send(flow.now);
+        if small == small_before {
+            assert_eq!(allocations() - before, 0);
+        }
+    }
+    assert!(large > 1000 && small < large / 10, "{large} large packets and {small} small ones");
+}
+
+#[test]
+fn who_does_not_read_pins_what_its_buffer_allows() {
+    let mut flow = Flow::new(Pipe::offloading(1500).unwrap());
+    let mut buf = vec![0; 64 << 10];
+    flow.run(WARM_UP, &mut buf);
+    for _ in 0..3 {
+        let mut grown = 0;
+        for _ in 0..2000 {
+            flow.write();
+            let before = LIVE.with(Cell::get);
+            flow.server.take_in(flow.now);
+            flow.server.send(flow.now);
+            grown += LIVE.with(Cell::get) - before;
+        }
+        let unread = flow.server.stack.unread(flow.receiver).unwrap();
+        let info = flow.server.stack.tcp_info(flow.receiver).unwrap();
+        let allowed = flow.server.stack.options(flow.receiver).unwrap().receive_buffer as usize;
+        assert!(unread > allowed / 2 && unread <= allowed, "{unread} unread of {allowed}");
+        let one_each = (64 << 10) + (16 << 10);
+        assert!(info.memory >= unread && info.memory <= 2 * unread + one_each + (16 << 10), "{info:?}");
+        assert!(grown <= (2 * unread + one_each) as i64, "{grown} octets for {unread}");
+        // And it is all there, and goes round again.
+        flow.read(&mut buf);
+        flow.run(WARM_UP, &mut buf);
+        assert_eq!(flow.run(STEADY, &mut buf), 0);
+    }
+}
+
+/// A pipe, and who reads it is watched.
+struct Watched {
+    pipe: Pipe,
+    packets: Arc<AtomicU64>,
+}
+
+impl Device for Watched {
+    fn recv(&self, now: Instant, frames: &mut Frames) -> io::Result<usize> {
+        IS_WATCHED.set(true);
+        let count = self.pipe.recv(now, frames)?;
+        self.packets.fetch_add(count as u64, Ordering::SeqCst);
+        Ok(count)
+    }
+
+    fn send(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
+        self.pipe.send(now, datagram)
+    }
+
+    fn settled(&self, now: Instant, inbound: &Inbound<'_>, received: &Received) {
+        self.pipe.settled(now, inbound, received);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.pipe.capabilities()
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.pipe.readable()
+    }
+}
+
+/// With threads a flow is not the same each time: a queue may grow once more than ever before, and whom a packet wakes
+/// goes on a list. Neither happens with each packet.
+#[test]
+fn no_packet_through_an_engine_allocates() {
+    let engine = |device: Box<dyn Device>, address: Ipv4Addr| {
+        let config = Config { addresses: vec![Prefix::new(address.into(), 24)], ..Config::default() };
+        Engine::builder().device(device).config(config).start().unwrap()
+    };
+    let (near, far) = Pipe::offloading(1500).unwrap();
+    let packets = Arc::new(AtomicU64::new(0));
+    let watched = Watched { pipe: far, packets: Arc::clone(&packets) };
+    let (client, server) = (engine(Box::new(near), CLIENT), engine(Box::new(watched), SERVER));
+    let at = SocketAddr::from((SERVER, PORT));
+    let listener = server.listen(at).unwrap();
+    let writer = thread::spawn(move || {
+        let stream = client.connect(at).unwrap();
+        let pattern = pattern();
+        // Until the other end is closed.
+        while (&stream).write_all(&pattern).is_ok() {}
+    });
+    let (stream, _) = listener.accept().unwrap();
+    let mut buf = vec![0; 64 << 10];
+    let mut take = |mut octets: usize| {
+        while octets > 0 {
+            let n = (&stream).read(&mut buf).unwrap();
+            assert!(n > 0);
+            octets = octets.saturating_sub(n);
+        }
+    };
+    take(2 * WARM_UP);
+    IS_WATCHED.set(true);
+    let seen = || (packets.load(Ordering::SeqCst), WATCHED.load(Ordering::SeqCst));
+    let before = seen();
+    take(4 * WARM_UP);
+    let after = seen();
+    drop(stream);
+    writer.join().unwrap();
+    let (came, allocated) = (after.0 - before.0, after.1 - before.1);
+    assert!(came > 3000 && allocated < came / 4, "{allocated} allocations for {came} packets");
+}
