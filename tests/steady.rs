@@ -177,7 +177,7 @@ impl Flow {
             Err(error) => panic!("{error}"),
         }
         for _ in 0..4 {
-            now = now + Duration::from_micros(50);
+            now += Duration::from_micros(50);
             client.send(now);
             server.take_in(now);
             server.send(now);
@@ -190,7 +190,7 @@ impl Flow {
 
     /// The client's turn.
     fn write(&mut self) {
-        self.now = self.now + Duration::from_micros(50);
+        self.now += Duration::from_micros(50);
         self.client.take_in(self.now);
         loop {
             if self.unwritten.is_empty() {
