@@ -17,6 +17,12 @@ pub(crate) mod sync;
 
 pub(crate) mod waiters;
 
+mod sleep;
+
+mod pace;
+
+mod seat;
+
 pub(crate) mod shard;
 
 pub(crate) mod wait;

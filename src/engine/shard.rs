@@ -8,23 +8,24 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
 use tunstack_core::error::Error;
 use tunstack_core::stack::{SocketId, Stack};
 use tunstack_core::time::Instant;
 
 use super::clock::Clock;
 use super::error::{Failure, io_error};
+use super::seat::{Seat, Seated};
+use super::sleep::{Alarm, Nudge};
 use super::sync::thread::{self, ThreadId};
 use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, thread_local};
 use super::waiters::Waiters;
-use crate::device::{Device, Frames};
+use crate::device::Device;
 
 /// Datagrams that are sent in one hold of the lock at the most. A send is a system call, and the order of
-/// sends asks for the lock to be held over it: without a bound a bulk sender would keep the reader from the
+/// sends asks for the lock to be held over it: without a bound a bulk sender would keep who reads from the
 /// very acknowledgments it waits for.
 pub(crate) const BURST: usize = 64;
 
@@ -49,8 +50,12 @@ pub(crate) struct Held {
     pub(crate) closing: bool,
     /// Packets that the device did not take.
     pub(crate) refused: u64,
-    /// When the reader wakes up by itself.
-    sleep_until: Instant,
+    /// Who reads the device.
+    pub(super) seat: Seat,
+    /// When the one who sits wakes up by itself.
+    pub(super) sleep_until: Instant,
+    /// The last time that the stack was told of.
+    pub(super) now: Instant,
 }
 
 impl Held {
@@ -58,17 +63,21 @@ impl Held {
     pub(crate) fn error(&self, error: Error) -> io::Error {
         if self.closing && error == Error::BadSocket { Failure::Stopped.to_io() } else { io_error(error) }
     }
+
+    /// Lets the reader look at once, where it does not sit.
+    fn call_reader(&mut self, shard: &Shard) {
+        self.seat.alarm = Instant::ZERO;
+        shard.alarm.set(Duration::ZERO);
+    }
 }
 
-/// What the reader does next.
+/// What is next to do for the one who sits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
     /// Wait for packets until then.
     Sleep(Instant),
     /// Look for packets without waiting: there is more to send.
     More,
-    /// The engine works no more.
-    End,
 }
 
 /// One stack and what drives it.
@@ -76,32 +85,45 @@ pub(crate) struct Shard {
     held: Mutex<Held>,
     pub(crate) device: Box<dyn Device>,
     pub(crate) clock: Clock,
-    /// Wakes the reader from its sleep.
-    nudge: OwnedFd,
+    /// Wakes the one who sits from its sleep.
+    pub(crate) nudge: Arc<Nudge>,
+    /// Wakes the reader where it does not sit.
+    pub(super) alarm: Alarm,
+    /// How long who sits looks for packets before it sleeps.
+    pub(super) spin: Duration,
     stop: AtomicBool,
-    /// The reader asks for the lock. Whoever holds it leaves further sending to it.
-    reader_waits: AtomicBool,
+    /// The one who sits asks for the lock. Whoever holds it leaves further sending to it.
+    seated_waits: AtomicBool,
     reader: OnceLock<ThreadId>,
 }
 
 impl Shard {
     /// A stack on a device; nothing runs yet.
-    pub(crate) fn new(stack: Stack, device: Box<dyn Device>, clock: Clock) -> io::Result<Self> {
+    pub(crate) fn new(
+        stack: Stack,
+        device: Box<dyn Device>,
+        clock: Clock,
+        spin: Duration,
+    ) -> io::Result<Self> {
         let held = Held {
             stack,
             waiters: Waiters::default(),
             failure: None,
             closing: false,
             refused: 0,
+            seat: Seat::closed(),
             sleep_until: Instant::FAR_FUTURE,
+            now: Instant::ZERO,
         };
         Ok(Self {
             held: Mutex::new(held),
             device,
             clock,
-            nudge: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            nudge: Arc::new(Nudge::new()?),
+            alarm: Alarm::new()?,
+            spin,
             stop: AtomicBool::new(false),
-            reader_waits: AtomicBool::new(false),
+            seated_waits: AtomicBool::new(false),
             reader: OnceLock::new(),
         })
     }
@@ -179,6 +201,7 @@ impl Shard {
         if held.failure.is_some() {
             return false;
         }
+        held.now = held.now.max(now);
         held.stack.handle_timeout(now);
         let mut more = true;
         for _ in 0..BURST {
@@ -205,53 +228,66 @@ impl Shard {
     }
 
     /// Ends a program's hold of the lock: drives, unlocks, wakes, as often as there is more to send.
-    pub(crate) fn finish<'a>(&'a self, mut held: Guard<'a>, mut now: Instant) {
+    pub(crate) fn finish<'a>(&'a self, mut held: Guard<'a>, now: Instant) {
+        let more = self.drive(&mut held, now);
+        self.conclude(held, now, more);
+    }
+
+    /// The same where it was driven already, and there may be `more` to send.
+    pub(super) fn conclude<'a>(&'a self, mut held: Guard<'a>, mut now: Instant, mut more: bool) {
         loop {
-            let more = self.drive(&mut held, now);
-            let deadline = self.deadline(&held);
-            let late = deadline < held.sleep_until;
-            if late {
-                held.sleep_until = deadline;
-            }
+            let late = self.keep_time(&mut held, now);
             held.release();
             if late {
-                self.nudge();
+                self.nudge.nudge();
             }
-            // A reader that is at the door drives on when it is through; between it and a loop like this
+            // One who sits and is at the door drives on when it is through; between it and a loop like this
             // one, the lock would go to the loop.
-            if !more || self.reader_waits.load(Ordering::Acquire) {
+            if !more || self.seated_waits.load(Ordering::Acquire) {
                 return;
             }
             held = self.lock();
             now = self.clock.now();
+            more = self.drive(&mut held, now);
         }
     }
 
-    /// The reader's hold of the lock: takes in what arrived, drives, wakes.
-    pub(crate) fn arrived(&self, frames: &Frames) -> Next {
-        self.reader_waits.store(true, Ordering::Release);
-        let mut held = self.lock();
-        self.reader_waits.store(false, Ordering::Release);
-        if held.failure.is_some() {
-            held.release();
-            return Next::End;
+    /// Ends the hold of a call that has to wait, as [`conclude`](Self::conclude). It sits down if nobody does.
+    pub(super) fn conclude_seated<'a>(
+        &'a self,
+        mut held: Guard<'a>,
+        now: Instant,
+        more: bool,
+    ) -> Option<Seated<'a>> {
+        let seated = self.sit(&mut held, now, more);
+        match seated {
+            Some(_) => held.release(),
+            None => self.conclude(held, now, more),
         }
-        // Not before the lock is had: others have sent meanwhile, and a timestamp that is older than theirs
-        // makes the peer drop what comes with it (RFC 7323 §5).
-        let now = self.clock.now();
-        for inbound in frames.iter() {
-            let received = held.stack.receive(now, inbound);
-            self.device.settled(now, &inbound, &received);
+        seated
+    }
+
+    /// Sees to it that whatever is due is done in time. Says whether the one who sits is to be nudged for that, when
+    /// the lock is gone.
+    fn keep_time(&self, held: &mut Held, now: Instant) -> bool {
+        if held.seat.is_empty() {
+            self.ring(held, Instant::FAR_FUTURE, now);
+            return false;
         }
-        let more = self.drive(&mut held, now);
-        let deadline = self.deadline(&held);
-        // A deadline that moved to later does not move the alarm: a request and its answer arm and disarm
-        // the retransmission timer each time, and each arming would otherwise cost a nudge.
-        let kept = if held.sleep_until > now { held.sleep_until } else { Instant::FAR_FUTURE };
-        held.sleep_until = deadline.min(kept);
-        let sleep_until = held.sleep_until;
-        held.release();
-        if more { Next::More } else { Next::Sleep(sleep_until) }
+        let deadline = self.deadline(held);
+        let late = deadline < held.sleep_until;
+        if late {
+            held.sleep_until = deadline;
+        }
+        late
+    }
+
+    /// The lock, for the one who sits.
+    pub(super) fn lock_seated(&self) -> Guard<'_> {
+        self.seated_waits.store(true, Ordering::Release);
+        let held = self.lock();
+        self.seated_waits.store(false, Ordering::Release);
+        held
     }
 
     /// The engine works no more: notes why, unless it is known, and wakes everybody.
@@ -259,13 +295,17 @@ impl Shard {
         let mut held = self.lock();
         held.failure.get_or_insert(failure);
         held.waiters.notify_all();
+        held.call_reader(self);
         held.release();
     }
 
     /// Tells the reader to end.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
-        self.nudge();
+        let mut held = self.lock();
+        held.call_reader(self);
+        held.release();
+        self.nudge.nudge();
     }
 
     /// Whether the reader was told to end.
@@ -282,18 +322,6 @@ impl Shard {
     /// Whether this thread is the reader, which must not wait for itself.
     pub(crate) fn on_reader(&self) -> bool {
         self.reader.get() == Some(&thread::current().id())
-    }
-
-    /// What the reader polls beside the device.
-    pub(crate) fn nudged(&self) -> BorrowedFd<'_> {
-        self.nudge.as_fd()
-    }
-
-    /// Wakes the reader. The eventfd's count cannot overflow in practice, and if it did it would be
-    /// readable, which is all that is asked of it.
-    fn nudge(&self) {
-        let written = rustix::io::write(&self.nudge, &1u64.to_ne_bytes());
-        debug_assert!(matches!(written, Ok(8) | Err(rustix::io::Errno::AGAIN)), "{written:?}");
     }
 }
 
@@ -333,9 +361,10 @@ impl DerefMut for Guard<'_> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        // The reader finds the lock poisoned and wakes all who would wait for ever.
+        // Who sits, or the reader, finds the lock poisoned and wakes all who would wait for ever.
         if thread::panicking() {
-            self.shard.nudge();
+            self.held.call_reader(self.shard);
+            self.shard.nudge.nudge();
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Waiting for a socket: what every blocking call and every async face goes through.
 
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tunstack_core::error::Error;
 use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::time::Instant;
 
+use super::seat::Seated;
 use super::shard::{Held, Shard};
 use super::waiters::{Interest, Parker, Place};
 
@@ -27,12 +29,13 @@ pub(crate) fn wait_until<T>(
     let waker = Waker::from(parker.clone());
     let place = Place::default();
     loop {
-        if let Poll::Ready(result) = attempt(shard, id, interest.mask(), Some(&place), &waker, &mut op) {
-            return result;
-        }
+        let seated = match attempt(shard, id, interest.mask(), Who::Call(&place), &waker, &mut op) {
+            Attempt::Done(result) => return result,
+            Attempt::Waits(seated) => seated,
+        };
         let blocked = if shard.on_reader() {
             io::ErrorKind::Deadlock
-        } else if parker.wait(&shard.clock, deadline) {
+        } else if sleep(shard, seated, &parker, &waker, deadline) {
             continue;
         } else {
             io::ErrorKind::WouldBlock
@@ -61,7 +64,10 @@ pub(crate) fn poll_op<T>(
     cx: &mut Context<'_>,
     mut op: impl FnMut(&mut Stack, Instant) -> Result<T, Error>,
 ) -> Poll<io::Result<T>> {
-    attempt(shard, id, wanted, place, cx.waker(), &mut op)
+    match attempt(shard, id, wanted, Who::Task(place), cx.waker(), &mut op) {
+        Attempt::Done(result) => Poll::Ready(result),
+        Attempt::Waits(_) => Poll::Pending,
+    }
 }
 
 /// Waits no longer. Costs nothing where nobody waits at the place, as after an operation that was done.
@@ -86,15 +92,23 @@ pub(crate) fn wait_for(
     let mut key = None;
     loop {
         let mut held = shard.lock();
-        let key = *key.get_or_insert_with(|| held.waiters.key());
+        let now = shard.clock.now();
+        let has_waited = key.is_some();
+        let key = *key.get_or_insert_with(|| held.waiters.key_of_call());
         if held.failure.is_some() || done(&mut held) {
+            if has_waited {
+                held.seat.pace.went(now);
+            }
             held.waiters.deregister_anything(key);
             held.release();
             return true;
         }
+        held.seat.pace.came(now);
         held.waiters.register_anything(key, &waker);
+        let on_reader = shard.on_reader();
+        let seated = if on_reader { None } else { shard.sit(&mut held, now, false) };
         held.release();
-        if shard.on_reader() || !parker.wait(&shard.clock, deadline) {
+        if on_reader || !sleep(shard, seated, &parker, &waker, deadline) {
             let mut held = shard.lock();
             held.waiters.deregister_anything(key);
             held.release();
@@ -103,46 +117,95 @@ pub(crate) fn wait_for(
     }
 }
 
+/// Waits for a wake-up, before the device where there is a seat for that; false when `deadline` came first.
+fn sleep(
+    shard: &Shard,
+    seated: Option<Seated<'_>>,
+    parker: &Arc<Parker>,
+    waker: &Waker,
+    deadline: Option<Instant>,
+) -> bool {
+    match seated {
+        Some(seated) => seated.serve(parker, waker, deadline),
+        None => parker.wait(&shard.clock, deadline),
+    }
+}
+
+/// Who makes an attempt, and where it waits.
+#[derive(Clone, Copy)]
+enum Who<'a> {
+    /// A thread, which may read the device meanwhile.
+    Call(&'a Place),
+    Task(Option<&'a Place>),
+}
+
+enum Attempt<'a, T> {
+    Done(io::Result<T>),
+    /// Entered in the table, and sits if that is how it waits.
+    Waits(Option<Seated<'a>>),
+}
+
 /// One look at the socket: `op`, and where it would block, the waiter's entry in the table, in the same
 /// hold of the lock.
-fn attempt<T>(
-    shard: &Shard,
+fn attempt<'a, T>(
+    shard: &'a Shard,
     id: SocketId,
     wanted: Readiness,
-    place: Option<&Place>,
+    who: Who<'_>,
     waker: &Waker,
     op: &mut impl FnMut(&mut Stack, Instant) -> Result<T, Error>,
-) -> Poll<io::Result<T>> {
+) -> Attempt<'a, T> {
     let mut held = match shard.lock_working() {
         Ok(held) => held,
-        Err(error) => return Poll::Ready(Err(error)),
+        Err(error) => return Attempt::Done(Err(error)),
     };
     let now = shard.clock.now();
     let mut result = op(&mut held.stack, now);
+    let mut more = None;
     if matches!(result, Err(Error::WouldBlock)) {
-        match place {
-            Some(place) => held.waiters.enter(id, wanted, place, waker),
-            None => held.waiters.register(id, wanted, None, waker),
+        match who {
+            Who::Call(place) => held.waiters.enter_call(id, wanted, place, waker),
+            Who::Task(Some(place)) => held.waiters.enter(id, wanted, place, waker),
+            Who::Task(None) => held.waiters.register(id, wanted, None, waker),
         }
         // Driving may make room (a queue that empties) that no event tells of, because the socket counted
         // as ready before: this operation wanted more room than that.
-        shard.drive(&mut held, now);
+        more = Some(shard.drive(&mut held, now));
         if held.stack.readiness(id).intersects(wanted) {
             result = op(&mut held.stack, now);
+            // It may have changed something.
+            more = None;
         }
     }
+    let more = more.unwrap_or_else(|| shard.drive(&mut held, now));
     let result = match result {
-        Err(Error::WouldBlock) => Poll::Pending,
-        Ok(value) => Poll::Ready(Ok(value)),
-        Err(error) => Poll::Ready(Err(held.error(error))),
+        Err(Error::WouldBlock) => {
+            let seated = match who {
+                Who::Call(_) if !shard.on_reader() => {
+                    held.seat.pace.came(now);
+                    shard.conclude_seated(held, now, more)
+                }
+                _ => {
+                    shard.conclude(held, now, more);
+                    None
+                }
+            };
+            return Attempt::Waits(seated);
+        }
+        Ok(value) => Ok(value),
+        Err(error) => Err(held.error(error)),
     };
-    if result.is_ready()
-        && let Some(place) = place
-    {
-        held.waiters.leave(id, place);
+    match who {
+        Who::Call(place) | Who::Task(Some(place)) => {
+            if matches!(who, Who::Call(_)) && !place.is_free() {
+                held.seat.pace.went(now);
+            }
+            held.waiters.leave(id, place);
+        }
+        Who::Task(None) => {}
     }
-    shard.finish(held, now);
-    result
+    shard.conclude(held, now, more);
+    Attempt::Done(result)
 }
 
 #[cfg(all(test, not(shuttle)))]

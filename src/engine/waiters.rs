@@ -6,15 +6,16 @@
 //! by every change that fits, once, and looks again: wake-ups are hints, never grants, so nobody can take
 //! somebody else's. Whoever stops waiting takes its entry back by its [`Key`].
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
 use tunstack_core::stack::{Event, Readiness, SocketId};
 use tunstack_core::time::Instant;
 
 use super::clock::{Clock, Sleeper};
+use super::sleep::Nudge;
 use super::sync::thread::{self, Thread};
-use super::sync::{AtomicBool, AtomicU64, Ordering, thread_local};
+use super::sync::{AtomicBool, AtomicU64, Mutex, Ordering, thread_local};
 
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -49,9 +50,16 @@ pub(crate) trait Observer: Send + Sync {
     fn changed(&self, readiness: Readiness, edges: Readiness);
 }
 
-/// Names one waiter or observer, to take it back. No two of a stack's are the same, and none is 0.
+/// Names one waiter or observer, to take it back. No two of a stack's are the same, and none is 0. It says whether
+/// a thread's call waits: such a waker does nothing but wake it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Key(u64);
+
+impl Key {
+    const fn is_of_call(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
 
 /// Where one waiter keeps its key from when it must wait until it need not any more. A thread has one for a call, a
 /// future for its life, a handle that tasks poll one for each direction. Whoever drops one has to
@@ -84,19 +92,56 @@ enum Wait {
     Always(Arc<dyn Observer>),
 }
 
-impl Wait {
-    fn into_waker(self) -> Option<Waker> {
-        match self {
-            Self::Once(_, waker) => Some(waker),
-            Self::Always(_) => None,
-        }
-    }
-}
-
 struct Entry {
     /// `None`: a task that is told apart by its waker and never taken back.
     key: Option<Key>,
     wait: Wait,
+}
+
+impl Entry {
+    fn into_waker(self) -> Option<Waker> {
+        match self.wait {
+            Wait::Once(_, waker) => Some(waker),
+            Wait::Always(_) => None,
+        }
+    }
+}
+
+/// Those who are to be woken when the lock is gone.
+#[derive(Default)]
+struct ToWake {
+    wakers: Vec<Waker>,
+    /// How many of them are calls of threads.
+    calls: usize,
+}
+
+impl ToWake {
+    fn add(&mut self, key: Option<Key>, waker: Waker) {
+        self.calls += usize::from(key.is_some_and(Key::is_of_call));
+        self.wakers.push(waker);
+    }
+
+    fn extend(&mut self, entries: impl Iterator<Item = Entry>) {
+        for entry in entries {
+            let key = entry.key;
+            if let Some(waker) = entry.into_waker() {
+                self.add(key, waker);
+            }
+        }
+    }
+}
+
+/// Who is to be woken, in short.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct WokenNow {
+    /// The one who asks is among them.
+    pub(super) asker: bool,
+    /// It is one, and a thread in a call: which.
+    pub(super) alone: Option<usize>,
+    /// There is somebody.
+    pub(super) anybody: bool,
+    /// Code that is not ours runs when they are woken.
+    pub(super) others_code: bool,
 }
 
 #[derive(Default)]
@@ -107,7 +152,7 @@ struct Slot {
 
 impl Slot {
     /// Tells the observers, and wakes those whom it concerns.
-    fn tell(&mut self, readiness: Readiness, edges: Readiness, woken: &mut Vec<Waker>) {
+    fn tell(&mut self, readiness: Readiness, edges: Readiness, woken: &mut ToWake) {
         let fits = |e: &mut Entry| match &e.wait {
             Wait::Once(wanted, _) => readiness.intersects(*wanted),
             Wait::Always(observer) => {
@@ -115,22 +160,22 @@ impl Slot {
                 false
             }
         };
-        woken.extend(self.entries.extract_if(.., fits).filter_map(|e| e.wait.into_waker()));
+        woken.extend(self.entries.extract_if(.., fits));
     }
 
     /// Those who are here asked for a socket that its owner gave up: who waits looks again, and observers are let
     /// go without a word, as epoll lets go of a descriptor that is closed.
-    fn retire(&mut self, woken: &mut Vec<Waker>) {
-        woken.extend(self.entries.drain(..).filter_map(|e| e.wait.into_waker()));
+    fn retire(&mut self, woken: &mut ToWake) {
+        woken.extend(self.entries.drain(..));
     }
 
     /// Makes room for one more task without a key.
-    fn bound_keyless(&mut self, woken: &mut Vec<Waker>) {
+    fn bound_keyless(&mut self, woken: &mut ToWake) {
         let mut keyless = self.entries.iter().enumerate().filter(|(_, e)| e.key.is_none()).map(|(i, _)| i);
         if let Some(oldest) = keyless.next()
             && keyless.count() + 1 >= KEYLESS
         {
-            woken.extend(self.entries.remove(oldest).wait.into_waker());
+            woken.extend(std::iter::once(self.entries.remove(oldest)));
         }
     }
 }
@@ -149,7 +194,7 @@ pub(crate) struct Waiters {
     /// Woken whenever anything happens: they wait for what no readiness bit tells, such as the last
     /// acknowledgment of a lingering close. There are few and not for long.
     anything: Vec<(Key, Waker)>,
-    woken: Vec<Waker>,
+    woken: ToWake,
     /// Wakers that nobody will wake: the last to drop one may drop a task, and that runs code that is not ours.
     gone: Vec<Waker>,
     last_key: u64,
@@ -158,8 +203,13 @@ pub(crate) struct Waiters {
 impl Waiters {
     /// A name for a waiter or an observer.
     pub(crate) fn key(&mut self) -> Key {
-        self.last_key += 1;
+        self.last_key += 2;
         Key(self.last_key)
+    }
+
+    /// A name for a thread's call.
+    pub(crate) fn key_of_call(&mut self) -> Key {
+        Key(self.key().0 | 1)
     }
 
     /// From now on `waker` is woken, once, when the socket's readiness has any of the bits in `wanted`. Registered
@@ -202,6 +252,16 @@ impl Waiters {
     /// As [`register`](Self::register) under the place's key.
     pub(crate) fn enter(&mut self, id: SocketId, wanted: Readiness, place: &Place, waker: &Waker) {
         let key = place.key().unwrap_or_else(|| self.key());
+        self.enter_as(key, id, wanted, place, waker);
+    }
+
+    /// The same for a thread's call.
+    pub(crate) fn enter_call(&mut self, id: SocketId, wanted: Readiness, place: &Place, waker: &Waker) {
+        let key = place.key().unwrap_or_else(|| self.key_of_call());
+        self.enter_as(key, id, wanted, place, waker);
+    }
+
+    fn enter_as(&mut self, key: Key, id: SocketId, wanted: Readiness, place: &Place, waker: &Waker) {
         place.0.store(key.0, Ordering::Relaxed);
         self.register(id, wanted, Some(key), waker);
     }
@@ -220,7 +280,7 @@ impl Waiters {
             && slot.generation == id.generation()
         {
             let theirs = slot.entries.extract_if(.., |e| e.key == Some(key));
-            self.gone.extend(theirs.filter_map(|e| e.wait.into_waker()));
+            self.gone.extend(theirs.filter_map(Entry::into_waker));
         }
     }
 
@@ -251,7 +311,7 @@ impl Waiters {
 
     /// Something happened.
     pub(crate) fn notify_anything(&mut self) {
-        self.woken.extend(self.anything.drain(..).map(|(_, w)| w));
+        self.anything.drain(..).for_each(|(key, waker)| self.woken.add(Some(key), waker));
     }
 
     /// The socket is gone though its owner holds it still: all who wait for it look again and find that. Observers
@@ -278,9 +338,25 @@ impl Waiters {
         self.notify_anything();
     }
 
+    /// Who is to be woken as it stands, and whether that is `asker`, too.
+    pub(super) fn woken_now(&self, asker: Option<&Waker>) -> WokenNow {
+        let ToWake { wakers, calls } = &self.woken;
+        let only = match &wakers[..] {
+            [only] if *calls == 1 => Some(only.data().addr()),
+            _ => None,
+        };
+        WokenNow {
+            asker: asker.is_some_and(|asker| wakers.iter().any(|w| w.will_wake(asker))),
+            alone: only,
+            anybody: !wakers.is_empty(),
+            others_code: wakers.len() > *calls || !self.gone.is_empty(),
+        }
+    }
+
     /// What is to be done after the lock is gone.
     pub(crate) fn take_woken(&mut self) -> Woken {
-        Woken { woken: std::mem::take(&mut self.woken), _gone: std::mem::take(&mut self.gone) }
+        self.woken.calls = 0;
+        Woken { woken: Few::take(&mut self.woken.wakers), _gone: Few::take(&mut self.gone) }
     }
 
     /// How many wait for a socket or observe it.
@@ -304,17 +380,38 @@ impl Waiters {
     }
 }
 
+/// Wakers that were taken out of the table. A few need no room of their own, and the table keeps its.
+struct Few {
+    few: [Option<Waker>; Self::FEW],
+    more: Vec<Waker>,
+}
+
+impl Few {
+    const FEW: usize = 4;
+
+    fn take(wakers: &mut Vec<Waker>) -> Self {
+        let mut few = [const { None }; Self::FEW];
+        if wakers.len() > Self::FEW {
+            // The next batch may be as large.
+            let room = Vec::with_capacity(wakers.len());
+            return Self { few, more: std::mem::replace(wakers, room) };
+        }
+        few.iter_mut().zip(wakers.drain(..)).for_each(|(place, waker)| *place = Some(waker));
+        Self { few, more: Vec::new() }
+    }
+}
+
 /// Wakers to be woken, or only dropped, once the lock is gone: a waker runs code that is not ours.
 #[must_use]
 pub(crate) struct Woken {
-    woken: Vec<Waker>,
-    _gone: Vec<Waker>,
+    woken: Few,
+    _gone: Few,
 }
 
 impl Woken {
     /// Wakes them.
     pub(crate) fn wake(self) {
-        self.woken.into_iter().for_each(Waker::wake);
+        self.woken.few.into_iter().flatten().chain(self.woken.more).for_each(Waker::wake);
     }
 }
 
@@ -325,6 +422,10 @@ pub(crate) struct Parker {
     woken: AtomicBool,
     /// A call waits.
     waits: AtomicBool,
+    /// It sleeps with a device, where it has to be nudged.
+    polls: AtomicBool,
+    /// By this.
+    nudge: Mutex<Weak<Nudge>>,
 }
 
 thread_local! {
@@ -333,7 +434,13 @@ thread_local! {
 
 impl Parker {
     fn new() -> Self {
-        Self { thread: thread::current(), woken: AtomicBool::new(false), waits: AtomicBool::new(false) }
+        Self {
+            thread: thread::current(),
+            woken: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
+            polls: AtomicBool::new(false),
+            nudge: Mutex::new(Weak::new()),
+        }
     }
 
     /// This thread's. A wake-up that comes late, from an earlier wait, is one needless look.
@@ -350,7 +457,7 @@ impl Parker {
     /// Waits for a wake-up; false when `deadline` came first. Whatever else unparks the thread is ignored.
     pub(crate) fn wait(self: &Arc<Self>, clock: &Clock, deadline: Option<Instant>) -> bool {
         loop {
-            if self.woken.swap(false, Ordering::Acquire) {
+            if self.take() {
                 return true;
             }
             if deadline.is_some_and(|deadline| deadline <= clock.now()) {
@@ -358,6 +465,37 @@ impl Parker {
             }
             clock.sleep(deadline, self);
         }
+    }
+
+    /// Whether it was woken since it was asked last.
+    pub(super) fn take(&self) -> bool {
+        self.woken.swap(false, Ordering::Acquire)
+    }
+
+    /// Where it sleeps from now on when it [`polls`](Self::poll).
+    pub(super) fn nudged_by(&self, nudge: &Arc<Nudge>) {
+        let mut own = self.nudge.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::ptr::eq(own.as_ptr(), Arc::as_ptr(nudge)) {
+            *own = Arc::downgrade(nudge);
+        }
+    }
+
+    /// Until what this gives is dropped a wake-up nudges. `None` if it was woken already.
+    pub(super) fn poll(&self) -> Option<Polls<'_>> {
+        // One total order of this and of what wakes: one of the two sees the other.
+        self.polls.store(true, Ordering::SeqCst);
+        let polls = Polls(self);
+        (!self.woken.load(Ordering::SeqCst)).then_some(polls)
+    }
+}
+
+/// A thread that sleeps with a device.
+#[must_use]
+pub(super) struct Polls<'a>(&'a Parker);
+
+impl Drop for Polls<'_> {
+    fn drop(&mut self) {
+        self.0.polls.store(false, Ordering::SeqCst);
     }
 }
 
@@ -395,8 +533,16 @@ impl Wake for Parker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
-        self.thread.unpark();
+        self.woken.store(true, Ordering::SeqCst);
+        if !self.polls.load(Ordering::SeqCst) {
+            self.thread.unpark();
+            return;
+        }
+        // One that is gone has taken its shard with it, and nobody sleeps there.
+        let nudge = self.nudge.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        if let Some(nudge) = nudge {
+            nudge.nudge();
+        }
     }
 }
 

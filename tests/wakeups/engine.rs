@@ -12,6 +12,25 @@ mod error;
 
 pub(crate) mod sync;
 
+pub(crate) mod sleep;
+
+/// The scheduler's thread is the test's, which takes its signals.
+mod signals {
+    pub(super) const fn block() {}
+}
+
+#[rustfmt::skip]
+#[path = "../../src/engine/pace.rs"]
+mod pace;
+
+#[rustfmt::skip]
+#[path = "../../src/engine/seat.rs"]
+mod seat;
+
+#[rustfmt::skip]
+#[path = "../../src/engine/reader.rs"]
+pub(crate) mod reader;
+
 #[rustfmt::skip]
 #[path = "../../src/engine/waiters.rs"]
 pub(crate) mod waiters;

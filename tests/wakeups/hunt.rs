@@ -1,6 +1,6 @@
 //! Each scenario under some thousand schedules; see the library beside this.
 
-use tunstack_wakeups::{broken, hunt, ready, scenarios};
+use tunstack_wakeups::{broken, hunt, ready, scenarios, seats};
 
 macro_rules! hunts {
     ($($module:ident: $($name:ident),+;)+) => {$($(
@@ -24,6 +24,17 @@ hunts! {
         an_observer_comes_and_goes_while_something_changes,
         an_operation_wants_more_than_one_change_brings,
         an_operation_wants_more_than_readiness_says;
+    seats:
+        two_callers_and_two_packets,
+        woken_by_another_thread_while_it_sits,
+        the_one_who_sits_times_out,
+        the_one_who_sat_does_not_come_back,
+        callers_come_back_soon,
+        the_engine_ends_while_one_sits,
+        the_device_fails_under_the_one_who_sits,
+        another_fails_the_engine_while_one_sits,
+        a_waker_that_waits_is_woken,
+        nobody_comes_back;
     ready:
         changes_while_one_polls,
         modified_while_one_polls,
@@ -52,4 +63,16 @@ fn a_missing_second_look_is_found() {
 #[should_panic(expected = "deadlock")]
 fn sleeping_without_asking_is_found() {
     hunt(ready::broken_sleep);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_seat_left_without_an_alarm_is_found() {
+    hunt(seats::broken_no_alarm);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_sleeper_who_is_not_nudged_is_found() {
+    hunt(seats::broken_no_nudge);
 }

@@ -38,6 +38,8 @@ pub mod broken;
 
 pub mod scenarios;
 
+pub mod seats;
+
 pub use poll::scenarios as ready;
 
 /// Runs a scenario under some thousand schedules: ones that switch threads at random, and ones with few switches in

@@ -18,20 +18,23 @@ use crate::engine::waiters::{Interest, Observer, Place};
 use crate::world::{Task, World, block_on, take};
 
 const EBADF: Option<i32> = Some(9);
-const ESHUTDOWN: Option<i32> = Some(108);
+pub(crate) const ESHUTDOWN: Option<i32> = Some(108);
 
-fn join<T>(thread: JoinHandle<T>) -> T {
+pub(crate) fn join<T>(thread: JoinHandle<T>) -> T {
     thread.join().expect("a panic has ended the schedule before")
 }
 
 impl World {
-    fn with<T: Send + 'static>(&self, act: impl FnOnce(Self) -> T + Send + 'static) -> JoinHandle<T> {
+    pub(crate) fn with<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(Self) -> T + Send + 'static,
+    ) -> JoinHandle<T> {
         let world = self.clone();
         spawn(move || act(world))
     }
 
     /// Some looks at the clock from now.
-    fn soon(&self) -> Option<Instant> {
+    pub(crate) fn soon(&self) -> Option<Instant> {
         self.shard.clock.deadline(Some(LOOK * 6))
     }
 }

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
+use shuttle::thread::{JoinHandle, spawn};
 use tunstack::device::Capabilities;
 use tunstack_core::addr::{Address, Endpoint, Family, Prefix};
 use tunstack_core::config::Config;
@@ -14,16 +16,28 @@ use tunstack_core::time::Instant;
 
 use crate::device::{Device, Frames};
 use crate::engine::clock::Clock;
+use crate::engine::reader;
 use crate::engine::shard::Shard;
+use crate::engine::sleep::{Fault, Nudge, break_it};
 use crate::engine::wait::{leave, poll_op, wait_until};
 use crate::engine::waiters::{Interest, Parker, Place};
 
-/// Nothing leaves this host.
-struct Wall;
+/// Nothing leaves this host; what comes is on the wire of its shard, once it has one.
+#[derive(Default)]
+struct Wall(Arc<OnceLock<Weak<Nudge>>>);
 
 impl Device for Wall {
-    fn recv(&self, _: Instant, _: &mut Frames) -> io::Result<usize> {
-        Ok(0)
+    fn recv(&self, _: Instant, frames: &mut Frames) -> io::Result<usize> {
+        let Some(wire) = self.0.get().and_then(Weak::upgrade) else { return Ok(0) };
+        let fill = |buffer: &mut [u8]| {
+            let packet = wire.receive()?;
+            let len = packet.map(|packet| {
+                buffer[..packet.len()].copy_from_slice(&packet);
+                packet.len()
+            });
+            io::Result::Ok(len)
+        };
+        Ok(usize::from(frames.fill(fill)?))
     }
 
     fn send(&self, _: Instant, _: &Datagram<'_>) -> io::Result<()> {
@@ -52,13 +66,36 @@ fn home() -> Endpoint {
 
 impl World {
     pub(crate) fn new() -> Self {
+        break_it(Fault::None);
         let addresses = vec![Prefix::new(home().address, 24)];
         let mut stack = Stack::new(Config { addresses, ..Config::default() }, [7; 32]);
         let id = stack.udp_socket(Family::V4);
         stack.bind(id, home()).expect("the address is the host's");
-        let shard =
-            Arc::new(Shard::new(stack, Box::new(Wall), Clock::start()).expect("a descriptor is free"));
+        let wall = Wall::default();
+        let wire = Arc::clone(&wall.0);
+        let shard = Shard::new(stack, Box::new(wall), Clock::start(), Duration::ZERO);
+        let shard = Arc::new(shard.expect("there is nothing to fail"));
+        assert!(wire.set(Arc::downgrade(&shard.nudge)).is_ok());
         Self { shard, id }
+    }
+
+    /// Starts the reader: callers may sit from now on.
+    pub(crate) fn read(&self) -> JoinHandle<()> {
+        self.shard.open_seat();
+        let shard = Arc::clone(&self.shard);
+        spawn(move || reader::run(&shard))
+    }
+
+    /// A datagram comes by the wire, from a neighbour.
+    pub(crate) fn arrive(&self, octet: u8) {
+        let mut packet = vec![0x45, 0, 0, 29, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 7, 0, 2, 10, 7, 0, 1];
+        let words = packet.chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1]));
+        let sum: u32 = words.sum();
+        let checksum = !((sum & 0xffff) + (sum >> 16)) as u16;
+        packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+        // From port 9 to 7, without a checksum.
+        packet.extend([0, 9, 0, 7, 0, 9, 0, 0, octet]);
+        self.shard.nudge.transmit(packet);
     }
 
     /// A datagram arrives.

@@ -19,7 +19,9 @@ fn shard() -> Arc<Shard> {
     let address = Prefix::new(IpAddr::V4(Ipv4Addr::new(10, 7, 0, 1)).into(), 24);
     let config = Config { addresses: vec![address], ..Config::default() };
     let (device, _) = Pipe::pair(1500).unwrap();
-    Arc::new(Shard::new(Stack::new(config, [1; 32]), Box::new(device), Clock::start()).unwrap())
+    Arc::new(
+        Shard::new(Stack::new(config, [1; 32]), Box::new(device), Clock::start(), Duration::ZERO).unwrap(),
+    )
 }
 
 /// A waker that does this.
