@@ -213,6 +213,7 @@ mod tests {
             ("--link=lte", "say themselves"),
             ("--pcap=x", "--captures"),
             ("--offload=on", "none"),
+            ("--spin=20us", "none"),
         ] {
             for line in [format!("tunstack drill x {flag}"), format!("tunstack {flag} drill x")] {
                 let text = parse(&line).unwrap_err().to_string();

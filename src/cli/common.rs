@@ -49,6 +49,10 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "WHEN", default_value = "off", help_heading = DEVICE)]
     #[arg(hide_possible_values = true, value_parser = offload)]
     pub(crate) offload: Offload,
+    /// Look for packets so long before sleeping, such as 20us: answers come sooner, and a processor is busy
+    #[arg(long, global = true, value_name = "TIME", default_value = "0us", help_heading = DEVICE)]
+    #[arg(value_parser = spin)]
+    pub(crate) spin: Duration,
     /// Impair the link, each way: 100mbit,40ms,1% or lte,loss=2%,jitter=5ms
     ///
     /// Parts are joined by commas: a rate (kbit, mbit, gbit), a one-way delay (us, ms, s) and a loss (%) go
@@ -104,6 +108,12 @@ fn offload(text: &str) -> Result<Offload, String> {
         "auto" => Ok(Offload::Auto),
         _ => Err("one of on, off, auto".to_owned()),
     }
+}
+
+/// A second at the most: who waits for longer does well to sleep.
+fn spin(text: &str) -> Result<Duration, String> {
+    let time = link::duration(text).filter(|time| *time <= Duration::from_secs(1));
+    time.ok_or_else(|| "a time up to a second, such as 20us".to_owned())
 }
 
 fn level(text: &str) -> Result<LevelFilter, String> {

@@ -78,7 +78,8 @@ fn rate(text: &str) -> Option<u64> {
     (1.0..=1e15).contains(&rate).then_some(rate as u64)
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// A time with its unit.
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let units = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0)];
     let (number, factor) = units.iter().find_map(|(unit, f)| Some((text.strip_suffix(unit)?, f)))?;
     let seconds = number.parse::<f64>().ok()? * factor;

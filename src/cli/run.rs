@@ -230,7 +230,7 @@ where
     };
     let own: Vec<_> = config.addr.into_iter().chain(config.addr6).collect();
     let settings = Config { addresses: own.clone(), trace: common.pcap.is_some(), ..Config::default() };
-    let builder = Engine::builder().config(settings);
+    let builder = Engine::builder().config(settings).spin(common.spin);
     let (recording, builder) = match common.pcap.clone() {
         None => (None, builder.device(tun)),
         Some(path) => {

@@ -75,6 +75,7 @@ fn refuse_run_flags(common: &Common, command: &str) -> Result<(), Failure> {
         Common { pcap: Some(_), .. } => "--pcap",
         Common { link: Some(_), .. } => "--link",
         Common { offload: Offload::On | Offload::Auto, .. } => "--offload",
+        Common { spin, .. } if !spin.is_zero() => "--spin",
         _ => return Ok(()),
     };
     Err(Failure::Usage(format!("{flag} makes no sense with {command}: no packets pass")))

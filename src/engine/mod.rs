@@ -1,13 +1,17 @@
 //! The real world's driver: locks, threads, the clock and a device around a stack.
 //!
 //! ```text
-//!   program's threads and tasks            the engine's thread
-//!    call, drive, unlock, wake       ppoll(device, nudge, deadline)
-//!              │                        receive, drive, unlock, wake
-//!              ▼                                  ▼
-//!         ┌─────────────── Mutex<Stack, Waiters> ──────────────┐
-//!         └────────────────────── Device ──────────────────────┘
+//!   program's threads and tasks           who sits: a call that waits,
+//!                                         or else the engine's thread
+//!    call, drive, unlock, wake          ppoll(device, nudge, deadline)
+//!              │                          receive, drive, unlock, wake
+//!              ▼                                     ▼
+//!         ┌─────────── Mutex<Stack, Waiters, Seat> ───────────┐
+//!         └────────────────────── Device ─────────────────────┘
 //! ```
+//!
+//! One thread at a time reads the device: that right is a [`seat`]. A call that has to wait reads for itself and for
+//! all others, so that a request and its answer need no other thread. The engine's thread sits while no call does.
 
 pub(crate) mod clock;
 

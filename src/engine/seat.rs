@@ -364,3 +364,6 @@ fn spin(
         std::hint::spin_loop();
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;

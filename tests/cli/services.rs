@@ -225,7 +225,7 @@ pub(crate) fn the_kernel_joins_where_it_is_told() {
     for (flags, offload, large) in [
         ("", false, false),
         ("--offload off --pcap-split", false, false),
-        ("--offload auto", true, true),
+        ("--offload auto --spin 50us", true, true),
         ("--offload on --pcap-split", true, false),
     ] {
         let mut echo = command(&format!("echo --json --pcap {file} {flags}"));

@@ -1,16 +1,17 @@
 //! A shard without its reader: what a program's thread does alone.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicUsize;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tunstack_core::addr::{Endpoint, Family, Prefix};
 use tunstack_core::config::Config;
 use tunstack_core::packet::{Datagram, Inbound, Received};
 
 use super::*;
-use crate::device::Capabilities;
+use crate::device::{Capabilities, Frames};
+use crate::engine::seat::Turn;
 
 /// Takes the first `room` packets, refuses the rest, gives none.
 #[derive(Clone)]
@@ -61,7 +62,8 @@ fn shard(room: usize) -> (Shard, Sink) {
     let config = Config { addresses: vec![address], ..Config::default() };
     let fd = Arc::new(eventfd(0, EventfdFlags::empty()).unwrap());
     let sink = Sink { sent: Arc::default(), room, fd, last: Arc::new(Mutex::new(Instant::ZERO)) };
-    (Shard::new(Stack::new(config, [1; 32]), Box::new(sink.clone()), Clock::start()).unwrap(), sink)
+    let stack = Stack::new(config, [1; 32]);
+    (Shard::new(stack, Box::new(sink.clone()), Clock::start(), Duration::ZERO).unwrap(), sink)
 }
 
 fn peer() -> Endpoint {
@@ -79,11 +81,11 @@ fn send(shard: &Shard, count: usize) {
 
 /// Whether the reader was nudged; it is then as if it had seen that.
 fn nudged(shard: &Shard) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(shard.nudged(), PollFlags::IN)];
+    let mut fds = [PollFd::from_borrowed_fd(shard.nudge.as_fd(), PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     let nudged = poll(&mut fds, Some(&now)).unwrap() == 1;
     if nudged {
-        rustix::io::read(shard.nudged(), &mut [0; 8]).unwrap();
+        rustix::io::read(shard.nudge.as_fd(), &mut [0; 8]).unwrap();
     }
     nudged
 }
@@ -99,11 +101,12 @@ fn a_program_sends_in_its_own_context() {
 #[test]
 fn a_reader_at_the_door_takes_over_after_one_burst() {
     let (shard, sink) = shard(usize::MAX);
-    shard.reader_waits.store(true, Ordering::Relaxed);
+    shard.seated_waits.store(true, Ordering::Relaxed);
     send(&shard, BURST + 10);
     assert_eq!(sink.sent.load(Ordering::Relaxed), BURST);
-    let none = Frames::new(1, 1500);
-    assert!(matches!(shard.arrived(&none), Next::Sleep(_)));
+    let mut seated = Seated::with(&shard, Frames::new(1, 1500));
+    assert_eq!(seated.arrived(None), Turn::Stays);
+    assert!(matches!(seated.next(), Next::Sleep(_)));
     assert_eq!(sink.sent.load(Ordering::Relaxed), BURST + 10);
 }
 
@@ -114,8 +117,8 @@ fn time_does_not_go_back_for_a_reader_that_had_to_wait() {
     frames.fill(|_| io::Result::Ok(Some(1))).unwrap();
     thread::scope(|scope| {
         let mut held = shard.lock();
-        scope.spawn(|| shard.arrived(&frames));
-        while !shard.reader_waits.load(Ordering::Acquire) {
+        scope.spawn(|| Seated::with(&shard, frames).arrived(None));
+        while !shard.seated_waits.load(Ordering::Acquire) {
             thread::yield_now();
         }
         let now = shard.clock.now();
@@ -131,12 +134,33 @@ fn time_does_not_go_back_for_a_reader_that_had_to_wait() {
 #[test]
 fn a_readers_hold_is_bounded_too() {
     let (shard, sink) = shard(usize::MAX);
-    shard.reader_waits.store(true, Ordering::Relaxed);
+    shard.seated_waits.store(true, Ordering::Relaxed);
     send(&shard, 2 * BURST + 1);
-    let none = Frames::new(1, 1500);
-    assert_eq!(shard.arrived(&none), Next::More);
+    let mut seated = Seated::with(&shard, Frames::new(1, 1500));
+    seated.arrived(None);
+    assert_eq!(seated.next(), Next::More);
     assert_eq!(sink.sent.load(Ordering::Relaxed), 2 * BURST);
-    assert!(matches!(shard.arrived(&none), Next::Sleep(_)));
+    seated.arrived(None);
+    assert!(matches!(seated.next(), Next::Sleep(_)));
+}
+
+/// Where nobody sits an alarm does instead, and wakes nobody before.
+#[test]
+fn without_one_who_sits_an_earlier_deadline_sets_the_alarm() {
+    let (shard, _sink) = shard(usize::MAX);
+    shard.open_seat();
+    shard.alarm.wait().unwrap();
+    shard.lock().seat.alarm = Instant::FAR_FUTURE;
+    let begun = shard.call(|stack, now| {
+        let id = stack.tcp_socket(Family::V4);
+        assert_eq!(stack.connect(id, peer(), now), Err(Error::InProgress));
+        Ok(())
+    });
+    begun.unwrap();
+    assert!(!nudged(&shard), "nobody sleeps there");
+    let held = shard.lock();
+    assert_eq!(held.seat.alarm, held.stack.poll_timeout().unwrap());
+    held.release();
 }
 
 #[test]
@@ -173,7 +197,7 @@ fn after_a_failure_calls_give_it_and_nothing_is_sent() {
     shard.fail(Failure::Stopped);
     let error = shard.call(|stack, _| Ok(stack.udp_socket(Family::V4))).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(19), "the first cause is the one that counts");
-    assert_eq!(shard.arrived(&Frames::new(1, 1500)), Next::End);
+    assert_eq!(Seated::with(&shard, Frames::new(1, 1500)).arrived(None), Turn::End);
     assert_eq!(sink.sent.load(Ordering::Relaxed), 0);
 }
 
