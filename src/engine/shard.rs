@@ -29,6 +29,9 @@ use crate::device::Device;
 /// very acknowledgments it waits for.
 pub(crate) const BURST: usize = 64;
 
+/// The same in octets, for packets that are cut later.
+const BURST_OCTETS: usize = 1 << 20;
+
 thread_local! {
     static READER: Cell<bool> = const { Cell::new(false) };
 }
@@ -204,11 +207,16 @@ impl Shard {
         held.now = held.now.max(now);
         held.stack.handle_timeout(now);
         let mut more = true;
+        let mut octets = 0;
         for _ in 0..BURST {
+            if octets >= BURST_OCTETS {
+                break;
+            }
             let Some(datagram) = held.stack.poll_transmit(now) else {
                 more = false;
                 break;
             };
+            octets += datagram.len();
             if self.device.send(now, &datagram).is_err() {
                 held.refused += 1;
             }

@@ -47,7 +47,10 @@ impl Nudge {
             timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
         match poll(fds, timeout.as_ref()) {
             Ok(_) => {}
-            Err(Errno::INTR) => return Ok(fds.iter_mut().for_each(PollFd::clear_revents)),
+            Err(Errno::INTR) => {
+                fds.iter_mut().for_each(PollFd::clear_revents);
+                return Ok(());
+            }
             Err(errno) => return Err(errno.into()),
         }
         if fds[0].revents().contains(PollFlags::IN) {

@@ -1,10 +1,11 @@
 //! The hunt for lost wake-ups.
 //!
-//! The engine's lock, the table of waiters, the waits of threads and tasks and the ready list of `poll` are compiled
-//! here from their own source files, with shuttle's locks, atomics and threads in place of the standard library's.
-//! Shuttle runs a scenario again and again, chooses at each of their uses which thread goes on, and finds that all
-//! sleep who should have been woken. The stack is the real one; the world it lives in is one host that talks to
-//! itself, so that a datagram sent is one to be read.
+//! The engine's lock, the seat before its device and the reader, the table of waiters, the waits of threads and tasks
+//! and the ready list of `poll` are compiled here from their own source files, with shuttle's locks, atomics and threads
+//! in place of the standard library's. Shuttle runs a scenario again and again, chooses at each of their uses which
+//! thread goes on, and finds that all sleep who should have been woken. The stack is the real one; the world it lives in
+//! is one host that talks to itself, so that a datagram sent is one to be read, and has a wire for those that come by
+//! the device.
 //!
 //! A scenario asks what must hold whatever the schedule. That the hunt would find something is shown by doing it to
 //! [`broken`] copies of the protocol. Whoever changes the protocol can break the original and see. Each of these turns

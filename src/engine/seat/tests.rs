@@ -349,15 +349,21 @@ fn an_idle_engine_sleeps() {
     let engine = Engine::builder().device(device).config(config()).start().unwrap();
     let socket = engine.bind_udp("10.7.0.1:7").unwrap();
     let counts = || (sleeps.load(Ordering::Relaxed), naps(&threads));
+    // On a busy machine the last things to be done may take their time.
     let is_quiet = || {
-        std::thread::sleep(PATIENCE * 20);
-        let before = counts();
-        std::thread::sleep(PATIENCE * 100);
-        assert_eq!(counts(), before);
+        let quiet = (0..100).any(|_| {
+            let before = counts();
+            std::thread::sleep(PATIENCE * 100);
+            counts() == before
+        });
+        assert!(quiet);
     };
     is_quiet();
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| (0..30).for_each(|_| _ = socket.recv_from(&mut [0]).unwrap()));
+        // A small stack is enough to read the device on.
+        let small = std::thread::Builder::new().stack_size(64 << 10);
+        let receive = || (0..30).for_each(|_| _ = socket.recv_from(&mut [0]).unwrap());
+        let waits = small.spawn_scoped(scope, receive).unwrap();
         for _ in 0..29 {
             arrive(&far, 1);
             std::thread::sleep(PATIENCE / 4);

@@ -163,6 +163,20 @@ fn without_one_who_sits_an_earlier_deadline_sets_the_alarm() {
     held.release();
 }
 
+/// Of large ones fewer are sent in a hold.
+#[test]
+fn a_hold_is_bounded_in_octets() {
+    let (shard, sink) = shard(usize::MAX);
+    shard.lock().stack.config_mut().mtu = u16::MAX;
+    shard.seated_waits.store(true, Ordering::Relaxed);
+    let sent = shard.call(|stack, now| {
+        let id = stack.udp_socket(Family::V4);
+        (0..24).try_for_each(|_| stack.try_send_to(id, &[0; 60_000], Some(peer()), now).map(drop))
+    });
+    sent.unwrap();
+    assert_eq!(sink.sent.load(Ordering::Relaxed), BURST_OCTETS.div_ceil(60_028));
+}
+
 #[test]
 fn only_an_earlier_deadline_nudges() {
     let (shard, _sink) = shard(usize::MAX);
