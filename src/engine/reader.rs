@@ -35,7 +35,7 @@ impl Drop for Retire<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod tests {
     use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
