@@ -14,7 +14,7 @@ use super::handle::Handle;
 use super::lookup::lookup;
 use super::{Interest, Ready, ToSocketAddrs};
 use crate::engine::Engine;
-use crate::net;
+use crate::net::{self, RecvMessage, SendMessage};
 
 /// A UDP socket, as `tokio::net::UdpSocket` is one. Every call takes `&self`: in an `Arc` it serves as many tasks as
 /// one likes, in each direction.
@@ -98,6 +98,51 @@ impl UdpSocket {
     /// Those of [`recv_from`](Self::recv_from).
     pub async fn recv_datagram(&self, buf: &mut [u8]) -> io::Result<ReceivedDatagram> {
         self.socket.wait(Interest::READABLE, receive(buf, false)).await
+    }
+
+    /// Sends message after message, in as few holds of the lock and passes over the device as can be: see
+    /// [`net::UdpSocket::send_messages`].
+    ///
+    /// # Errors
+    /// What the first met with.
+    pub async fn send_messages(&self, messages: &[SendMessage<'_>]) -> io::Result<usize> {
+        let mut done = 0;
+        while let Some(part @ [_, ..]) = messages.get(done..) {
+            let first = done == 0;
+            let send = |stack: &mut Stack, id, now| net::send_part(stack, id, now, part, first);
+            match self.socket.wait(Interest::WRITABLE, send).await {
+                Ok(0) => break,
+                Ok(sent) => done += sent,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Waits for a datagram, and takes all that are there then, as far as there are places for them: see
+    /// [`net::UdpSocket::recv_messages`].
+    ///
+    /// # Errors
+    /// An error that an ICMP message told of.
+    pub async fn recv_messages(&self, messages: &mut [RecvMessage<'_>]) -> io::Result<usize> {
+        self.socket.wait(Interest::READABLE, |stack, id, _| net::receive_batch(stack, id, messages)).await
+    }
+
+    /// A [`send_messages`](Self::send_messages) that never waits.
+    ///
+    /// # Errors
+    /// `WouldBlock`, and those of `send_messages`.
+    pub fn try_send_messages(&self, messages: &[SendMessage<'_>]) -> io::Result<usize> {
+        self.net().try_send_messages(messages)
+    }
+
+    /// A [`recv_messages`](Self::recv_messages) that never waits.
+    ///
+    /// # Errors
+    /// `WouldBlock`, and those of `recv_messages`.
+    pub fn try_recv_messages(&self, messages: &mut [RecvMessage<'_>]) -> io::Result<usize> {
+        self.socket.call(|stack, id, _| net::receive_batch(stack, id, messages))
     }
 
     /// A [`send_to`](Self::send_to) that never waits.
@@ -276,6 +321,38 @@ impl UdpSocket {
     /// Those of a socket that is gone.
     pub fn broadcast(&self) -> io::Result<bool> {
         self.net().broadcast()
+    }
+
+    /// Cuts all that is sent into datagrams of `size` octets: see [`net::UdpSocket::set_segment_size`].
+    ///
+    /// # Errors
+    /// `InvalidInput` above 65,535; those of a socket that is gone.
+    pub fn set_segment_size(&self, size: usize) -> io::Result<()> {
+        self.net().set_segment_size(size)
+    }
+
+    /// The size of the datagrams that all that is sent is cut into, octets; 0: each call sends one.
+    ///
+    /// # Errors
+    /// Those of a socket that is gone.
+    pub fn segment_size(&self) -> io::Result<usize> {
+        self.net().segment_size()
+    }
+
+    /// Whether datagrams that the device has joined are received so: see [`net::UdpSocket::set_gro`].
+    ///
+    /// # Errors
+    /// Those of a socket that is gone.
+    pub fn set_gro(&self, joined: bool) -> io::Result<()> {
+        self.net().set_gro(joined)
+    }
+
+    /// Whether datagrams that the device has joined are received so.
+    ///
+    /// # Errors
+    /// Those of a socket that is gone.
+    pub fn gro(&self) -> io::Result<bool> {
+        self.net().gro()
     }
 
     /// Time to live, or hop limit, of the packets sent, 1 to 255.

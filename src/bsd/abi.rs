@@ -119,6 +119,8 @@ bitflags::bitflags! {
         const NOSIGNAL = libc::MSG_NOSIGNAL;
         /// More data follows: do not send a segment that is not full (`MSG_MORE`).
         const MORE = libc::MSG_MORE;
+        /// `recvmmsg` waits for the first message alone (`MSG_WAITFORONE`).
+        const WAITFORONE = libc::MSG_WAITFORONE;
         /// Connect, and send the data with the SYN where the server's cookie is known (`MSG_FASTOPEN`, RFC 7413).
         const FASTOPEN = libc::MSG_FASTOPEN;
         /// Others are kept and judged by the call.

@@ -20,7 +20,7 @@ use crate::engine::Interest;
 pub(crate) const MOST_PARTS: usize = 1024;
 
 /// What `recvmsg` gives.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct ReceivedMessage {
     /// Octets received; with `MSG_TRUNC` among the flags of the call, the true length of the datagram.
@@ -41,7 +41,12 @@ impl ReceivedMessage {
 }
 
 impl Sockets {
-    fn receive(&self, file: &Arc<File>, parts: &mut [IoSliceMut<'_>], flags: MsgFlags) -> Result<Received> {
+    pub(super) fn receive(
+        &self,
+        file: &Arc<File>,
+        parts: &mut [IoSliceMut<'_>],
+        flags: MsgFlags,
+    ) -> Result<Received> {
         let mut done = 0;
         // Datagrams know nothing of urgent data.
         let urgent = file.kind == Kind::Stream && flags.contains(MsgFlags::OOB);
@@ -90,6 +95,16 @@ impl Sockets {
         to: Option<&SocketAddr>,
         flags: MsgFlags,
     ) -> Result<usize> {
+        self.transmit_cut(file, parts, (to, None), flags)
+    }
+
+    pub(super) fn transmit_cut(
+        &self,
+        file: &Arc<File>,
+        parts: &[IoSlice<'_>],
+        (to, segment_size): (Option<&SocketAddr>, Option<u16>),
+        flags: MsgFlags,
+    ) -> Result<usize> {
         let mut done = 0;
         // A connected TCP socket takes no notice of an address.
         let looks = file.kind == Kind::Datagram || flags.contains(MsgFlags::FASTOPEN);
@@ -113,7 +128,7 @@ impl Sockets {
                 stack.try_write(id, &[], now)?;
                 done = done.max(with_syn);
             }
-            transmit(stack, id, file.kind, parts, to, flags, &mut done, now)
+            transmit(stack, id, file.kind, parts, (to, segment_size), flags, &mut done, now)
         });
         match sent {
             Err(_) if done > 0 => Ok(done),
@@ -241,8 +256,14 @@ impl Sockets {
             return Err(Errno::MSGSIZE);
         }
         let received = self.receive(&file, data, flags)?;
-        let name = received.from.map(|from| self.shown(&file, from));
-        Ok(ReceivedMessage { len: received.len, name, flags: received.flags, control: beside(&file, flags) })
+        Ok(self.told(&file, received, flags))
+    }
+
+    /// What came, as a program is told of it.
+    pub(super) fn told(&self, file: &File, received: Received, flags: MsgFlags) -> ReceivedMessage {
+        let name = received.from.map(|from| self.shown(file, from));
+        let control = beside(file, &received, flags);
+        ReceivedMessage { len: received.len, name, flags: received.flags, control }
     }
 
     /// `read(2)`. Reading nothing at all from a socket gives 0 in any state.

@@ -56,9 +56,12 @@ mod ancillary;
 
 pub(crate) mod message;
 
+mod batch;
+
 mod sendfile;
 
 pub use ancillary::Ancillary;
+pub use batch::{MessageIn, MessageOut};
 pub use message::ReceivedMessage;
 pub use rustix::io::Errno;
 pub use table::Sockets;

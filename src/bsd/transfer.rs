@@ -7,6 +7,7 @@ use std::io::{IoSlice, IoSliceMut};
 
 use tunstack_core::addr::Endpoint;
 use tunstack_core::error::Error;
+use tunstack_core::stack::sending::Message;
 use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::tcp::state::State;
 use tunstack_core::time::Instant;
@@ -23,11 +24,13 @@ pub(crate) struct Received {
     pub(crate) from: Option<Endpoint>,
     /// `MSG_TRUNC` where a datagram was cut.
     pub(crate) flags: MsgFlags,
+    /// Not 0: datagrams of this size in a row (`UDP_GRO`).
+    pub(crate) segment_size: u16,
 }
 
 impl Received {
     pub(crate) const fn stream(len: usize) -> Self {
-        Self { len, from: None, flags: MsgFlags::empty() }
+        Self { len, from: None, flags: MsgFlags::empty(), segment_size: 0 }
     }
 }
 
@@ -154,9 +157,9 @@ fn receive_urgent(
     match parts.iter_mut().find_map(|part| part.first_mut()) {
         Some(place) => {
             *place = octet;
-            Ok(Received { len: 1, from: None, flags: MsgFlags::OOB })
+            Ok(Received { flags: MsgFlags::OOB, ..Received::stream(1) })
         }
-        None => Ok(Received { len: 0, from: None, flags: MsgFlags::TRUNC }),
+        None => Ok(Received { flags: MsgFlags::TRUNC, ..Received::stream(0) }),
     }
 }
 
@@ -210,17 +213,19 @@ fn receive_datagram(
         len: if flags.contains(MsgFlags::TRUNC) { datagram.len } else { datagram.copied },
         from: Some(datagram.from).filter(|from| from.port != 0),
         flags: if cut { MsgFlags::TRUNC } else { MsgFlags::empty() },
+        segment_size: datagram.segment_size,
     })
 }
 
-/// Sends what is in `parts`, all of it; `done` octets have been sent before.
+/// Sends what is in `parts`, all of it; `done` octets have been sent before. A datagram has a destination, and may have a
+/// size of the datagrams it is cut into.
 #[expect(clippy::too_many_arguments, reason = "those of the call and those of the stack")]
 pub(crate) fn transmit(
     stack: &mut Stack,
     id: SocketId,
     kind: Kind,
     parts: &[IoSlice<'_>],
-    to: Option<Endpoint>,
+    (to, segment_size): (Option<Endpoint>, Option<u16>),
     flags: MsgFlags,
     done: &mut usize,
     now: Instant,
@@ -242,9 +247,10 @@ pub(crate) fn transmit(
             if to.is_some_and(nowhere) && !stack.options(id)?.v6_only {
                 return Err(Error::Invalid);
             }
+            let mut send = |data: &[u8]| stack.try_send_message(id, &Message { data, to, segment_size }, now);
             match parts {
-                [part] => stack.try_send_to(id, part, to, now),
-                parts => stack.try_send_to(id, &parts.concat_octets(), to, now),
+                [part] => send(part),
+                parts => send(&parts.concat_octets()),
             }
         }
     }
@@ -262,7 +268,9 @@ pub(crate) trait Concat {
 
 impl Concat for [IoSlice<'_>] {
     fn concat_octets(&self) -> Vec<u8> {
-        self.iter().flat_map(|part| part.iter().copied()).collect()
+        let mut octets = Vec::with_capacity(self.iter().map(|part| part.len()).sum());
+        self.iter().for_each(|part| octets.extend_from_slice(part));
+        octets
     }
 }
 

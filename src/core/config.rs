@@ -71,9 +71,9 @@ pub struct Config {
 /// Work that a device takes off us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Offload {
-    /// It finishes the checksums of TCP: they leave [partial](crate::packet::Checksum::Partial).
+    /// It finishes the checksums of TCP and UDP: they leave [partial](crate::packet::Checksum::Partial).
     pub checksum: bool,
-    /// It cuts runs of TCP segments apart: the longest packet it takes for that, octets with its headers; 0: it cannot.
+    /// It cuts runs of TCP segments and of UDP datagrams apart: the longest packet it takes for that, octets with its headers; 0: it cannot.
     pub segmentation: u32,
 }
 

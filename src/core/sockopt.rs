@@ -161,6 +161,12 @@ pub struct SocketOptions {
     pub v6_only: bool,
     /// UDP: may send to a broadcast address (`SO_BROADCAST`).
     pub broadcast: bool,
+    /// UDP: octets of each datagram, the last of them perhaps shorter, that what one call sends is cut into
+    /// (`UDP_SEGMENT`); 0: one call, one datagram.
+    pub segment_size: u16,
+    /// UDP: datagrams of one sender that came joined are read so, with the size of each beside them (`UDP_GRO`);
+    /// otherwise one by one.
+    pub receive_joined: bool,
     /// Urgent data is read in its place in the stream (`SO_OOBINLINE`; RFC 6093 §5 wants it so). Otherwise the
     /// last urgent octet is left out of the stream, to be read apart.
     pub oob_inline: bool,
@@ -234,6 +240,8 @@ impl SocketOptions {
             reuse_port: false,
             v6_only: false,
             broadcast: false,
+            segment_size: 0,
+            receive_joined: false,
             oob_inline: true,
             keep_after_shutdown: false,
             //= https://www.rfc-editor.org/rfc/rfc7413#section-4.2

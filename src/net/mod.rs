@@ -56,7 +56,9 @@ pub use tcp_socket::TcpSocket;
 pub use tcp_stream::TcpStream;
 #[cfg(any(feature = "tokio", feature = "futures"))]
 pub(crate) use tcp_stream::connect_ended;
-pub use udp::UdpSocket;
+pub use udp::{ReceivedDatagram, RecvMessage, SendMessage, UdpSocket};
+#[cfg(any(feature = "tokio", feature = "futures"))]
+pub(crate) use udp::{receive_batch, send_part};
 
 use crate::engine::Engine;
 

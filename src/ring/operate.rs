@@ -343,7 +343,14 @@ impl Work {
         let mut done = self.done;
         let all = flags.contains(MsgFlags::WAITALL);
         let mut op = |stack: &mut Stack, id, now| match transmit(
-            stack, id, kind, &parts, to, *flags, &mut done, now,
+            stack,
+            id,
+            kind,
+            &parts,
+            (to, None),
+            *flags,
+            &mut done,
+            now,
         ) {
             // Some of it is enough.
             Err(Error::WouldBlock) if done > 0 && !all => Ok(done),

@@ -11,16 +11,15 @@
 //!
 //! # Refused
 //!
-//! - Control messages of datagrams, as no call gives any yet: `SO_TIMESTAMP` and its kin, `SO_RXQ_OVFL`,
+//! - Control messages of datagrams, of which calls give `UDP_GRO` alone yet: `SO_TIMESTAMP` and its kin, `SO_RXQ_OVFL`,
 //!   `SO_RCVMARK`, `SO_WIFI_STATUS`; `IP_PKTINFO`, `IP_RECVTTL`, `IP_RECVTOS`, `IP_RECVOPTS`, `IP_RECVERR` and
-//!   the others of their name, on both families (on TCP most of them say nothing, and are hints);
-//!   `UDP_GRO`.
+//!   the others of their name, on both families (on TCP most of them say nothing, and are hints).
 //! - `SO_NO_CHECK`, `SO_PEEK_OFF`, `SO_ZEROCOPY`, `SO_LOCK_FILTER`, `SO_BINDTOIFINDEX`;
 //!   `SO_BINDTODEVICE` is `ENODEV` for every name, as there are no names.
 //! - `IP_FREEBIND`, `IP_TRANSPARENT`, `IP_BIND_ADDRESS_NO_PORT`, `IP_MINTTL`, `IP_OPTIONS`, `IP_MULTICAST_LOOP`
 //!   (nothing is looped back, so it reads as 0 where Linux has 1); membership in groups; the same of IPv6.
 //! - `TCP_SAVE_SYN`, `TCP_REPAIR`, `TCP_THIN_LINEAR_TIMEOUTS`, `TCP_TX_DELAY`; `TCP_ULP` is `ENOENT`.
-//! - `UDP_CORK`, `UDP_SEGMENT`, `UDP_ENCAP`, `UDP_NO_CHECK6_TX`, `UDP_NO_CHECK6_RX`.
+//! - `UDP_CORK`, `UDP_ENCAP`, `UDP_NO_CHECK6_TX`, `UDP_NO_CHECK6_RX`.
 //! - What is not named in the table: `ENOPROTOOPT`, as Linux says it of names that it does not know.
 //!
 //! # Where it differs from Linux

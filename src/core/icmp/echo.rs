@@ -178,7 +178,7 @@ impl PingSocket {
 
     /// Copies the oldest reply into `buf`, from its type octet on: see [`Inbox::try_receive`].
     pub fn try_receive(&mut self, buf: &mut [u8], peek: bool) -> Result<ReceivedDatagram, Error> {
-        self.inbox.try_receive(buf, peek)
+        self.inbox.try_receive(buf, peek, false)
     }
 
     /// Where a request goes: to `to`, or to the peer without it.
@@ -250,7 +250,7 @@ impl PingSocket {
 
     /// Octets of the next message to read, 0 without one.
     pub fn next_len(&self) -> usize {
-        self.inbox.next_len()
+        self.inbox.next_len(false)
     }
 
     /// Whether reading gives a message or the end.

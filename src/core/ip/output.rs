@@ -115,6 +115,11 @@ impl Ids {
     //# The Identification must be different than that of any other fragmented packet sent recently* with the
     //# same Source Address and Destination Address.
     pub fn next(&mut self, src: Address, dst: Address) -> u32 {
+        self.next_run(src, dst, 1)
+    }
+
+    /// As [`next`](Self::next), the first of `count` in a row.
+    pub fn next_run(&mut self, src: Address, dst: Address, count: u32) -> u32 {
         let mut pair = [0; 32];
         for (to, from) in pair.iter_mut().zip(src.octets().iter().chain(dst.octets())) {
             *to = *from;
@@ -123,7 +128,7 @@ impl Ids {
         let start = hash(&self.start_key, &pair) as u32;
         let Some(counter) = self.counters.get_mut(slot) else { return start };
         let id = start.wrapping_add(*counter);
-        *counter = counter.wrapping_add(1);
+        *counter = counter.wrapping_add(count);
         id
     }
 }

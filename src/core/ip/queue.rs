@@ -15,12 +15,27 @@ pub struct ReceivedDatagram {
     pub copied: usize,
     /// Octets the datagram had; more than `copied` when the buffer was too short and the rest is lost.
     pub len: usize,
+    /// Not 0: these are several datagrams of one sender in a row, with so many octets each, the last of them perhaps
+    /// with fewer (`UDP_GRO`). 0: one.
+    pub segment_size: u16,
     /// Who sent it.
     pub from: Endpoint,
     /// Which of our addresses it came to.
     pub to: Endpoint,
     /// What its IP header said beside (`IP_RECVTTL`, `IP_RECVTOS` and their twins of IPv6).
     pub labels: Labels,
+}
+
+impl ReceivedDatagram {
+    /// Nothing from nowhere: what a socket gives that is shut down for reading.
+    pub const NONE: Self = Self {
+        copied: 0,
+        len: 0,
+        segment_size: 0,
+        from: Endpoint::UNSPECIFIED,
+        to: Endpoint::UNSPECIFIED,
+        labels: Labels { hop_limit: 0, traffic_class: 0 },
+    };
 }
 
 /// What the IP header of a datagram said beside its addresses.
@@ -47,12 +62,33 @@ impl Labels {
 #[error("receive queue full")]
 pub struct Full;
 
+/// One datagram, or several that the device joined.
 #[derive(Clone, Debug)]
 struct Queued {
     from: Endpoint,
     to: Endpoint,
     labels: Labels,
+    /// Octets of each datagram but the last; 0: there is one.
+    segment_size: u16,
+    /// Octets of those that have been read.
+    read: u32,
     payload: Box<[u8]>,
+}
+
+impl Queued {
+    /// What is read next, and the size of its parts: all that is left where datagrams may be `joined`, and else one
+    /// of them.
+    fn next(&self, joined: bool) -> (&[u8], u16) {
+        let left = self.payload.get(self.read as usize..).unwrap_or_default();
+        let size = usize::from(self.segment_size);
+        if size == 0 || left.len() <= size {
+            (left, 0)
+        } else if joined {
+            (left, self.segment_size)
+        } else {
+            (left.get(..size).unwrap_or_default(), 0)
+        }
+    }
 }
 
 /// Datagrams in the order of their arrival, bounded in memory.
@@ -79,32 +115,68 @@ impl DatagramQueue {
     /// that a small limit slows a socket down but does not silence it.
     pub fn push(
         &mut self,
-        (from, to): (Endpoint, Endpoint),
+        ends: (Endpoint, Endpoint),
         labels: Labels,
         payload: &[u8],
         limit: usize,
     ) -> Result<(), Full> {
-        let charge = payload.len() + Self::OVERHEAD;
-        if !self.datagrams.is_empty() && self.charged + charge > limit {
-            return Err(Full);
+        match self.push_joined(ends, labels, payload, 0, limit) {
+            0 => Err(Full),
+            _ => Ok(()),
         }
-        self.charged += charge;
-        self.datagrams.push_back(Queued { from, to, labels, payload: payload.into() });
-        Ok(())
+    }
+
+    /// Appends a copy of the datagrams that `payload` was joined from, `segment_size` octets each and the last perhaps
+    /// shorter, as far as the queue then holds at most `limit` octets. Says how many it took: of those that came
+    /// together the last are lost first. 0 for the size: it is one.
+    ///
+    /// They are charged as one, since they lie in one piece.
+    pub fn push_joined(
+        &mut self,
+        (from, to): (Endpoint, Endpoint),
+        labels: Labels,
+        payload: &[u8],
+        segment_size: u16,
+        limit: usize,
+    ) -> usize {
+        let size =
+            if segment_size == 0 { payload.len() } else { usize::from(segment_size).min(payload.len()) };
+        let room = limit.saturating_sub(self.charged).saturating_sub(Self::OVERHEAD);
+        let (taken, count) = if payload.len() <= room || size == payload.len() {
+            (payload.len(), payload.len().div_ceil(size.max(1)).max(1))
+        } else {
+            // An empty queue takes the first in any case.
+            let fit = (room / size).max(usize::from(self.datagrams.is_empty()));
+            (fit.saturating_mul(size), fit)
+        };
+        let charge = taken.saturating_add(Self::OVERHEAD);
+        let refused = !self.datagrams.is_empty() && self.charged.saturating_add(charge) > limit;
+        let (Some(payload), 1.., false) = (payload.get(..taken), count, refused) else { return 0 };
+        self.charged = self.charged.saturating_add(charge);
+        let segment_size = if count > 1 { segment_size } else { 0 };
+        self.datagrams.push_back(Queued { from, to, labels, segment_size, read: 0, payload: payload.into() });
+        count
     }
 
     /// Copies the oldest into `buf` as far as it fits, and takes it off unless `peek`. An empty datagram is
-    /// one too.
-    pub fn receive(&mut self, buf: &mut [u8], peek: bool) -> Option<ReceivedDatagram> {
-        let Queued { from, to, labels, payload } = self.datagrams.front()?;
-        let len = payload.len();
+    /// one too. Those that came joined are given so where `joined` says that the reader can take them apart.
+    pub fn receive(&mut self, buf: &mut [u8], peek: bool, joined: bool) -> Option<ReceivedDatagram> {
+        let queued = self.datagrams.front_mut()?;
+        let (text, segment_size) = queued.next(joined);
+        let len = text.len();
         let copied = len.min(buf.len());
-        if let (Some(to), Some(from)) = (buf.get_mut(..copied), payload.get(..copied)) {
+        if let (Some(to), Some(from)) = (buf.get_mut(..copied), text.get(..copied)) {
             to.copy_from_slice(from);
         }
-        let received = ReceivedDatagram { copied, len, from: *from, to: *to, labels: *labels };
-        if !peek {
-            self.charged -= len + Self::OVERHEAD;
+        let (from, to, labels) = (queued.from, queued.to, queued.labels);
+        let received = ReceivedDatagram { copied, len, segment_size, from, to, labels };
+        if peek {
+            return Some(received);
+        }
+        queued.read = queued.read.saturating_add(len as u32);
+        let whole = queued.payload.len();
+        if queued.read as usize >= whole {
+            self.charged = self.charged.saturating_sub(whole.saturating_add(Self::OVERHEAD));
             self.datagrams.pop_front();
             if self.datagrams.is_empty() && self.datagrams.capacity() > Self::KEPT {
                 // A burst must not hold its places for ever.
@@ -114,7 +186,7 @@ impl DatagramQueue {
         Some(received)
     }
 
-    /// How many datagrams wait.
+    /// How many datagrams wait, those that came joined counted as one.
     pub fn len(&self) -> usize {
         self.datagrams.len()
     }
@@ -124,9 +196,9 @@ impl DatagramQueue {
         self.datagrams.is_empty()
     }
 
-    /// Octets of the oldest datagram, 0 without one.
-    pub fn next_len(&self) -> usize {
-        self.datagrams.front().map_or(0, |d| d.payload.len())
+    /// Octets of the oldest datagram, 0 without one; of all of those that came joined where they may be read so.
+    pub fn next_len(&self, joined: bool) -> usize {
+        self.datagrams.front().map_or(0, |d| d.next(joined).0.len())
     }
 
     /// Octets charged against the limit: payloads and overhead.
@@ -161,25 +233,36 @@ impl Inbox {
         self.queue.push(ends, labels, payload, limit)
     }
 
-    /// Copies the oldest datagram into `buf`, as much of it as fits; the rest is lost. `peek` leaves it.
+    /// Appends a copy of joined datagrams, as [`DatagramQueue::push_joined`] does: says of how many.
+    pub fn push_joined(
+        &mut self,
+        ends: (Endpoint, Endpoint),
+        labels: Labels,
+        payload: &[u8],
+        segment_size: u16,
+        limit: usize,
+    ) -> usize {
+        self.queue.push_joined(ends, labels, payload, segment_size, limit)
+    }
+
+    /// Copies the oldest datagram into `buf`, as much of it as fits; the rest is lost. `peek` leaves it, and `joined` takes
+    /// several that came together as one.
     ///
     /// A pending error comes first. After a shutdown for reading, what had come is still read, and then an
     /// empty datagram from nowhere ([`Endpoint::UNSPECIFIED`]) says that nothing will. Errors:
     /// [`Error::WouldBlock`], and whatever is pending.
-    pub fn try_receive(&mut self, buf: &mut [u8], peek: bool) -> Result<ReceivedDatagram, Error> {
+    pub fn try_receive(
+        &mut self,
+        buf: &mut [u8],
+        peek: bool,
+        joined: bool,
+    ) -> Result<ReceivedDatagram, Error> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
-        let nowhere = Endpoint::UNSPECIFIED;
-        match self.queue.receive(buf, peek) {
+        match self.queue.receive(buf, peek, joined) {
             Some(received) => Ok(received),
-            None if self.read_closed => Ok(ReceivedDatagram {
-                copied: 0,
-                len: 0,
-                from: nowhere,
-                to: nowhere,
-                labels: Labels::default(),
-            }),
+            None if self.read_closed => Ok(ReceivedDatagram::NONE),
             None => Err(Error::WouldBlock),
         }
     }
@@ -231,9 +314,9 @@ impl Inbox {
         self.write_closed |= matches!(how, Shutdown::Write | Shutdown::Both);
     }
 
-    /// Octets of the next datagram, 0 without one.
-    pub fn next_len(&self) -> usize {
-        self.queue.next_len()
+    /// Octets of the next datagram, 0 without one: see [`DatagramQueue::next_len`].
+    pub fn next_len(&self, joined: bool) -> usize {
+        self.queue.next_len(joined)
     }
 
     /// Octets that wait, charged with their overhead.
@@ -268,11 +351,11 @@ mod tests {
         queue.push((end(1), end(2)), Labels { hop_limit: 9, traffic_class: 8 }, b"hello", 1000).unwrap();
         let mut buf = [0; 3];
         let labels = Labels { hop_limit: 9, traffic_class: 8 };
-        let whole = ReceivedDatagram { copied: 3, len: 5, from: end(1), to: end(2), labels };
-        assert_eq!(queue.receive(&mut buf, true), Some(whole));
-        assert_eq!(queue.receive(&mut buf, false), Some(whole));
+        let whole = ReceivedDatagram { copied: 3, len: 5, segment_size: 0, from: end(1), to: end(2), labels };
+        assert_eq!(queue.receive(&mut buf, true, false), Some(whole));
+        assert_eq!(queue.receive(&mut buf, false, false), Some(whole));
         assert_eq!(&buf, b"hel");
-        assert_eq!(queue.receive(&mut buf, false), None);
+        assert_eq!(queue.receive(&mut buf, false, false), None);
         assert_eq!(queue.charged(), 0);
     }
 
@@ -282,7 +365,7 @@ mod tests {
         queue.push((end(1), end(2)), Labels::default(), b"", 128).unwrap();
         queue.push((end(1), end(2)), Labels::default(), b"", 128).unwrap();
         assert_eq!(queue.push((end(1), end(2)), Labels::default(), b"", 128), Err(Full));
-        assert_eq!(queue.receive(&mut [0; 8], false).unwrap().len, 0);
+        assert_eq!(queue.receive(&mut [0; 8], false, false).unwrap().len, 0);
         assert_eq!(queue.len(), 1);
     }
 
@@ -292,7 +375,7 @@ mod tests {
         for _ in 0..1000 {
             queue.push((end(1), end(2)), Labels::default(), b"x", usize::MAX).unwrap();
         }
-        while queue.receive(&mut [], false).is_some() {}
+        while queue.receive(&mut [], false, false).is_some() {}
         assert!(queue.datagrams.capacity() <= DatagramQueue::KEPT);
     }
 
@@ -316,7 +399,7 @@ mod tests {
                         }
                     }
                     None => {
-                        let got = queue.receive(&mut [0; 300], false).map(|r| (r.from.port, r.copied));
+                        let got = queue.receive(&mut [0; 300], false, false).map(|r| (r.from.port, r.copied));
                         prop_assert_eq!(got, model.pop_front());
                     }
                 }

@@ -1,6 +1,5 @@
 //! What a program may ask of a UDP or a ping socket.
 
-use super::packet::OtherReason;
 use super::receive::Delivered;
 use super::socket::overlap;
 use super::{Kind, Own, Socket, SocketId, Stack};
@@ -8,10 +7,7 @@ use crate::addr::{Address, Endpoint, Quad};
 use crate::error::Error;
 use crate::ip::input::Delivery;
 use crate::ip::queue::{Labels, ReceivedDatagram};
-use crate::sockopt::{PathMtuDiscovery, SocketOptions};
-use crate::time::Instant;
-use crate::udp;
-use crate::wire::ip::{Header, protocol};
+use crate::wire::ip::Header;
 
 impl Stack {
     pub(super) fn bind_udp(&mut self, id: SocketId, local: Endpoint) -> Result<(), Error> {
@@ -79,7 +75,7 @@ impl Stack {
     }
 
     /// Binds a socket that sends before it was bound.
-    fn bind_if_needed(&mut self, id: SocketId) -> Result<(), Error> {
+    pub(super) fn bind_if_needed(&mut self, id: SocketId) -> Result<(), Error> {
         match &self.held(id)?.kind {
             Kind::Udp(socket) if socket.local().port == 0 => {
                 let local = socket.local();
@@ -164,112 +160,6 @@ impl Stack {
         Ok(())
     }
 
-    /// Sends a datagram, to the connected peer when `to` is `None`. On a ping socket `data` is an echo request
-    /// from its type octet on; identifier and checksum are filled in, and the port of `to` means nothing.
-    ///
-    /// # Errors
-    /// [`Error::DestinationRequired`], [`Error::MessageTooLong`], [`Error::NetUnreachable`],
-    /// [`Error::Invalid`] (bound to a loopback address, and to somebody else), [`Error::Access`] (broadcast), [`Error::AddrFamily`], [`Error::NotSupported`] (TCP), [`Error::BadSocket`],
-    /// and what ICMP reported about an earlier datagram: [`Error::Refused`], …
-    //= https://www.rfc-editor.org/rfc/rfc768
-    //= id=rfc768-front-1
-    //# A user interface should allow
-    pub fn try_send_to(
-        &mut self,
-        id: SocketId,
-        data: &[u8],
-        to: Option<Endpoint>,
-        now: Instant,
-    ) -> Result<usize, Error> {
-        self.bind_if_needed(id)?;
-        let socket = self.slab.get_mut(id).filter(|s| s.held).ok_or(Error::BadSocket)?;
-        let sent = match &mut socket.kind {
-            Kind::Udp(socket) => {
-                let to = socket.destination(to, &self.routes)?;
-                let local = socket.local();
-                //= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.6
-                //= id=rfc1122-4.1.3.6-1
-                //# When a host sends a UDP datagram, the source address MUST be (one of) the IP address(es)
-                //# of the host.
-                let address = if local.address.is_unspecified()
-                    || local.address.is_multicast()
-                    || self.routes.is_broadcast(local.address)
-                {
-                    self.routes.source_for(to.address).ok_or(Error::NetUnreachable)?
-                } else {
-                    local.address
-                };
-                self.routes.check_leaves(address, to.address)?;
-                let from = Endpoint::new(address, local.port);
-                let payload = udp::build(from, to, data)?;
-                if let Err(error) = socket.check_send() {
-                    // It may have been a pending one, which is taken now.
-                    self.publish(id.index(), false);
-                    return Err(error);
-                }
-                let header = datagram_header(from.address, to.address, protocol::UDP, &socket.options);
-                (header, payload, socket.options.path_mtu_discovery)
-            }
-            Kind::Ping(socket) => {
-                let to = match socket.destination(to.map(|e| e.address), &self.routes) {
-                    Ok(to) => to,
-                    Err(error) => {
-                        // It may have been a pending one, which is taken now.
-                        self.publish(id.index(), false);
-                        return Err(error);
-                    }
-                };
-                let local = socket.local().address;
-                let from = if local.is_unspecified() {
-                    self.routes.source_for(to).ok_or(Error::NetUnreachable)?
-                } else {
-                    local
-                };
-                self.routes.check_leaves(from, to)?;
-                let payload = socket.request(from, to, data)?;
-                let header = datagram_header(from, to, socket.protocol(), &socket.options);
-                (header, payload, socket.options.path_mtu_discovery)
-            }
-            _ => return Err(Error::NotSupported),
-        };
-        let (mut header, payload, discovery) = sent;
-        let reason = match header.protocol {
-            protocol::UDP => {
-                self.counters.udp_out_datagrams += 1;
-                OtherReason::Datagram
-            }
-            _ => {
-                self.counters.icmp_out_msgs += 1;
-                OtherReason::EchoRequest
-            }
-        };
-        if header.hop_limit == 0 {
-            if header.dst.is_multicast() {
-                // For this host alone, where nobody can have joined a group.
-                return Ok(data.len());
-            }
-            header.hop_limit = self.config.hop_limit;
-        }
-        let known = self.path_mtu.get(header.dst, now, self.config.mtu);
-        let fits = |mtu| header.emitted_len() + payload.len() <= usize::from(mtu);
-        let mtu = match discovery {
-            PathMtuDiscovery::Dont | PathMtuDiscovery::Want => known,
-            PathMtuDiscovery::Do if fits(known) => known,
-            PathMtuDiscovery::Probe if fits(self.config.mtu) => self.config.mtu,
-            //= https://www.rfc-editor.org/rfc/rfc8201#section-5.2
-            //= id=rfc8201-5.2-10
-            //# In this approach, when an attempt is made to SEND a packet that is larger than the PMTU estimate,
-            //# the SEND function should fail and return a suitable error indication.
-            PathMtuDiscovery::Do | PathMtuDiscovery::Probe => return Err(Error::MessageTooLong),
-        };
-        header.dont_fragment = !header.src.is_v4() || (fits(mtu) && discovery != PathMtuDiscovery::Dont);
-        if self.send_ip_within(header, &payload, mtu, reason) {
-            Ok(data.len())
-        } else {
-            Err(Error::MessageTooLong)
-        }
-    }
-
     /// Takes a datagram; `peek` leaves it. What does not fit `buf` is lost.
     ///
     /// # Errors
@@ -290,13 +180,44 @@ impl Stack {
         result
     }
 
-    /// Hands a datagram to the socket it is for; a broadcast or multicast one to each. `None`: there is none.
+    /// Takes one datagram after the other, each into the next of `bufs`, and says there what it is, until there is no
+    /// more or no other place. Gives their number.
+    ///
+    /// # Errors
+    /// Those of [`try_receive_from`](Self::try_receive_from), where there is not even one.
+    pub fn try_receive_batch<'b>(
+        &mut self,
+        id: SocketId,
+        bufs: impl IntoIterator<Item = (&'b mut [u8], &'b mut ReceivedDatagram)>,
+    ) -> Result<usize, Error> {
+        let Kind::Udp(socket) = &mut self.held_mut(id)?.kind else { return Err(Error::NotSupported) };
+        let (mut done, mut error) = (0, None);
+        for (buf, received) in bufs {
+            // The end, which is found again and again, is for a call of its own.
+            if done > 0 && !socket.has_datagram() {
+                break;
+            }
+            match socket.try_receive(buf, false) {
+                Ok(datagram) => *received = datagram,
+                Err(e) => {
+                    error = Some(e);
+                    break;
+                }
+            }
+            done += 1;
+        }
+        self.publish(id.index(), false);
+        error.map_or(Ok(done), Err)
+    }
+
+    /// Hands a datagram, or those of `segment_size` octets each that came as one, to the socket it is for; a broadcast or
+    /// multicast one to each. `None`: there is none.
     pub(super) fn deliver_udp(
         &mut self,
-        from: Endpoint,
-        to: Endpoint,
+        (from, to): (Endpoint, Endpoint),
         labels: Labels,
         payload: &[u8],
+        segment_size: u16,
         delivery: Delivery,
     ) -> Option<Delivered> {
         let mut matching: smallvec::SmallVec<[(u8, u32); 4]> = smallvec::SmallVec::new();
@@ -331,13 +252,15 @@ impl Stack {
             let Some(Socket { kind: Kind::Udp(socket), .. }) = self.slab.by_index_mut(index) else {
                 continue;
             };
-            match socket.deliver((from, to), labels, payload) {
-                Ok(()) => self.counters.udp_in_datagrams += 1,
-                Err(_) => {
-                    self.counters.udp_rcvbuf_errors += 1;
-                    said = Delivered::Full;
-                }
-            }
+            let taken = socket.deliver((from, to), labels, payload, segment_size);
+            let lost = datagrams(payload, segment_size).saturating_sub(taken);
+            self.counters.udp_in_datagrams += taken as u64;
+            self.counters.udp_rcvbuf_errors += lost as u64;
+            said = match (taken, lost) {
+                (_, 0) => said,
+                (0, _) => Delivered::Full,
+                _ => Delivered::InPart,
+            };
             self.publish(index, true);
         }
         Some(said)
@@ -395,24 +318,10 @@ impl Stack {
     }
 }
 
-/// The IP header of a datagram; a hop limit of 0 stands for the stack's default.
-//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.6
-//= id=rfc1122-3.2.1.6-1
-//# The IP layer MUST provide a means for the transport layer to set the TOS field of every datagram that is
-//# sent; the default is all zero bits.
-//= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.7
-//= id=rfc1122-3.2.1.7-3
-//# The IP layer MUST provide a means for the transport layer to set the TTL field of every datagram that is
-//# sent.
-fn datagram_header(src: Address, dst: Address, protocol: u8, options: &SocketOptions) -> Header {
-    Header {
-        src,
-        dst,
-        protocol,
-        hop_limit: if dst.is_multicast() { options.multicast_hops } else { options.hop_limit },
-        traffic_class: options.traffic_class,
-        flow_label: 0,
-        dont_fragment: !src.is_v4(),
-        fragment: None,
+/// How many datagrams of this size a payload stands for; 0 for the size: it is one.
+pub(super) const fn datagrams(payload: &[u8], segment_size: u16) -> usize {
+    match (payload.len(), segment_size) {
+        (0, _) | (_, 0) => 1,
+        (len, size) => len.div_ceil(size as usize),
     }
 }

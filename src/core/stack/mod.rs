@@ -2,7 +2,7 @@
 //!
 //! `receive` brings packets in, `transmit` takes them out, `settle` keeps what depends on a socket (its place
 //! in the table, its timer, its readiness) true after every change. What a program may call stands in
-//! [`socket`] (all kinds), [`stream`], [`connecting`] and [`reading`] (TCP) and [`datagram`] (UDP and ping).
+//! [`socket`] (all kinds), [`stream`], [`connecting`] and [`reading`] (TCP), [`datagram`] and [`sending`] (UDP and ping).
 
 pub mod slab;
 
@@ -15,6 +15,8 @@ pub mod wheel;
 pub mod ports;
 
 mod bound;
+
+mod departures;
 
 pub mod packet;
 
@@ -53,6 +55,7 @@ use crate::tcp::time_wait::TimeWait;
 use crate::time::Instant;
 use crate::udp::socket::UdpSocket;
 use bound::{Holders, PortMap};
+use departures::Departures;
 use ports::Ephemeral;
 use slab::Slab;
 use table::Table;
@@ -98,6 +101,8 @@ pub mod connecting;
 pub mod reading;
 
 pub mod datagram;
+
+pub mod sending;
 
 /// A TCP socket that is neither connected nor listening.
 #[derive(Debug)]
@@ -242,7 +247,7 @@ pub struct Stack {
     /// Segments of what is lighter than a connection.
     control: ControlQueue,
     /// IP packets that are ready to leave.
-    packets: VecDeque<(Vec<u8>, packet::OtherEvent)>,
+    departures: Departures,
     /// Packets from ourselves to ourselves, and the size of the segments that each stands for; 0: it is one.
     looped: VecDeque<(Vec<u8>, u16)>,
     /// Connections that may have something to send.
@@ -287,7 +292,7 @@ impl Stack {
             ephemeral: Ephemeral::new(config.ephemeral_ports).starting_at(rng.next_u32()),
             fast_open: Host::new(&mut rng),
             control: ControlQueue::default(),
-            packets: VecDeque::new(),
+            departures: Departures::default(),
             looped: VecDeque::new(),
             output: VecDeque::new(),
             changed: VecDeque::new(),

@@ -1,9 +1,11 @@
 //! A packet arrives: through IP to the protocol it is for.
 
 use alloc::vec::Vec;
+use core::convert::Infallible;
 
+use super::datagram::datagrams;
 use super::packet::{OtherEvent, OtherReason};
-use super::{Inbound, Kind, Received, Socket, Stack, Trust};
+use super::{Checksum, Inbound, Kind, Received, Socket, Stack, Trust};
 use crate::addr::{Endpoint, Quad};
 use crate::icmp::errors::{self, ErrorKind, Hardness};
 use crate::icmp::{self, echo};
@@ -40,6 +42,8 @@ pub(super) enum Delivered {
     Queued,
     /// That queue had no room for it.
     Full,
+    /// Of several that came joined the last had none.
+    InPart,
     /// Nobody listens to that group or broadcast.
     Nobody,
 }
@@ -281,7 +285,9 @@ impl Stack {
         //# When a UDP datagram is received, its specific-destination address MUST be passed up to the
         //# application layer.
         let to = Endpoint::new(whole.header.dst, header.dst_port);
-        match self.deliver_udp(from, to, Labels::of(&whole.header), payload, whole.delivery) {
+        let segment_size = if whole.reassembled { 0 } else { whole.inbound.gso_size };
+        let labels = Labels::of(&whole.header);
+        match self.deliver_udp((from, to), labels, payload, segment_size, whole.delivery) {
             Some(Delivered::Queued) if whole.reassembled => {
                 Received::Udp("whole with this fragment, delivered")
             }
@@ -290,9 +296,12 @@ impl Stack {
             //= id=rfc4443-3.1-2
             //# (An ICMPv6 message MUST NOT be generated if a packet is dropped due to congestion.)
             Some(Delivered::Full) => Received::Udp("dropped: the socket's queue is full"),
+            Some(Delivered::InPart) => {
+                Received::Udp("delivered, but for the last: the socket's queue is full")
+            }
             Some(Delivered::Nobody) => Received::Udp("nobody listens to that group or broadcast"),
             None => {
-                self.counters.udp_no_ports += 1;
+                self.counters.udp_no_ports += datagrams(payload, segment_size) as u64;
                 //= https://www.rfc-editor.org/rfc/rfc1122#section-3.4
                 //= id=rfc1122-3.4-5
                 //# The transport layer MUST be able to send certain ICMP messages: Port Unreachable or any
@@ -538,26 +547,26 @@ impl Stack {
         mtu: u16,
         reason: OtherReason,
     ) -> bool {
-        /// Packets that may wait: a flood of pings must not become a flood of memory.
-        const LIMIT: usize = 4096;
         let mtu = usize::from(mtu);
         let id = self.ids.next(header.src, header.dst);
-        if self.packets.len() >= LIMIT {
+        if self.departures.is_full() {
             self.counters.ip_out_discards += 1;
             return true;
         }
-        let packets = &mut self.packets;
+        let departures = &mut self.departures;
         let mut fragment = 0;
         let made = output::fragment(header, payload, mtu, id, |packet: Vec<u8>| {
             fragment += 1;
-            packets.push_back((packet, OtherEvent { reason, fragment, fragments: 1 }));
+            let event = OtherEvent { reason, fragment, fragments: 1 };
+            let Ok(()) = departures.push::<Infallible>(event, |octets| {
+                octets.extend_from_slice(&packet);
+                Ok(Checksum::Complete)
+            });
         });
         match made {
             Ok(0 | 1) => true,
             Ok(count) => {
-                for (_, event) in self.packets.iter_mut().rev().take(count) {
-                    event.fragments = fragment;
-                }
+                self.departures.end_fragments(count);
                 self.counters.ip_frag_oks += 1;
                 self.counters.ip_frag_creates += count as u64;
                 true

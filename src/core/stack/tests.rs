@@ -34,6 +34,7 @@ mod path;
 mod raw;
 mod syn_cookies;
 
+mod joined;
 mod segmentation;
 
 mod rfc1122;

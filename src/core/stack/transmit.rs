@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::packet::OtherEvent;
+use super::departures::Departure;
 use super::{Body, Checksum, Datagram, Inbound, Kind, Sent, Socket, Stack, Trust};
 use crate::addr::Quad;
 use crate::sockopt::PathMtuDiscovery;
@@ -16,7 +16,7 @@ use crate::wire::tcp;
 /// What leaves next.
 enum Next {
     Control(ControlSegment),
-    Packet(Vec<u8>, OtherEvent),
+    Packet(Departure),
     Segment(u32, Outgoing),
 }
 
@@ -31,18 +31,24 @@ impl Stack {
                 continue;
             };
             let (checksum, event) = self.build_head(&next);
-            let gso_size = if let Next::Segment(_, outgoing) = &next { outgoing.gso_size } else { 0 };
+            let gso_size = match &next {
+                Next::Segment(_, outgoing) => outgoing.gso_size,
+                Next::Packet(packet) => packet.gso_size,
+                Next::Control(_) => 0,
+            };
             self.counters.ip_out_requests += 1;
-            if self.goes_to_ourselves() {
-                let mut packet = core::mem::take(&mut self.head);
-                for piece in self.body_of(&next).pieces() {
+            if self.goes_to_ourselves(&next) {
+                let (head, body) = self.octets_of(&next);
+                let mut packet = Vec::with_capacity(head.len() + body.len());
+                packet.extend_from_slice(head);
+                for piece in body.pieces() {
                     packet.extend_from_slice(piece);
                 }
                 self.looped.push_back((packet, gso_size));
                 continue;
             }
-            let body = self.body_of(&next);
-            return Some(Datagram { head: &self.head, body, gso_size, checksum, event });
+            let (head, body) = self.octets_of(&next);
+            return Some(Datagram { head, body, gso_size, checksum, event });
         }
     }
 
@@ -50,8 +56,8 @@ impl Stack {
         if let Some(segment) = self.control.pop() {
             return Some(Next::Control(segment));
         }
-        if let Some((packet, event)) = self.packets.pop_front() {
-            return Some(Next::Packet(packet, event));
+        if let Some(packet) = self.departures.pop() {
+            return Some(Next::Packet(packet));
         }
         while let Some(&index) = self.output.front() {
             let Some(socket) = self.slab.by_index_mut(index) else {
@@ -79,23 +85,23 @@ impl Stack {
         None
     }
 
-    fn body_of(&self, next: &Next) -> Body<'_> {
+    /// The head of what leaves, which was built if it was not ready, and the text behind it.
+    fn octets_of(&self, next: &Next) -> (&[u8], Body<'_>) {
         match next {
             Next::Segment(index, outgoing) => match self.slab.by_index(*index).map(|s| &s.kind) {
-                Some(Kind::Connection(tcb)) => tcb.send_buffer.slice(outgoing.offset, outgoing.len),
-                _ => Body::EMPTY,
+                Some(Kind::Connection(tcb)) => {
+                    (&self.head, tcb.send_buffer.slice(outgoing.offset, outgoing.len))
+                }
+                _ => (&self.head, Body::EMPTY),
             },
-            Next::Control(_) | Next::Packet(..) => Body::EMPTY,
+            Next::Control(_) => (&self.head, Body::EMPTY),
+            Next::Packet(packet) => self.departures.octets_of(packet),
         }
     }
 
     fn build_head(&mut self, next: &Next) -> (Checksum, Option<Sent>) {
         match next {
-            Next::Packet(packet, event) => {
-                self.head.clear();
-                self.head.extend_from_slice(packet);
-                (Checksum::Complete, self.config.trace.then_some(Sent::Other(*event)))
-            }
+            Next::Packet(packet) => (packet.checksum, self.config.trace.then_some(Sent::Other(packet.event))),
             Next::Control(segment) => {
                 let header = tcp::Header {
                     src_port: segment.quad.local.port,
@@ -167,9 +173,9 @@ impl Stack {
         header(quad, hop_limit, traffic_class, self.keys.flow_label(&quad))
     }
 
-    /// Whether the packet in `head` is for one of our own addresses.
-    fn goes_to_ourselves(&self) -> bool {
-        ip::destination(&self.head).is_some_and(|dst| self.routes.is_local(dst))
+    /// Whether a packet is for one of our own addresses.
+    fn goes_to_ourselves(&self, next: &Next) -> bool {
+        ip::destination(self.octets_of(next).0).is_some_and(|dst| self.routes.is_local(dst))
     }
 
     fn receive_looped(&mut self, now: Instant, packet: &[u8], gso_size: u16) {

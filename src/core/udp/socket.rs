@@ -3,7 +3,7 @@
 use crate::addr::{Address, Endpoint, Family};
 use crate::error::Error;
 use crate::ip::queue::Inbox;
-pub use crate::ip::queue::{Full, Labels, ReceivedDatagram};
+pub use crate::ip::queue::{Labels, ReceivedDatagram};
 use crate::ip::route::Routes;
 use crate::sockopt::{Shutdown, SocketOptions};
 
@@ -90,14 +90,18 @@ impl UdpSocket {
         }
     }
 
-    /// Takes a datagram that [`matches`](Self::matches), from the first of `ends` to the second. `Full`: it was dropped, for the caller to count.
+    /// Takes a datagram that [`matches`](Self::matches), from the first of `ends` to the second, or several of
+    /// `segment_size` octets each that the device joined. Says how many it has taken: the others were dropped, for the
+    /// caller to count.
     pub fn deliver(
         &mut self,
         ends: (Endpoint, Endpoint),
         labels: Labels,
         payload: &[u8],
-    ) -> Result<(), Full> {
-        self.inbox.push(ends, labels, payload, self.options.receive_buffer as usize)
+        segment_size: u16,
+    ) -> usize {
+        let limit = self.options.receive_buffer as usize;
+        self.inbox.push_joined(ends, labels, payload, segment_size, limit)
     }
 
     /// An ICMP error came about a datagram that this socket sent. Only a connected socket hears of it, and
@@ -116,7 +120,7 @@ impl UdpSocket {
     /// A pending error comes first, and after a shutdown for reading an empty one last: see
     /// [`Inbox::try_receive`].
     pub fn try_receive(&mut self, buf: &mut [u8], peek: bool) -> Result<ReceivedDatagram, Error> {
-        self.inbox.try_receive(buf, peek)
+        self.inbox.try_receive(buf, peek, self.options.receive_joined)
     }
 
     /// Where a datagram given to the socket goes: to `to`, or to the peer without it.
@@ -173,9 +177,14 @@ impl UdpSocket {
         (self.inbox.is_read_closed(), self.inbox.is_write_closed())
     }
 
+    /// Whether a datagram waits, and no error before it.
+    pub fn has_datagram(&self) -> bool {
+        !self.inbox.has_error() && self.inbox.charged() > 0
+    }
+
     /// Octets of the next datagram to read, 0 without one.
     pub fn next_len(&self) -> usize {
-        self.inbox.next_len()
+        self.inbox.next_len(self.options.receive_joined)
     }
 
     /// Octets that wait to be read, charged with their overhead.
@@ -269,14 +278,14 @@ mod tests {
         let mut s = socket(Family::V4, end("0.0.0.0", 53));
         s.options.receive_buffer = 200;
         let (to, from) = (end("10.7.0.2", 53), end("10.7.0.1", 4000));
-        assert_eq!(s.deliver((from, to), Labels::default(), &[1; 36]), Ok(()));
-        assert_eq!(s.deliver((from, to), Labels::default(), &[2; 36]), Ok(()));
-        assert_eq!(s.deliver((from, to), Labels::default(), b""), Err(Full));
+        assert_eq!(s.deliver((from, to), Labels::default(), &[1; 36], 0), 1);
+        assert_eq!(s.deliver((from, to), Labels::default(), &[2; 36], 0), 1);
+        assert_eq!(s.deliver((from, to), Labels::default(), b"", 0), 0);
         assert_eq!(s.queued(), 200);
         let mut buf = [0; 64];
         let got = s.try_receive(&mut buf, false).unwrap();
         assert_eq!((got.copied, got.len, got.from, got.to, buf[0]), (36, 36, from, to, 1));
-        assert_eq!(s.deliver((from, to), Labels::default(), b""), Ok(()));
+        assert_eq!(s.deliver((from, to), Labels::default(), b"", 0), 1);
     }
 
     #[test]
@@ -284,7 +293,7 @@ mod tests {
         let mut s = socket(Family::V4, end("0.0.0.0", 53));
         assert!(!s.is_readable());
         assert_eq!(s.try_receive(&mut [], false), Err(Error::WouldBlock));
-        s.deliver((end("10.7.0.1", 4000), end("10.7.0.2", 53)), Labels::default(), b"").unwrap();
+        assert_eq!(s.deliver((end("10.7.0.1", 4000), end("10.7.0.2", 53)), Labels::default(), b"", 0), 1);
         assert!(s.is_readable());
         assert_eq!(s.try_receive(&mut [0; 4], true).unwrap().len, 0);
         assert_eq!(s.try_receive(&mut [0; 4], false).unwrap().from, end("10.7.0.1", 4000));
@@ -300,7 +309,7 @@ mod tests {
         assert!(!s.report(Error::HostUnreachable, false));
         assert!(s.report(Error::Refused, true));
         assert!(!s.is_readable() && s.has_error());
-        s.deliver((end("10.7.0.1", 4000), end("10.7.0.2", 53)), Labels::default(), b"x").unwrap();
+        assert_eq!(s.deliver((end("10.7.0.1", 4000), end("10.7.0.2", 53)), Labels::default(), b"x", 0), 1);
         assert_eq!(s.try_receive(&mut [0; 4], true), Err(Error::Refused));
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));
 
@@ -338,7 +347,7 @@ mod tests {
         assert_eq!(unconnected.shutdown(Shutdown::Both), Err(Error::NotConnected));
         assert_eq!(unconnected.closed(), (true, true));
         s.set_remote(Some(end("10.7.0.1", 4000)));
-        s.deliver((end("10.7.0.1", 4000), end("10.7.0.2", 53)), Labels::default(), b"x").unwrap();
+        assert_eq!(s.deliver((end("10.7.0.1", 4000), end("10.7.0.2", 53)), Labels::default(), b"x", 0), 1);
         s.shutdown(Shutdown::Read).unwrap();
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.len), Ok(1));
         assert_eq!(s.try_receive(&mut [0; 4], false).map(|r| r.from), Ok(Endpoint::UNSPECIFIED));

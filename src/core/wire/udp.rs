@@ -3,12 +3,14 @@
 use alloc::vec::Vec;
 
 use super::WireError;
-use super::checksum::{Trust, pseudo_header};
+use super::checksum::{Checksum, Sum, Trust, pseudo_header};
 use super::ip::{self, protocol};
 use crate::addr::Address;
 
 /// Octets of the header.
 pub const HEADER_LEN: usize = 8;
+/// Offset of the checksum in the header.
+const CHECKSUM_OFFSET: u16 = 6;
 /// The longest payload whose length the header can tell. IPv4 carries 20 octets less.
 pub const MAX_PAYLOAD_LEN: usize = 65_535 - HEADER_LEN;
 
@@ -62,16 +64,59 @@ pub fn parse<'a>(ip: &ip::Header, bytes: &'a [u8], trust: Trust) -> Result<(Head
 /// Appends header and payload, the checksum always in place. There is no IP header. A payload of more than
 /// [`MAX_PAYLOAD_LEN`] octets has no form on the wire: nothing is appended.
 pub fn emit(src: Address, dst: Address, header: Header, payload: &[u8], out: &mut Vec<u8>) {
-    let Ok(len) = u16::try_from(HEADER_LEN.saturating_add(payload.len())) else { return };
+    let Some((fixed, pseudo)) = fixed(src, dst, header, payload.len()) else { return };
+    out.reserve(HEADER_LEN + payload.len());
+    out.extend_from_slice(&fixed);
+    out.extend_from_slice(&checksum(pseudo.add(&fixed).add(payload)).to_be_bytes());
+    out.extend_from_slice(payload);
+}
+
+/// Appends a whole packet of one datagram, or of several that a device cuts apart: IP header, UDP header, payload.
+/// `id` is the IPv4 identification. `partial`: the checksum is left to the device. Nothing is appended where
+/// the packet has no form on the wire.
+///
+/// # Errors
+/// [`WireError::Length`] where a length field cannot tell its length, [`WireError::Version`] where the addresses are
+/// of two families.
+pub fn emit_packet(
+    ip: &ip::Header,
+    header: Header,
+    payload: &[u8],
+    id: u16,
+    partial: bool,
+    out: &mut Vec<u8>,
+) -> Result<Checksum, WireError> {
+    let (fixed, pseudo) = fixed(ip.src, ip.dst, header, payload.len()).ok_or(WireError::Length)?;
+    out.reserve(ip.emitted_len() + HEADER_LEN + payload.len());
+    let packet = out.len();
+    ip.emit(HEADER_LEN + payload.len(), id, out)?;
+    let start = out.len() - packet;
+    let (field, checksum) = if partial {
+        (pseudo.partial(), Checksum::Partial { start: start as u16, offset: CHECKSUM_OFFSET })
+    } else {
+        (checksum(pseudo.add(&fixed).add(payload)), Checksum::Complete)
+    };
+    out.extend_from_slice(&fixed);
+    out.extend_from_slice(&field.to_be_bytes());
+    out.extend_from_slice(payload);
+    Ok(checksum)
+}
+
+/// The header without its checksum, and the sum of the pseudo-header.
+fn fixed(src: Address, dst: Address, header: Header, payload: usize) -> Option<([u8; 6], Sum)> {
+    let len = u16::try_from(HEADER_LEN.saturating_add(payload)).ok()?;
     let ([s0, s1], [d0, d1]) = (header.src_port.to_be_bytes(), header.dst_port.to_be_bytes());
     let [l0, l1] = len.to_be_bytes();
-    let fixed = [s0, s1, d0, d1, l0, l1];
-    // RFC 768: 0 says that there is none, so a sum that comes to 0 is sent as its equal.
-    //= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.4
-    //= id=rfc1122-4.1.3.4-1
-    //# A host MUST implement the facility to generate and validate UDP checksums.
-    let checksum = match pseudo_header(src, dst, protocol::UDP, len.into()).add(&fixed).add(payload).finish()
-    {
+    Some(([s0, s1, d0, d1, l0, l1], pseudo_header(src, dst, protocol::UDP, len.into())))
+}
+
+/// What is put in the place of the checksum. RFC 768: 0 says that there is none, so a sum that comes to 0 is sent as
+/// its equal.
+//= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.4
+//= id=rfc1122-4.1.3.4-1
+//# A host MUST implement the facility to generate and validate UDP checksums.
+fn checksum(sum: Sum) -> u16 {
+    match sum.finish() {
         //= https://www.rfc-editor.org/rfc/rfc8200#section-8.1
         //= id=rfc8200-8.1-2
         //# That is, whenever originating a UDP packet, an IPv6 node must compute a UDP checksum over the
@@ -79,11 +124,7 @@ pub fn emit(src: Address, dst: Address, header: Header, payload: &[u8], out: &mu
         //# changed to hex FFFF for placement in the UDP header.
         0 => 0xffff,
         sum => sum,
-    };
-    out.reserve(usize::from(len));
-    out.extend_from_slice(&fixed);
-    out.extend_from_slice(&checksum.to_be_bytes());
-    out.extend_from_slice(payload);
+    }
 }
 
 #[cfg(test)]

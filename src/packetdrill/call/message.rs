@@ -131,7 +131,7 @@ fn matches(expected: &Value, actual: &Ancillary) -> Result<bool> {
         (Some(Value { kind: ValueKind::Struct(_) | ValueKind::List(_) | ValueKind::Text(..), .. }), _) => {
             Ok(false)
         }
-        (Some(data), Ancillary::Unread(octets)) => Ok(int(data)? == *octets),
+        (Some(data), Ancillary::Unread(octets) | Ancillary::SegmentSize(octets)) => Ok(int(data)? == *octets),
     }
 }
 
@@ -140,6 +140,9 @@ fn told(control: &Ancillary) -> String {
     match control {
         Ancillary::Unread(octets) => {
             format!("{{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data={octets}}}")
+        }
+        Ancillary::SegmentSize(octets) => {
+            format!("{{cmsg_level=SOL_UDP, cmsg_type=UDP_GRO, cmsg_data={octets}}}")
         }
     }
 }
