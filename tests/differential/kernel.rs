@@ -4,7 +4,7 @@ use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::ptr;
 
-use super::sys::{Errno, Fd, Received, Res, Sys};
+use super::sys::{Errno, Fd, Joined, Received, Res, Sys};
 
 /// The kernel.
 #[derive(Debug)]
@@ -118,6 +118,34 @@ fn header(vectors: &mut [libc::iovec], name: Option<&mut Raw>) -> libc::msghdr {
     header
 }
 
+/// Octets of the head of a control message.
+const HEADER: usize = mem::size_of::<libc::cmsghdr>();
+
+/// A control message of UDP with a number, as it lies in memory.
+#[repr(C, align(8))]
+struct Control {
+    octets: [u8; HEADER + 16],
+}
+
+impl Control {
+    /// `UDP_SEGMENT` with so many octets of data.
+    fn new(data: usize) -> Self {
+        let mut octets = [0; HEADER + 16];
+        let length = (HEADER + data).to_ne_bytes();
+        octets[..length.len()].copy_from_slice(&length);
+        octets[HEADER - 8..HEADER - 4].copy_from_slice(&libc::IPPROTO_UDP.to_ne_bytes());
+        octets[HEADER - 4..HEADER].copy_from_slice(&libc::UDP_SEGMENT.to_ne_bytes());
+        Self { octets }
+    }
+
+    /// The number of `UDP_GRO`.
+    fn number(&self) -> i32 {
+        let int = |at: usize| i32::from_ne_bytes(self.octets[at..at + 4].try_into().unwrap());
+        assert_eq!((int(HEADER - 8), int(HEADER - 4)), (libc::IPPROTO_UDP, libc::UDP_GRO));
+        int(HEADER)
+    }
+}
+
 impl Sys for Kernel {
     fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Res<Fd> {
         // SAFETY: no pointers.
@@ -217,6 +245,54 @@ impl Sys for Kernel {
         let (length, flags) = (header.msg_namelen, header.msg_flags);
         raw.length = length;
         Ok(Received { n, from: raw.get(), flags })
+    }
+
+    fn send_cut(&self, fd: Fd, data: &[u8], size: u16) -> Res<usize> {
+        let mut vectors = to_write(&[data]);
+        let mut header = header(&mut vectors, None);
+        let mut control = Control::new(mem::size_of_val(&size));
+        control.octets[HEADER..HEADER + 2].copy_from_slice(&size.to_ne_bytes());
+        header.msg_control = (&raw mut control).cast();
+        header.msg_controllen = (HEADER + 8) as _;
+        // SAFETY: `header` names the vector of `data` and the control message, all alive and only read.
+        count(unsafe { libc::sendmsg(fd, &raw const header, 0) })
+    }
+
+    fn receive_sized(&self, fd: Fd, buf: &mut [u8], flags: i32) -> Res<Joined> {
+        let mut parts = [buf];
+        let mut vectors = to_read(&mut parts);
+        let mut header = header(&mut vectors, None);
+        let mut control = Control::new(0);
+        header.msg_control = (&raw mut control).cast();
+        header.msg_controllen = mem::size_of::<Control>() as _;
+        // SAFETY: `header` names the vector of `buf` and room for control messages, alive and ours alone.
+        let n = count(unsafe { libc::recvmsg(fd, &raw mut header, flags) })?;
+        let sized = header.msg_controllen as usize >= HEADER + 4;
+        Ok(Joined { n, flags: header.msg_flags, segment_size: sized.then(|| control.number()) })
+    }
+
+    fn sendmmsg(&self, fd: Fd, texts: &[&[u8]], flags: i32) -> Res<Vec<usize>> {
+        let mut vectors = to_write(texts);
+        let message =
+            |vector| libc::mmsghdr { msg_hdr: header(std::slice::from_mut(vector), None), msg_len: 0 };
+        let mut messages: Vec<_> = vectors.iter_mut().map(message).collect();
+        let (first, length) = (messages.as_mut_ptr(), messages.len() as u32);
+        // SAFETY: each header names one vector of `texts`, all alive and only read.
+        let sent = number(unsafe { libc::sendmmsg(fd, first, length, flags as _) })?;
+        Ok(messages[..sent as usize].iter().map(|message| message.msg_len as usize).collect())
+    }
+
+    fn recvmmsg(&self, fd: Fd, rooms: &mut [[u8; 2]], flags: i32) -> Res<Vec<(usize, i32)>> {
+        let mut parts: Vec<_> = rooms.iter_mut().map(|room| &mut room[..]).collect();
+        let mut vectors = to_read(&mut parts);
+        let message =
+            |vector| libc::mmsghdr { msg_hdr: header(std::slice::from_mut(vector), None), msg_len: 0 };
+        let mut messages: Vec<_> = vectors.iter_mut().map(message).collect();
+        let (first, length) = (messages.as_mut_ptr(), messages.len() as u32);
+        // SAFETY: each header names one vector of `rooms`, all alive and ours alone.
+        let came = number(unsafe { libc::recvmmsg(fd, first, length, flags as _, ptr::null_mut()) })?;
+        let told = |message: &libc::mmsghdr| (message.msg_len as usize, message.msg_hdr.msg_flags);
+        Ok(messages[..came as usize].iter().map(told).collect())
     }
 
     fn read(&self, fd: Fd, buf: &mut [u8]) -> Res<usize> {

@@ -41,6 +41,8 @@ mod waiting;
 
 mod urgent;
 
+mod segments;
+
 mod scenarios;
 
 use std::process::ExitCode;
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         ("accepting", || run("accepting", 30, accepting::rows)),
         ("waiting", || run("waiting", 50, waiting::rows)),
         ("urgent", || run("urgent", 250, urgent::rows)),
+        ("segments", || run("segments", 350, segments::rows)),
         ("scenarios", scenarios::run),
         ("partings", scenarios::partings),
     ])

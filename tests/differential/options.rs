@@ -20,7 +20,7 @@ const SOCKETS: [(&str, i32, i32); 4] = [
 ];
 
 /// Options whose value is an `int`.
-const NUMBERS: [Name; 56] = [
+const NUMBERS: [Name; 57] = [
     ("SO_REUSEADDR", SOL_SOCKET, libc::SO_REUSEADDR, false),
     ("SO_REUSEPORT", SOL_SOCKET, libc::SO_REUSEPORT, false),
     ("SO_KEEPALIVE", SOL_SOCKET, libc::SO_KEEPALIVE, false),
@@ -75,6 +75,7 @@ const NUMBERS: [Name; 56] = [
     ("IPPROTO_TCP 9999", IPPROTO_TCP, 9999, false),
     ("UDP_CORK", IPPROTO_UDP, libc::UDP_CORK, false),
     ("UDP_SEGMENT", IPPROTO_UDP, libc::UDP_SEGMENT, false),
+    ("UDP_GRO", IPPROTO_UDP, libc::UDP_GRO, false),
     ("IPPROTO_UDP 9999", IPPROTO_UDP, 9999, false),
     ("level 999", 999, 1, false),
 ];

@@ -3,14 +3,14 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 
-use tunstack::bsd::Sockets;
 use tunstack::bsd::abi::MsgFlags;
+use tunstack::bsd::{Ancillary, MessageIn, MessageOut, Sockets};
 use tunstack::core::addr::Prefix;
 use tunstack::core::config::Config;
 use tunstack::device::pipe::Pipe;
 use tunstack::engine::Engine;
 
-use super::sys::{Fd, Received, Res, Sys};
+use super::sys::{Fd, Joined, Received, Res, Sys};
 
 /// An engine with the addresses that the kernel has in the namespace.
 #[derive(Debug)]
@@ -103,6 +103,36 @@ impl Sys for Ours {
     fn recvmsg(&self, fd: Fd, parts: &mut [&mut [u8]], bits: i32) -> Res<Received> {
         let got = self.sockets.recvmsg(fd, &mut to_read(parts), flags(bits))?;
         Ok(Received { n: got.len, from: got.name, flags: got.flags.bits() })
+    }
+
+    fn send_cut(&self, fd: Fd, data: &[u8], size: u16) -> Res<usize> {
+        let data = [IoSlice::new(data)];
+        let message = MessageOut { segment_size: Some(size), ..MessageOut::new(&data) };
+        self.sockets.sendmsg_with(fd, &message, MsgFlags::empty())
+    }
+
+    fn receive_sized(&self, fd: Fd, buf: &mut [u8], bits: i32) -> Res<Joined> {
+        let got = self.sockets.recvmsg(fd, &mut [IoSliceMut::new(buf)], flags(bits))?;
+        let segment_size = got.control.map(|control| match control {
+            Ancillary::SegmentSize(size) => size,
+            other => panic!("{other:?} of a datagram"),
+        });
+        Ok(Joined { n: got.len, flags: got.flags.bits(), segment_size })
+    }
+
+    fn sendmmsg(&self, fd: Fd, texts: &[&[u8]], bits: i32) -> Res<Vec<usize>> {
+        let data: Vec<_> = texts.iter().map(|text| [IoSlice::new(text)]).collect();
+        let mut messages: Vec<_> = data.iter().map(|data| MessageOut::new(data)).collect();
+        let sent = self.sockets.sendmmsg(fd, &mut messages, flags(bits))?;
+        Ok(messages[..sent].iter().map(|message| message.sent).collect())
+    }
+
+    fn recvmmsg(&self, fd: Fd, rooms: &mut [[u8; 2]], bits: i32) -> Res<Vec<(usize, i32)>> {
+        let mut data: Vec<_> = rooms.iter_mut().map(|room| [IoSliceMut::new(room)]).collect();
+        let mut messages: Vec<_> = data.iter_mut().map(|data| MessageIn::new(data)).collect();
+        let came = self.sockets.recvmmsg(fd, &mut messages, flags(bits), None)?;
+        let told = |message: &MessageIn<'_, '_>| (message.received.len, message.received.flags.bits());
+        Ok(messages[..came].iter().map(told).collect())
     }
 
     fn read(&self, fd: Fd, buf: &mut [u8]) -> Res<usize> {

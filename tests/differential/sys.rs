@@ -20,6 +20,16 @@ pub(crate) struct Received {
     pub(crate) flags: i32,
 }
 
+/// What `recvmsg` gives of datagrams that may have come joined.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    pub(crate) n: usize,
+    /// `msg_flags`.
+    pub(crate) flags: i32,
+    /// The control message `UDP_GRO`.
+    pub(crate) segment_size: Option<i32>,
+}
+
 /// One implementation of sockets. Each method is the call of its name; numbers are those of Linux's ABI.
 pub(crate) trait Sys: Send + Sync {
     fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Res<Fd>;
@@ -37,6 +47,14 @@ pub(crate) trait Sys: Send + Sync {
     fn recvfrom(&self, fd: Fd, buf: &mut [u8], flags: i32) -> Res<(usize, Option<SocketAddr>)>;
     fn sendmsg(&self, fd: Fd, parts: &[&[u8]], flags: i32, to: Option<&SocketAddr>) -> Res<usize>;
     fn recvmsg(&self, fd: Fd, parts: &mut [&mut [u8]], flags: i32) -> Res<Received>;
+    /// `sendmsg` with the control message `UDP_SEGMENT`.
+    fn send_cut(&self, fd: Fd, data: &[u8], size: u16) -> Res<usize>;
+    /// `recvmsg` with room for a control message.
+    fn receive_sized(&self, fd: Fd, buf: &mut [u8], flags: i32) -> Res<Joined>;
+    /// Gives each `msg_len`.
+    fn sendmmsg(&self, fd: Fd, texts: &[&[u8]], flags: i32) -> Res<Vec<usize>>;
+    /// Gives each `msg_len` and `msg_flags`.
+    fn recvmmsg(&self, fd: Fd, rooms: &mut [[u8; 2]], flags: i32) -> Res<Vec<(usize, i32)>>;
     fn read(&self, fd: Fd, buf: &mut [u8]) -> Res<usize>;
     fn write(&self, fd: Fd, data: &[u8]) -> Res<usize>;
     fn readv(&self, fd: Fd, parts: &mut [&mut [u8]]) -> Res<usize>;

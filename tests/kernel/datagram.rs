@@ -2,12 +2,16 @@
 
 use std::io::ErrorKind;
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
 use std::process::Command;
+use std::sync::Arc;
 
-use tunstack::net::Ping;
+use tunstack::device::setup::{Offload, TunConfig};
+use tunstack::net::{Ping, RecvMessage, SendMessage};
 
 use crate::ends::Pattern;
-use crate::host::{ADDRESSES, LONG, ip, start, until};
+use crate::host::{ADDRESSES, LONG, ip, start, start_on, until};
+use crate::offload::Watched;
 
 /// Sizes of text: empty, small, the largest of one packet of either family, fragments, and all that a
 /// datagram of either family holds.
@@ -42,6 +46,113 @@ pub(crate) fn both_ways() {
         assert_eq!(ours.recv_from(&mut buf).unwrap(), (most, there));
     }
     engine.shutdown(LONG).unwrap();
+}
+
+/// An option of the kernel's UDP.
+fn set(socket: &UdpSocket, name: i32, value: i32) {
+    let size = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: pointer and length are those of `value`, which is only read.
+    let done = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_UDP, name, (&raw const value).cast(), size)
+    };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Octets of a call and of each datagram; the last as large as the path takes.
+const CUTS: [(usize, usize); 5] = [(1700, 500), (128, 1), (65_000, 1000), (65_507, 1452), (3000, 3000)];
+
+/// One call of the kernel's is one of ours and the other way round, whoever cuts and joins, and however it is read.
+pub(crate) fn several_in_one_call() {
+    for (offload, mtu) in [(Offload::On, 1500), (Offload::Off, 1500), (Offload::On, 9000)] {
+        let device = TunConfig { offload, mtu, ..TunConfig::default() };
+        let mut watched = None;
+        let engine = start_on(&device, |_| {}, |tun| Box::new(Arc::clone(watched.insert(Watched::new(tun)))));
+        let watched = watched.unwrap();
+        for (host, stack) in ADDRESSES {
+            let (theirs, ours) = (UdpSocket::bind((host, 0)).unwrap(), engine.bind_udp((stack, 0)).unwrap());
+            theirs.set_read_timeout(Some(LONG)).unwrap();
+            ours.set_read_timeout(Some(LONG)).unwrap();
+            theirs.connect(ours.local_addr().unwrap()).unwrap();
+            ours.connect(theirs.local_addr().unwrap()).unwrap();
+            for ((len, size), joined) in CUTS.into_iter().flat_map(|cut| [(cut, false), (cut, true)]) {
+                if size > 1452 && mtu == 1500 {
+                    continue;
+                }
+                println!(
+                    "{len} octets by {size} to and from {stack}, MTU {mtu}, {offload:?}, joined: {joined}"
+                );
+                let data = Pattern(len as u64).take(len);
+                set(&theirs, libc::UDP_SEGMENT, size as i32);
+                assert_eq!(theirs.send(&data).unwrap(), len);
+                ours.set_gro(joined).unwrap();
+                let (mut got, mut calls) = (Vec::new(), 0);
+                let mut buf = vec![0; 70_000];
+                while got.len() < len {
+                    let mut messages = [RecvMessage::new(&mut buf)];
+                    assert_eq!(ours.recv_messages(&mut messages).unwrap(), 1);
+                    for datagram in messages[0].datagrams() {
+                        assert!(datagram.len() == size || got.len() + datagram.len() == len);
+                        got.extend_from_slice(datagram);
+                    }
+                    calls += 1;
+                }
+                assert!(got == data);
+                let parts = len.div_ceil(size);
+                match (joined, offload) {
+                    (false, _) | (_, Offload::Off) => assert_eq!(calls, parts),
+                    _ => assert!(calls <= parts.div_ceil(20), "{calls} calls for {parts} datagrams"),
+                }
+
+                set(&theirs, libc::UDP_SEGMENT, 0);
+                set(&theirs, libc::UDP_GRO, i32::from(joined));
+                let sent = watched.sent();
+                assert_eq!(ours.send_messages(&[SendMessage::new(&data).cut(size as u16)]).unwrap(), 1);
+                let packets = watched.sent() - sent;
+                assert_eq!(packets, if offload == Offload::Off { parts } else { len.div_ceil(65_000) });
+                got.clear();
+                while got.len() < len {
+                    let n = theirs.recv(&mut buf).unwrap();
+                    assert!(joined || n == size || got.len() + n == len, "{n} octets after {}", got.len());
+                    got.extend_from_slice(&buf[..n]);
+                }
+                assert!(got == data);
+            }
+        }
+        // 1,024 of all sizes in one batch, and back in as many as come.
+        let (host, stack) = ADDRESSES[0];
+        let (theirs, ours) = (UdpSocket::bind((host, 0)).unwrap(), engine.bind_udp((stack, 0)).unwrap());
+        ours.set_read_timeout(Some(LONG)).unwrap();
+        theirs.set_read_timeout(Some(LONG)).unwrap();
+        theirs.connect(ours.local_addr().unwrap()).unwrap();
+        let to = theirs.local_addr().unwrap();
+        let data = Pattern(7).take(1024);
+        let mut told = 0;
+        let mut rooms = vec![[0; 1500]; 64];
+        while told < 1024 {
+            let batch: Vec<_> = (told..told + 64).map(|n| SendMessage::to(to, &data[..n])).collect();
+            assert_eq!(ours.send_messages(&batch).unwrap(), 64);
+            let mut buf = [0; 1500];
+            for n in told..told + 64 {
+                assert_eq!(theirs.recv(&mut buf).unwrap(), n);
+                assert!(buf[..n] == data[..n]);
+                theirs.send(&buf[..n]).unwrap();
+            }
+            let (end, mut calls) = (told + 64, 0);
+            while told < end {
+                let mut places: Vec<_> = rooms.iter_mut().map(|room| RecvMessage::new(room)).collect();
+                let came = ours.recv_messages(&mut places).unwrap();
+                for place in &places[..came] {
+                    assert!(place.data() == &data[..told] && place.datagram.from.socket_addr() == to);
+                    told += 1;
+                }
+                calls += 1;
+            }
+            assert!(calls <= 64);
+        }
+        engine.shutdown(LONG).unwrap();
+        let counters = engine.counters();
+        assert_eq!((counters.udp_in_errors, counters.udp_no_ports, counters.udp_rcvbuf_errors), (0, 0, 0));
+    }
 }
 
 pub(crate) fn refused() {

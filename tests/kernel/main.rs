@@ -73,6 +73,7 @@ fn main() -> ExitCode {
         ("a_peer_that_stops_reading_and_resumes", stall::stops_reading_and_resumes),
         ("a_black_hole_times_out", timeout::black_hole),
         ("datagrams_both_ways", datagram::both_ways),
+        ("datagrams_several_in_one_call", datagram::several_in_one_call),
         ("datagrams_to_nobody_are_refused", datagram::refused),
         ("pings_both_ways", datagram::pings),
         ("whatever_is_negotiated", options::negotiated),

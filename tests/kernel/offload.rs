@@ -36,18 +36,24 @@ fn wrong_sums() -> u64 {
 }
 
 /// A device, and what came by it.
-struct Watched {
+pub(crate) struct Watched {
     device: Box<dyn Device>,
     longest: AtomicUsize,
     joined: AtomicUsize,
     /// TCP segments that nobody vouched for.
     unchecked: AtomicUsize,
+    sent: AtomicUsize,
 }
 
 impl Watched {
-    fn new(device: Box<dyn Device>) -> Arc<Self> {
+    pub(crate) fn new(device: Box<dyn Device>) -> Arc<Self> {
         let none = AtomicUsize::default;
-        Arc::new(Self { device, longest: none(), joined: none(), unchecked: none() })
+        Arc::new(Self { device, longest: none(), joined: none(), unchecked: none(), sent: none() })
+    }
+
+    /// How many packets it was given.
+    pub(crate) fn sent(&self) -> usize {
+        self.sent.load(Relaxed)
     }
 }
 
@@ -57,6 +63,7 @@ impl Device for Watched {
     }
 
     fn send(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
+        self.sent.fetch_add(1, Relaxed);
         self.device.send(now, datagram)
     }
 

@@ -244,6 +244,25 @@ fn values() {
     }
 }
 
+#[test]
+fn sizes_of_datagrams() {
+    let (sys, _other) = alone();
+    for (name, value, gives) in [
+        (UDP_SEGMENT, 0, Ok(0)),
+        (UDP_SEGMENT, 1200, Ok(1200)),
+        (UDP_SEGMENT, 65_535, Ok(65_535)),
+        (UDP_SEGMENT, 65_536, Err(Errno::INVAL)),
+        (UDP_SEGMENT, -1, Err(Errno::INVAL)),
+        (UDP_GRO, 0, Ok(0)),
+        (UDP_GRO, -7, Ok(1)),
+    ] {
+        for kind in [UDP, UDP6] {
+            assert_eq!(set_get(&sys, kind, IPPROTO_UDP, name, value), gives, "{name} {value}");
+        }
+        assert_eq!(set_get(&sys, TCP, IPPROTO_UDP, name, value), Err(Errno::NOPROTOOPT));
+    }
+}
+
 /// What the stack cannot do is said to be off, may be switched off, and is not switched on.
 #[test]
 fn what_is_not_there() {
@@ -260,8 +279,6 @@ fn what_is_not_there() {
         (TCP, IPPROTO_IP, IP_MTU_DISCOVER, 1, IP_PMTUDISC_INTERFACE),
         (UDP6, IPPROTO_IPV6, IPV6_RECVPKTINFO, 0, 1),
         (TCP, IPPROTO_TCP, TCP_SAVE_SYN, 0, 1),
-        (UDP, IPPROTO_UDP, UDP_SEGMENT, 0, 1200),
-        (UDP, IPPROTO_UDP, UDP_GRO, 0, 1),
         (UDP, IPPROTO_UDP, UDP_CORK, 0, 1),
     ] {
         assert_eq!(set_get(&sys, kind, level, name, holds), Ok(holds), "{level} {name}");

@@ -108,6 +108,9 @@ impl Stack {
                     local.address
                 };
                 self.routes.check_leaves(address, to.address)?;
+                if address.is_v4() != to.address.is_v4() {
+                    return Err(Error::AddrFamily);
+                }
                 let most = if to.address.is_v4() { MAX_PAYLOAD_V4 } else { MAX_PAYLOAD_V6 };
                 if data.len() > most {
                     return Err(Error::MessageTooLong);

@@ -201,6 +201,20 @@ fn what_cannot_be_cut() {
     }
 }
 
+/// An IPv6 socket at an address of IPv4 speaks that alone.
+#[test]
+fn the_two_ends_are_of_one_family() {
+    let mut h = host(Offload::NONE);
+    let id = h.udp_socket(Family::V6);
+    h.connect(id, end("10.7.0.1", 53), NOW).unwrap();
+    for segment_size in [None, Some(1)] {
+        let message = Message { data: b"abc", to: Some(end("fd00::1", 53)), segment_size };
+        assert_eq!(h.try_send_message(id, &message, NOW), Err(Error::AddrFamily));
+    }
+    assert_eq!(h.try_send_to(id, b"abc", None, NOW), Ok(3));
+    assert_eq!(left(&mut h).len(), 1);
+}
+
 #[test]
 fn sizes_follow_the_path() {
     for (us, peer) in ENDS {
