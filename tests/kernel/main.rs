@@ -26,6 +26,8 @@ mod timeout;
 
 mod datagram;
 
+mod udp_options;
+
 mod options;
 
 mod router;
