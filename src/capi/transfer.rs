@@ -6,10 +6,10 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use libc::{c_int, c_void, iovec, msghdr, off_t, size_t, sockaddr, sockaddr_storage, socklen_t, ssize_t};
 use rust::bsd::abi::MsgFlags;
-use rust::bsd::{Errno, Result};
+use rust::bsd::{Errno, MessageOut, Result};
 
 use crate::address::{Name, Taker, count, write};
-use crate::ancillary::put;
+use crate::ancillary::{put, segment_size};
 use crate::host::sockets;
 
 /// Octets that one call moves at the most (`MAX_RW_COUNT`).
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn tunstack_writev(fd: c_int, iov: *const iovec, iovcnt: c
     count(write())
 }
 
-/// `sendmsg(2)`. Control data is refused (`EINVAL`).
+/// `sendmsg(2)`. Of control messages `UDP_SEGMENT` is there; others are refused (`EINVAL`).
 ///
 /// # Safety
 /// `message` points to a message whose pointers are each null or point to as many octets as it says.
@@ -233,14 +233,13 @@ pub unsafe extern "C" fn tunstack_sendmsg(fd: c_int, message: *const msghdr, fla
         }
         // SAFETY: as the caller promises.
         let name = unsafe { Name::read(message.msg_name.cast(), len) }?;
-        if message.msg_controllen > 0 {
-            return Err(Errno::INVAL);
-        }
+        // SAFETY: as the caller promises.
+        let segment_size = unsafe { segment_size(message) }?;
         let flags = MsgFlags::from_bits_retain(flags);
         let to = if len == 0 { None } else { name.to_send(taker, flags.contains(MsgFlags::FASTOPEN))? };
         // SAFETY: as the caller promises.
         let data = unsafe { gather(parts(message.msg_iov, message.msg_iovlen, Errno::MSGSIZE)?) }?;
-        sys.sendmsg(fd, to.as_ref(), &data, flags)
+        sys.sendmsg_with(fd, &MessageOut { name: to, segment_size, ..MessageOut::new(&data) }, flags)
     };
     count(send())
 }
@@ -277,7 +276,7 @@ pub unsafe extern "C" fn tunstack_sendfile(
 }
 
 /// `recvmsg(2)`. Sets `msg_namelen`, `msg_controllen` and `msg_flags`. With `TCP_INQ` there is a control message
-/// `TCP_CM_INQ`.
+/// `TCP_CM_INQ`, and with `UDP_GRO` one of that name.
 ///
 /// # Safety
 /// `message` points to a message whose pointers are each null or point to as many octets as it says.

@@ -267,7 +267,7 @@ impl Sys for Kernel {
         header.msg_controllen = mem::size_of::<Control>() as _;
         // SAFETY: `header` names the vector of `buf` and room for control messages, alive and ours alone.
         let n = count(unsafe { libc::recvmsg(fd, &raw mut header, flags) })?;
-        let sized = header.msg_controllen as usize >= HEADER + 4;
+        let sized = header.msg_controllen >= (HEADER + 4) as _;
         Ok(Joined { n, flags: header.msg_flags, segment_size: sized.then(|| control.number()) })
     }
 

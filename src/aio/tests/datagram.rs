@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::aio::{Interest, UdpSocket};
 use crate::net::tests::addr;
+use crate::net::{RecvMessage, SendMessage};
 
 async fn sockets(pair: &Pair) -> (UdpSocket, UdpSocket) {
     let left = UdpSocket::bind_on(&pair.left, "10.7.0.1:0").await.unwrap();
@@ -44,6 +45,41 @@ fn a_datagram_and_its_answer() {
         assert_eq!(left.try_recv(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
         let too_long = left.send_to(&[0; 65_536], there).await.unwrap_err();
         assert_eq!(too_long.raw_os_error(), Some(90), "EMSGSIZE");
+    });
+}
+
+#[test]
+fn batches() {
+    run(async |pair| {
+        let (left, right) = sockets(&pair).await;
+        let (here, there) = (left.local_addr().unwrap(), right.local_addr().unwrap());
+        left.connect(there).await.unwrap();
+        let mut bufs = [[0; 8]; 4];
+        let mut places = bufs.each_mut().map(|buf| RecvMessage::new(buf));
+        assert_eq!(right.try_recv_messages(&mut places).unwrap_err().kind(), ErrorKind::WouldBlock);
+        let messages = [SendMessage::new(b"one"), SendMessage::to(there, b"two and three").cut(8)];
+        let (sent, got) = tokio::join!(left.send_messages(&messages), right.recv_messages(&mut places));
+        assert_eq!(sent.unwrap(), 2);
+        let mut count = got.unwrap();
+        while count < 3 {
+            count += right.recv_messages(&mut places[count..]).await.unwrap();
+        }
+        let texts: Vec<_> = places[..count].iter().map(RecvMessage::data).collect();
+        assert_eq!(texts, [&b"one"[..], b"two and ", b"three"]);
+        assert!(places[..count].iter().all(|place| place.datagram.from.socket_addr() == here));
+        // Long batches go by parts, and end at what is refused.
+        let long = vec![SendMessage::new(&[7; 1000]); 700];
+        assert_eq!(left.send_messages(&long).await.unwrap(), 700);
+        let refused = [messages[0], SendMessage::new(&[7; 200]).cut(1), messages[0]];
+        assert_eq!(left.try_send_messages(&refused).unwrap(), 1);
+        assert_eq!(left.send_messages(&refused[1..]).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        for size in [1000, 0] {
+            left.set_segment_size(size).unwrap();
+            assert_eq!(left.segment_size().unwrap(), size);
+        }
+        assert_eq!(left.set_segment_size(65_536).unwrap_err().kind(), ErrorKind::InvalidInput);
+        right.set_gro(true).unwrap();
+        assert!(right.gro().unwrap());
     });
 }
 

@@ -177,7 +177,7 @@ ssize_t tunstack_readv(int fd, const struct iovec *iov, int iovcnt);
 // `iov` points to `iovcnt` buffers, each with as many octets as it says.
 ssize_t tunstack_writev(int fd, const struct iovec *iov, int iovcnt);
 
-// `sendmsg(2)`. Control data is refused (`EINVAL`).
+// `sendmsg(2)`. Of control messages `UDP_SEGMENT` is there; others are refused (`EINVAL`).
 //
 // `message` points to a message whose pointers are each null or point to as many octets as it says.
 ssize_t tunstack_sendmsg(int fd, const struct msghdr *message, int flags);
@@ -188,7 +188,7 @@ ssize_t tunstack_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t tunstack_sendfile(int out_fd, int in_fd, off_t *offset, size_t count);
 
 // `recvmsg(2)`. Sets `msg_namelen`, `msg_controllen` and `msg_flags`. With `TCP_INQ` there is a control message
-// `TCP_CM_INQ`.
+// `TCP_CM_INQ`, and with `UDP_GRO` one of that name.
 //
 // `message` points to a message whose pointers are each null or point to as many octets as it says.
 ssize_t tunstack_recvmsg(int fd,

@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -185,6 +186,52 @@ static void streams(void)
     assert(tunstack_send(0, "x", 1, 0) == -1 && errno == ENOTSOCK);
 }
 
+/* Several datagrams in one call, cut by UDP_SEGMENT and joined by UDP_GRO. */
+static void cut(int client, int server)
+{
+    enum { UDP_SEGMENT_ = 103, UDP_GRO_ = 104 };
+    char text[] = "one two three", buf[32];
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec part = {text, 13};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control};
+    struct cmsghdr *first = (struct cmsghdr *)control;
+    uint16_t size = 4;
+    *first = (struct cmsghdr){CMSG_LEN(sizeof size), IPPROTO_UDP, UDP_SEGMENT_};
+    memcpy(CMSG_DATA(first), &size, sizeof size);
+    message.msg_controllen = CMSG_SPACE(sizeof size);
+    assert(tunstack_sendmsg(client, &message, 0) == 13);
+    assert(tunstack_recv(server, buf, sizeof buf, 0) == 4 && memcmp(buf, "one ", 4) == 0);
+    int on = 1, joined;
+    assert(tunstack_setsockopt(server, IPPROTO_UDP, UDP_GRO_, &on, sizeof on) == 0);
+    struct iovec into = {buf, sizeof buf};
+    _Alignas(struct cmsghdr) char told[CMSG_SPACE(sizeof joined)];
+    struct msghdr got = {.msg_iov = &into, .msg_iovlen = 1, .msg_control = told, .msg_controllen = sizeof told};
+    assert(tunstack_recvmsg(server, &got, 0) == 9 && memcmp(buf, "two three", 9) == 0);
+    struct cmsghdr *beside = CMSG_FIRSTHDR(&got);
+    assert(beside && beside->cmsg_level == IPPROTO_UDP && beside->cmsg_type == UDP_GRO_);
+    memcpy(&joined, CMSG_DATA(beside), sizeof joined);
+    assert(joined == 4);
+
+    /* What nobody knows is passed over, and the last one counts. */
+    struct cmsghdr *second = (struct cmsghdr *)(control + CMSG_SPACE(sizeof size));
+    *second = (struct cmsghdr){CMSG_LEN(sizeof on), 999, 1};
+    message.msg_controllen = sizeof control;
+    assert(tunstack_sendmsg(client, &message, 0) == 13);
+    *second = (struct cmsghdr){CMSG_LEN(sizeof size), IPPROTO_UDP, UDP_SEGMENT_};
+    memset(CMSG_DATA(second), 0, sizeof size);
+    assert(tunstack_sendmsg(client, &message, 0) == 13);
+    assert(tunstack_recv(server, buf, sizeof buf, 0) == 13 && tunstack_recv(server, buf, sizeof buf, 0) == 13);
+    second->cmsg_len = CMSG_LEN(sizeof on);
+    assert(tunstack_sendmsg(client, &message, 0) == -1 && errno == EINVAL);
+    second->cmsg_len = sizeof control;
+    assert(tunstack_sendmsg(client, &message, 0) == -1 && errno == EINVAL);
+    *second = (struct cmsghdr){CMSG_LEN(sizeof on), IPPROTO_IP, IP_TTL};
+    assert(tunstack_sendmsg(client, &message, 0) == -1 && errno == EINVAL);
+    first->cmsg_len = sizeof *first - 1;
+    assert(tunstack_sendmsg(client, &message, 0) == -1 && errno == EINVAL);
+    assert(tunstack_recv(server, buf, sizeof buf, MSG_DONTWAIT) == -1 && errno == EAGAIN);
+}
+
 static void datagrams(void)
 {
     struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_port = htons(53), .sin6_addr = in6addr_loopback}, name;
@@ -200,6 +247,7 @@ static void datagrams(void)
     assert(tunstack_recvmsg(server, &message, 0) == 4 && message.msg_flags == MSG_TRUNC);
     assert(memcmp(buf, "ques", 4) == 0 && message.msg_namelen == sizeof name);
     assert(tunstack_connect(client, (struct sockaddr *)&at, sizeof at) == 0);
+    cut(client, server);
     struct sockaddr none = {.sa_family = AF_UNSPEC};
     assert(tunstack_connect(client, &none, sizeof none) == 0);
     assert(tunstack_send(client, "x", 1, 0) == -1 && errno == EDESTADDRREQ);
