@@ -1,0 +1,187 @@
+//! The steps that are counted.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+
+use bytes::Bytes;
+use tunstack_benches::{Pair, Setting, Way};
+use tunstack_core::addr::{Endpoint, Quad};
+use tunstack_core::stack::table::Table;
+use tunstack_core::stack::wheel::Wheel;
+use tunstack_core::time::{Duration, Instant};
+use tunstack_core::wire::checksum::Sum;
+use tunstack_core::wire::options::Options;
+
+/// One of them.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    /// Does it, and gives how often.
+    run: fn() -> Result<u64, Box<dyn Error>>,
+}
+
+const fn step(name: &'static str, run: fn() -> Result<u64, Box<dyn Error>>) -> Step {
+    Step { name, run }
+}
+
+/// All of them. A segment is of 1448 octets, a large one up to 64 KiB, which stands for 44 or 45 of them.
+pub(crate) const STEPS: [Step; 16] = [
+    step("segment written", || transfer(SMALL, Part::Write)),
+    step("segment sent", || transfer(SMALL, Part::Send)),
+    step("segment received", || transfer(SMALL, Part::Receive)),
+    step("segment read", || transfer(SMALL, Part::Read)),
+    step("ACK sent", || transfer(SMALL, Part::SendAck)),
+    step("ACK received", || transfer(SMALL, Part::ReceiveAck)),
+    step("large segment written", || transfer(LARGE, Part::Write)),
+    step("large segment sent", || transfer(LARGE, Part::Send)),
+    step("large segment received", || transfer(LARGE, Part::Receive)),
+    step("large segment read", || transfer(LARGE, Part::Read)),
+    step("large segment: ACK sent", || transfer(LARGE, Part::SendAck)),
+    step("large segment: ACK received", || transfer(LARGE, Part::ReceiveAck)),
+    step("options walked", options),
+    step("checksum of 1448 octets", checksum),
+    step("connection found", table),
+    step("deadline armed and due", wheel),
+];
+
+const SMALL: Setting = Setting { mtu: 1500, segmentation: 0, buffers: 256 << 10, lends: true };
+const LARGE: Setting = Setting { segmentation: 65_535, ..SMALL };
+
+/// Runs them all, and writes to standard output how often each was done.
+pub(crate) fn run_all() -> Result<(), Box<dyn Error>> {
+    for step in &STEPS {
+        println!("{}", (step.run)()?);
+        end_of_step();
+    }
+    Ok(())
+}
+
+/// What runs in here is counted.
+#[inline(never)]
+fn counted<T>(work: impl FnOnce() -> T) -> T {
+    black_box(work())
+}
+
+/// What was counted so far is one step's.
+#[inline(never)]
+fn end_of_step() {
+    black_box(());
+}
+
+fn count<T>(condition: bool, work: impl FnOnce() -> T) -> T {
+    if condition { counted(work) } else { work() }
+}
+
+/// What is counted of a transfer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Write,
+    Send,
+    Receive,
+    Read,
+    SendAck,
+    ReceiveAck,
+}
+
+/// Turns of a transfer in which all is at its steady state, and those before it.
+const TURNS: u32 = 40;
+const WARM: u32 = 60;
+
+/// Moves octets, 64 KiB a turn or what a window lets go, and gives how many packets the part dealt with.
+fn transfer(setting: Setting, part: Part) -> Result<u64, Box<dyn Error>> {
+    let mut now = Instant::from_secs(1);
+    let mut pair = Pair::connected(setting, now)?;
+    let text = Bytes::from(vec![0x5a; 64 << 10]);
+    let mut room = vec![0; 64 << 10];
+    let batch = if setting.segmentation == 0 { 45 } else { 1 };
+    let (mut packets, mut acks) = (0, 0);
+    for turn in 0..WARM + TURNS {
+        let on = |p: Part| p == part && turn >= WARM;
+        now += Duration::from_micros(20);
+        count(on(Part::Write), || pair.write(&text, Way::Copied, now))?;
+        for _ in 0..batch {
+            let Some(datagram) = count(on(Part::Send), || pair.client.poll_transmit(now)) else { break };
+            pair.there.push(&datagram);
+        }
+        while pair.client.poll_event().is_some() {}
+        while pair.there.pop(|packet| {
+            packets += u64::from(turn >= WARM);
+            count(on(Part::Receive), || pair.server.receive(now, packet));
+        }) {}
+        while pair.server.poll_event().is_some() {}
+        now += Duration::from_micros(20);
+        count(on(Part::Read), || pair.read(&mut room, Way::Copied))?;
+        while let Some(datagram) = count(on(Part::SendAck), || pair.server.poll_transmit(now)) {
+            pair.back.push(&datagram);
+        }
+        while pair.back.pop(|packet| {
+            acks += u64::from(turn >= WARM);
+            count(on(Part::ReceiveAck), || pair.client.receive(now, packet));
+        }) {}
+        while pair.client.poll_event().is_some() {}
+    }
+    Ok(if matches!(part, Part::SendAck | Part::ReceiveAck) { acks } else { packets })
+}
+
+const TIMES: u64 = 1000;
+
+/// Those of a segment in order, and of an ACK with three blocks.
+fn options() -> Result<u64, Box<dyn Error>> {
+    let mut plain = vec![1, 1, 8, 10];
+    plain.extend([7; 8]);
+    let mut blocks = plain.clone();
+    blocks.extend([1, 1, 5, 26]);
+    blocks.extend([9; 24]);
+    counted(|| {
+        for _ in 0..TIMES / 2 {
+            black_box(Options::parse(black_box(&plain)));
+            black_box(Options::parse(black_box(&blocks)));
+        }
+    });
+    Ok(TIMES)
+}
+
+fn checksum() -> Result<u64, Box<dyn Error>> {
+    let text = vec![0xa5; 1448];
+    counted(|| {
+        for _ in 0..TIMES {
+            black_box(Sum::new().add(black_box(&text)).finish());
+        }
+    });
+    Ok(TIMES)
+}
+
+/// One of a thousand connections.
+fn table() -> Result<u64, Box<dyn Error>> {
+    let local = Endpoint::new(Ipv4Addr::new(10, 7, 0, 2).into(), 80);
+    let remote = |port| Endpoint::new(Ipv4Addr::new(10, 7, 0, 1).into(), port);
+    let quads: Vec<Quad> = (1000..2000).map(|port| Quad { local, remote: remote(port) }).collect();
+    let quad_of = |slot: u32| quads[slot as usize];
+    let mut table = Table::new([7; 16]);
+    for (slot, quad) in (0..).zip(&quads) {
+        table.insert(quad, slot, quad_of);
+    }
+    let found = counted(|| quads.iter().filter(|quad| table.find(quad, quad_of).is_some()).count());
+    if found != quads.len() {
+        return Err(format!("{found} of {} connections were found", quads.len()).into());
+    }
+    Ok(found as u64)
+}
+
+/// A thousand deadlines within a second.
+fn wheel() -> Result<u64, Box<dyn Error>> {
+    let mut wheel = Wheel::new();
+    // Its memory is there before.
+    (0..1000).for_each(|slot| wheel.arm(slot, Instant::from_millis(1)));
+    while wheel.expired(Instant::from_millis(2)).is_some() {}
+    let due = counted(|| {
+        for slot in 0..1000 {
+            wheel.arm(slot, Instant::from_millis(3 + u64::from(slot * 7 % 1000)));
+        }
+        (3..=1003).map(|ms| core::iter::from_fn(|| wheel.expired(Instant::from_millis(ms))).count()).sum::<usize>()
+    });
+    if due != 1000 {
+        return Err(format!("{due} deadlines of 1000 came up").into());
+    }
+    Ok(1000)
+}

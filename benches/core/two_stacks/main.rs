@@ -1,0 +1,142 @@
+//! Two stacks joined by a queue, in one thread, checksums off: ours and smoltcp's, alternated.
+//!
+//! `cargo bench -p tunstack-benches --bench two_stacks [-- SECONDS]`
+//!
+//! Both run the same loop: the sender writes all it can, at most a batch of packets goes through the queue, the
+//! receiver reads all there is, and its ACKs go back; the clock is read once a turn. Each packet is copied once, into
+//! memory of the queue that is used again. What the best buffers and the best batch are is tried first, for each stack
+//! and row by itself; then all rows run in turn, five times, and the medians count.
+
+mod ours;
+
+mod theirs;
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use tunstack_benches::{Setting, Way};
+
+const ROUNDS: usize = 5;
+
+/// Sizes of buffers, octets, and of batches, packets, of which the fastest pair is taken.
+const BUFFERS: [u32; 4] = [128 << 10, 256 << 10, 1 << 20, 4 << 20];
+const BATCHES: [usize; 4] = [1, 4, 16, 64];
+
+/// Octets moved, packets that carried them, and how long it took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Moved {
+    octets: u64,
+    packets: u64,
+    time: Duration,
+}
+
+impl Moved {
+    fn speed(&self) -> f64 {
+        self.octets as f64 / self.time.as_secs_f64()
+    }
+
+    fn nanos_a_packet(&self) -> f64 {
+        self.time.as_nanos() as f64 / self.packets.max(1) as f64
+    }
+}
+
+/// One way to move octets.
+#[derive(Clone, Copy, Debug)]
+enum Runner {
+    Smoltcp { mtu: usize },
+    Ours { mtu: u16, segmentation: u32, way: Way, lends: bool },
+}
+
+impl Runner {
+    fn run(self, (buffers, batch): (u32, usize), time: Duration) -> Result<Moved, Box<dyn Error>> {
+        match self {
+            Self::Smoltcp { mtu } => theirs::run(mtu, buffers as usize, batch, time),
+            Self::Ours { mtu, segmentation, way, lends } => {
+                ours::run(Setting { mtu, segmentation, buffers, lends }, way, batch, time)
+            }
+        }
+    }
+
+    fn best(self, time: Duration) -> Result<(u32, usize), Box<dyn Error>> {
+        let mut best = ((0, 0), 0.0);
+        for buffers in BUFFERS {
+            for batch in BATCHES {
+                let speed = self.run((buffers, batch), time)?.speed();
+                if speed > best.1 {
+                    best = ((buffers, batch), speed);
+                }
+            }
+        }
+        Ok(best.0)
+    }
+}
+
+/// What is run, beside which of the rows above it stands, and the ratio that is asked of it.
+const ROWS: [(&str, Runner, usize, f64); 7] = [
+    ("smoltcp, MTU 1500", Runner::Smoltcp { mtu: 1500 }, 0, 1.0),
+    ("ours, MTU 1500, read/write", ours(1500, 0, Way::Copied), 0, 1.3),
+    ("ours, MTU 1500, read_bytes/write_bytes", ours(1500, 0, Way::Lent), 0, 1.3),
+    ("smoltcp, MTU 65535", Runner::Smoltcp { mtu: 65_535 }, 3, 1.0),
+    ("ours, MTU 65535, read/write", ours(65_535, 0, Way::Copied), 3, 1.8),
+    ("ours, MTU 1500 in packets of 64 KiB, read/write", ours(1500, 65_535, Way::Copied), 3, 1.8),
+    ("ours, MTU 1500 in packets of 64 KiB, read_bytes/write_bytes", ours(1500, 65_535, Way::Lent), 3, 3.0),
+];
+
+const fn ours(mtu: u16, segmentation: u32, way: Way) -> Runner {
+    Runner::Ours { mtu, segmentation, way, lends: true }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let seconds = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(0.5f64);
+    let time = Duration::from_secs_f64(seconds);
+    let mut best = Vec::new();
+    for (_, runner, ..) in ROWS {
+        best.push(runner.best(time / 10)?);
+    }
+    let mut runs = vec![Vec::new(); ROWS.len()];
+    for _ in 0..ROUNDS {
+        for ((runs, (_, runner, ..)), best) in runs.iter_mut().zip(ROWS).zip(&best) {
+            runs.push(runner.run(*best, time)?);
+        }
+    }
+    let medians: Vec<Moved> = runs.iter_mut().map(median).collect();
+    println!("{:60} {:>8} {:>10} {:>6} {:>6}  buffers, batch", "", "GB/s", "ns/packet", "ratio", "asked");
+    for (((name, _, beside, asked), moved), (buffers, batch)) in ROWS.iter().zip(&medians).zip(&best) {
+        let ratio = moved.speed() / medians[*beside].speed();
+        println!(
+            "{name:60} {:8.2} {:10.0} {ratio:6.2} {asked:6.1}  {} KiB, {batch}",
+            moved.speed() / 1e9,
+            moved.nanos_a_packet(),
+            buffers >> 10,
+        );
+    }
+    Ok(())
+}
+
+fn median(runs: &mut Vec<Moved>) -> Moved {
+    runs.sort_by(|a, b| a.speed().total_cmp(&b.speed()));
+    runs.get(runs.len() / 2).copied().unwrap_or_default()
+}
+
+/// Turns of a loop, until the time is over. Warm-up is not counted.
+fn measure(
+    time: Duration,
+    mut turn: impl FnMut(Instant) -> Result<(usize, usize), Box<dyn Error>>,
+) -> Result<Moved, Box<dyn Error>> {
+    let mut warm = 0;
+    while warm < 32 << 20 {
+        warm += turn(Instant::now())?.0;
+    }
+    let mut moved = Moved::default();
+    let began = Instant::now();
+    loop {
+        let now = Instant::now();
+        moved.time = now - began;
+        if moved.time >= time {
+            return Ok(moved);
+        }
+        let (octets, packets) = turn(now)?;
+        moved.octets += octets as u64;
+        moved.packets += packets as u64;
+    }
+}
