@@ -6,6 +6,8 @@
 //! Counted is the code of this program, which is the core's: not what memcpy and malloc of the C library do, which
 //! differs from machine to machine. How often memory is allocated is counted too, and gated exactly.
 
+mod allocator;
+
 mod callgrind;
 
 mod expected;

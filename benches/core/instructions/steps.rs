@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tunstack_benches::{Pair, Setting, Way};
@@ -12,6 +13,8 @@ use tunstack_core::stack::wheel::Wheel;
 use tunstack_core::time::{Duration, Instant};
 use tunstack_core::wire::checksum::Sum;
 use tunstack_core::wire::options::Options;
+
+use crate::allocator;
 
 /// One of them.
 pub(crate) struct Step {
@@ -47,10 +50,14 @@ pub(crate) const STEPS: [Step; 16] = [
 const SMALL: Setting = Setting { mtu: 1500, segmentation: 0, buffers: 256 << 10, lends: true };
 const LARGE: Setting = Setting { segmentation: 65_535, ..SMALL };
 
-/// Runs them all, and writes to standard output how often each was done.
+/// How often what was counted had memory allocated.
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// Runs them all, and writes to standard output how often each was done and had memory allocated.
 pub(crate) fn run_all() -> Result<(), Box<dyn Error>> {
     for step in &STEPS {
-        println!("{}", (step.run)()?);
+        let times = (step.run)()?;
+        println!("{times} {}", ALLOCATIONS.swap(0, Ordering::Relaxed));
         end_of_step();
     }
     Ok(())
@@ -69,7 +76,13 @@ fn end_of_step() {
 }
 
 fn count<T>(condition: bool, work: impl FnOnce() -> T) -> T {
-    if condition { counted(work) } else { work() }
+    if !condition {
+        return work();
+    }
+    let before = allocator::asked();
+    let result = counted(work);
+    ALLOCATIONS.fetch_add(allocator::asked() - before, Ordering::Relaxed);
+    result
 }
 
 /// What is counted of a transfer.
@@ -132,7 +145,7 @@ fn options() -> Result<u64, Box<dyn Error>> {
     let mut blocks = plain.clone();
     blocks.extend([1, 1, 5, 26]);
     blocks.extend([9; 24]);
-    counted(|| {
+    count(true, || {
         for _ in 0..TIMES / 2 {
             black_box(Options::parse(black_box(&plain)));
             black_box(Options::parse(black_box(&blocks)));
@@ -143,7 +156,7 @@ fn options() -> Result<u64, Box<dyn Error>> {
 
 fn checksum() -> Result<u64, Box<dyn Error>> {
     let text = vec![0xa5; 1448];
-    counted(|| {
+    count(true, || {
         for _ in 0..TIMES {
             black_box(Sum::new().add(black_box(&text)).finish());
         }
@@ -161,7 +174,7 @@ fn table() -> Result<u64, Box<dyn Error>> {
     for (slot, quad) in (0..).zip(&quads) {
         table.insert(quad, slot, quad_of);
     }
-    let found = counted(|| quads.iter().filter(|quad| table.find(quad, quad_of).is_some()).count());
+    let found = count(true, || quads.iter().filter(|quad| table.find(quad, quad_of).is_some()).count());
     if found != quads.len() {
         return Err(format!("{found} of {} connections were found", quads.len()).into());
     }
@@ -174,7 +187,7 @@ fn wheel() -> Result<u64, Box<dyn Error>> {
     // Its memory is there before.
     (0..1000).for_each(|slot| wheel.arm(slot, Instant::from_millis(1)));
     while wheel.expired(Instant::from_millis(2)).is_some() {}
-    let due = counted(|| {
+    let due = count(true, || {
         for slot in 0..1000 {
             wheel.arm(slot, Instant::from_millis(3 + u64::from(slot * 7 % 1000)));
         }

@@ -14,6 +14,7 @@ mod theirs;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use tunstack_benches::{Setting, Way};
 
 const ROUNDS: usize = 5;
@@ -118,25 +119,36 @@ fn median(runs: &mut Vec<Moved>) -> Moved {
     runs.get(runs.len() / 2).copied().unwrap_or_default()
 }
 
-/// Turns of a loop, until the time is over. Warm-up is not counted.
+/// What the thread has computed for.
+fn computed() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Octets that are moved before anything is measured, and between two looks at the clock of the thread.
+const WARM: usize = 8 << 20;
+const STRETCH: usize = 4 << 20;
+
+/// Turns of a loop, until the time is over.
 fn measure(
     time: Duration,
     mut turn: impl FnMut(Instant) -> Result<(usize, usize), Box<dyn Error>>,
 ) -> Result<Moved, Box<dyn Error>> {
-    let mut warm = 0;
-    while warm < 32 << 20 {
-        warm += turn(Instant::now())?.0;
-    }
-    let mut moved = Moved::default();
-    let began = Instant::now();
-    loop {
-        let now = Instant::now();
-        moved.time = now - began;
-        if moved.time >= time {
-            return Ok(moved);
+    let mut stretch = |least: usize| -> Result<(usize, usize), Box<dyn Error>> {
+        let mut moved = (0, 0);
+        while moved.0 < least {
+            let (octets, packets) = turn(Instant::now())?;
+            moved = (moved.0 + octets, moved.1 + packets);
         }
-        let (octets, packets) = turn(now)?;
+        Ok(moved)
+    };
+    stretch(WARM)?;
+    let mut moved = Moved::default();
+    let began = computed();
+    while moved.time < time {
+        let (octets, packets) = stretch(STRETCH)?;
         moved.octets += octets as u64;
         moved.packets += packets as u64;
+        moved.time = computed().saturating_sub(began);
     }
+    Ok(moved)
 }
