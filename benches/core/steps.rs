@@ -105,8 +105,9 @@ fn table(c: &mut Criterion) {
     let local = Endpoint::new(Ipv4Addr::new(10, 7, 0, 2).into(), 80);
     for count in [1000u32, 100_000] {
         let remote = |n: u32| Ipv4Addr::from(0x0a08_0000 + n / 1000).into();
-        let quads: Vec<Quad> =
-            (0..count).map(|n| Quad { local, remote: Endpoint::new(remote(n), (n % 1000) as u16 + 1024) }).collect();
+        let quads: Vec<Quad> = (0..count)
+            .map(|n| Quad { local, remote: Endpoint::new(remote(n), (n % 1000) as u16 + 1024) })
+            .collect();
         let quad_of = |slot: u32| quads[slot as usize];
         let mut table = Table::new([7; 16]);
         for (slot, quad) in (0..).zip(&quads) {

@@ -53,8 +53,11 @@ impl Address {
     }
 
     /// Whether it is an IPv4 address.
+    #[inline]
     pub const fn is_v4(&self) -> bool {
-        matches!(self.0, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..])
+        // In two words, not octet by octet: each packet asks it several times.
+        let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = self.0;
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h]) == 0 && u32::from_be_bytes([i, j, k, l]) == 0xffff
     }
 
     /// The family it belongs to. [`Address::UNSPECIFIED`] counts as IPv6.
@@ -73,31 +76,30 @@ impl Address {
     }
 
     /// Whether it is `0.0.0.0` or `::`.
+    #[inline]
     pub const fn is_unspecified(&self) -> bool {
-        match self.ip() {
-            IpAddr::V4(a) => a.is_unspecified(),
-            IpAddr::V6(a) => a.is_unspecified(),
+        if self.is_v4() {
+            u32::from_be_bytes(self.v4_octets()) == 0
+        } else {
+            u128::from_be_bytes(self.0) == 0
         }
     }
 
     /// Whether it is a multicast address of its family.
+    #[inline]
     pub const fn is_multicast(&self) -> bool {
-        match self.ip() {
-            IpAddr::V4(a) => a.is_multicast(),
-            IpAddr::V6(a) => a.is_multicast(),
-        }
+        if self.is_v4() { self.0[12] & 0xf0 == 0xe0 } else { self.0[0] == 0xff }
     }
 
     /// Whether it is in 127.0.0.0/8 or is `::1`.
+    #[inline]
     pub const fn is_loopback(&self) -> bool {
-        match self.ip() {
-            IpAddr::V4(a) => a.is_loopback(),
-            IpAddr::V6(a) => a.is_loopback(),
-        }
+        if self.is_v4() { self.0[12] == 127 } else { u128::from_be_bytes(self.0) == 1 }
     }
 
     /// Whether a single host may send from it: not unspecified, not multicast, not limited broadcast, not
     /// in 240.0.0.0/4 (RFC 1122 §3.2.1.3).
+    #[inline]
     pub const fn is_unicast(&self) -> bool {
         if self.is_unspecified() || self.is_multicast() {
             return false;
@@ -166,6 +168,7 @@ impl Prefix {
     }
 
     /// The directed broadcast address of an IPv4 prefix that has one (length at most 30).
+    #[inline]
     pub fn broadcast(&self) -> Option<Address> {
         (self.address.is_v4() && self.length <= 30).then(|| {
             let host = u32::MAX.checked_shr(u32::from(self.length)).unwrap_or(0);

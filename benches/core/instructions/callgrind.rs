@@ -53,7 +53,10 @@ fn observe(folder: &std::path::Path, steps: usize) -> Result<Vec<Counts>, Box<dy
     if said.lines().count() != steps {
         return Err(format!("{steps} steps, and {} of them were run", said.lines().count()).into());
     }
-    (1..).zip(said.lines()).map(|(part, said)| counts(&format!("{}.{part}", out.display()), said, &program)).collect()
+    (1..)
+        .zip(said.lines())
+        .map(|(part, said)| counts(&format!("{}.{part}", out.display()), said, &program))
+        .collect()
 }
 
 /// Each step says on a line how often it was done, and how often it had memory allocated.

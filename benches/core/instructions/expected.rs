@@ -31,7 +31,9 @@ pub(crate) fn compare(file: &Path, counted: &[(&str, Counts)]) -> Result<bool, B
     let text = fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     if lines.len() != counted.len() {
-        return Err(format!("{}: {} steps, and there are {}", file.display(), lines.len(), counted.len()).into());
+        return Err(
+            format!("{}: {} steps, and there are {}", file.display(), lines.len(), counted.len()).into()
+        );
     }
     let mut good = true;
     println!("{:30} {:>8} {:>8} {:>7}  allocations", "", "expected", "counted", "");
@@ -56,7 +58,9 @@ pub(crate) fn compare(file: &Path, counted: &[(&str, Counts)]) -> Result<bool, B
     }
     if !good {
         eprintln!("instructions: more than {} % off {}", 100.0 * ROOM, file.display());
-        eprintln!("If that is meant: UPDATE=1 cargo run -p tunstack-benches --profile counted --bin instructions");
+        eprintln!(
+            "If that is meant: UPDATE=1 cargo run -p tunstack-benches --profile counted --bin instructions"
+        );
         if !text.contains(compiler()) {
             eprintln!("It was made by another compiler than {}.", compiler());
         }

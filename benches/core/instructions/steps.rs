@@ -191,7 +191,9 @@ fn wheel() -> Result<u64, Box<dyn Error>> {
         for slot in 0..1000 {
             wheel.arm(slot, Instant::from_millis(3 + u64::from(slot * 7 % 1000)));
         }
-        (3..=1003).map(|ms| core::iter::from_fn(|| wheel.expired(Instant::from_millis(ms))).count()).sum::<usize>()
+        (3..=1003)
+            .map(|ms| core::iter::from_fn(|| wheel.expired(Instant::from_millis(ms))).count())
+            .sum::<usize>()
     });
     if due != 1000 {
         return Err(format!("{due} deadlines of 1000 came up").into());

@@ -1,6 +1,6 @@
 //! Two stacks joined by a queue, in one thread, checksums off: ours and smoltcp's, alternated.
 //!
-//! `cargo bench -p tunstack-benches --bench two_stacks [-- SECONDS]`
+//! `cargo bench -p tunstack-benches --bench two_stacks [-- SECONDS [ROW]]`, with ROW the number of the only one to run.
 //!
 //! Both run the same loop: the sender writes all it can, at most a batch of packets goes through the queue, the
 //! receiver reads all there is, and its ACKs go back; the clock is read once a turn. Each packet is copied once, into
@@ -88,8 +88,14 @@ const fn ours(mtu: u16, segmentation: u32, way: Way) -> Runner {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let seconds = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(0.5f64);
-    let time = Duration::from_secs_f64(seconds);
+    let mut numbers = std::env::args().filter_map(|a| a.parse::<f64>().ok());
+    let time = Duration::from_secs_f64(numbers.next().unwrap_or(0.5));
+    if let Some(row) = numbers.next() {
+        let (name, runner, ..) = ROWS.get(row as usize).ok_or("there is no such row")?;
+        let moved = runner.run((256 << 10, 16), time)?;
+        println!("{name}: {:.2} GB/s, {:.0} ns/packet", moved.speed() / 1e9, moved.nanos_a_packet());
+        return Ok(());
+    }
     let mut best = Vec::new();
     for (_, runner, ..) in ROWS {
         best.push(runner.best(time / 10)?);
@@ -101,11 +107,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let medians: Vec<Moved> = runs.iter_mut().map(median).collect();
-    println!("{:60} {:>8} {:>10} {:>6} {:>6}  buffers, batch", "", "GB/s", "ns/packet", "ratio", "asked");
+    println!(
+        "{:60} {:>8} {:>10} {:>6} {:>6} {:>9}  buffers, batch",
+        "", "GB/s", "ns/packet", "ratio", "asked", "to first"
+    );
     for (((name, _, beside, asked), moved), (buffers, batch)) in ROWS.iter().zip(&medians).zip(&best) {
         let ratio = moved.speed() / medians[*beside].speed();
+        let to_first = moved.speed() / medians[0].speed();
         println!(
-            "{name:60} {:8.2} {:10.0} {ratio:6.2} {asked:6.1}  {} KiB, {batch}",
+            "{name:60} {:8.2} {:10.0} {ratio:6.2} {asked:6.1} {to_first:9.2}  {} KiB, {batch}",
             moved.speed() / 1e9,
             moved.nanos_a_packet(),
             buffers >> 10,

@@ -66,10 +66,13 @@ pub fn accept(header: &Header, routes: &Routes) -> Result<Delivery, Refusal> {
 }
 
 fn delivery(dst: Address, routes: &Routes) -> Result<Delivery, Refusal> {
-    if dst.is_loopback() || dst.is_unspecified() {
+    if dst.is_loopback() {
         Err(Refusal::Martian)
     } else if routes.is_assigned(dst) {
         Ok(Delivery::Unicast)
+    } else if dst.is_unspecified() {
+        // No host has it as its own.
+        Err(Refusal::Martian)
     } else if routes.is_broadcast(dst) {
         //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.6
         //= id=rfc1122-3.3.6-1

@@ -38,6 +38,7 @@ impl Routes {
     }
 
     /// Whether the address is one of those the host was given.
+    #[inline]
     pub fn is_assigned(&self, address: Address) -> bool {
         self.addresses.iter().any(|p| p.address == address)
     }

@@ -13,32 +13,40 @@ use crate::time::Instant;
 use crate::wire::ip::{self, protocol};
 use crate::wire::tcp;
 
-/// What leaves next.
-enum Next {
-    Control(ControlSegment),
-    Packet(Departure),
-    Segment(u32, Outgoing),
+/// What leaves next: its head has been built.
+#[derive(Clone, Copy)]
+struct Next {
+    checksum: Checksum,
+    octets: Octets,
+    gso_size: u16,
+}
+
+/// Where the octets of a packet lie.
+#[derive(Clone, Copy)]
+enum Octets {
+    /// The head alone.
+    Head,
+    /// The head, and text in the send buffer of the connection in a slot: where, and how much.
+    Segment(u32, usize, usize),
+    /// All among the departures.
+    Ready(Departure),
 }
 
 impl Stack {
     /// The next packet to send, until there is none.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Datagram<'_>> {
+        let mut event = None;
         loop {
-            let Some(next) = self.next_to_send(now) else {
+            let Some(next) = self.next_to_send(now, &mut event) else {
                 // What we sent to ourselves has to be answered before there is truly nothing to send.
                 let (packet, gso_size) = self.looped.pop_front()?;
                 self.receive_looped(now, &packet, gso_size);
                 continue;
             };
-            let (checksum, event) = self.build_head(&next);
-            let gso_size = match &next {
-                Next::Segment(_, outgoing) => outgoing.gso_size,
-                Next::Packet(packet) => packet.gso_size,
-                Next::Control(_) => 0,
-            };
+            let gso_size = next.gso_size;
             self.counters.ip_out_requests += 1;
-            if self.goes_to_ourselves(&next) {
-                let (head, body) = self.octets_of(&next);
+            let (head, body) = self.octets_of(&next);
+            if self.goes_to_ourselves(head) {
                 let mut packet = Vec::with_capacity(head.len() + body.len());
                 packet.extend_from_slice(head);
                 for piece in body.pieces() {
@@ -47,17 +55,22 @@ impl Stack {
                 self.looped.push_back((packet, gso_size));
                 continue;
             }
+            // Asked for once more: what is given back is borrowed for as long as the caller has it.
             let (head, body) = self.octets_of(&next);
-            return Some(Datagram { head, body, gso_size, checksum, event });
+            return Some(Datagram { head, body, gso_size, checksum: next.checksum, event });
         }
     }
 
-    fn next_to_send(&mut self, now: Instant) -> Option<Next> {
+    /// Builds the head of what is to leave next; `event` says why it does, when tracing is on.
+    fn next_to_send(&mut self, now: Instant, event: &mut Option<Sent>) -> Option<Next> {
         if let Some(segment) = self.control.pop() {
-            return Some(Next::Control(segment));
+            let checksum = self.build_control(&segment, event);
+            return Some(Next { checksum, octets: Octets::Head, gso_size: 0 });
         }
         if let Some(packet) = self.departures.pop() {
-            return Some(Next::Packet(packet));
+            *event = self.config.trace.then_some(Sent::Other(packet.event));
+            let (checksum, gso_size) = (packet.checksum, packet.gso_size);
+            return Some(Next { checksum, octets: Octets::Ready(packet), gso_size });
         }
         while let Some(&index) = self.output.front() {
             let Some(socket) = self.slab.by_index_mut(index) else {
@@ -66,14 +79,17 @@ impl Stack {
             };
             if let Kind::Connection(tcb) = &mut socket.kind {
                 let outgoing = tcb.poll_transmit(&mut context!(self, now));
-                let watches_unsent = tcb.options.unsent_limit().is_some();
                 if let Some(outgoing) = outgoing {
-                    if watches_unsent {
+                    if tcb.options.unsent_limit().is_some() {
                         self.publish(index, false);
                     }
                     // Each connection has its turn: one segment, then to the back of the queue.
-                    self.output.rotate_left(1);
-                    return Some(Next::Segment(index, outgoing));
+                    if self.output.len() > 1 {
+                        self.output.rotate_left(1);
+                    }
+                    let checksum = self.build_segment(index, &outgoing, event);
+                    let octets = Octets::Segment(index, outgoing.offset, outgoing.len);
+                    return Some(Next { checksum, octets, gso_size: outgoing.gso_size });
                 }
                 if let Some(deadline) = tcb.timers.earliest() {
                     self.wheel.arm(index, deadline);
@@ -85,53 +101,46 @@ impl Stack {
         None
     }
 
-    /// The head of what leaves, which was built if it was not ready, and the text behind it.
+    /// The head of what leaves, and the text behind it.
     fn octets_of(&self, next: &Next) -> (&[u8], Body<'_>) {
-        match next {
-            Next::Segment(index, outgoing) => match self.slab.by_index(*index).map(|s| &s.kind) {
-                Some(Kind::Connection(tcb)) => {
-                    (&self.head, tcb.send_buffer.slice(outgoing.offset, outgoing.len))
-                }
-                _ => (&self.head, Body::EMPTY),
+        let body = match next.octets {
+            Octets::Head => Body::EMPTY,
+            Octets::Ready(packet) => return self.departures.octets_of(&packet),
+            Octets::Segment(index, offset, len) => match self.slab.by_index(index).map(|s| &s.kind) {
+                Some(Kind::Connection(tcb)) => tcb.send_buffer.slice(offset, len),
+                _ => Body::EMPTY,
             },
-            Next::Control(_) => (&self.head, Body::EMPTY),
-            Next::Packet(packet) => self.departures.octets_of(packet),
-        }
+        };
+        (&self.head, body)
     }
 
-    fn build_head(&mut self, next: &Next) -> (Checksum, Option<Sent>) {
-        match next {
-            Next::Packet(packet) => (packet.checksum, self.config.trace.then_some(Sent::Other(packet.event))),
-            Next::Control(segment) => {
-                let header = tcp::Header {
-                    src_port: segment.quad.local.port,
-                    dst_port: segment.quad.remote.port,
-                    seq: segment.seq,
-                    ack: segment.ack,
-                    flags: segment.flags,
-                    window: segment.window,
-                    urgent: 0,
-                };
-                let ip = self.ip_header(segment.quad, segment.hop_limit, segment.traffic_class & !3);
-                let none = core::iter::empty();
-                let partial = self.config.offload.checksum;
-                let checksum = tcp::emit(&ip, &header, &segment.options, none, 0, 0, partial, &mut self.head);
-                let event = self.config.trace.then_some(Sent::Tcp(TcpEvent {
-                    quad: segment.quad,
-                    state: segment.state,
-                    what: What::Sent(segment.reason),
-                    change: None,
-                    variables: segment.variables,
-                }));
-                (checksum, event)
-            }
-            Next::Segment(index, outgoing) => self.build_segment(*index, outgoing),
-        }
+    fn build_control(&mut self, segment: &ControlSegment, event: &mut Option<Sent>) -> Checksum {
+        let header = tcp::Header {
+            src_port: segment.quad.local.port,
+            dst_port: segment.quad.remote.port,
+            seq: segment.seq,
+            ack: segment.ack,
+            flags: segment.flags,
+            window: segment.window,
+            urgent: 0,
+        };
+        let ip = self.ip_header(segment.quad, segment.hop_limit, segment.traffic_class & !3);
+        let none = core::iter::empty();
+        let partial = self.config.offload.checksum;
+        let checksum = tcp::emit(&ip, &header, &segment.options, none, 0, 0, partial, &mut self.head);
+        *event = self.config.trace.then_some(Sent::Tcp(TcpEvent {
+            quad: segment.quad,
+            state: segment.state,
+            what: What::Sent(segment.reason),
+            change: None,
+            variables: segment.variables,
+        }));
+        checksum
     }
 
-    fn build_segment(&mut self, index: u32, outgoing: &Outgoing) -> (Checksum, Option<Sent>) {
+    fn build_segment(&mut self, index: u32, outgoing: &Outgoing, event: &mut Option<Sent>) -> Checksum {
         let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else {
-            return (Checksum::Complete, None);
+            return Checksum::Complete;
         };
         let mut ip = header(
             tcb.quad,
@@ -144,19 +153,20 @@ impl Stack {
         let atomic = ip.dont_fragment || !tcb.quad.local.address.is_v4();
         let id =
             if atomic { 0 } else { self.ids.next(tcb.quad.local.address, tcb.quad.remote.address) as u16 };
-        let body = tcb.send_buffer.slice(outgoing.offset, outgoing.len);
+        // A packet that the device cuts gets the sums of its parts there.
+        let partial = self.config.offload.checksum || outgoing.gso_size > 0;
+        let summed = if partial { 0 } else { outgoing.len };
         let checksum = tcp::emit(
             &ip,
             &outgoing.header,
             &outgoing.options,
-            body.pieces(),
-            body.len(),
+            tcb.send_buffer.slice(outgoing.offset, summed).pieces(),
+            outgoing.len,
             id,
-            // A packet that the device cuts gets the sums of its parts there.
-            self.config.offload.checksum || outgoing.gso_size > 0,
+            partial,
             &mut self.head,
         );
-        let event = self.config.trace.then(|| {
+        *event = self.config.trace.then(|| {
             Sent::Tcp(TcpEvent {
                 quad: tcb.quad,
                 state: tcb.state(),
@@ -165,7 +175,7 @@ impl Stack {
                 variables: Some(tcb.variables()),
             })
         });
-        (checksum, event)
+        checksum
     }
 
     fn ip_header(&self, quad: Quad, hop_limit: u8, traffic_class: u8) -> ip::Header {
@@ -173,9 +183,9 @@ impl Stack {
         header(quad, hop_limit, traffic_class, self.keys.flow_label(&quad))
     }
 
-    /// Whether a packet is for one of our own addresses.
-    fn goes_to_ourselves(&self, next: &Next) -> bool {
-        ip::destination(self.octets_of(next).0).is_some_and(|dst| self.routes.is_local(dst))
+    /// Whether the packet with this head is for one of our own addresses.
+    fn goes_to_ourselves(&self, head: &[u8]) -> bool {
+        ip::destination(head).is_some_and(|dst| self.routes.is_local(dst))
     }
 
     fn receive_looped(&mut self, now: Instant, packet: &[u8], gso_size: u16) {

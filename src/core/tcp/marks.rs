@@ -357,8 +357,12 @@ impl Tcb {
     }
 
     /// The AccECN option that the next segment without SYN carries.
+    #[inline]
     pub(in crate::tcp) fn ecn_option(&self) -> Option<AccEcn> {
-        let accurate = self.ecn.accurate.as_ref()?;
+        self.ecn.accurate.as_deref().and_then(|accurate| self.acc_ecn_option(accurate))
+    }
+
+    fn acc_ecn_option(&self, accurate: &super::acc_ecn::Accurate) -> Option<AccEcn> {
         let timestamps = if self.timestamps.enabled() { 12 } else { 0 };
         //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3.3
         //# If SACK has been negotiated [RFC2018], and the smallest recommended AccECN Option would leave insufficient space for

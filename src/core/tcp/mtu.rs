@@ -48,6 +48,9 @@ impl Tcb {
 
     /// A segment may leave soon: whether a probe may, and of what size.
     pub(in crate::tcp) fn tend_mtu_search(&mut self, cx: &Context<'_>) {
+        if self.mtu.is_none() {
+            return;
+        }
         let bound = self.mss_bound(cx);
         let mss = self.snd.mss;
         if let Some(search) = &mut self.mtu {

@@ -37,18 +37,19 @@ impl SocketOptions {
 impl Tcb {
     /// USER_TIMEOUT, where the program or the peer has a say in it.
     pub(super) fn user_timeout(&self, config: &TcpConfig) -> Option<Duration> {
-        let (ours, told) = (self.options.user_timeout, self.options.told_user_timeout(config));
+        let ours = self.options.user_timeout;
+        // Few peers say anything, and each deadline asks.
+        let remote = self.peer_user_timeout;
+        let told = remote.and_then(|_| self.options.told_user_timeout(config));
         //= https://www.rfc-editor.org/rfc/rfc5482#section-3.3
         //# Connections in other states MUST use the default timeout values defined in [RFC0793] and
         //# [RFC1122].
         //= https://www.rfc-editor.org/rfc/rfc5482#section-3.1
         //# If the CHANGEABLE flag is false, USER_TIMEOUT MUST NOT be changed, regardless of the received UTO
         //# option.
-        let (Some(told), Some(remote), true) = (
-            told,
-            self.peer_user_timeout,
-            self.options.user_timeout_changeable() && self.state().is_synchronized(),
-        ) else {
+        let (Some(told), Some(remote), true) =
+            (told, remote, self.options.user_timeout_changeable() && self.state().is_synchronized())
+        else {
             return ours;
         };
         //= https://www.rfc-editor.org/rfc/rfc5482#section-3.1

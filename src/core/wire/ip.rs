@@ -162,12 +162,15 @@ impl Header {
         let (ttl, class, protocol) = (self.hop_limit, self.traffic_class, self.protocol);
         let first = [0x45, class, l0, l1, i0, i1, f0, f1, ttl, protocol];
         let (src, dst) = (self.src.v4_octets(), self.dst.v4_octets());
-        let checksum = Sum::new().add(&first).add(&src).add(&dst).finish();
-        out.reserve(V4_HEADER_LEN);
-        out.extend_from_slice(&first);
-        out.extend_from_slice(&checksum.to_be_bytes());
-        out.extend_from_slice(&src);
-        out.extend_from_slice(&dst);
+        let mut header = [0; V4_HEADER_LEN];
+        let (begin, rest) = header.split_at_mut(first.len());
+        begin.copy_from_slice(&first);
+        let (sum, ends) = rest.split_at_mut(2);
+        let (from, to) = ends.split_at_mut(4);
+        from.copy_from_slice(&src);
+        to.copy_from_slice(&dst);
+        sum.copy_from_slice(&Sum::new().add(&first).add(&src).add(&dst).finish().to_be_bytes());
+        out.extend_from_slice(&header);
         Ok(())
     }
 

@@ -199,6 +199,9 @@ impl Options {
     //# The content of the header beyond the End of Option List Option MUST be header padding of zeros
     //# (MUST-69).
     pub fn emitted_len(&self) -> usize {
+        if self.sack.is_empty() {
+            return self.len_without_sack();
+        }
         let blocks = self.sack.len().min(self.max_sack_blocks());
         self.len_without_sack() + if blocks == 0 { 0 } else { 4 + 8 * blocks }
     }
@@ -262,14 +265,13 @@ impl Options {
             out.extend_from_slice(&[MSS, 4, a, b]);
         }
         match (self.timestamps, self.sack_permitted) {
-            (Some(_), true) => out.extend_from_slice(&[SACK_PERMITTED, 2, TIMESTAMPS, 10]),
-            (Some(_), false) => out.extend_from_slice(&[NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10]),
+            (Some(Timestamps { value, echo }), permitted) => {
+                let [a, b] = if permitted { [SACK_PERMITTED, 2] } else { [NO_OPERATION, NO_OPERATION] };
+                let ([c, d, e, f], [g, h, i, j]) = (value.to_be_bytes(), echo.to_be_bytes());
+                out.extend_from_slice(&[a, b, TIMESTAMPS, 10, c, d, e, f, g, h, i, j]);
+            }
             (None, true) => out.extend_from_slice(&[NO_OPERATION, NO_OPERATION, SACK_PERMITTED, 2]),
             (None, false) => {}
-        }
-        if let Some(Timestamps { value, echo }) = self.timestamps {
-            out.extend_from_slice(&value.to_be_bytes());
-            out.extend_from_slice(&echo.to_be_bytes());
         }
         if let Some(option) = &self.acc_ecn {
             //= https://www.rfc-editor.org/rfc/rfc9768#section-3.2.3
@@ -289,7 +291,7 @@ impl Options {
         if let Some(shift) = self.window_scale {
             out.extend_from_slice(&[NO_OPERATION, WINDOW_SCALE, 3, shift]);
         }
-        let blocks = self.sack.len().min(self.max_sack_blocks());
+        let blocks = if self.sack.is_empty() { 0 } else { self.sack.len().min(self.max_sack_blocks()) };
         if blocks > 0 {
             out.extend_from_slice(&[NO_OPERATION, NO_OPERATION, SACK, (2 + 8 * blocks) as u8]);
             for block in self.sack.iter().take(blocks) {

@@ -110,16 +110,13 @@ pub fn emit<'a>(
     out.reserve(header_len);
     let pseudo = pseudo_header(ip.src, ip.dst, protocol::TCP, len as u32);
 
-    out.extend_from_slice(&tcp.src_port.to_be_bytes());
-    out.extend_from_slice(&tcp.dst_port.to_be_bytes());
-    out.extend_from_slice(&tcp.seq.get().to_be_bytes());
-    out.extend_from_slice(&tcp.ack.get().to_be_bytes());
+    let ([a, b], [c, d]) = (tcp.src_port.to_be_bytes(), tcp.dst_port.to_be_bytes());
+    let ([e, f, g, h], [i, j, k, l]) = (tcp.seq.get().to_be_bytes(), tcp.ack.get().to_be_bytes());
     // The data offset counts words and stands in the upper four bits.
-    out.extend_from_slice(&(((header_len / 4) as u16) << 12 | tcp.flags.bits()).to_be_bytes());
-    out.extend_from_slice(&tcp.window.to_be_bytes());
-    let before_checksum = out.len();
-    out.extend_from_slice(&[0, 0]);
-    out.extend_from_slice(&tcp.urgent.to_be_bytes());
+    let [m, n] = (((header_len / 4) as u16) << 12 | tcp.flags.bits()).to_be_bytes();
+    let ([o, p], [q, r]) = (tcp.window.to_be_bytes(), tcp.urgent.to_be_bytes());
+    let before_checksum = start + usize::from(CHECKSUM_OFFSET);
+    out.extend_from_slice(&[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, 0, 0, q, r]);
     options.emit(out);
 
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1

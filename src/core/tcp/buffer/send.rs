@@ -139,11 +139,13 @@ impl SendBuffer {
     /// more than [`Body::MAX_PIECES`] pieces; at least one where there is one.
     pub fn slice(&self, offset: usize, len: usize) -> Body<'_> {
         let mut body = Body::EMPTY;
+        if len == 0 {
+            return body;
+        }
         let Some(base) = self.pieces.front().map(|p| p.start) else { return body };
         let mut at = base.saturating_add(offset as u64);
         let mut left = len.min(self.len.saturating_sub(offset));
-        let after = self.pieces.partition_point(|p| p.start <= at);
-        for piece in self.pieces.range(after.saturating_sub(1)..) {
+        for piece in self.pieces.range(self.piece_at(at)..) {
             if left == 0 {
                 break;
             }
@@ -157,6 +159,28 @@ impl SendBuffer {
             left -= here.len();
         }
         body
+    }
+
+    /// How many octets [`slice`](Self::slice) would give.
+    pub fn in_reach(&self, offset: usize, len: usize) -> usize {
+        let there = len.min(self.len.saturating_sub(offset));
+        if self.pieces.len() <= Body::MAX_PIECES || there == 0 {
+            return there;
+        }
+        let Some(base) = self.pieces.front().map(|p| p.start) else { return 0 };
+        let at = base.saturating_add(offset as u64);
+        // Where the first piece begins that is not in reach.
+        let end = self.pieces.get(self.piece_at(at) + Body::MAX_PIECES).map(|p| p.start);
+        end.map_or(there, |end| there.min((end - at) as usize))
+    }
+
+    /// Which piece has the octet `at`, counted as the starts of pieces are.
+    fn piece_at(&self, at: u64) -> usize {
+        // What leaves for the first time is mostly in the last.
+        match self.pieces.back() {
+            Some(last) if last.start <= at => self.pieces.len() - 1,
+            _ => self.pieces.partition_point(|p| p.start <= at).saturating_sub(1),
+        }
     }
 
     /// Octets of memory it holds: those there are, those kept for growth, and those of a piece that left only
@@ -335,6 +359,7 @@ mod tests {
                     Op::Slice(offset, len) => {
                         let want: Vec<u8> = model.iter().skip(offset).take(len).copied().collect();
                         let got = b.slice(offset, len);
+                        prop_assert_eq!(b.in_reach(offset, len), got.len());
                         prop_assert_eq!(got.is_empty(), want.is_empty());
                         if got.pieces().count() < Body::MAX_PIECES {
                             prop_assert_eq!(got.len(), want.len());

@@ -50,6 +50,9 @@ impl Tcb {
 
     /// A segment has left. A probe is awaited; one whose text leaves `again` has missed its verdict.
     pub(in crate::tcp) fn mtu_probe_has_left(&mut self, plan: Plan, again: bool, cx: &Context<'_>) {
+        if self.mtu.is_none() {
+            return;
+        }
         let (options, wait) = (self.options_len() as u32, self.probe_headway());
         let timed_out = self.recovery.phase() == Phase::Loss;
         let Some(search) = &mut self.mtu else { return };

@@ -55,7 +55,7 @@ impl Tcb {
         self.join(&mut plan, mss, cx);
         // The send buffer may hold the text in more pieces than one packet is gathered from.
         let offset = plan.seq.saturating_since(self.data_start()) as usize;
-        let whole = self.send_buffer.slice(offset, plan.len as usize).len() as u32;
+        let whole = self.send_buffer.in_reach(offset, plan.len as usize) as u32;
         if whole < plan.len {
             plan.len = if whole > mss { whole - whole % mss } else { whole };
             plan.fin = false;
@@ -80,14 +80,17 @@ impl Tcb {
     }
 
     /// SACK blocks that there is reason to send.
+    #[inline]
     pub(in crate::tcp) fn sack_blocks_wanted(&self) -> usize {
-        if !self.is.contains(Is::SACK) {
+        // Mostly nothing is missing: each segment asks several times.
+        if !self.is.contains(Is::SACK) || (self.reassembly.is_empty() && self.acks.dsack().is_none()) {
             return 0;
         }
         let held = if self.reassembly.is_empty() { 0 } else { self.reassembly.sack_blocks(4).len() };
         held + usize::from(self.acks.dsack().is_some())
     }
 
+    #[inline]
     fn sack_block_count(&self) -> usize {
         //= https://www.rfc-editor.org/rfc/rfc2018#section-4
         //= id=rfc2018-4-1
@@ -98,9 +101,10 @@ impl Tcb {
         //# If the data receiver has not received a SACK-Permitted option for a given connection, it MUST NOT
         //# send SACK options on that connection.
         let wanted = self.sack_blocks_wanted();
-        if wanted == 0 {
-            return 0;
-        }
+        if wanted == 0 { 0 } else { self.sack_blocks_that_fit(wanted) }
+    }
+
+    fn sack_blocks_that_fit(&self, wanted: usize) -> usize {
         //= https://www.rfc-editor.org/rfc/rfc2018#section-4
         //= id=rfc2018-4-6
         //# The data receiver SHOULD include as many distinct SACK blocks as possible in the SACK option.

@@ -9,7 +9,7 @@ use crate::time::Instant;
 impl Tcb {
     /// Something has changed what may leave, or has left.
     pub(in crate::tcp) fn note_limit(&mut self, now: Instant) {
-        if self.has_space() {
+        if self.is.contains(Is::NO_SPACE) && self.has_space() {
             self.is.remove(Is::NO_SPACE);
         }
         let limit = self.limit();

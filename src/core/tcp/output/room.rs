@@ -93,11 +93,14 @@ impl Tcb {
     /// Something was acknowledged: where the program has more than the buffer takes, and what there is will not fill the
     /// congestion window, the buffer is what is small.
     pub(in crate::tcp) fn grow_send_buffer(&mut self, cx: &Context<'_>) {
+        if !self.is.contains(Is::NO_SPACE) {
+            return;
+        }
         let unsent = self.data_end().saturating_since(self.snd.nxt);
         let leaves = unsent.min(self.leaves_at_once());
         let leaves = leaves - self.deferred(leaves, unsent, cx);
         let in_flight = self.in_flight().saturating_add(leaves);
-        if self.is.contains(Is::NO_SPACE) && in_flight.saturating_add(self.smss()) <= self.cwnd() {
+        if in_flight.saturating_add(self.smss()) <= self.cwnd() {
             self.fit_send_buffer(cx);
         }
     }
@@ -118,7 +121,9 @@ impl Tcb {
     /// lie unsent, so that it is not woken for every octet acknowledged.
     pub fn has_space(&self) -> bool {
         let size = self.options.send_buffer as usize;
-        let room = size.saturating_sub(self.charged());
+        // Who only receives is asked at each segment.
+        let charged = if self.send_buffer.is_empty() { 0 } else { self.charged() };
+        let room = size.saturating_sub(charged);
         let little_unsent = |limit: u32| self.unsent().saturating_mul(2) < limit as usize;
         room.saturating_mul(3) >= size && self.options.unsent_limit().is_none_or(little_unsent)
     }

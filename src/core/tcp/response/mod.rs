@@ -17,6 +17,7 @@ pub mod probe;
 pub mod lost;
 
 use self::news::News;
+use crate::config::EcnFeedback;
 use crate::seq::Seq;
 use crate::tcp::congestion::{AckSample, CongestionEvent};
 use crate::tcp::context::Context;
@@ -37,6 +38,10 @@ const RENEGING_WAIT: Duration = Duration::from_millis(10);
 impl Tcb {
     /// The news of an ACK are complete.
     pub(in crate::tcp) fn respond(&mut self, ack: Seq, news: &mut News, cx: &mut Context<'_>) {
+        if self.is_quiet(news) {
+            self.recovery.rack.end_round(self.snd.una);
+            return;
+        }
         let before = self.recovery.phase;
         let after_timeout = before == Phase::Loss;
         let cwnd_limited = self.uses_cwnd();
@@ -93,6 +98,22 @@ impl Tcb {
             self.timers.cancel(Timer::Rto);
             self.schedule_probe(cx);
         }
+    }
+
+    /// Nothing was in flight and nothing is to be repaired, as where one end alone sends: there is nothing to respond to.
+    fn is_quiet(&self, news: &News) -> bool {
+        let recovery = &self.recovery;
+        news.una == self.snd.nxt
+            && news.advanced == 0
+            && news.dsack.is_none()
+            && news.rtt.is_none()
+            && recovery.phase == Phase::Open
+            && recovery.tlp.end.is_none()
+            && !recovery.rack.advanced
+            && !recovery.all_came_twice()
+            && self.mtu.is_none()
+            && self.ecn.feedback() == EcnFeedback::None
+            && !self.congestion.sizes_own_window()
     }
 
     /// The peer had reported what it now asks for. Either the ACK that covers it is still on its way, or the peer has
