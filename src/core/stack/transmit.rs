@@ -45,8 +45,8 @@ impl Stack {
             };
             let gso_size = next.gso_size;
             self.counters.ip_out_requests += 1;
-            let (head, body) = self.octets_of(&next);
-            if self.goes_to_ourselves(head) {
+            if self.goes_to_ourselves(&next) {
+                let (head, body) = self.octets_of(&next);
                 let mut packet = Vec::with_capacity(head.len() + body.len());
                 packet.extend_from_slice(head);
                 for piece in body.pieces() {
@@ -55,7 +55,6 @@ impl Stack {
                 self.looped.push_back((packet, gso_size));
                 continue;
             }
-            // Asked for once more: what is given back is borrowed for as long as the caller has it.
             let (head, body) = self.octets_of(&next);
             return Some(Datagram { head, body, gso_size, checksum: next.checksum, event });
         }
@@ -183,8 +182,11 @@ impl Stack {
         header(quad, hop_limit, traffic_class, self.keys.flow_label(&quad))
     }
 
-    /// Whether the packet with this head is for one of our own addresses.
-    fn goes_to_ourselves(&self, head: &[u8]) -> bool {
+    fn goes_to_ourselves(&self, next: &Next) -> bool {
+        let head = match &next.octets {
+            Octets::Ready(packet) => self.departures.octets_of(packet).0,
+            Octets::Head | Octets::Segment(..) => &self.head,
+        };
         ip::destination(head).is_some_and(|dst| self.routes.is_local(dst))
     }
 
