@@ -86,3 +86,26 @@ fn multicast_goes_no_further_than_asked_for() {
     let (mut stack, id) = socket(|o| o.multicast_hops = 0);
     assert_eq!(send(&mut stack, id, 0, group), Ok(vec![]), "it stays on the host");
 }
+
+/// What is lost to the path all leaves again, and no probe comes between although its timer ran when the router spoke.
+//= https://www.rfc-editor.org/rfc/rfc8985#section-7.2
+//= type=test
+//= id=rfc8985-7.2-4
+#[test]
+fn what_is_lost_to_the_path_is_not_probed() {
+    let mut r = super::raw::Raw::new(Config::default());
+    r.syn.sack_permitted = true;
+    let id = r.accepted();
+    r.write(id, &pattern(30_000));
+    let sent = r.sent();
+    r.unreachable(r.ack, 4, 600);
+    let again = r.sent();
+    assert!(again.iter().all(|s| s.text.len() <= 560));
+    let octets = |sent: &[super::raw::Sent]| sent.iter().map(|s| s.text.len() as u32).sum::<u32>();
+    assert!(octets(&again) < octets(&sent), "the window does not let all of it go at once");
+    assert_eq!(r.wait(Duration::from_millis(100)).len(), 0);
+    r.acknowledge(&again);
+    let next = r.sent();
+    assert_eq!(next[0].header.seq.get(), r.ack, "what is lost goes first");
+    assert_eq!(r.host.counters().tcp_timeouts, 0);
+}

@@ -214,7 +214,7 @@ impl Recovery {
     pub fn on_retransmit(&mut self, range: SeqRange, clock: u32, stamp: Stamp) {
         self.pending = None;
         self.board.on_resend(range, stamp);
-        self.board.pass(range.end);
+        self.board.pass(range);
         if let Some(episode) = &mut self.episode {
             episode.undo.on_retransmit(range, clock);
             // No new data could be sent: the conventional recovery goes on (RFC 5682 §3.1, step 2b).

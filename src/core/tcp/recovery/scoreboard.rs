@@ -435,9 +435,14 @@ impl Scoreboard {
             .map(Record::range)
     }
 
-    /// What lies before `seq` needs no look for what is lost: [`next_lost`](Self::next_lost) found none there.
-    pub fn pass(&mut self, seq: Seq) {
-        self.hint = self.hint.max(seq);
+    /// What was sent again up to the end of `range` needs no look for what is lost, unless something before `range` is to be
+    /// sent again yet.
+    pub fn pass(&mut self, range: SeqRange) {
+        let first = self.records.partition_point(|r| r.end.at_or_before(self.hint));
+        let mut before = self.records.range(first..).take_while(|r| r.start.before(range.start));
+        if !before.any(|r| r.marks.intersection(Mark::LOST | Mark::RESENT) == Mark::LOST) {
+            self.hint = self.hint.max(range.end);
+        }
     }
 
     /// Parts the record around `seq`, if one lies there. Gives the index of the first at or after it.

@@ -8,6 +8,7 @@ use crate::tcp::recovery::Phase;
 use crate::tcp::recovery::episode::{Episode, Frto, Undo};
 use crate::tcp::recovery::scoreboard::Mark;
 use crate::tcp::tcb::Tcb;
+use crate::tcp::timers::Timer;
 use crate::tcp::trace::Reason;
 
 impl Tcb {
@@ -136,6 +137,8 @@ impl Tcb {
         recovery.phase = Phase::Loss;
         recovery.newreno.reset();
         recovery.tlp.forget();
+        // All of it is sent again: a probe would say nothing (RFC 8985 §7.2).
+        self.timers.cancel(Timer::Tlp);
         //= https://www.rfc-editor.org/rfc/rfc6675#section-5.1
         //# If an RTO occurs during loss recovery as specified in this document, RecoveryPoint MUST be set to
         //# HighData.

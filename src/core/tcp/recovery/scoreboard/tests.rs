@@ -294,7 +294,7 @@ fn check(steps: &[Step], iss: u32) {
                 if let (Some(range), Some(first)) = (next, first) {
                     let len = range.len().min(MSS);
                     board.on_resend(SeqRange::with_len(range.start, len), Stamp::at(at(now)));
-                    board.pass(range.start.add(len));
+                    board.pass(SeqRange::with_len(range.start, len));
                     for octet in &mut model.octets[first..first + len as usize] {
                         octet.marks.remove(Mark::REPORTED);
                         octet.marks.insert(Mark::RESENT | Mark::TWICE);
@@ -374,4 +374,16 @@ fn what_is_larger_than_the_path_takes_is_lost() {
     board.check(Seq::new(700), Seq::new(3501));
     assert_eq!(board.mark_larger_lost(199).octets, 800, "the others now too, but for the FIN");
     board.check(Seq::new(700), Seq::new(3501));
+}
+
+/// A probe of the end leaves while what is before it waits to be sent again.
+#[test]
+fn what_is_sent_again_out_of_order_hides_nothing_before_it() {
+    let mut board = ten();
+    board.mark_lost(|_| true);
+    let lost = board.next_lost().unwrap();
+    let last = SeqRange::new(lost.end.sub(MSS), lost.end);
+    board.on_resend(last, Stamp::at(at(1)));
+    board.pass(last);
+    assert_eq!(board.next_lost(), Some(SeqRange::new(lost.start, last.start)));
 }
