@@ -10,6 +10,7 @@ use crate::tcp::segment::Segment;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::trace::{AckReason, RstReason, Verdict};
+use crate::wire::flags::Flags;
 
 /// Octets of two of the smallest segments that a large buffer is to be filled with: one that is lost, one that is kept.
 const PAIR: usize = 2 * 536;
@@ -34,11 +35,11 @@ impl Tcb {
             self.reset_at(seg.ack, Error::Reset, Event::Abort, RstReason::DataAfterClose, cx);
             return Break(Verdict::DataAfterClose);
         }
-        self.rcv.mss = match seg.joined {
-            0 => self.rcv.mss.max(seg.text.len().min(0xffff) as u16),
+        match seg.joined {
+            0 => self.rcv.measure(seg.text.len().min(0xffff) as u16, seg.flags.contains(Flags::PSH)),
             // Only full segments are joined.
-            full => full,
-        };
+            full => self.rcv.mss = full,
+        }
         if seg.seq == self.rcv.nxt {
             self.take_in_order(seg, cx);
             Continue(())
