@@ -156,7 +156,7 @@ impl Stack {
             }
             Outcome::Complete(header, payload) => {
                 self.counters.ip_reasm_oks += 1;
-                self.on_reassembled(now, header, &payload, inbound, delivery)
+                self.on_reassembled(now, header, &payload, delivery)
             }
         }
     }
@@ -166,12 +166,11 @@ impl Stack {
         now: Instant,
         header: Header,
         payload: &[u8],
-        inbound: Inbound<'_>,
         delivery: Delivery,
     ) -> Received {
         let quote = errors::reassembled(&header, payload);
         // The pieces came without a verdict on the whole.
-        let inbound = Inbound { packet: &quote, backing: None, trust: Trust::Verify, ..inbound };
+        let inbound = Inbound { packet: &quote, backing: None, trust: Trust::Verify, gso_size: 0 };
         let (header, payload) = if header.src.is_v4() {
             (header, payload)
         } else {
@@ -234,10 +233,10 @@ impl Stack {
     }
 
     fn receive_tcp(&mut self, now: Instant, whole: &Whole<'_>) -> Received {
-        self.counters.tcp_in_segs += 1;
         let packet = match tcp::parse(&whole.header, whole.payload, whole.inbound.trust) {
             Ok(packet) => packet,
             Err(error) => {
+                self.counters.tcp_in_segs += 1;
                 self.counters.tcp_in_errs += 1;
                 self.counters.tcp_in_csum_errors += u64::from(error == WireError::Checksum);
                 return Received::Dropped(match error {
@@ -256,6 +255,7 @@ impl Stack {
             joined: whole.inbound.gso_size,
             ..Segment::new(&packet, whole.header.ecn(), whole.inbound.backing)
         };
+        self.counters.tcp_in_segs += u64::from(segment.segments());
         Received::Tcp(self.on_tcp(quad, segment, now))
     }
 

@@ -56,6 +56,14 @@ impl<'a> Segment<'a> {
         self.text.len() as u32 + u32::from(self.syn()) + u32::from(self.fin())
     }
 
+    /// How many segments it stands for.
+    pub fn segments(&self) -> u32 {
+        match self.joined {
+            0 => 1,
+            size => self.text.len().div_ceil(size.into()).max(1) as u32,
+        }
+    }
+
     /// Whether it takes up no sequence space.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,5 +1,6 @@
 //! What a connection counts of itself, for those who watch it (`TCP_INFO`).
 
+use crate::tcp::segment::Segment;
 use crate::time::Instant;
 
 /// The counts of one connection since it began. Those of segments wrap around.
@@ -47,11 +48,12 @@ impl Tally {
         }
     }
 
-    /// A segment with `text` octets arrived.
-    pub(super) const fn received(&mut self, text: usize, now: Instant) {
-        self.segments_in = self.segments_in.wrapping_add(1);
-        if text > 0 {
-            self.data_in = self.data_in.wrapping_add(1);
+    /// A segment arrived.
+    pub(super) fn received(&mut self, seg: &Segment<'_>, now: Instant) {
+        let segments = seg.segments();
+        self.segments_in = self.segments_in.wrapping_add(segments);
+        if !seg.text.is_empty() {
+            self.data_in = self.data_in.wrapping_add(segments);
             self.data_in_at = now.as_millis() as u32;
         }
     }

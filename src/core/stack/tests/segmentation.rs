@@ -3,7 +3,9 @@
 use super::raw::Raw;
 use super::*;
 use crate::config::{Offload, TcpConfig};
+use crate::seq::Seq;
 use crate::wire::checksum::{Checksum, Sum};
+use crate::wire::{ip, tcp};
 
 const OFFLOAD: Offload = Offload { checksum: true, segmentation: 65_535 };
 
@@ -185,6 +187,158 @@ fn no_packet_is_longer_than_the_device_takes() {
         let now = r.now;
         r.host.try_write(id, &pattern(30_000), now).unwrap();
         assert_eq!(packets(&mut r), wanted, "{longest}");
+    }
+}
+
+/// A duplicate is reported in one D-SACK block (RFC 2883 §4), and what is cut from one packet has all its options.
+#[test]
+fn what_came_twice_is_told_in_one_segment() {
+    let mut r = Raw::new(Config { offload: OFFLOAD, ..Config::default() });
+    r.syn.sack_permitted = true;
+    let id = r.accepted();
+    r.write(id, &pattern(5000));
+    r.send(Flags::ACK, b"text");
+    r.seq -= 4;
+    r.send(Flags::ACK, b"text");
+    let now = r.now;
+    let mut told = Vec::new();
+    while let Some(d) = r.host.poll_transmit(now) {
+        let mut packet = vec![0; d.len()];
+        d.copy_to(&mut packet).unwrap();
+        let parsed = ip::parse(&packet).unwrap();
+        let segment = tcp::parse(&parsed.header, parsed.payload, Trust::Trusted).unwrap();
+        told.push((d.gso_size, segment.options.sack.len()));
+    }
+    assert_eq!(told, [(0, 1), (1000, 0)]);
+}
+
+/// Counted are segments, as the network sees them.
+#[test]
+fn what_has_been_joined_counts_as_what_it_was_joined_from() {
+    let (mut r, id) = accepted(OFFLOAD);
+    let (before, now) = (r.host.counters().tcp_in_segs, r.now);
+    let text = pattern(2500);
+    let mut whole = segment_of(&r, &text);
+    r.host.receive(now, Inbound { gso_size: 1000, ..Inbound::plain(&whole) });
+    r.seq += 2500;
+    assert_eq!(r.host.counters().tcp_in_segs - before, 3);
+    assert_eq!(r.tcb(id).tally.data_in, 3);
+    // What is no TCP segment was joined from nothing.
+    whole[40] ^= 1;
+    r.host.receive(now, Inbound { gso_size: 1000, ..Inbound::plain(&whole) });
+    assert_eq!(r.host.counters().tcp_in_segs - before, 4);
+    assert_eq!(r.tcb(id).tally.data_in, 3);
+}
+
+/// The path of the peer's has become smaller, and with it what a full segment is: every second one is acknowledged still, or
+/// a window of them would wait for the timer.
+//= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
+//= type=test
+//= id=SHLD-19
+#[test]
+fn smaller_segments_are_acknowledged_as_often() {
+    // Text, whether it has PSH, and which segments are acknowledged at once.
+    for (len, flags, wanted) in [
+        (600, Flags::ACK, [false, true, false, true, false, true]),
+        (600, Flags::ACK | Flags::PSH, [false, true, false, true, false, true]),
+        (300, Flags::ACK, [false, true, false, true, false, true]),
+        // Those may be all that was written.
+        (300, Flags::ACK | Flags::PSH, [false, false, false, true, false, false]),
+    ] {
+        let (mut r, id) = accepted(OFFLOAD);
+        let mut full = 0;
+        while !(full > 40 && r.sent().is_empty()) {
+            r.send(Flags::ACK, &pattern(1000));
+            full += 1;
+            let mut buffer = [0; 2000];
+            assert_eq!(r.host.try_read(id, &mut buffer), Ok(1000));
+        }
+        r.wait(Duration::from_secs(1));
+        let acknowledged = wanted.map(|_| {
+            r.send(flags, &pattern(len));
+            !r.sent().is_empty()
+        });
+        assert_eq!(acknowledged, wanted, "{len} {flags:?}");
+    }
+}
+
+/// A packet of the peer with this text.
+fn segment_of(r: &Raw, text: &[u8]) -> Vec<u8> {
+    let ip = ip::Header {
+        src: v4(2),
+        dst: v4(1),
+        protocol: ip::protocol::TCP,
+        hop_limit: 64,
+        traffic_class: 0,
+        flow_label: 0,
+        dont_fragment: true,
+        fragment: None,
+    };
+    let header = tcp::Header {
+        src_port: r.ports.1,
+        dst_port: r.ports.0,
+        seq: Seq::new(r.seq),
+        ack: Seq::new(r.ack),
+        flags: Flags::ACK,
+        window: r.window,
+        urgent: 0,
+    };
+    let mut packet = Vec::new();
+    let none = crate::wire::options::Options::default();
+    tcp::emit(&ip, &header, &none, core::iter::once(text), text.len(), 0, false, &mut packet);
+    packet.extend_from_slice(text);
+    packet
+}
+
+/// A datagram is what the program of the other end sent, however many of them came in one packet.
+#[test]
+fn datagrams_that_were_joined_arrive_apart() {
+    let v6 = |last| Address::v6([0xfd07, 0, 0, 0, 0, 0, 0, last].into());
+    for (peer, own) in [(v4(2), v4(1)), (v6(2), v6(1))] {
+        let length = if own.is_v4() { 24 } else { 64 };
+        let config = Config { addresses: vec![Prefix::new(own, length)], ..Config::default() };
+        let mut host = Stack::new(config, [7; 32]);
+        let to = host.udp_socket(own.family());
+        host.bind(to, Endpoint::new(own, 53)).unwrap();
+        let now = Instant::from_secs(1);
+        let joined = |port, text: &[u8]| {
+            let header = ip::Header {
+                src: peer,
+                dst: own,
+                protocol: ip::protocol::UDP,
+                hop_limit: 64,
+                traffic_class: 0,
+                flow_label: 0,
+                dont_fragment: true,
+                fragment: None,
+            };
+            let mut packet = Vec::new();
+            header.emit(8 + text.len(), 0, &mut packet).unwrap();
+            let ports = crate::wire::udp::Header { src_port: 9, dst_port: port };
+            crate::wire::udp::emit(peer, own, ports, text, &mut packet);
+            packet
+        };
+        let text = pattern(2500);
+        let packet = joined(53, &text);
+        let received = host.receive(now, Inbound { gso_size: 1000, ..Inbound::plain(&packet) });
+        assert_eq!(received, Received::Udp("delivered"));
+        assert_eq!(host.counters().udp_in_datagrams, 3);
+        for wanted in text.chunks(1000) {
+            let mut buffer = [0; 2000];
+            let got = host.try_receive_from(to, &mut buffer, false).unwrap();
+            assert_eq!((got.len, &buffer[..got.copied]), (wanted.len(), wanted));
+        }
+        assert_eq!(host.try_receive_from(to, &mut [0; 9], false), Err(Error::WouldBlock));
+        // One that is no longer than that was not joined, and an empty one is one.
+        for text in [&text[..1000], &[]] {
+            let packet = joined(53, text);
+            host.receive(now, Inbound { gso_size: 1000, ..Inbound::plain(&packet) });
+            assert_eq!(host.try_receive_from(to, &mut [], false).unwrap().len, text.len());
+        }
+        // For nobody, it is answered once.
+        let packet = joined(54, &text);
+        host.receive(now, Inbound { gso_size: 1000, ..Inbound::plain(&packet) });
+        assert_eq!((host.counters().udp_no_ports, host.counters().icmp_out_msgs), (1, 1));
     }
 }
 

@@ -43,7 +43,7 @@ impl Tcb {
         seg.strip_syn();
         // A FIN is not taken: Figure 5 has no way from SYN-RECEIVED that keeps our SYN. The peer sends it again.
         seg.trim(self.rcv.nxt, self.rcv.edge());
-        self.tally.received(seg.text.len(), cx.now);
+        self.tally.received(&seg, cx.now);
         self.take_user_timeout(seg.options, cx);
         if !seg.text.is_empty() {
             self.receive_buffer.push(seg.text, seg.backing, cx.spares);

@@ -37,7 +37,7 @@ impl Tcb {
     /// A segment arrived for this connection. Gives what became of it; what it made due (acknowledgments,
     /// data, a changed deadline) is found by output and timers.
     pub fn on_segment(&mut self, segment: Segment<'_>, cx: &mut Context<'_>) -> Verdict {
-        self.tally.received(segment.text.len(), cx.now);
+        self.tally.received(&segment, cx.now);
         let walk = match self.state() {
             State::Closed | State::Listen | State::TimeWait => ControlFlow::Break(Verdict::Ignored),
             State::SynSent => self.in_syn_sent(segment, cx),

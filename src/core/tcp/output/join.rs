@@ -7,7 +7,7 @@
 
 use crate::tcp::context::Context;
 use crate::tcp::output::decide::Plan;
-use crate::tcp::tcb::Tcb;
+use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::trace::Reason;
 use crate::wire::flags::Flags;
 
@@ -17,7 +17,9 @@ const LONGEST: u32 = 0xffff;
 impl Tcb {
     /// Lengthens what is planned by the segments, of `mss` octets of text each, that would follow it at once.
     pub(super) fn join(&self, plan: &mut Plan, mss: u32, cx: &Context<'_>) {
-        let alone = plan.reason != Reason::Data || plan.len != mss || plan.fin;
+        // What came twice is told in one segment (RFC 2883 §4).
+        let tells_duplicate = self.is.contains(Is::SACK) && self.acks.dsack().is_some();
+        let alone = plan.reason != Reason::Data || plan.len != mss || plan.fin || tells_duplicate;
         if cx.segmentation == 0 || alone || !self.can_be_cut(plan) {
             return;
         }
