@@ -24,6 +24,7 @@ use tunstack::core::time::Instant;
 use tunstack::core::wire::checksum::{Sum, pseudo_header};
 use tunstack::core::wire::ip::{self, protocol};
 use tunstack::core::wire::{Flags, tcp, udp};
+use tunstack::device::either::TunDevice;
 use tunstack::device::error::DeviceError;
 use tunstack::device::netlink;
 use tunstack::device::offload::OffloadTun;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         ("each_queue_has_its_flows", each_queue_has_its_flows),
         ("queues_and_the_device_that_is_there", queues_and_the_device_that_is_there),
         ("a_descriptor_is_handed_over", a_descriptor_is_handed_over),
+        ("a_queue_is_handed_over", a_queue_is_handed_over),
         ("a_descriptor_of_another_namespace", a_descriptor_of_another_namespace),
         ("descriptors_that_do_not_serve", descriptors_that_do_not_serve),
         ("refusals_are_those_of_the_plain_device", refusals_are_those_of_the_plain_device),
@@ -497,7 +499,7 @@ fn a_descriptor_is_handed_over() {
 
     persist(&TunConfig { addr6: None, ..TunConfig::default() }, 0).unwrap();
     let tun = bring_up(&TunConfig { mtu: 1400, addr6: None, ..with(Offload::On) }).unwrap();
-    let tunstack::device::either::TunDevice::Offload(tun) = tun else { panic!("offload was asked for") };
+    let TunDevice::Offload(tun) = tun else { panic!("offload was asked for") };
     let given = tun.into_fd().unwrap();
     assert_eq!(netlink::link("tun0").unwrap().unwrap().mtu, 1400, "it stays as it was set up");
     let tun = OffloadTun::from_fd(given, 1400).unwrap();
@@ -506,6 +508,18 @@ fn a_descriptor_is_handed_over() {
     netlink::set_up("tun0", false).unwrap();
     let e = tun.send(NOW, &plain_datagram(&[0x45; 20])).unwrap_err();
     assert_eq!(e.kind(), io::ErrorKind::NetworkDown, "{e}");
+}
+
+/// What one queue has set up the others do not put back while somebody else has one of them.
+fn a_queue_is_handed_over() {
+    let config = TunConfig { queues: 2, mtu: 1400, ..with(Offload::On) };
+    persist(&TunConfig { mtu: 1500, ..config.clone() }, 0).unwrap();
+    let mut queues = bring_up_queues(&config).unwrap();
+    let Some(TunDevice::Offload(first)) = queues.pop() else { panic!("offload was asked for") };
+    let given = OffloadTun::from_fd(first.into_fd().unwrap(), 1400).unwrap();
+    drop(queues);
+    assert_eq!(netlink::link("tun0").unwrap().unwrap().mtu, 1400);
+    assert!(!comes_summed(&given));
 }
 
 fn plain_datagram(head: &[u8]) -> Datagram<'_> {

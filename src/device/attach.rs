@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use tunstack_core::addr::Prefix;
@@ -18,6 +19,7 @@ const NAME_MAX: usize = 15;
 pub(super) struct Changes {
     name: String,
     undo: Vec<Undo>,
+    kept: AtomicBool,
 }
 
 /// A thing that was changed.
@@ -34,7 +36,7 @@ pub(super) enum Undo {
 impl Changes {
     /// Nothing changed yet on the device `name`.
     pub(super) const fn none(name: String) -> Self {
-        Self { name, undo: Vec::new() }
+        Self { name, undo: Vec::new(), kept: AtomicBool::new(false) }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -46,13 +48,22 @@ impl Changes {
     }
 
     /// Leaves the device as it is.
-    pub(super) fn keep(&mut self) {
-        self.undo.clear();
+    pub(super) fn keep(&self) {
+        self.kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the device is left as it is.
+    #[cfg(feature = "offload")]
+    pub(super) fn are_kept(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Changes {
     fn drop(&mut self) {
+        if *self.kept.get_mut() {
+            return;
+        }
         while let Some(undo) = self.undo.pop() {
             let undone = match &undo {
                 Undo::Address(p) => netlink::delete_address(&self.name, p.address.ip(), p.length),

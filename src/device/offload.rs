@@ -61,8 +61,6 @@ pub struct OffloadTun {
     refused: AtomicU64,
     /// The descriptor was handed over: the device may be in another network namespace.
     handed_over: bool,
-    /// The descriptor goes on elsewhere.
-    handed_out: bool,
 }
 
 impl OffloadTun {
@@ -153,21 +151,17 @@ impl OffloadTun {
     }
 
     fn new(changes: Arc<Changes>, descriptor: OwnedFd, mtu: u16, features: Option<u32>) -> Self {
-        let (handed_over, handed_out, refused) = (false, false, AtomicU64::new(0));
-        Self { changes, descriptor, mtu, features, refused, handed_over, handed_out }
+        Self { changes, descriptor, mtu, features, refused: AtomicU64::new(0), handed_over: false }
     }
 
     /// Gives the descriptor away, for [`from_fd`](Self::from_fd) in another process. What was set up on the
-    /// device stays.
+    /// device stays, also when its other queues go.
     ///
     /// # Errors
     /// The process has no descriptor left.
-    pub fn into_fd(mut self) -> io::Result<OwnedFd> {
+    pub fn into_fd(self) -> io::Result<OwnedFd> {
         let descriptor = self.descriptor.try_clone()?;
-        self.handed_out = true;
-        if let Some(changes) = Arc::get_mut(&mut self.changes) {
-            changes.keep();
-        }
+        self.changes.keep();
         Ok(descriptor)
     }
 
@@ -308,7 +302,7 @@ impl Drop for OffloadTun {
     /// What the kernel may leave to the reader stays set on a device that stays, and the next reader may not
     /// expect it.
     fn drop(&mut self) {
-        if self.handed_out || Arc::strong_count(&self.changes) > 1 {
+        if self.changes.are_kept() || Arc::strong_count(&self.changes) > 1 {
             return;
         }
         match sys::set_offload(self.descriptor.as_fd(), 0) {

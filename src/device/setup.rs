@@ -280,7 +280,7 @@ pub fn persist(config: &TunConfig, owner: u32) -> Result<String, DeviceError> {
     let name = tun.name().to_owned();
     sys::set_owner(tun.readable(), owner)
         .map_err(|e| DeviceError::kernel(format!("give {name} to user {owner}"), e))?;
-    let mut changes = configure(&name, config)?;
+    let changes = configure(&name, config)?;
     sys::set_persistent(tun.readable(), true)
         .map_err(|e| DeviceError::kernel(format!("make {name} stay"), e))?;
     changes.keep();
