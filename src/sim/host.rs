@@ -4,7 +4,7 @@ use std::any::Any;
 
 use bytes::Bytes;
 use tunstack_core::config::Config;
-use tunstack_core::packet::{Checksum, Datagram, Inbound, Received, Sent};
+use tunstack_core::packet::{Checksum, Datagram, Inbound, Received, Sent, Trust};
 use tunstack_core::stack::{Event, Stack, drive};
 use tunstack_core::time::Instant;
 
@@ -65,9 +65,13 @@ impl From<Datagram<'_>> for Outgoing {
     }
 }
 
+/// What a card with offload does: gives the packets that go over the link in place of one of the stack's.
+pub type Card = Box<dyn FnMut(&Datagram<'_>, &mut dyn FnMut(Outgoing))>;
+
 /// A [`Stack`] and the programs on it.
 pub struct Host {
     stack: Stack,
+    card: Option<Card>,
     apps: Vec<Box<dyn App>>,
     events: Vec<Event>,
     keep_frames: bool,
@@ -87,6 +91,7 @@ impl Host {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         Self {
             stack: Stack::new(config, seed),
+            card: None,
             apps: Vec::new(),
             events: Vec::new(),
             keep_frames: false,
@@ -100,6 +105,20 @@ impl Host {
     pub const fn keep_frames(mut self) -> Self {
         self.keep_frames = true;
         self
+    }
+
+    /// Does with `card` what the stack leaves to a device. Without one it must not leave anything.
+    #[must_use]
+    pub fn card(mut self, card: Card) -> Self {
+        self.card = Some(card);
+        self
+    }
+
+    /// A packet arrives that its card has joined from segments with `gso_size` octets of text; 0: it has not. The card has
+    /// found its checksum right.
+    pub fn receive_joined(&mut self, now: Instant, packet: &[u8], gso_size: u16) -> Received {
+        let inbound = Inbound { trust: Trust::Trusted, gso_size, ..Inbound::plain(packet) };
+        self.stack.receive(now, inbound)
     }
 
     /// Runs a program on it. The first has number 0.
@@ -166,7 +185,10 @@ impl Peer for Host {
             let count = |datagram: Datagram<'_>| {
                 packets += 1;
                 assert!(packets < Self::MAX_PACKETS, "livelock: the stack sends on for ever");
-                send(datagram.into());
+                match &mut self.card {
+                    Some(card) => card(&datagram, send),
+                    None => send(datagram.into()),
+                }
             };
             self.stack_wake = drive(&mut self.stack, now, count, |event| events.push(event));
             let woken = self.app_wake().is_some_and(|at| at <= now);

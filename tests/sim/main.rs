@@ -14,6 +14,7 @@ mod grid;
 mod many;
 mod marking;
 mod matrix;
+mod mtu;
 mod repairs;
 mod scripts;
 mod sharing;
