@@ -10,6 +10,7 @@ use tunstack::core::time::Instant;
 use tunstack::device::{Capabilities, Device, Frames};
 use tunstack::engine::Engine;
 
+use crate::forward::forward;
 use crate::host::{start_with, until};
 
 /// As [`start`](crate::host::start), with a gate before the device. It is open.
@@ -72,9 +73,7 @@ impl Gate {
 }
 
 impl Device for Gate {
-    fn recv(&self, now: Instant, frames: &mut Frames) -> io::Result<usize> {
-        self.device.recv(now, frames)
-    }
+    forward!(device: recv settled deadline capabilities readable);
 
     fn send(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
         let mut held = self.held.lock().unwrap();
@@ -84,17 +83,5 @@ impl Device for Gate {
         let pieces = [datagram.head].into_iter().chain(datagram.body.pieces());
         held.packets.push_back(pieces.collect::<Vec<_>>().concat());
         Ok(())
-    }
-
-    fn settled(&self, now: Instant, inbound: &Inbound<'_>, received: &Received) {
-        self.device.settled(now, inbound, received);
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.device.capabilities()
-    }
-
-    fn readable(&self) -> BorrowedFd<'_> {
-        self.device.readable()
     }
 }

@@ -8,6 +8,8 @@ mod namespace;
 
 mod host;
 
+mod forward;
+
 mod gate;
 
 mod ends;
@@ -39,6 +41,8 @@ mod backlog;
 mod many;
 
 mod offload;
+
+mod shrink;
 
 #[cfg(feature = "cli")]
 #[path = "../common/tshark.rs"]
@@ -90,6 +94,7 @@ fn main() -> ExitCode {
         ("bulk_with_offload", offload::both_ways_at_once),
         ("a_bad_link_before_a_device_with_offload", offload::a_bad_link_before_it),
         ("a_capture_of_a_device_with_offload", offload::captured),
+        ("a_path_shrinks_under_a_transfer", shrink::under_a_transfer),
         #[cfg(feature = "cli")]
         ("serve_a_hundred_megabytes_each_way", http::fetched_and_sent),
         #[cfg(feature = "cli")]

@@ -20,6 +20,7 @@ use tunstack::sim::link::LinkConfig;
 
 use crate::bulk::exchange;
 use crate::ends::Meeting;
+use crate::forward::forward;
 use crate::host::{LONG, start_on};
 
 fn device() -> TunConfig {
@@ -58,9 +59,7 @@ impl Watched {
 }
 
 impl Device for Watched {
-    fn recv(&self, now: Instant, frames: &mut Frames) -> io::Result<usize> {
-        self.device.recv(now, frames)
-    }
+    forward!(device: recv deadline capabilities readable);
 
     fn send(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
         self.sent.fetch_add(1, Relaxed);
@@ -73,18 +72,6 @@ impl Device for Watched {
         let tcp = ip::parse(inbound.packet).is_ok_and(|ip| ip.header.protocol == protocol::TCP);
         self.unchecked.fetch_add(usize::from(tcp && inbound.trust == Trust::Verify), Relaxed);
         self.device.settled(now, inbound, received);
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.device.deadline()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.device.capabilities()
-    }
-
-    fn readable(&self) -> BorrowedFd<'_> {
-        self.device.readable()
     }
 }
 
