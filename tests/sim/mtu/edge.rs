@@ -157,8 +157,8 @@ impl Held {
     /// All of the headers that has to be the same: not lengths, identifications, sequence numbers, PSH, the window and sums.
     fn alike(&self) -> Vec<u8> {
         let (mut head, start) = (self.packet[..self.head].to_vec(), self.start());
-        let differ = if start == 20 { &[2..6, 10..12][..] } else { &[4..6][..] };
-        for range in differ.iter().cloned().chain([start + 4..start + 8, start + 14..start + 18]) {
+        let differ = if start == 20 { [2..6, 10..12] } else { [4..6, 6..6] };
+        for range in differ.into_iter().chain([start + 4..start + 8, start + 14..start + 18]) {
             head[range].fill(0);
         }
         head[start + 13] &= !8;
@@ -307,7 +307,7 @@ impl Places {
         for (from, to, size) in [(0, half, sizes[0]), (half, octets, sizes[1])] {
             for place in (from..to).step_by(size as usize) {
                 let mut times = 0;
-                while draw(number) % 100 == 0 {
+                while draw(number).is_multiple_of(100) {
                     times += 1;
                     number += 1;
                 }
