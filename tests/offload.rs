@@ -506,8 +506,8 @@ fn a_descriptor_is_handed_over() {
     assert_eq!(tun.capabilities(), Capabilities { mtu: 1400, checksum_offload: true, max_gso: 65_535 });
     assert!(!comes_summed(&tun));
     netlink::set_up("tun0", false).unwrap();
-    let e = tun.send(NOW, &plain_datagram(&[0x45; 20])).unwrap_err();
-    assert_eq!(e.kind(), io::ErrorKind::NetworkDown, "{e}");
+    let sent = tun.send(NOW, &plain_datagram(&[0x45; 20]));
+    assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::NetworkDown);
 }
 
 /// What one queue has set up the others do not put back while somebody else has one of them.
@@ -515,17 +515,16 @@ fn a_queue_is_handed_over() {
     let config = TunConfig { queues: 2, mtu: 1400, ..with(Offload::On) };
     persist(&TunConfig { mtu: 1500, ..config.clone() }, 0).unwrap();
     let mut queues = bring_up_queues(&config).unwrap();
-    let Some(TunDevice::Offload(first)) = queues.pop() else { panic!("offload was asked for") };
+    let Some(TunDevice::Offload(first)) = queues.pop() else { unreachable!() };
     let given = OffloadTun::from_fd(first.into_fd().unwrap(), 1400).unwrap();
     drop(queues);
-    assert_eq!(netlink::link("tun0").unwrap().unwrap().mtu, 1400);
-    assert!(!comes_summed(&given));
+    let mtu = netlink::link("tun0").unwrap().unwrap().mtu;
+    assert_eq!((mtu, comes_summed(&given)), (1400, false));
 }
 
 fn plain_datagram(head: &[u8]) -> Datagram<'_> {
     Datagram { head, body: Body::EMPTY, gso_size: 0, checksum: Checksum::Complete, event: None }
 }
-
 /// Where its name means nothing.
 fn a_descriptor_of_another_namespace() {
     // It says back what it hears once it is there, and ends when it hears no more, whatever becomes of this test.
