@@ -103,6 +103,8 @@ pub mod reading;
 pub mod datagram;
 
 pub mod sending;
+/// Timers that one call runs at the most, or moves within the wheel: some milliseconds of work.
+const TIMERS_A_CALL: u32 = 2048;
 
 /// A TCP socket that is neither connected nor listening.
 #[derive(Debug)]
@@ -310,9 +312,11 @@ impl Stack {
         }
     }
 
-    /// Runs the timers that are due. Harmless when none is.
+    /// Runs the timers that are due. Harmless when none is. Where more than some thousand are due at once the rest of them
+    /// is left, and [`poll_timeout`](Self::poll_timeout) says to come again at once: in between others have their turn.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(index) = self.wheel.expired(now) {
+        let mut steps = TIMERS_A_CALL;
+        while let Some(index) = self.wheel.expired(now, &mut steps) {
             self.socket_timeout(index, now);
         }
         self.expire_reassembly(now);

@@ -41,8 +41,10 @@ pub struct Wheel {
     lists: Box<[List; DUE + 1]>,
     /// Which slots of a level have entries.
     occupied: [u64; LEVELS],
-    /// The present: whatever is due at this tick or before is in the list `DUE`.
+    /// The present: whatever is due at this tick or before is in the list `DUE`, or in the one that cascades.
     present: u64,
+    /// The list of the slot that the present reached last. What stands there yet has still to find its new place.
+    cascading: usize,
     armed: u32,
 }
 
@@ -87,6 +89,7 @@ impl Wheel {
             lists: Box::new([List::EMPTY; DUE + 1]),
             occupied: [0; LEVELS],
             present: 0,
+            cascading: DUE,
             armed: 0,
         }
     }
@@ -132,16 +135,33 @@ impl Wheel {
 
     /// Takes the next entry whose deadline has come, until there is none. In the order of ticks, and within one
     /// in the order of arming.
-    pub fn expired(&mut self, now: Instant) -> Option<u32> {
+    ///
+    /// Each entry that comes up or cascades takes one of `steps`. Without any left there is none either, and
+    /// [`next`](Self::next) says to come again at once: however many entries there are, nobody waits for all of them.
+    pub fn expired(&mut self, now: Instant, steps: &mut u32) -> Option<u32> {
         let now = now.as_nanos() / TICK;
         loop {
-            let due = self.lists[DUE].head;
+            let (moves, due) = (self.lists[self.cascading].head, self.lists[DUE].head);
+            if moves != NONE || due != NONE {
+                *steps = steps.checked_sub(1)?;
+            }
+            if moves != NONE && self.cascading != DUE {
+                let tick = self.entries[moves as usize].tick();
+                self.unlink(moves);
+                self.link(moves, tick);
+                continue;
+            }
+            // As the present goes on, later deadlines may come to stand in that list.
+            self.cascading = DUE;
             if due != NONE {
                 self.unlink(due);
                 return Some(due);
             }
             match self.next_slot() {
-                Some((level, slot, tick)) if tick <= now => self.enter(level, slot, tick),
+                Some((level, slot, tick)) if tick <= now => {
+                    self.present = tick;
+                    self.cascading = level * SLOTS + slot;
+                }
                 _ => {
                     // No slot begins before `now`, so no digit of an entry that differed comes to agree.
                     self.present = self.present.max(now);
@@ -154,7 +174,8 @@ impl Wheel {
     /// When to call [`expired`](Self::expired) next: never later than the tick of the earliest deadline, but
     /// maybe earlier, when entries must cascade.
     pub fn next(&self) -> Option<Instant> {
-        let tick = if self.lists[DUE].head != NONE { self.present } else { self.next_slot()?.2 };
+        let at_once = self.lists[DUE].head != NONE || self.lists[self.cascading].head != NONE;
+        let tick = if at_once { self.present } else { self.next_slot()?.2 };
         Some(Instant::from_nanos(tick.saturating_mul(TICK)))
     }
 
@@ -169,20 +190,6 @@ impl Wheel {
         let ahead = u64::from(self.occupied[level].rotate_right(digit).trailing_zeros());
         let at = here + ahead;
         Some((level, at as usize % SLOTS, at << shift))
-    }
-
-    /// The present moves to the beginning of a slot, and what is there finds its new place.
-    fn enter(&mut self, level: usize, slot: usize, tick: u64) {
-        self.present = tick;
-        self.occupied[level] &= !(1 << slot);
-        let list = core::mem::replace(&mut self.lists[level * SLOTS + slot], List::EMPTY);
-        let mut at = list.head;
-        while at != NONE {
-            let entry = self.entries[at as usize];
-            self.armed -= 1;
-            self.link(at, entry.tick());
-            at = entry.next;
-        }
     }
 
     /// The list for a tick, as seen from the present.
@@ -258,8 +265,12 @@ mod tests {
         Instant::from_nanos(tick.saturating_mul(TICK))
     }
 
+    fn expired(w: &mut Wheel, now: Instant) -> Option<u32> {
+        w.expired(now, &mut u32::MAX.clone())
+    }
+
     fn fired(w: &mut Wheel, now: Instant) -> Vec<u32> {
-        core::iter::from_fn(|| w.expired(now)).collect()
+        core::iter::from_fn(|| expired(w, now)).collect()
     }
 
     #[test]
@@ -271,7 +282,7 @@ mod tests {
     fn never_early() {
         let mut w = Wheel::new();
         w.arm(3, Instant::from_nanos(10 * TICK + 1));
-        assert_eq!(w.expired(Instant::from_nanos(11 * TICK - 1)), None);
+        assert_eq!(expired(&mut w, Instant::from_nanos(11 * TICK - 1)), None);
         assert_eq!(w.next(), Some(at(11)));
         assert_eq!(fired(&mut w, at(11)), [3]);
         assert_eq!((w.next(), w.is_empty()), (None, true));
@@ -296,7 +307,7 @@ mod tests {
     #[test]
     fn what_is_past_is_due_at_once() {
         let mut w = Wheel::new();
-        assert_eq!(w.expired(at(5000)), None);
+        assert_eq!(expired(&mut w, at(5000)), None);
         w.arm(0, at(4000));
         w.arm(1, at(5000));
         assert!(w.next().unwrap() <= at(5000));
@@ -307,11 +318,43 @@ mod tests {
     fn one_tick_keeps_the_order_of_arming() {
         let mut w = Wheel::new();
         for (i, when) in [(5, 0), (2, 1), (9, 5000), (1, 9990), (7, 9999)] {
-            assert_eq!(w.expired(at(when)), None);
+            assert_eq!(expired(&mut w, at(when)), None);
             w.arm(i, at(10_000));
         }
         w.arm(3, at(9_999));
         assert_eq!(fired(&mut w, at(20_000)), [3, 5, 2, 9, 1, 7]);
+    }
+
+    /// A hundred thousand deadlines of one slot of a high level, which is the worst there can be: no call does more than
+    /// it is let, whatever comes in between, and all come up in their order.
+    #[test]
+    fn no_call_cascades_more_than_it_is_let() {
+        const MANY: u32 = 100_000;
+        let mut w = Wheel::new();
+        for i in 0..MANY {
+            w.arm(i, at(1_000_000 + u64::from(i % 7)));
+        }
+        let (mut calls, mut came) = (0, Vec::new());
+        let now = at(1_000_100);
+        while w.next().is_some_and(|next| next <= now) {
+            let mut steps = 1000;
+            while let Some(i) = w.expired(now, &mut steps) {
+                came.push((i % 7, i));
+            }
+            calls += 1;
+            // One that has not cascaded yet, forgotten and armed again.
+            if calls == 3 {
+                w.disarm(MANY - 1);
+                w.arm(MANY - 1, at(999_999));
+            }
+        }
+        // Each cascades over five levels at the most, and comes up.
+        assert!(calls > 100 && calls <= 6 * MANY / 1000 + 1, "{calls} calls");
+        let early = came.iter().position(|&(_, i)| i == MANY - 1).unwrap();
+        came.remove(early);
+        assert_eq!(came.len() as u32, MANY - 1);
+        assert!(came.is_sorted(), "in the order of ticks, and in that of arming");
+        assert!(w.is_empty());
     }
 
     #[test]
@@ -348,14 +391,14 @@ mod tests {
     fn sleeping_by_next_wakes_a_few_times() {
         for tick in [1, 63, 64, 4095, 4096, 123_456_789, (1 << 35) + 98_765, (1 << 36) - 1] {
             let mut w = Wheel::new();
-            assert_eq!(w.expired(at(1)), None);
+            assert_eq!(expired(&mut w, at(1)), None);
             w.arm(0, at(1 + tick));
             let mut steps = 0;
             loop {
                 steps += 1;
                 let now = w.next().unwrap();
                 assert!(now <= at(1 + tick));
-                if w.expired(now) == Some(0) {
+                if expired(&mut w, now) == Some(0) {
                     assert_eq!(now, at(1 + tick));
                     break;
                 }
