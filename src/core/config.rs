@@ -29,6 +29,12 @@ pub struct Config {
     pub hop_limit: u8,
     /// Ephemeral ports, both included (sysctl `ip_local_port_range`).
     pub ephemeral_ports: (u16, u16),
+    /// Octets that buffers of TCP and the records of connection requests and of TIME-WAIT may hold, all together: at least
+    /// 1 MiB; `None`: each is limited for itself alone (sysctl `tcp_mem`). What is done as it runs short: [`memory`]. Packets
+    /// under reassembly may hold a sixteenth of it beside. The stack never holds more.
+    ///
+    /// [`memory`]: crate::memory
+    pub memory: Option<usize>,
     /// Octets that packets under reassembly may hold, all together (sysctl `ipfrag_high_thresh`).
     pub reassembly_memory: usize,
     /// How long fragments wait for the rest: 60 s (RFC 8200 §4.5, RFC 1122 §3.3.2).
@@ -98,6 +104,7 @@ impl Default for Config {
             //# which this datagram will traverse.
             hop_limit: 64,
             ephemeral_ports: (32_768, 60_999),
+            memory: None,
             reassembly_memory: 4 << 20,
             //= https://www.rfc-editor.org/rfc/rfc1122#section-3.3.2
             //= id=rfc1122-3.3.2-4, rfc1122-3.3.2-5

@@ -153,7 +153,15 @@ counters! {
     tcp_ofo_queue = "TcpExtTCPOFOQueue",
     /// Segments dropped: no room for out-of-order data.
     tcp_ofo_drop = "TcpExtTCPOFODrop",
-    /// Octets dropped: beyond what the receive window takes.
+    /// Times that the stack came to hold half of its budget of memory.
+    tcp_memory_pressures = "TcpExtTCPMemoryPressures",
+    /// Times that a connection had to throw something away for want of memory.
+    tcp_prune_called = "TcpExtPruneCalled",
+    /// … of these all that it kept out of order.
+    tcp_ofo_pruned = "TcpExtOfoPruned",
+    /// … of these text that came in order.
+    tcp_rcv_pruned = "TcpExtRcvPruned",
+    /// Segments dropped: beyond what the receive window takes.
     tcp_rcv_q_drop = "TcpExtTCPRcvQDrop",
     /// D-SACKs sent.
     tcp_dsack_sent = "TcpExtTCPDSACKOldSent",

@@ -41,6 +41,8 @@ pub mod config;
 
 pub mod counters;
 
+pub mod memory;
+
 pub mod sockopt;
 
 pub mod wire;

@@ -181,6 +181,7 @@ impl Stack {
             }
             cut_short.then_some(Error::Reset)
         });
+        self.discharge(id.index());
         let socket = self.held_mut(id)?;
         let Kind::Connection(tcb) = &socket.kind else { return Ok(()) };
         let (local, options) = (Self::kept(socket.own, tcb.quad.local), *tcb.options);

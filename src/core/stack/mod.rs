@@ -42,6 +42,7 @@ use crate::ip::output::Ids;
 use crate::ip::pmtu::PathMtu;
 use crate::ip::reassembly::Reassembly;
 use crate::ip::route::Routes;
+use crate::memory::Memory;
 use crate::sockopt::{Reuse, SocketOptions};
 use crate::tcp::buffer::spares::Spares;
 use crate::tcp::context::ControlQueue;
@@ -70,6 +71,7 @@ macro_rules! context {
             mtu: $stack.config.mtu,
             segmentation: $stack.config.offload.segmentation,
             counters: &mut $stack.counters,
+            memory: &mut $stack.memory,
             keys: &$stack.keys,
             fast_open: &mut $stack.fast_open,
             control: &mut $stack.control,
@@ -77,6 +79,8 @@ macro_rules! context {
         }
     };
 }
+
+mod memory;
 
 mod settle;
 
@@ -232,6 +236,11 @@ pub struct Stack {
     /// What the connection before asked for.
     last_options: Arc<SocketOptions>,
     counters: Counters,
+    memory: Memory,
+    /// Connections that were told a window of zero for want of memory, and those that could not write.
+    starved: memory::Starved,
+    /// Records in TIME-WAIT, the oldest first, where there is a budget of memory; some may be gone.
+    aged: VecDeque<SocketId>,
     keys: Keys,
     routes: Routes,
     slab: Slab<Socket>,
@@ -299,7 +308,10 @@ impl Stack {
             output: VecDeque::new(),
             changed: VecDeque::new(),
             spares: Spares::default(),
-            reassembly: Reassembly::new(config.reassembly_memory, config.reassembly_timeout),
+            reassembly: Reassembly::new(
+                config.memory.map_or(config.reassembly_memory, |m| config.reassembly_memory.min(m / 16)),
+                config.reassembly_timeout,
+            ),
             path_mtu: PathMtu::new(config.path_mtu_entries, config.path_mtu_lifetime),
             icmp_limit: RateLimit::new(config.icmp_errors_per_second),
             ids: Ids::new(ids),
@@ -307,6 +319,9 @@ impl Stack {
             orphans: 0,
             time_waits: 0,
             counters: Counters::default(),
+            memory: Memory::new(config.memory),
+            starved: memory::Starved::default(),
+            aged: VecDeque::new(),
             keys,
             config,
         }
@@ -343,6 +358,11 @@ impl Stack {
     /// What has been counted.
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What it holds of memory, where it has a budget.
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// The settings it works by.

@@ -210,6 +210,7 @@ impl Stack {
 
     /// After `n` octets have left the receive buffer.
     fn has_read(&mut self, id: SocketId, n: usize) {
+        self.recharge(id.index());
         let Ok(Socket { kind: Kind::Connection(tcb), .. }) = self.held_mut(id) else { return };
         tcb.forget_passed_mark();
         // Only reading makes room, so only here can an update be due with nothing else to say.

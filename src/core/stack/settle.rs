@@ -16,6 +16,7 @@ impl Stack {
     /// then reported as ready even where it was before, so that those who wait for the edge see one.
     pub(super) fn settle(&mut self, index: u32, now: Instant, news: bool) {
         self.settle_pending(index, now);
+        self.recharge(index);
         let Some(socket) = self.slab.by_index(index) else { return };
         if let Kind::Connection(tcb) = &socket.kind {
             let state = tcb.state();
@@ -48,7 +49,7 @@ impl Stack {
         if state == State::TimeWait {
             // Made in any case: the peer's FIN is to be acknowledged also where there is no room to remember it.
             let made = TimeWait::new(tcb, &mut context!(self, now));
-            if self.time_waits < self.config.tcp.max_time_wait {
+            if self.time_waits < self.config.tcp.max_time_wait && self.make_room_for_time_wait() {
                 self.counters.tcp_tw += 1;
                 record = Some(Box::new(made));
             } else {
@@ -71,6 +72,7 @@ impl Stack {
             self.remember_quad(quad, id.index());
             self.wheel.arm(id.index(), deadline);
             self.time_waits += 1;
+            self.aged(id);
         }
     }
 
@@ -122,6 +124,7 @@ impl Stack {
         self.forget_quad(index);
         let Some(id) = self.slab.id_of(index) else { return };
         self.wheel.disarm(index);
+        self.discharge(index);
         if let Some(Socket { kind: Kind::TimeWait(_), .. }) = self.slab.remove(id) {
             self.time_waits = self.time_waits.saturating_sub(1);
         }

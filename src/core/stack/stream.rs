@@ -80,6 +80,14 @@ impl Stack {
         }
     }
 
+    /// The same within what memory allows.
+    fn limit_write(&mut self, id: SocketId, room: Result<usize, Error>) -> Result<usize, Error> {
+        match self.memory_to_write(id.index(), room?) {
+            0 => Err(Error::WouldBlock),
+            room => Ok(room),
+        }
+    }
+
     /// Copies octets to the send buffer and says how many.
     ///
     /// # Errors
@@ -105,8 +113,10 @@ impl Stack {
         if self.open_is_deferred(id) {
             return self.open_or_wait(id, data, now);
         }
-        let tcb = self.writable_mut(id)?;
-        let room = match Self::check_write(tcb) {
+        let room = Self::check_write(self.writable_mut(id)?);
+        let room = self.limit_write(id, room);
+        let tcb = self.stream_mut(id)?;
+        let room = match room {
             // Nothing needs no room.
             Err(Error::WouldBlock) if data.is_empty() && (!tcb.syn_unacked() || tcb.is_open_early()) => Ok(0),
             room => room,
@@ -133,8 +143,10 @@ impl Stack {
             bytes::Buf::advance(data, n);
             return Ok(n);
         }
-        let tcb = self.writable_mut(id)?;
-        let result = Self::check_write(tcb).map(|room| {
+        let room = Self::check_write(self.writable_mut(id)?);
+        let room = self.limit_write(id, room);
+        let tcb = self.stream_mut(id)?;
+        let result = room.map(|room| {
             tcb.is.set(Is::NO_SPACE, data.len() > room);
             let taken = data.split_to(room.min(data.len()));
             let n = taken.len();

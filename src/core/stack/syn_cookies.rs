@@ -24,7 +24,9 @@ impl Stack {
         };
         let wants = match self.config.tcp.syn_cookies {
             SynCookies::Never => false,
-            SynCookies::WhenFull => listener.syn_queue_is_full(&self.config.tcp),
+            SynCookies::WhenFull => {
+                listener.syn_queue_is_full(&self.config.tcp) || !self.memory.has_room_for_record()
+            }
             SynCookies::Always => true,
         };
         // Where nobody can be accepted no handshake is worth beginning.
@@ -45,7 +47,7 @@ impl Stack {
             return Verdict::Ignored;
         };
         let options = listener.options.clone();
-        let full = listener.syn_queue_is_full(&self.config.tcp);
+        let full = listener.syn_queue_is_full(&self.config.tcp) || !self.memory.has_room_for_record();
         let path = request::limit_segment(path, &options);
         let mut cx = context!(self, now);
         let request = Request::new(quad, (index, generation), &options, path, None, segment, &mut cx);
@@ -110,6 +112,7 @@ impl Stack {
         let quad = request.quad;
         let index =
             self.slab.insert(Socket::new(Kind::Request(Box::new(request)), Own::empty(), false)).index();
+        self.memory.add_record(&mut self.counters);
         self.remember_quad(quad, index);
         // Our timestamp said what was agreed on instead of the time: its echo measures nothing.
         let timestamps = segment.timestamps().map(|ts| Timestamps { echo: 0, ..ts });

@@ -207,6 +207,7 @@ impl Stack {
             listener.request_began();
         }
         let id = self.slab.insert(Socket::new(Kind::Request(Box::new(request)), Own::empty(), false));
+        self.memory.add_record(&mut self.counters);
         self.remember_quad(quad, id.index());
         self.wheel.arm(id.index(), now + wait);
         self.send_syn_ack(&request, Reason::SynAck, option, now);
@@ -223,7 +224,7 @@ impl Stack {
             self.counters.tcp_listen_drops += 1;
             return Some(Verdict::AcceptQueueFull);
         }
-        if listener.syn_queue_is_full(&self.config.tcp) {
+        if listener.syn_queue_is_full(&self.config.tcp) || !self.memory.has_room_for_record() {
             self.counters.tcp_req_q_full_drop += 1;
             self.counters.tcp_listen_drops += 1;
             return Some(Verdict::SynQueueFull);
@@ -317,6 +318,7 @@ impl Stack {
         let mut tcb = Box::new(request.establish(options.clone(), mss, &mut cx));
         tcb.mss_offered = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
         let verdict = tcb.on_segment(segment, &mut cx);
+        self.discharge(index);
         if let Some(socket) = self.slab.by_index_mut(index) {
             socket.kind = Kind::Connection(tcb);
         }

@@ -38,6 +38,9 @@ impl Stack {
         let mut event = None;
         loop {
             let Some(next) = self.next_to_send(now, &mut event) else {
+                if self.feed() {
+                    continue;
+                }
                 // What we sent to ourselves has to be answered before there is truly nothing to send.
                 let (packet, gso_size) = self.looped.pop_front()?;
                 self.receive_looped(now, &packet, gso_size);

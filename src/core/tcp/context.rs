@@ -10,6 +10,7 @@ use super::state::State;
 use crate::addr::Quad;
 use crate::config::TcpConfig;
 use crate::counters::Counters;
+use crate::memory::Memory;
 use crate::tcp::trace::{Reason, RstReason, Variables};
 use crate::time::Instant;
 use crate::wire::flags::Flags;
@@ -28,6 +29,8 @@ pub struct Context<'a> {
     pub segmentation: u32,
     /// What is counted.
     pub counters: &'a mut Counters,
+    /// What is held of memory.
+    pub memory: &'a mut Memory,
     /// The secrets behind sequence numbers and timestamps.
     pub keys: &'a Keys,
     /// What is kept for Fast Open.

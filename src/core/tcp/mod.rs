@@ -98,6 +98,8 @@ pub mod context;
 
 pub mod tcb;
 
+mod scarcity;
+
 pub mod output;
 
 pub mod response;

@@ -29,6 +29,7 @@ use super::timestamps::Timestamps;
 use crate::addr::Quad;
 use crate::congestion::delivery_rate::DeliveryRate;
 use crate::error::Error;
+use crate::memory::Charge;
 use crate::sockopt::SocketOptions;
 use crate::tcp::trace::{Reason, RstReason, Variables};
 use crate::time::Instant;
@@ -104,6 +105,8 @@ pub struct Tcb {
     pub window_probes: u8,
     /// The urgent octet, once it is here.
     pub urgent_octet: u8,
+    /// What it holds, as it is in the stack's books.
+    pub(crate) charge: Charge,
     /// Properties that are either so or not.
     pub is: Is,
     /// What it has counted.
@@ -161,6 +164,16 @@ bitflags::bitflags! {
         const OPEN_EARLY = 1 << 17;
         /// The next segment that is no SYN tells the peer our user timeout (RFC 5482).
         const TELL_USER_TIMEOUT = 1 << 18;
+        /// Memory was short when it was last looked at.
+        const PRESSED = 1 << 19;
+        /// Text of the peer's was thrown away for want of memory: it is told a window of zero until there is some.
+        const STARVED = 1 << 20;
+        /// The program could not write for want of memory.
+        const CANNOT_WRITE = 1 << 21;
+        /// It waits for memory to receive.
+        const AWAITS_TO_RECEIVE = 1 << 22;
+        /// It waits for memory to send.
+        const AWAITS_TO_SEND = 1 << 23;
     }
 }
 
@@ -224,6 +237,7 @@ impl Tcb {
             keepalives: 0,
             window_probes: 0,
             urgent_octet: 0,
+            charge: Charge::default(),
             is: Is::empty(),
             tally: Tally::new(now),
             limits: None,

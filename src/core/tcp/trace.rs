@@ -84,6 +84,8 @@ pub enum AckReason {
     Mark,
     /// The program has read, and the window opens.
     WindowUpdate,
+    /// Text was thrown away for want of memory.
+    NoMemory,
     /// Something must be answered, such as a FIN seen again in TIME-WAIT.
     Again,
 }
@@ -301,6 +303,7 @@ impl AckReason {
             Self::Fin => "ACK: of the peer's FIN",
             Self::Mark => "ACK: congestion was marked, or has been answered",
             Self::WindowUpdate => "window update",
+            Self::NoMemory => "no memory",
             Self::Again => "ACK: again",
         }
     }

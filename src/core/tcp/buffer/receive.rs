@@ -158,6 +158,17 @@ impl ReceiveBuffer {
         }
     }
 
+    /// The most that [`memory`](Self::memory) grows by when `len` octets are pushed that lie in `backing`.
+    pub fn growth(&self, len: usize, backing: Option<&Bytes>) -> usize {
+        let pieces = 1 + len.div_ceil(CHUNK);
+        let grows = self.chunks.len() + pieces > self.chunks.capacity();
+        let records = if grows { self.chunks.capacity().max(4) + pieces } else { 0 };
+        // A chunk may come to be twice what it had and has to take.
+        let own = self.chunks.back().filter(|last| last.is_owned()).map_or(0, Chunk::memory);
+        let text = (2 * len + own + 256).max(backing.map_or(0, Bytes::len));
+        text + records * size_of::<Chunk>()
+    }
+
     /// Octets of memory it holds, whether used or not. Time is linear in the number of pieces.
     pub fn memory(&self) -> usize {
         let chunks: usize = self.chunks.iter().map(Chunk::memory).sum();

@@ -41,6 +41,9 @@ impl Tcb {
             full => self.rcv.mss = full,
         }
         if seg.seq == self.rcv.nxt {
+            if cx.memory.is_bounded() && !self.has_memory_for(seg, cx) {
+                return Break(Verdict::NoMemory);
+            }
             self.take_in_order(seg, cx);
             Continue(())
         } else {
@@ -120,7 +123,7 @@ impl Tcb {
             seg.text,
             seg.backing,
             // A full window of short runs, or of frames kept whole, takes more memory than it has octets.
-            2 * self.options.receive_buffer as usize + (64 << 10),
+            (2 * self.options.receive_buffer as usize + (64 << 10)).min(self.may_keep_out_of_order(cx.memory)),
             usize::from(cx.config.reassembly_ranges).max(self.options.receive_buffer as usize / PAIR),
         );
         match inserted {

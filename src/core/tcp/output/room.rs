@@ -53,7 +53,7 @@ impl Tcb {
         // Whatever would fill a run.
         let size = self.options.send_buffer;
         let bound = size.saturating_add(run).saturating_sub(queued);
-        full.min(low).min(bound) as usize
+        full.min(low).min(bound).min(self.memory_lets_write()) as usize
     }
 
     /// The fewest octets with which, and with what their runs cost, the send buffer is full.
@@ -75,7 +75,7 @@ impl Tcb {
     /// holds at least, where the program has not set its size. A segment counts with what surrounds it in Linux, so that as
     /// much of a write is taken.
     pub(in crate::tcp) fn fit_send_buffer(&mut self, cx: &Context<'_>) {
-        if self.options.buffer_lock.contains(BufferLock::SEND) {
+        if self.options.buffer_lock.contains(BufferLock::SEND) || cx.memory.under_pressure() {
             return;
         }
         let mss = self.smss();
@@ -120,6 +120,9 @@ impl Tcb {
     /// Whether a program that waits to write is told that it can: a third of the buffer is free, and half of what may
     /// lie unsent, so that it is not woken for every octet acknowledged.
     pub fn has_space(&self) -> bool {
+        if self.is.contains(Is::CANNOT_WRITE) || self.memory_lets_write() == 0 {
+            return false;
+        }
         let size = self.options.send_buffer as usize;
         // Who only receives is asked at each segment.
         let charged = if self.send_buffer.is_empty() { 0 } else { self.charged() };

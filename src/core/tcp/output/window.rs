@@ -62,6 +62,9 @@ impl Tcb {
         }
         sizing.arrived(arrived, edge, cx.now);
         let Some(wanted) = sizing.measure(arrived.sub(unread), mss, cx.now) else { return };
+        if cx.memory.under_pressure() {
+            return;
+        }
         if cx.config.moderate_receive_buffer && !self.options.buffer_lock.contains(BufferLock::RECEIVE) {
             let wanted = wanted.min(limit);
             if wanted > self.options.receive_buffer {
@@ -83,7 +86,7 @@ impl Tcb {
     pub(in crate::tcp) fn window_offer(&self) -> Offer {
         let promised = self.rcv.wnd;
         let room = self.room();
-        let offered = room.min(self.window_threshold());
+        let offered = room.min(self.window_threshold()).min(self.memory_allows());
         // Who has not shown that it receives what we send is promised no more than the SYN,ACK did.
         let grows = self.may_grow_by(offered.saturating_sub(promised)) && !self.is_open_early();
         let wanted = if grows { offered } else { promised };
@@ -95,7 +98,13 @@ impl Tcb {
         //= id=rfc7323-2.3-5
         //# The window field (SEG.WND) of every outgoing segment, with the exception of <SYN> segments, MUST be
         //# right-shifted by Rcv.Wind.Shift bits
-        let field = if rounded <= room { scale.field(rounded) } else { scale.field(wanted) };
+        let field = if self.is.contains(Is::STARVED) {
+            0
+        } else if rounded <= room {
+            scale.field(rounded)
+        } else {
+            scale.field(wanted)
+        };
         //= https://www.rfc-editor.org/rfc/rfc7323#section-2.4
         //= id=rfc7323-2.4-2
         //# 1) The receiver MUST honor, as in window, any segment that would have been in window for any <ACK>
