@@ -44,8 +44,17 @@ fn main() -> Outcome<()> {
     }
     if !json {
         println!(
-            "{:>11} {:>9} {:>9} {:>9} {:>10} {:>10} {:>10} {:>10} {:>10}  longest call",
-            "connections", "octets", "+text", "resident", "connect", "trip", "close", "timers", "listing"
+            "{:>11} {:>9} {:>9} {:>9} {:>9} {:>10} {:>10} {:>10} {:>10} {:>10}  longest call",
+            "connections",
+            "octets",
+            "+text",
+            "resident",
+            "+text",
+            "connect",
+            "trip",
+            "close",
+            "timers",
+            "listing"
         );
     }
     for number in numbers {
@@ -61,8 +70,8 @@ struct Row {
     /// Octets allocated an end, fresh and after it has carried text.
     fresh: usize,
     used: usize,
-    /// Resident memory an end, after text.
-    resident: usize,
+    /// Resident memory an end, fresh and after text.
+    resident: [usize; 2],
     connect: Duration,
     trip: Duration,
     /// Each connection of all.
@@ -75,11 +84,12 @@ struct Row {
 impl Row {
     fn text(&self) -> String {
         format!(
-            "{:>11} {:>9} {:>9} {:>9} {:>7.2} us {:>7.2} us {:>7.2} us {:>7.2} us {:>7.2} ns  {:.3} ms ({})",
+            "{:>11} {:>9} {:>9} {:>9} {:>9} {:>7.2} us {:>7.2} us {:>7.2} us {:>7.2} us {:>7.2} ns  {:.3} ms ({})",
             self.connections,
             self.fresh,
             self.used,
-            self.resident,
+            self.resident[0],
+            self.resident[1],
             micros(self.connect),
             micros(self.trip),
             micros(self.close),
@@ -95,7 +105,8 @@ impl Row {
             "connections": self.connections,
             "octets_fresh": self.fresh,
             "octets_after_text": self.used,
-            "octets_resident": self.resident,
+            "octets_resident_fresh": self.resident[0],
+            "octets_resident_after_text": self.resident[1],
             "connect_us": micros(self.connect),
             "round_trip_us": micros(self.trip),
             "close_us": micros(self.close),
@@ -139,6 +150,7 @@ fn measure(number: usize) -> Outcome<Row> {
     standing.extend(world.open(number - begun)?);
     let ends = 2 * (number - begun).max(1);
     let fresh = (allocated() - before) / ends;
+    let resident_fresh = (resident()? - resident_before) / ends;
     world.watched = false;
     let mut connect = Vec::new();
     for _ in 0..REPEATED {
@@ -156,7 +168,7 @@ fn measure(number: usize) -> Outcome<Row> {
     }
     world.pass(Span::from_secs(1));
     let used = (allocated() - before) / ends;
-    let resident = (resident()? - resident_before) / ends;
+    let resident = [resident_fresh, (resident()? - resident_before) / ends];
     world.watched = false;
     let active = standing[number / 2];
     let mut trip = Vec::new();

@@ -189,9 +189,15 @@ mod tests {
     fn a_race_has_a_link_and_no_device() {
         let parse = |line: &str| Args::parse_line(line.split(' '));
         assert!(parse("tunstack race --link 10mbit --mtu 9000 --json").is_ok());
-        for flag in
-            ["--dev tun7", "--addr 10.9.0.2/24", "--pcap x", "--pcap-split", "--offload on", "--no-ipv6"]
-        {
+        for flag in [
+            "--dev tun7",
+            "--addr 10.9.0.2/24",
+            "--pcap x",
+            "--pcap-split",
+            "--offload on",
+            "--mem 1G",
+            "--no-ipv6",
+        ] {
             let error = parse(&format!("tunstack race {flag}")).unwrap_err().to_string();
             assert!(error.contains("a race has none"), "{error}");
         }
@@ -214,6 +220,7 @@ mod tests {
             ("--pcap=x", "--captures"),
             ("--offload=on", "none"),
             ("--spin=20us", "none"),
+            ("--mem=64M", "none"),
         ] {
             for line in [format!("tunstack drill x {flag}"), format!("tunstack {flag} drill x")] {
                 let text = parse(&line).unwrap_err().to_string();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use tracing_subscriber::filter::LevelFilter;
 use tunstack::core::addr::Prefix;
+use tunstack::core::memory::LEAST;
 use tunstack::device::setup::Offload;
 use tunstack::sim::link::LinkConfig;
 
@@ -53,6 +54,13 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "TIME", default_value = "0us", help_heading = DEVICE)]
     #[arg(value_parser = spin)]
     pub(crate) spin: Duration,
+    /// The most memory for data that waits to be acknowledged or read, and for half-open and closed connections: 64M
+    ///
+    /// Octets, or with K, M or G: at least 1M. As it runs short, windows and buffers get smaller, connection requests are
+    /// answered with SYN cookies, and at last data is dropped, to be sent again; no connection is lost. Without it,
+    /// each connection's buffers are limited for themselves.
+    #[arg(long, global = true, value_name = "SIZE", help_heading = DEVICE, value_parser = memory)]
+    pub(crate) mem: Option<usize>,
     /// Impair the link, each way: 100mbit,40ms,1% or lte,loss=2%,jitter=5ms
     ///
     /// Parts are joined by commas: a rate (kbit, mbit, gbit), a one-way delay (us, ms, s) and a loss (%) go
@@ -114,6 +122,22 @@ fn offload(text: &str) -> Result<Offload, String> {
 fn spin(text: &str) -> Result<Duration, String> {
     let time = link::duration(text).filter(|time| *time <= Duration::from_secs(1));
     time.ok_or_else(|| "a time up to a second, such as 20us".to_owned())
+}
+
+/// Octets, with K, M or G for powers of 1024.
+fn memory(text: &str) -> Result<usize, String> {
+    let (digits, shift) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (text.get(..at), 10),
+        Some((at, 'm' | 'M')) => (text.get(..at), 20),
+        Some((at, 'g' | 'G')) => (text.get(..at), 30),
+        _ => (Some(text), 0),
+    };
+    let octets = digits.and_then(|d| d.parse::<usize>().ok()).and_then(|n| n.checked_mul(1 << shift));
+    match octets {
+        Some(octets) if octets >= LEAST => Ok(octets),
+        Some(_) => Err("at least 1M".to_owned()),
+        None => Err(format!("{text:?} is no size: write 64M")),
+    }
 }
 
 fn level(text: &str) -> Result<LevelFilter, String> {

@@ -229,7 +229,12 @@ where
         None => Box::new(tun),
     };
     let own: Vec<_> = config.addr.into_iter().chain(config.addr6).collect();
-    let settings = Config { addresses: own.clone(), trace: common.pcap.is_some(), ..Config::default() };
+    let settings = Config {
+        addresses: own.clone(),
+        trace: common.pcap.is_some(),
+        memory: common.mem,
+        ..Config::default()
+    };
     let builder = Engine::builder().config(settings).spin(common.spin);
     let (recording, builder) = match common.pcap.clone() {
         None => (None, builder.device(tun)),

@@ -74,6 +74,7 @@ fn refuse_run_flags(common: &Common, command: &str) -> Result<(), Failure> {
     let flag = match common {
         Common { pcap: Some(_), .. } => "--pcap",
         Common { link: Some(_), .. } => "--link",
+        Common { mem: Some(_), .. } => "--mem",
         Common { offload: Offload::On | Offload::Auto, .. } => "--offload",
         Common { spin, .. } if !spin.is_zero() => "--spin",
         _ => return Ok(()),

@@ -101,8 +101,7 @@ impl Memory {
         self.send = self.send.saturating_sub(charge.send as usize).saturating_add(send as usize);
         self.receive = self.receive.saturating_sub(charge.receive as usize).saturating_add(receive as usize);
         // What is read makes room for others; and where nearly nothing is held, nobody sends what was promised.
-        self.promised =
-            if self.receive < self.budget / 16 { 0 } else { self.promised.saturating_sub(read) };
+        self.promised = if self.receive < self.budget / 16 { 0 } else { self.promised.saturating_sub(read) };
         *charge = Charge { send, receive };
         self.judge(counters);
     }
@@ -212,7 +211,8 @@ mod tests {
     fn pressure_begins_at_a_half_and_ends_below_three_eighths() {
         let (mut m, mut c) = books();
         let mut charge = Charge::default();
-        for (held, pressure, times) in [(8, false, 0), (9, true, 1), (7, true, 1), (5, false, 1), (7, false, 1), (9, true, 2)]
+        for (held, pressure, times) in
+            [(8, false, 0), (9, true, 1), (7, true, 1), (5, false, 1), (7, false, 1), (9, true, 2)]
         {
             m.charge(&mut charge, 0, held << 20, &mut c);
             assert_eq!((m.under_pressure(), c.tcp_memory_pressures), (pressure, times), "{held}");

@@ -6,6 +6,7 @@ use super::value::Values;
 const NO_BURSTS: &str = "each segment is made when it may leave: none waits for others to leave with it";
 const ALL_WINDOW: &str = "a buffer counts octets and nothing that surrounds them: all of it is window";
 const NOT_SHARED: &str = "nothing is remembered of one connection for the next";
+const BUDGET: &str = "Config::memory is the budget for all together: octets, told when the stack is made";
 const OWN_MEMORY: &str = "each socket's buffer is its limit: there is none for all together";
 
 pub(super) const NOTED: &[Row] = &[
@@ -71,7 +72,7 @@ pub(super) const NOTED: &[Row] = &[
     ),
     note("net.ipv4.tcp_no_metrics_save", SWITCH, "forget a connection's metrics", NOT_SHARED),
     note("net.ipv4.tcp_no_ssthresh_metrics_save", SWITCH, "forget its threshold", NOT_SHARED),
-    note("net.ipv4.tcp_mem", Values::Triple, "memory of all connections, pages", OWN_MEMORY),
+    note("net.ipv4.tcp_mem", Values::Triple, "memory of all connections, pages", BUDGET),
     note(
         "net.ipv4.tcp_syn_linear_timeouts",
         Values::Number(0, 127),

@@ -56,7 +56,9 @@ impl Stack {
             return room;
         }
         let left = self.memory.room_to_send();
-        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(index) else { return room };
+        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(index) else {
+            return room;
+        };
         let fits = tcb.send_buffer.fits(left);
         if fits == 0 && room > 0 {
             tcb.is.insert(Is::CANNOT_WRITE);
@@ -70,7 +72,9 @@ impl Stack {
     pub(super) fn feed(&mut self) -> bool {
         while self.memory.has_room_to_write() {
             let Some(index) = self.starved.writers.pop_front() else { break };
-            let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(index) else { continue };
+            let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(index) else {
+                continue;
+            };
             tcb.is.remove(Is::CANNOT_WRITE | Is::AWAITS_TO_SEND);
             self.publish(index, false);
         }

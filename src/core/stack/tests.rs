@@ -58,6 +58,7 @@ mod rfc6298;
 mod rfc8985;
 mod rfc9293;
 mod room;
+mod scarcity;
 mod storm;
 mod tuning;
 mod urgent;

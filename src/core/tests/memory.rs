@@ -204,7 +204,10 @@ fn overload(connections: usize, budget: usize, sender: Option<usize>, text: usiz
     }
     for host in &world.hosts {
         let counters = host.counters();
-        assert_eq!((counters.tcp_out_rsts, counters.tcp_abort_on_timeout, counters.tcp_estab_resets), (0, 0, 0));
+        assert_eq!(
+            (counters.tcp_out_rsts, counters.tcp_abort_on_timeout, counters.tcp_estab_resets),
+            (0, 0, 0)
+        );
     }
     let memory = world.hosts[READER].memory();
     assert_eq!((memory.send(), memory.receive()), (0, 0), "all has been read");

@@ -44,6 +44,7 @@ impl World {
                 ephemeral_ports: (7000, 7005),
                 tcp: tcp.clone(),
                 mtu: [576, 1500][rng.random_range(0..2)],
+                memory: [None, Some(crate::memory::LEAST)][rng.random_range(0..2)],
                 ..Config::default()
             };
             Stack::new(config, [n; 32])

@@ -3,6 +3,29 @@
 use super::*;
 
 impl Stack {
+    /// Panics where the books of memory are not what there is, or more is held than may be.
+    fn check_memory(&self) {
+        let Some(budget) = self.memory.budget() else { return };
+        let (mut send, mut receive, mut out_of_order, mut records) = (0, 0, 0, 0);
+        for (_, socket) in self.slab.iter() {
+            match &socket.kind {
+                Kind::Connection(tcb) => {
+                    send += tcb.send_buffer.memory();
+                    receive += tcb.receive_buffer.memory() + tcb.reassembly.memory();
+                    out_of_order += usize::from(!tcb.reassembly.is_empty());
+                }
+                Kind::Request(_) | Kind::TimeWait(_) => records += crate::memory::RECORD,
+                _ => {}
+            }
+        }
+        let memory = &self.memory;
+        assert!(memory.held() <= budget, "{memory:?}");
+        assert_eq!((memory.send(), memory.records()), (send, records));
+        // A queue takes something beside what it says itself.
+        let beside = memory.receive().checked_sub(receive);
+        assert!(beside.is_some_and(|b| b <= 512 * out_of_order), "{memory:?}: {receive} are received");
+    }
+
     /// Panics where books and sockets disagree.
     pub(super) fn check_invariants(&self) {
         let (mut in_table, mut time_waits, mut orphans) = (0, 0, 0);
@@ -53,6 +76,7 @@ impl Stack {
                 assert!(self.changed.contains(&id.index()), "{id:?} says it is reported");
             }
         }
+        self.check_memory();
         for (id, socket) in self.slab.iter() {
             if let Kind::Connection(tcb) = &socket.kind {
                 let unaccepted = !socket.held && !tcb.is.contains(crate::tcp::tcb::Is::ORPHAN);

@@ -187,11 +187,16 @@ impl SendBuffer {
     pub fn fits(&self, room: usize) -> usize {
         let grows = self.pieces.len() + 2 > self.pieces.capacity();
         let records = if grows { (self.pieces.capacity().max(4) + 2) * size_of::<Piece>() } else { 0 };
-        let own = self.pieces.back().filter(|last| last.chunk.is_owned()).map_or(0, |last| last.chunk.memory());
+        let own =
+            self.pieces.back().filter(|last| last.chunk.is_owned()).map_or(0, |last| last.chunk.memory());
         // A chunk may come to be twice what it had and has to take; behind one that is full there is a whole one.
         let whole = if own > 0 { CHUNK } else { 0 };
         let most = room.saturating_sub(records + own + 256) / 2;
-        if own + most > CHUNK { room.saturating_sub(records + own + 256 + CHUNK.max(whole)) / 2 } else { most }
+        if own + most > CHUNK {
+            room.saturating_sub(records + own + 256 + CHUNK.max(whole)) / 2
+        } else {
+            most
+        }
     }
 
     /// Octets of memory it holds: those there are, those kept for growth, and those of a piece that left only

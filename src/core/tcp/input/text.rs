@@ -123,7 +123,8 @@ impl Tcb {
             seg.text,
             seg.backing,
             // A full window of short runs, or of frames kept whole, takes more memory than it has octets.
-            (2 * self.options.receive_buffer as usize + (64 << 10)).min(self.may_keep_out_of_order(cx.memory)),
+            (2 * self.options.receive_buffer as usize + (64 << 10))
+                .min(self.may_keep_out_of_order(cx.memory)),
             usize::from(cx.config.reassembly_ranges).max(self.options.receive_buffer as usize / PAIR),
         );
         match inserted {
