@@ -7,7 +7,6 @@ const NO_BURSTS: &str = "each segment is made when it may leave: none waits for 
 const ALL_WINDOW: &str = "a buffer counts octets and nothing that surrounds them: all of it is window";
 const NOT_SHARED: &str = "nothing is remembered of one connection for the next";
 const BUDGET: &str = "Config::memory is the budget for all together: octets, told when the stack is made";
-const OWN_MEMORY: &str = "each socket's buffer is its limit: there is none for all together";
 
 pub(super) const NOTED: &[Row] = &[
     note(
