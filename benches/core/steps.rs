@@ -133,7 +133,8 @@ fn wheel(c: &mut Criterion) {
                     wheel.arm(slot, Instant::from_millis(now + u64::from(slot.wrapping_mul(7) % 1000)));
                 }
                 now += 1000;
-                while wheel.expired(Instant::from_millis(now)).is_some() {}
+                let mut steps = u32::MAX;
+                while wheel.expired(Instant::from_millis(now), &mut steps).is_some() {}
             });
         });
     }
