@@ -351,8 +351,8 @@ impl World {
 
     /// The client closes first and keeps the memory of it.
     fn close(&mut self, pair: Pair) -> Outcome<()> {
-        for host in 0..2 {
-            self.call(host, "close", |stack, now| stack.close(pair[host], now))?;
+        for (host, id) in pair.into_iter().enumerate() {
+            self.call(host, "close", |stack, now| stack.close(id, now))?;
             self.settle();
         }
         Ok(())

@@ -2,7 +2,6 @@
 //! checksum, the connection table, the timing wheel.
 //!
 //! `cargo bench -p tunstack-benches --bench steps`
-#![expect(missing_docs, reason = "criterion makes functions")]
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;

@@ -163,7 +163,8 @@ impl Sockets {
         let most = messages.len().min(MOST_MESSAGES);
         let one = flags.contains(MsgFlags::WAITFORONE);
         let mut flags = flags.difference(MsgFlags::WAITFORONE);
-        let deadline = timeout.map(|timeout| std::time::Instant::now() + timeout);
+        let clock = &self.engine().shard().clock;
+        let deadline = clock.deadline(timeout);
         let mut done = 0;
         while let Some(rest @ [_, ..]) = messages.get_mut(done..most) {
             let more = match file.kind {
@@ -178,7 +179,7 @@ impl Sockets {
                 Err(_) => break,
             }
             flags |= if one { MsgFlags::DONTWAIT } else { MsgFlags::empty() };
-            if deadline.is_some_and(|deadline| std::time::Instant::now() >= deadline) {
+            if deadline.is_some_and(|deadline| clock.now() >= deadline) {
                 break;
             }
         }

@@ -19,15 +19,17 @@ mod error;
 
 pub(crate) mod sync;
 
-pub(crate) mod waiters;
-
 mod sleep;
+
+pub(crate) mod waiters;
 
 mod pace;
 
 mod seat;
 
 pub(crate) mod shard;
+
+mod sitting;
 
 pub(crate) mod wait;
 

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::error::Failure;
-use super::seat::Turn;
 use super::shard::Shard;
+use super::sitting::Turn;
 
 /// Runs until the shard is stopped or its device fails.
 pub(crate) fn run(shard: &Arc<Shard>) {

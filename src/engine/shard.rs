@@ -17,7 +17,7 @@ use tunstack_core::time::Instant;
 
 use super::clock::Clock;
 use super::error::{Failure, io_error};
-use super::seat::{Seat, Seated};
+use super::seat::Seat;
 use super::sleep::{Alarm, Nudge};
 use super::sync::thread::{self, ThreadId};
 use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, thread_local};
@@ -258,21 +258,6 @@ impl Shard {
             now = self.clock.now();
             more = self.drive(&mut held, now);
         }
-    }
-
-    /// Ends the hold of a call that has to wait, as [`conclude`](Self::conclude). It sits down if nobody does.
-    pub(super) fn conclude_seated<'a>(
-        &'a self,
-        mut held: Guard<'a>,
-        now: Instant,
-        more: bool,
-    ) -> Option<Seated<'a>> {
-        let seated = self.sit(&mut held, now, more);
-        match seated {
-            Some(_) => held.release(),
-            None => self.conclude(held, now, more),
-        }
-        seated
     }
 
     /// Sees to it that whatever is due is done in time. Says whether the one who sits is to be nudged for that, when

@@ -8,8 +8,8 @@ use tunstack_core::error::Error;
 use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::time::Instant;
 
-use super::seat::Seated;
 use super::shard::{Held, Shard};
+use super::sitting::Seated;
 use super::waiters::{Interest, Parker, Place};
 
 /// Does `op` as soon as it does not give [`Error::WouldBlock`], waiting on this thread.

@@ -138,14 +138,15 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// What is compiled into the library: without the items under `#[cfg(test)]`.
+/// What is compiled into the library: without the items under `#[cfg(test)]` and `#[cfg(all(test, …))]`.
 pub(crate) fn without_tests<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     const CFG_TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+    const CFG_TEST_AND: [&str; 8] = ["#", "[", "cfg", "(", "all", "(", "test", ","];
     let mut kept = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        if matches(&tokens[at..], &CFG_TEST) {
-            at += CFG_TEST.len();
+        if matches(&tokens[at..], &CFG_TEST) || matches(&tokens[at..], &CFG_TEST_AND) {
+            at += tokens[at..].iter().take_while(|token| token.text != "]").count() + 1;
             at += item(&tokens[at..]).len();
         } else {
             kept.push(tokens[at]);

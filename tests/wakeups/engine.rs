@@ -40,6 +40,10 @@ pub(crate) mod waiters;
 pub(crate) mod shard;
 
 #[rustfmt::skip]
+#[path = "../../src/engine/sitting.rs"]
+mod sitting;
+
+#[rustfmt::skip]
 #[path = "../../src/engine/wait.rs"]
 pub(crate) mod wait;
 

@@ -186,13 +186,14 @@ fn wheel() -> Result<u64, Box<dyn Error>> {
     let mut wheel = Wheel::new();
     // Its memory is there before.
     (0..1000).for_each(|slot| wheel.arm(slot, Instant::from_millis(1)));
-    while wheel.expired(Instant::from_millis(2)).is_some() {}
+    let mut steps = u32::MAX;
+    while wheel.expired(Instant::from_millis(2), &mut steps).is_some() {}
     let due = count(true, || {
         for slot in 0..1000 {
             wheel.arm(slot, Instant::from_millis(3 + u64::from(slot * 7 % 1000)));
         }
         (3..=1003)
-            .map(|ms| core::iter::from_fn(|| wheel.expired(Instant::from_millis(ms))).count())
+            .map(|ms| core::iter::from_fn(|| wheel.expired(Instant::from_millis(ms), &mut steps)).count())
             .sum::<usize>()
     });
     if due != 1000 {

@@ -106,7 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             runs.push(runner.run(*best, time)?);
         }
     }
-    let medians: Vec<Moved> = runs.iter_mut().map(median).collect();
+    let medians: Vec<Moved> = runs.iter_mut().map(|runs| median(runs)).collect();
     println!(
         "{:60} {:>8} {:>10} {:>6} {:>6} {:>9}  buffers, batch",
         "", "GB/s", "ns/packet", "ratio", "asked", "to first"
@@ -124,7 +124,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn median(runs: &mut Vec<Moved>) -> Moved {
+fn median(runs: &mut [Moved]) -> Moved {
     runs.sort_by(|a, b| a.speed().total_cmp(&b.speed()));
     runs.get(runs.len() / 2).copied().unwrap_or_default()
 }

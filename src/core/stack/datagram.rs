@@ -1,5 +1,6 @@
 //! What a program may ask of a UDP or a ping socket.
 
+use super::packet::datagrams;
 use super::receive::Delivered;
 use super::socket::overlap;
 use super::{Kind, Own, Socket, SocketId, Stack};
@@ -315,13 +316,5 @@ impl Stack {
             }
         }
         false
-    }
-}
-
-/// How many datagrams of this size a payload stands for; 0 for the size: it is one.
-pub(super) const fn datagrams(payload: &[u8], segment_size: u16) -> usize {
-    match (payload.len(), segment_size) {
-        (0, _) | (_, 0) => 1,
-        (len, size) => len.div_ceil(size as usize),
     }
 }

@@ -16,9 +16,9 @@ pub mod ports;
 
 mod bound;
 
-mod departures;
-
 pub mod packet;
+
+mod departures;
 
 pub use packet::{Body, Checksum, Datagram, Inbound, Received, Sent, Trust};
 pub use ready::{Event, Readiness};

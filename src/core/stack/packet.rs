@@ -174,3 +174,11 @@ impl Datagram<'_> {
         Some(self.len())
     }
 }
+
+/// How many datagrams of this size a payload stands for; 0 for the size: it is one.
+pub(super) const fn datagrams(payload: &[u8], segment_size: u16) -> usize {
+    match (payload.len(), segment_size) {
+        (0, _) | (_, 0) => 1,
+        (len, size) => len.div_ceil(size as usize),
+    }
+}

@@ -3,8 +3,7 @@
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
-use super::datagram::datagrams;
-use super::packet::{OtherEvent, OtherReason};
+use super::packet::{OtherEvent, OtherReason, datagrams};
 use super::{Checksum, Inbound, Kind, Received, Socket, Stack, Trust};
 use crate::addr::{Endpoint, Quad};
 use crate::icmp::errors::{self, ErrorKind, Hardness};

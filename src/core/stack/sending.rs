@@ -1,6 +1,6 @@
 //! Sending datagrams: those of UDP, one or several in a call, and echo requests.
 
-use super::packet::{OtherEvent, OtherReason};
+use super::packet::{OtherEvent, OtherReason, datagrams};
 use super::{Kind, SocketId, Stack};
 use crate::addr::{Address, Endpoint};
 use crate::error::Error;
@@ -202,7 +202,7 @@ impl Stack {
         discovery: PathMtuDiscovery,
         now: Instant,
     ) -> Result<usize, Error> {
-        let count = super::datagram::datagrams(data, size);
+        let count = datagrams(data, size);
         if self.set_hop_limit(&mut header) {
             let longest = if size == 0 { data.len() } else { data.len().min(size.into()) };
             let mtu = self.mtu_for(&mut header, HEADER_LEN + longest, discovery, now)?;
@@ -254,7 +254,7 @@ impl Stack {
         let mut rest = data;
         loop {
             let (text, later) = rest.split_at_checked(run).unwrap_or((rest, &[]));
-            let count = super::datagram::datagrams(text, size);
+            let count = datagrams(text, size);
             // What no router cuts needs no number to be put together again by (RFC 6864 §4.1).
             let id = if header.dont_fragment {
                 0

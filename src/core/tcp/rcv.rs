@@ -35,8 +35,6 @@ pub struct Recv {
     pub scale: WindowScale,
     /// RMSS: the size of the peer's full segments, octets of text. Two of these are worth an ACK.
     pub mss: u16,
-    /// The length of the segment that came last, if it was shorter than RMSS and may have been full; or else 0.
-    pub(super) shorter: u16,
 }
 
 /// What every path of IPv4 carries at least, octets of text (RFC 9293 §3.7.1): longer segments are mostly full.
@@ -49,31 +47,22 @@ impl Recv {
     /// After the peer's SYN with this sequence number.
     pub const fn new(irs: Seq, wnd: u32, mss: u16) -> Self {
         let nxt = irs.add(1);
-        Self {
-            nxt,
-            wnd,
-            up: nxt,
-            irs,
-            last_ack_sent: nxt,
-            fin: None,
-            scale: WindowScale::ZERO,
-            mss,
-            shorter: 0,
-        }
+        Self { nxt, wnd, up: nxt, irs, last_ack_sent: nxt, fin: None, scale: WindowScale::ZERO, mss }
     }
 
     /// A segment with `len` octets of text came, with PSH if it was `pushed`. The path of the peer's may have become smaller
-    /// (RFC 8201 §4): two of one length that are not the end of what was written are full ones.
-    pub(super) fn measure(&mut self, len: u16, pushed: bool) {
+    /// (RFC 8201 §4): two of one length that are not the end of what was written are full ones. `shorter` is the length of
+    /// the one before, if that was shorter than RMSS and may have been full, or else 0.
+    pub(super) fn measure(&mut self, len: u16, pushed: bool, shorter: &mut u16) {
         if len >= self.mss {
-            (self.mss, self.shorter) = (len, 0);
+            (self.mss, *shorter) = (len, 0);
             return;
         }
         let full = len >= DEFAULT_MSS || (len >= LEAST_MSS && !pushed);
-        if full && len == self.shorter {
+        if full && len == *shorter {
             self.mss = len;
         }
-        self.shorter = if full { len } else { 0 };
+        *shorter = if full { len } else { 0 };
     }
 
     /// The right edge of what we have promised.

@@ -11,7 +11,7 @@ use tunstack_core::packet::{Datagram, Inbound, Received};
 
 use super::*;
 use crate::device::{Capabilities, Frames};
-use crate::engine::seat::Turn;
+use crate::engine::sitting::{Seated, Turn};
 
 /// Takes the first `room` packets, refuses the rest, gives none.
 #[derive(Clone)]

@@ -36,7 +36,10 @@ impl Tcb {
             return Break(Verdict::DataAfterClose);
         }
         match seg.joined {
-            0 => self.rcv.measure(seg.text.len().min(0xffff) as u16, seg.flags.contains(Flags::PSH)),
+            0 => {
+                let (len, pushed) = (seg.text.len().min(0xffff) as u16, seg.flags.contains(Flags::PSH));
+                self.rcv.measure(len, pushed, &mut self.acks.shorter);
+            }
             // Only full segments are joined.
             full => self.rcv.mss = full,
         }

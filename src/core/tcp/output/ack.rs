@@ -20,6 +20,8 @@ pub struct Acks {
     challenges: u8,
     challenges_since: Instant,
     duplicate: Option<SeqRange>,
+    /// The length of the segment that came last, if it was shorter than RMSS and may have been full; or else 0.
+    pub(in crate::tcp) shorter: u16,
 }
 
 impl Acks {
@@ -33,6 +35,7 @@ impl Acks {
             challenges: 0,
             challenges_since: Instant::ZERO,
             duplicate: None,
+            shorter: 0,
         }
     }
 

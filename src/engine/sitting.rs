@@ -1,0 +1,339 @@
+//! Sitting before the device: reading it and driving the stack, for oneself and for all others.
+
+use std::io;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use tunstack_core::time::Instant;
+
+use super::clock::Sleeper;
+use super::error::Failure;
+use super::seat::Tools;
+use super::shard::{Guard, Held, Next, Shard};
+use super::sleep::PATIENCE;
+use super::sync::thread;
+use super::waiters::Parker;
+use crate::device::Frames;
+
+/// Packets that are read in one go at the most: the acknowledgments for them wait until they are all read.
+const BATCH: usize = 64;
+
+/// The same in octets.
+const BATCH_OCTETS: usize = 1 << 20;
+
+/// How often a device may hang up and have nothing to say before it counts as lost. One that is being
+/// deleted polls as broken a while before it gives the error that tells why.
+const HANG_UPS: u32 = 100;
+
+/// The time between two looks at a device that hung up: it would end every sleep at once.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What became of the one who sits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Turn {
+    /// Sits there still.
+    Stays,
+    /// Has left the seat.
+    Left,
+    /// The engine works no more.
+    End,
+}
+
+/// A caller that sits: how it is woken, and until when it waits.
+pub(super) struct Caller<'a> {
+    parker: &'a Arc<Parker>,
+    waker: &'a Waker,
+    deadline: Instant,
+}
+
+/// The seat, taken.
+#[must_use]
+pub(crate) struct Seated<'a> {
+    shard: &'a Shard,
+    /// Until it is left.
+    tools: Option<Tools>,
+    next: Next,
+    /// When it last looked at the clock.
+    now: Instant,
+}
+
+impl Shard {
+    /// Sits down if nobody does, under the lock, after driving and before it is given back.
+    pub(super) fn sit(&self, held: &mut Held, now: Instant, more: bool) -> Option<Seated<'_>> {
+        if held.failure.is_some() {
+            return None;
+        }
+        let tools = held.seat.tools.take()?;
+        held.sleep_until = self.deadline(held);
+        let next = if more { Next::More } else { Next::Sleep(held.sleep_until) };
+        Some(Seated { shard: self, tools: Some(tools), next, now })
+    }
+
+    /// Ends the hold of a call that has to wait, as [`conclude`](Self::conclude). It sits down if nobody does.
+    pub(super) fn conclude_seated<'a>(
+        &'a self,
+        mut held: Guard<'a>,
+        now: Instant,
+        more: bool,
+    ) -> Option<Seated<'a>> {
+        let seated = self.sit(&mut held, now, more);
+        match seated {
+            Some(_) => held.release(),
+            None => self.conclude(held, now, more),
+        }
+        seated
+    }
+
+    /// Puts the seat there, for whoever comes first; the reader looks at once.
+    pub(crate) fn open_seat(&self) {
+        let capabilities = self.device.capabilities();
+        // A device that cuts segments also joins them, up to the largest packet there is.
+        let size = if capabilities.max_gso > 0 { 0xffff } else { usize::from(capabilities.mtu) };
+        let count = (BATCH_OCTETS / size.max(1)).clamp(1, BATCH);
+        let tools = Tools { frames: Frames::new(count, size), hang_ups: 0 };
+        let mut held = self.lock();
+        let now = self.clock.now();
+        self.leave(&mut held, tools, now, now);
+        held.release();
+    }
+
+    /// The reader's wait for a seat that stays empty; `None` when the engine ends.
+    pub(super) fn stand_by(&self) -> io::Result<Option<Seated<'_>>> {
+        loop {
+            self.alarm.wait()?;
+            let mut held = self.lock();
+            held.seat.alarm = Instant::FAR_FUTURE;
+            if self.stopped() || held.failure.is_some() {
+                held.release();
+                return Ok(None);
+            }
+            if !held.seat.is_empty() {
+                // Who sits there sets the alarm on leaving.
+                held.release();
+                continue;
+            }
+            let now = self.clock.now().max(held.now);
+            let late = now >= held.seat.patience();
+            if late {
+                held.seat.pace.failed();
+            }
+            let more = self.drive(&mut held, now);
+            // What is due in the stack is done by that, what is due in the device is not.
+            if late || self.device.deadline().is_some_and(|due| due <= now) {
+                let seated = self.sit(&mut held, now, more);
+                held.release();
+                return Ok(seated);
+            }
+            let patience = held.seat.patience();
+            self.ring(&mut held, patience, now);
+            self.conclude(held, now, more);
+        }
+    }
+
+    /// Sets the alarm to `at`, or to when the stack has something to do, unless it rings before.
+    pub(super) fn ring(&self, held: &mut Held, at: Instant, now: Instant) {
+        let at = at.min(self.deadline(held));
+        if at < held.seat.alarm {
+            held.seat.alarm = at;
+            self.alarm.set(at.saturating_since(now));
+        }
+    }
+
+    /// The seat is empty from now on. `at`: when the reader is to look.
+    fn leave(&self, held: &mut Held, tools: Tools, at: Instant, now: Instant) {
+        held.seat.tools = Some(tools);
+        held.seat.left = now;
+        self.ring(held, at, now);
+    }
+}
+
+impl Seated<'_> {
+    /// Sits until a wake-up of the caller, or until `deadline`: then false. Where somebody else is to sit, waits for
+    /// the same on the thread.
+    pub(crate) fn serve(mut self, parker: &Arc<Parker>, waker: &Waker, deadline: Option<Instant>) -> bool {
+        let caller = Caller { parker, waker, deadline: deadline.unwrap_or(Instant::FAR_FUTURE) };
+        parker.nudged_by(&self.shard.nudge);
+        loop {
+            if parker.take() {
+                self.leave();
+                return true;
+            }
+            if caller.deadline <= self.now {
+                self.leave();
+                return false;
+            }
+            match self.turn(Some(&caller)) {
+                Ok(Turn::Stays) => {}
+                Ok(Turn::Left) => return parker.wait(&self.shard.clock, deadline),
+                // Whoever looks finds that.
+                Ok(Turn::End) => return true,
+                Err(error) => {
+                    self.shard.fail(Failure::device(&error));
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Sleeps until something is there, takes it in, drives and wakes, once.
+    pub(super) fn turn(&mut self, caller: Option<&Caller<'_>>) -> io::Result<Turn> {
+        let Some(tools) = &mut self.tools else { return Ok(Turn::Left) };
+        let shard = self.shard;
+        let mut hung_up = false;
+        let mut count = 0;
+        match self.next {
+            Next::Sleep(until) if !tools.frames.is_full() => {
+                let until = caller.map_or(until, |caller| until.min(caller.deadline));
+                if !shard.spin.is_zero() {
+                    count = spin(shard, tools, until, &mut self.now, caller)?;
+                }
+                if count == 0 {
+                    hung_up = sleep(shard, tools, until.saturating_since(self.now), until, caller)?;
+                    if caller.is_some_and(|caller| caller.parker.is_woken()) {
+                        return Ok(Turn::Stays);
+                    }
+                }
+            }
+            Next::Sleep(_) | Next::More => {}
+        }
+        if count == 0 {
+            tools.frames.clear();
+            self.now = shard.clock.now();
+            count = shard.device.recv(self.now, &mut tools.frames)?;
+        }
+        tools.hang_ups = if hung_up && count == 0 { tools.hang_ups + 1 } else { 0 };
+        if tools.hang_ups > HANG_UPS {
+            return Err(Errno::NODEV.into());
+        }
+        Ok(self.arrived(caller))
+    }
+
+    /// One hold of the lock: takes in what arrived, drives, wakes; and leaves the seat where that is better.
+    pub(super) fn arrived(&mut self, caller: Option<&Caller<'_>>) -> Turn {
+        let shard = self.shard;
+        let Some(tools) = self.tools.take() else { return Turn::Left };
+        let mut held = shard.lock_seated();
+        if held.failure.is_some() {
+            held.release();
+            self.tools = Some(tools);
+            return Turn::End;
+        }
+        // Others have sent since the packets were read, and a timestamp that is older than theirs makes the peer drop
+        // what comes with it (RFC 7323 §5).
+        self.now = self.now.max(held.now);
+        let now = self.now;
+        for inbound in tools.frames.iter() {
+            let received = held.stack.receive(now, inbound);
+            shard.device.settled(now, &inbound, &received);
+        }
+        let more = shard.drive(&mut held, now);
+        let deadline = shard.deadline(&held);
+        // A deadline that moved to later does not move the alarm: a request and its answer arm and disarm
+        // the retransmission timer each time, and each arming would otherwise cost a nudge.
+        let kept = if held.sleep_until > now { held.sleep_until } else { Instant::FAR_FUTURE };
+        held.sleep_until = deadline.min(kept);
+        self.next = if more { Next::More } else { Next::Sleep(held.sleep_until) };
+
+        let woken = held.waiters.woken_now(caller.map(|caller| caller.waker));
+        // The one who is woken alone, time and again, does better to read for itself.
+        let makes_room = woken.anybody && held.seat.pace.woke(woken.alone) && !more;
+        if woken.asker || makes_room {
+            let soon = more || !held.seat.pace.is_quick();
+            shard.leave(&mut held, tools, if soon { now } else { now + PATIENCE }, now);
+            held.release();
+            return Turn::Left;
+        }
+        if caller.is_some() && woken.others_code {
+            // A task's waker may do anything, and if it waits somebody else has to read: it may itself.
+            shard.leave(&mut held, tools, now + PATIENCE, now);
+            held.release();
+            return self.again(more);
+        }
+        self.tools = Some(tools);
+        held.release();
+        Turn::Stays
+    }
+
+    /// Sits down again where somebody may have sat down meanwhile.
+    fn again(&mut self, more: bool) -> Turn {
+        let mut held = self.shard.lock();
+        let seated = self.shard.sit(&mut held, self.now, more);
+        held.release();
+        match seated {
+            Some(mut seated) => {
+                (self.tools, self.next) = (seated.tools.take(), seated.next);
+                Turn::Stays
+            }
+            None => Turn::Left,
+        }
+    }
+
+    /// Leaves the seat.
+    fn leave(&mut self) {
+        if let Some(tools) = self.tools.take() {
+            let mut held = self.shard.lock();
+            let now = self.shard.clock.now();
+            let at = if held.seat.pace.is_quick() { now + PATIENCE } else { now };
+            self.shard.leave(&mut held, tools, at, now);
+            held.release();
+        }
+    }
+}
+
+impl Drop for Seated<'_> {
+    /// Whoever drives panics only where the device does; the reader would end by that, too.
+    fn drop(&mut self) {
+        if thread::panicking() && self.tools.is_some() {
+            self.shard.fail(Failure::Poisoned);
+        }
+        self.leave();
+    }
+}
+
+/// Sleeps until a packet, a nudge or the time; says whether the device hung up. After a pause where it has before.
+fn sleep(
+    shard: &Shard,
+    tools: &Tools,
+    time: Duration,
+    until: Instant,
+    caller: Option<&Caller<'_>>,
+) -> io::Result<bool> {
+    let _polls = match caller {
+        None => None,
+        // A wake-up before this is seen here; one after it nudges.
+        Some(caller) => match caller.parker.poll() {
+            Some(polls) => Some(polls),
+            None => return Ok(false),
+        },
+    };
+    let timeout = (until < Instant::FAR_FUTURE).then_some(time);
+    if tools.hang_ups > 0 {
+        shard.nudge.pause(PAUSE.min(timeout.unwrap_or(PAUSE)))?;
+    }
+    shard.nudge.sleep(shard.device.readable(), timeout)
+}
+
+/// Looks at the device without sleeping, as long as the engine is told to. Gives how many packets came.
+fn spin(
+    shard: &Shard,
+    tools: &mut Tools,
+    until: Instant,
+    now: &mut Instant,
+    caller: Option<&Caller<'_>>,
+) -> io::Result<usize> {
+    let until = until.min(*now + shard.spin);
+    loop {
+        *now = shard.clock.now();
+        tools.frames.clear();
+        let count = shard.device.recv(*now, &mut tools.frames)?;
+        if count > 0 || *now >= until || caller.is_some_and(|caller| caller.parker.is_woken()) {
+            return Ok(count);
+        }
+        std::hint::spin_loop();
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;
