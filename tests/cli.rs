@@ -10,6 +10,9 @@ mod program;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 
+#[path = "cli/bench.rs"]
+mod bench;
+
 #[path = "cli/drill.rs"]
 mod drill;
 
@@ -60,6 +63,10 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&[], ("algorithms_are_raced_and_drawn", race::algorithms_are_raced_and_drawn)),
     (&[], ("a_legend_tells_of_what_is_drawn", race::a_legend_tells_of_what_is_drawn)),
     (&["unshare"], ("the_kernel_is_raced", race::the_kernel_is_raced)),
+    (&["unshare"], ("a_benchmark_measures_both", bench::a_benchmark_measures_both)),
+    (&["unshare"], ("a_benchmark_leaves_nothing_behind", bench::a_benchmark_leaves_nothing_behind)),
+    (&["unshare"], ("a_peer_of_a_benchmark_fails", bench::a_peer_of_a_benchmark_fails)),
+    (&["unshare", "mount"], ("a_benchmark_wants_a_driver", bench::a_benchmark_wants_a_driver)),
     (&[], ("help_and_version", services::help_and_version)),
     (&[], ("a_closed_pipe_is_no_panic", services::a_closed_pipe_is_no_panic)),
     (&[], ("bad_input_is_told_in_one_line", bad_input::bad_input_is_told_in_one_line)),

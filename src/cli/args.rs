@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::common::{Common, DEVICE};
-use super::{demo, drill, echo, get, nc, output, ping, race, serve, up};
+use super::{bench, demo, drill, echo, get, nc, output, ping, race, serve, up};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,7 +53,8 @@ pub(crate) struct Args {
 }
 
 /// Commands without a device of the user's, and the flags of a device that mean something to them nevertheless.
-const WITHOUT_DEVICE: [(&str, &[&str]); 2] = [("drill", &[]), ("race", &["link", "mtu"])];
+const WITHOUT_DEVICE: [(&str, &[&str]); 3] =
+    [("drill", &[]), ("race", &["link", "mtu"]), ("bench", &["mtu", "offload"])];
 
 /// What to do.
 #[derive(Subcommand, Debug)]
@@ -80,6 +81,8 @@ pub(crate) enum Command {
     Drill(drill::DrillArgs),
     /// Race congestion control algorithms over an impaired link, in virtual time or against the kernel
     Race(race::RaceArgs),
+    /// Measure this stack beside the host's kernel: throughput, round trips, connections, memory
+    Bench(bench::BenchArgs),
 }
 
 impl Args {
@@ -131,6 +134,7 @@ impl Args {
                 let (flag, value) = (arg.get_long().unwrap_or_default(), value.unwrap_or_default());
                 let why = match name {
                     "drill" => format!("scripts have none{}", drill::instead(flag, &value.to_string_lossy())),
+                    "bench" => "a benchmark makes its own".to_owned(),
                     _ => "a race has none, or makes its own".to_owned(),
                 };
                 let text = format!("--{flag} is a device's, and {why}\n");
@@ -204,6 +208,16 @@ mod tests {
     }
 
     #[test]
+    fn a_benchmark_makes_its_device() {
+        let parse = |line: &str| Args::parse_line(line.split(' '));
+        assert!(parse("tunstack bench --offload on --mtu 9000 --json").is_ok());
+        for flag in ["--dev tun7", "--addr 10.9.0.2/24", "--link lte", "--pcap x"] {
+            let error = parse(&format!("tunstack bench {flag}")).unwrap_err().to_string();
+            assert!(error.contains("makes its own"), "{error}");
+        }
+    }
+
+    #[test]
     fn drill_has_no_device() {
         let parse = |line: &str| Args::parse_line(line.split(' '));
         assert!(parse("tunstack drill x --json --log off").is_ok());
@@ -253,6 +267,9 @@ mod tests {
             ("tunstack race --svg x --zoom 3..2", "such as 2.5..4"),
             ("tunstack race --zoom 1..2", "--svg"),
             ("tunstack race --kernel --flows 2", "cannot be used with"),
+            ("tunstack bench --streams 0", "1 to 64"),
+            ("tunstack bench --runs 0", "1..=99"),
+            ("tunstack bench --only sideways", "up, down, both"),
         ] {
             let error = Args::try_parse_from(line.split(' ')).unwrap_err();
             let text = one_line(&error.render().to_string());

@@ -38,7 +38,11 @@ mod up;
 
 mod drill;
 
+mod apart;
+
 mod race;
+
+mod bench;
 
 mod args;
 
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         Command::Down => up::down(common),
         Command::Drill(args) => drill::main(common, args),
         Command::Race(args) => race::main(common, args),
+        Command::Bench(args) => bench::main(common, args),
     };
     output::exit_code(result)
 }

@@ -4,7 +4,7 @@ mod setup;
 
 mod simulated;
 
-mod table;
+pub(crate) mod table;
 
 mod figure;
 
@@ -109,7 +109,7 @@ pub(crate) fn main(common: &Common, args: RaceArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn progress(steps: u64, out: Output) -> ProgressBar {
+pub(crate) fn progress(steps: u64, out: Output) -> ProgressBar {
     if out.is_json() || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -13,7 +13,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
-    InfoData, InfoTun, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoTun, InfoVeth, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -223,6 +223,26 @@ pub fn is_local(ip: IpAddr) -> Result<bool, DeviceError> {
         }
         _ => false,
     }))
+}
+
+/// Makes a pair of virtual Ethernet interfaces: `name` here, and `other` in the network namespace of the process `pid`.
+///
+/// # Errors
+/// There is an interface of either name (`EEXIST`), no such process (`ESRCH`), or this process may not.
+pub fn add_veth(name: &str, other: &str, pid: u32) -> Result<(), DeviceError> {
+    let mut peer = LinkMessage::default();
+    peer.attributes = vec![LinkAttribute::IfName(other.to_owned()), LinkAttribute::NetNsPid(pid)];
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(name.to_owned()),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]),
+    ];
+    change(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL, || {
+        format!("make the interfaces {name} and {other}")
+    })
 }
 
 /// Deletes an interface.

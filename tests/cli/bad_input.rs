@@ -85,6 +85,10 @@ pub(crate) fn bad_input_is_told_in_one_line() {
         ("race --cc vegas", 2, &["--cc", "\"vegas\" is no congestion control algorithm"]),
         ("race --link 20ms", 2, &["--link has no rate", "100mbit"]),
         ("race --pcap x", 2, &["--pcap"]),
+        ("bench --only sideways", 2, &["--only", "up, down, both"]),
+        ("bench --only rr-7", 2, &["--only rr-7", "rr-1, rr-1024"]),
+        ("bench --mtu 500", 2, &["--mtu 500", "576 to 65535"]),
+        ("bench --dev tun3", 2, &["--dev", "makes its own"]),
         ("up", 2, &["--user NAME"]),
         ("up --user no-such-user", 1, &["no-such-user", "--user"]),
         ("up --user root --pcap x", 2, &["--pcap", "up"]),
@@ -107,6 +111,7 @@ pub(crate) fn missing_rights_are_told() {
         ("ping 10.7.0.1", &["no right to make tun0"]),
         ("up --user root", &["no right to make tun0", "run as root", "sudo tunstack up"]),
         ("race --kernel", &["needs a network namespace", "needs root", "sudo"]),
+        ("bench --quick", &["a benchmark needs a network namespace", "needs root", "sudo"]),
     ] {
         refused(&run_with(&mut unprivileged(args), b""), 1, words);
     }

@@ -10,8 +10,6 @@
 mod lane;
 
 use std::fs;
-use std::io;
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 use tunstack::core::config::Config;
@@ -19,18 +17,16 @@ use tunstack::device::netlink;
 use tunstack::sim::bottleneck::set_algorithm;
 use tunstack::sim::link::{LinkConfig, QueueLimit};
 
-use super::super::output::{Failure, Output, why};
+use super::super::apart::{apart, needs_root};
+use super::super::output::{Failure, Output};
 use super::RaceArgs;
 use super::cells::{Cell, cells};
 use super::setup::Setup;
 use super::table::{markdown, rate};
 use lane::{Sender, Sent};
 
-/// Set for the process in the namespace, to the identity of the one that it must not be in.
-const OUTSIDE: &str = "TUNSTACK_RACE_OUTSIDE";
-
-const NEEDS_ROOT: &str =
-    "a race with the kernel needs a network namespace of its own, and that needs root: use sudo";
+/// What needs rights.
+const RACE: &str = "a race with the kernel";
 
 /// The namespace's settings: room for any window, and nothing remembered from one run to the next.
 const SETTINGS: [(&str, &str); 4] = [
@@ -56,13 +52,8 @@ pub(super) fn main(setup: &Setup, args: &RaceArgs, out: Output) -> Result<(), Fa
             return Err(Failure::Failed(text));
         }
     }
-    match std::env::var(OUTSIDE) {
-        Err(_) => apart(),
-        Ok(outside) if outside == identity()? => {
-            Err(Failure::Failed("a race with the kernel must be in a namespace of its own".to_owned()))
-        }
-        Ok(_) => inside(setup, args, out),
-    }
+    apart(RACE)?;
+    inside(setup, args, out)
 }
 
 /// Whether the kernel can use the algorithm of that name.
@@ -72,39 +63,9 @@ fn kernel_has(name: &str) -> Result<bool, Failure> {
     Ok(text.split_whitespace().any(|known| known == name))
 }
 
-/// The network namespace that this process is in.
-fn identity() -> Result<String, Failure> {
-    let path = "/proc/self/ns/net";
-    let link = fs::read_link(path).map_err(|e| Failure::of(format!("cannot read {path}"), &e))?;
-    Ok(link.to_string_lossy().into_owned())
-}
-
-/// Runs this program again, with the same arguments, in a namespace of its own.
-fn apart() -> Result<(), Failure> {
-    let cannot = |e: &io::Error| {
-        Failure::Failed(format!("a race with the kernel needs a network namespace: unshare: {}", why(e)))
-    };
-    let may = Command::new("unshare").args(["-n", "true"]).stderr(Stdio::null()).status();
-    if !may.map_err(|e| cannot(&e))?.success() {
-        let text =
-            "a race with the kernel needs a network namespace of its own, and that needs root: use sudo";
-        return Err(Failure::Failed(text.to_owned()));
-    }
-    let program = std::env::current_exe().map_err(|e| cannot(&e))?;
-    let mut child = Command::new("unshare");
-    child.args(["-n", "--"]).arg(program).args(std::env::args_os().skip(1)).env(OUTSIDE, identity()?);
-    let status = child.status().map_err(|e| cannot(&e))?;
-    match status.code() {
-        Some(0) => Ok(()),
-        // What went wrong has been said.
-        Some(130) | None => Err(Failure::Interrupted),
-        Some(_) => Err(Failure::Told),
-    }
-}
-
 fn inside(setup: &Setup, args: &RaceArgs, out: Output) -> Result<(), Failure> {
     // Whoever may make a namespace need not be its root.
-    netlink::set_up("lo", true).map_err(|_| Failure::Failed(NEEDS_ROOT.to_owned()))?;
+    netlink::set_up("lo", true).map_err(|_| needs_root(RACE))?;
     for (name, value) in SETTINGS {
         let path = format!("/proc/sys/net/ipv4/{name}");
         fs::write(&path, value).map_err(|e| Failure::of(format!("cannot set {path}"), &e))?;

@@ -27,7 +27,7 @@ pub(super) fn aligned(header: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// The same as Markdown.
-pub(super) fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
     let wide = |n: usize| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0);
     let rule: Vec<_> = header
         .iter()

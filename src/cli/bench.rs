@@ -1,0 +1,146 @@
+//! `tunstack bench`: this stack beside the host's kernel, measured in the same run, in turn.
+//!
+//! ```text
+//!   namespace made for it                                        another one
+//!   load generator, on the kernel's sockets ── veth ──────────── server on the kernel's sockets
+//!                                        └──── TUN ── this stack, and the same server on its sockets
+//! ```
+//!
+//! Each server is a process of its own, so that its processor time and memory are its own as well.
+
+mod plan;
+
+mod figures;
+
+mod proc;
+
+mod child;
+
+mod lanes;
+
+mod load;
+
+mod serve;
+
+mod matrix;
+
+mod table;
+
+mod report;
+
+mod chart;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args as ClapArgs;
+use serde_json::json;
+
+use super::apart::apart;
+use super::common::{Common, seconds};
+use super::output::{Failure, Output};
+use plan::Plan;
+
+const EXAMPLES: &str = "\
+Examples:
+  sudo tunstack bench --quick
+  sudo tunstack bench --offload on --svg bench.svg --save bench.json
+  sudo tunstack bench --only up,down --streams 1,16 --seconds 5 --runs 9
+
+What is measured (--only takes these names, and those of single rows such as up-4):
+  up, down, both   octets a second to the server, from it, and both at once, over --streams
+                   connections; and the processor time of the server for each KiB
+  rr               round trips of 1 octet and of 1 KiB on one connection: median and 99th percentile
+  request          connections a second that carry one octet each way, 1, 4 and 64 at a time
+  connect          the same without the octet: connect, then close
+  http             requests of 1,000 octets a second over 1 and 64 connections that stay
+  udp-up, udp-down datagrams a second that arrive, of 64 octets and of the MTU's size
+  crowd            10,000 connections at once: how fast they come, how many echoes of one octet a second
+                   over all, 32 at a time, and what memory each takes at the server's end
+
+The client is always the host's kernel, with CUBIC. The servers are one program with a thread for each
+connection (crowd: one thread that polls), once on the kernel's sockets, over veth, and once on this stack's,
+over TUN. They are measured in turn, each of --runs times; a ratio is that of the medians. The kernel's
+veth passes segments of 64 KiB whole; so does --offload on. The memory of the kernel's end is what its slabs
+grow by, beyond what they grow by for the client alone. Close other programs, and repeat.";
+
+/// Arguments of `bench`.
+#[derive(ClapArgs, Debug)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct BenchArgs {
+    /// Numbers of connections that carry data at the same time [default: 1,4,16,64]
+    #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = plan::streams)]
+    streams: Vec<usize>,
+    /// How long each figure is measured, seconds [default: 2]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    seconds: Option<Duration>,
+    /// How often each server is measured, in turn [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=99))]
+    runs: Option<u16>,
+    /// Measure only these: up, down, both, rr, request, connect, http, udp-up, udp-down, crowd
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = plan::name)]
+    only: Vec<String>,
+    /// The connections of a crowd [default: 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=30_000))]
+    connections: Option<u32>,
+    /// A first look in less than ten seconds: each once and shortly, with few connections
+    #[arg(long)]
+    quick: bool,
+    /// Measure another server beside these, as often as you like
+    ///
+    /// COMMAND is run by the shell. It makes the TUN device $TUNSTACK_BENCH_DEV with the MTU
+    /// $TUNSTACK_BENCH_MTU, gives the kernel's end the address $TUNSTACK_BENCH_HOST and answers at
+    /// $TUNSTACK_BENCH_ADDR (both as 10.9.0.2/24). TCP: 5001 takes all, 5002 sends without end, 5003, 5013,
+    /// 5023, 5033 and 5005 send back what they get, 5004 answers each HTTP request with a page of 1,000 octets.
+    /// UDP: 5001 takes all; at 5002 a datagram has a length (16 bits) and milliseconds (32 bits, both in
+    /// network order), and is answered by datagrams of that length for so long. On standard output it says
+    /// `ready NAME` when all is set up, and answers each line `count` on its standard input by `count` and three
+    /// numbers: octets taken at TCP port 5001, and datagrams and their octets at UDP port 5001. When standard
+    /// input ends, so does it.
+    #[arg(long, value_name = "COMMAND", verbatim_doc_comment)]
+    peer: Vec<String>,
+    /// Write all runs, medians, ratios and what was measured on to FILE, as a JSON object
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Draw the ratios to FILE, as SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    #[arg(long, value_name = "SIDE", hide = true)]
+    serve: Option<serve::Side>,
+}
+
+/// Runs `bench`.
+pub(crate) fn main(common: &Common, args: BenchArgs) -> Result<(), Failure> {
+    if let Some(side) = args.serve {
+        return serve::main(side, common);
+    }
+    let plan = Plan::new(common, &args)?;
+    apart("a benchmark")?;
+    child::end_all_on_signals()?;
+    let begun = Instant::now();
+    let out = Output::stdout(common.json);
+    let results = matrix::run(&plan, out)?;
+    out.text(|| table::text(&results, &plan));
+    for object in report::results(&results) {
+        out.object(|| object);
+    }
+    let cannot = |path: &PathBuf| {
+        let what = format!("cannot write {}", path.display());
+        move |e| Failure::of(what, &e)
+    };
+    if let Some(path) = &args.save {
+        let document = report::document(&results, &plan);
+        fs::write(path, format!("{document:#}\n")).map_err(cannot(path))?;
+        out.text(|| format!("\nsaved: {}", path.display()));
+    }
+    if let Some(path) = &args.svg {
+        let drawing = chart::draw(&results, &plan).map_err(Failure::Failed)?;
+        fs::write(path, drawing).map_err(cannot(path))?;
+        out.text(|| format!("\nplot: {}", path.display()));
+    }
+    let (took, ok) = (begun.elapsed().as_secs_f64(), results.failures.is_empty());
+    out.object(|| json!({ "event": "summary", "command": "bench", "ok": ok, "seconds": took }));
+    // What failed was said when it did.
+    if ok { Ok(()) } else { Err(Failure::Told) }
+}

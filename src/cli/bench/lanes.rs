@@ -1,0 +1,174 @@
+//! The servers under test, each with a way to it.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::AsFd;
+use std::process::Command;
+
+use rustix::net::sockopt;
+use tunstack::core::addr::Prefix;
+use tunstack::device::error::DeviceError;
+use tunstack::device::netlink;
+use tunstack::device::setup::{TunConfig, bring_up};
+
+use super::super::apart::needs_root;
+use super::super::output::Failure;
+use super::super::run::device_failure;
+use super::child::{Child, Count};
+use super::plan::Plan;
+use super::proc;
+
+/// The load generator's end of the way to the kernel's server, and the server's.
+const NEAR: &str = "veth0";
+pub(super) const FAR: &str = "veth1";
+const NEAR_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 8, 0, 1);
+pub(super) const FAR_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 8, 0, 2);
+pub(super) const PREFIX: u8 = 24;
+
+/// The settings of both namespaces: nothing is remembered from one run to the next, and there are ports and TIME-WAIT for a
+/// million connections.
+const SETTINGS: [(&str, &str); 4] = [
+    ("tcp_no_metrics_save", "1"),
+    ("ip_local_port_range", "1024 65535"),
+    ("tcp_tw_reuse", "1"),
+    ("tcp_max_tw_buckets", "1000000"),
+];
+
+/// What the kernel's sockets use at either end, whatever is the host's default. A namespace cannot have it as its own:
+/// only the first one has a default that is not open to all.
+const CONGESTION_CONTROL: &str = "cubic";
+
+/// A server and where it is.
+pub(super) struct Lane {
+    /// What the table calls it.
+    pub(super) name: String,
+    pub(super) address: Ipv4Addr,
+    child: Child,
+}
+
+impl Lane {
+    pub(super) const fn at(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(self.address), port)
+    }
+
+    pub(super) fn count(&mut self) -> Result<Count, Failure> {
+        self.child.count()
+    }
+
+    pub(super) fn cpu(&self) -> Result<proc::Cpu, Failure> {
+        proc::cpu(self.child.pid())
+    }
+
+    pub(super) fn resident(&self) -> Result<f64, Failure> {
+        proc::resident(self.child.pid())
+    }
+}
+
+/// How many servers there are.
+pub(super) const fn count(plan: &Plan) -> usize {
+    2 + plan.peers.len()
+}
+
+/// Starts server number `n`: the kernel's, this stack's, and then the peers'.
+pub(super) fn start(n: usize, plan: &Plan) -> Result<Lane, Failure> {
+    match n {
+        0 => kernel(plan),
+        1 => stack(plan),
+        _ => peer(n, plan),
+    }
+}
+
+/// Prepares the load generator's namespace.
+pub(super) fn prepare() -> Result<(), Failure> {
+    // Whoever may make a namespace need not be its root.
+    netlink::set_up("lo", true).map_err(|_| needs_root("a benchmark"))?;
+    // That there is a device is found out before anything is measured.
+    let probe = TunConfig { addr6: None, ..TunConfig::default() };
+    bring_up(&probe).map_err(device_failure)?;
+    let without = |e: io::Error| {
+        let name = CONGESTION_CONTROL;
+        Failure::of(format!("the kernel cannot use {name} (modprobe tcp_{name})"), &e)
+    };
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(set_congestion_control);
+    socket.map_err(without)?;
+    settings()
+}
+
+/// Sets what both namespaces have in common.
+pub(super) fn settings() -> Result<(), Failure> {
+    for (name, value) in SETTINGS {
+        let path = format!("/proc/sys/net/ipv4/{name}");
+        fs::write(&path, value).map_err(|e| Failure::of(format!("cannot set {path}"), &e))?;
+    }
+    Ok(())
+}
+
+/// Makes a socket of the kernel use the congestion control of all.
+pub(super) fn set_congestion_control(socket: impl AsFd) -> io::Result<()> {
+    Ok(sockopt::set_tcp_congestion(socket, CONGESTION_CONTROL)?)
+}
+
+fn own(plan: &Plan, side: &str) -> Result<Command, Failure> {
+    let program = std::env::current_exe().map_err(|e| Failure::of("this program is not to be found", &e))?;
+    let mut command = Command::new(program);
+    command.args(["bench", "--log", "warn", "--serve", side]);
+    command.args(["--mtu", &plan.mtu.to_string(), "--offload", plan.offload_text()]);
+    Ok(command)
+}
+
+fn kernel(plan: &Plan) -> Result<Lane, Failure> {
+    let own = own(plan, "kernel")?;
+    let mut command = Command::new("unshare");
+    command.args(["-n", "--"]).arg(own.get_program()).args(own.get_args());
+    let mut child = Child::start("the kernel's server", &mut command)?;
+    // Its namespace is there.
+    child.hear("here")?;
+    // That of a server before this one goes with its namespace, some time after it has ended.
+    if netlink::link(NEAR).map_err(device_failure)?.is_some() {
+        match netlink::delete_link(NEAR) {
+            Ok(()) | Err(DeviceError::Missing { .. }) => {}
+            Err(e) => return Err(device_failure(e)),
+        }
+    }
+    netlink::add_veth(NEAR, FAR, child.pid()).map_err(device_failure)?;
+    netlink::set_mtu(NEAR, plan.mtu).map_err(device_failure)?;
+    netlink::add_address(NEAR, NEAR_ADDRESS.into(), PREFIX, None).map_err(device_failure)?;
+    netlink::set_up(NEAR, true).map_err(device_failure)?;
+    child.say("linked")?;
+    let name = child.hear("ready")?;
+    Ok(Lane { name, address: FAR_ADDRESS, child })
+}
+
+/// The device of this stack.
+pub(super) fn tun(mtu: u32) -> TunConfig {
+    TunConfig { mtu, addr6: None, ..TunConfig::default() }
+}
+
+fn stack(plan: &Plan) -> Result<Lane, Failure> {
+    let mut child = Child::start("this stack's server", &mut own(plan, "stack")?)?;
+    let name = child.hear("ready")?;
+    let own = tun(plan.mtu).addr.map(|prefix| prefix.address.ip());
+    let Some(IpAddr::V4(address)) = own else {
+        return Err(Failure::Failed("the stack has no IPv4 address".to_owned()));
+    };
+    Ok(Lane { name, address, child })
+}
+
+fn peer(n: usize, plan: &Plan) -> Result<Lane, Failure> {
+    let (Ok(net), Some(shell)) = (u8::try_from(n + 7), plan.peers.get(n - 2)) else {
+        return Err(Failure::Usage("--peer: that many are too many".to_owned()));
+    };
+    let end = |host: u8| Ipv4Addr::new(10, net, 0, host);
+    let prefix = |ip: Ipv4Addr| Prefix::new(ip.into(), PREFIX).to_string();
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec {shell}")]);
+    command
+        .env("TUNSTACK_BENCH_DEV", format!("tun{n}"))
+        .env("TUNSTACK_BENCH_ADDR", prefix(end(2)))
+        .env("TUNSTACK_BENCH_HOST", prefix(end(1)))
+        .env("TUNSTACK_BENCH_MTU", plan.mtu.to_string());
+    let mut child = Child::start(shell, &mut command)?;
+    let name = child.hear("ready")?;
+    Ok(Lane { name, address: end(2), child })
+}

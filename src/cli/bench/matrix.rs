@@ -1,0 +1,83 @@
+//! All columns over all servers, in turn.
+
+use serde_json::{Value, json};
+
+use super::super::output::{Failure, Output, complain};
+use super::super::race::progress;
+use super::figures::{Outcome, Reading};
+use super::lanes::{self, Lane};
+use super::plan::{Column, Plan};
+use super::{load, serve};
+
+/// What was measured.
+#[derive(Debug)]
+pub(super) struct Results {
+    /// The servers' names: the kernel, this stack, and peers.
+    pub(super) names: Vec<String>,
+    pub(super) outcomes: Vec<Outcome>,
+    /// What went wrong.
+    pub(super) failures: Vec<String>,
+}
+
+pub(super) fn run(plan: &Plan, out: Output) -> Result<Results, Failure> {
+    lanes::prepare()?;
+    serve::raise_limit()?;
+    let servers = lanes::count(plan);
+    // They run until the end; those that do not come up now never will.
+    let mut lanes = (0..servers).map(|n| lanes::start(n, plan).map(Some)).collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<_> = lanes.iter().flatten().map(|lane| lane.name.clone()).collect();
+    let bar = progress((plan.columns.len() * plan.runs * servers) as u64, out);
+    let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
+    for &column in &plan.columns {
+        let mut readings: Vec<Vec<Vec<Reading>>> = vec![Vec::new(); servers];
+        for run in 0..plan.runs {
+            // Another one first each time.
+            for n in (0..servers).map(|n| (n + run) % servers) {
+                bar.set_message(format!("{}, {}", column.title(), names[n]));
+                match once(column, n, &mut lanes[n], plan) {
+                    Ok(reading) => {
+                        out.object(|| event(column, &names[n], run, &reading));
+                        readings[n].push(reading);
+                    }
+                    Err(Failure::Failed(why)) => {
+                        bar.suspend(|| complain(&why));
+                        out.object(|| {
+                            json!({
+                                "event": "failure", "column": column.to_string(), "server": names[n],
+                                "run": run + 1, "why": why,
+                            })
+                        });
+                        failures.push(why);
+                        // A new one for the next column.
+                        lanes[n] = None;
+                    }
+                    Err(other) => return Err(other),
+                }
+                bar.inc(1);
+            }
+        }
+        outcomes.push(Outcome::new(column, &readings));
+    }
+    bar.finish_and_clear();
+    Ok(Results { names, outcomes, failures })
+}
+
+fn once(column: Column, n: usize, lane: &mut Option<Lane>, plan: &Plan) -> Result<Vec<Reading>, Failure> {
+    // What a server has freed it uses again: its growth shows in a new one alone.
+    if matches!(column, Column::Crowd { .. }) {
+        *lane = None;
+    }
+    let lane = match lane {
+        Some(lane) => lane,
+        None => lane.insert(lanes::start(n, plan)?),
+    };
+    load::measure(column, lane, plan)
+}
+
+fn event(column: Column, server: &str, run: usize, readings: &[Reading]) -> Value {
+    let values: serde_json::Map<_, _> =
+        readings.iter().map(|r| (r.name.to_owned(), Value::from(r.value))).collect();
+    json!({
+        "event": "run", "column": column.to_string(), "server": server, "run": run + 1, "readings": values,
+    })
+}

@@ -1,0 +1,224 @@
+//! What is measured, for how long and how often.
+
+use std::fmt;
+use std::time::Duration;
+
+use tunstack::device::setup::Offload;
+
+use super::super::common::Common;
+use super::super::output::Failure;
+use super::BenchArgs;
+
+/// All kinds, as `--only` names them.
+const KINDS: &str = "up, down, both, rr, request, connect, http, udp-up, udp-down, crowd";
+const MOST_STREAMS: usize = 64;
+/// Octets of IPv4 and UDP before a datagram's text.
+const UDP_HEADERS: u32 = 28;
+const SMALL_DATAGRAM: u16 = 64;
+
+/// Which way data goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// To the server.
+    Up,
+    /// From it.
+    Down,
+    Both,
+}
+
+impl Way {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Both => "both",
+        }
+    }
+}
+
+/// One measurement.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Column {
+    Bulk {
+        way: Way,
+        streams: usize,
+    },
+    Trips {
+        octets: usize,
+    },
+    /// With a request on each connection, or without.
+    Connections {
+        request: bool,
+        in_flight: usize,
+    },
+    Http {
+        connections: usize,
+    },
+    /// `up`, or else down.
+    Datagrams {
+        up: bool,
+        octets: u16,
+    },
+    Crowd {
+        connections: usize,
+    },
+}
+
+impl fmt::Display for Column {
+    /// Its name on the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Bulk { way, streams } => write!(f, "{}-{streams}", way.name()),
+            Self::Trips { octets } => write!(f, "rr-{octets}"),
+            Self::Connections { request: true, in_flight } => write!(f, "request-{in_flight}"),
+            Self::Connections { request: false, in_flight } => write!(f, "connect-{in_flight}"),
+            Self::Http { connections } => write!(f, "http-{connections}"),
+            Self::Datagrams { up: true, octets } => write!(f, "udp-up-{octets}"),
+            Self::Datagrams { up: false, octets } => write!(f, "udp-down-{octets}"),
+            Self::Crowd { .. } => f.write_str("crowd"),
+        }
+    }
+}
+
+impl Column {
+    /// In words.
+    pub(super) fn title(self) -> String {
+        let streams = |n: usize| if n == 1 { "1 stream".to_owned() } else { format!("{n} streams") };
+        match self {
+            Self::Bulk { way: Way::Both, streams: n } => format!("both ways, {} each", streams(n)),
+            Self::Bulk { way, streams: n } => format!("bulk {}, {}", way.name(), streams(n)),
+            Self::Trips { octets: 1 } => "round trip of 1 octet".to_owned(),
+            Self::Trips { octets } => format!("round trip of {octets} octets"),
+            Self::Connections { request: true, in_flight } => {
+                format!("connect, request, close, {in_flight} in flight")
+            }
+            Self::Connections { request: false, in_flight } => {
+                format!("connect, close, {in_flight} in flight")
+            }
+            Self::Http { connections: 1 } => "HTTP requests, 1 connection".to_owned(),
+            Self::Http { connections } => format!("HTTP requests, {connections} connections"),
+            Self::Datagrams { up, octets } => {
+                format!("UDP {}, {octets} octets", if up { "up" } else { "down" })
+            }
+            Self::Crowd { connections } => format!("{connections} connections at once"),
+        }
+    }
+
+    fn is_of(self, name: &str) -> bool {
+        let own = self.to_string();
+        own == name || own.rsplit_once('-').is_some_and(|(kind, _)| kind == name)
+    }
+}
+
+/// All that the command line decides.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) columns: Vec<Column>,
+    pub(super) seconds: Duration,
+    pub(super) runs: usize,
+    pub(super) mtu: u32,
+    pub(super) offload: Offload,
+    pub(super) peers: Vec<String>,
+}
+
+impl Plan {
+    pub(super) fn new(common: &Common, args: &BenchArgs) -> Result<Self, Failure> {
+        // Room for both headers and for a datagram; the IPv4 minimum is below.
+        if !(576..=65_535).contains(&common.mtu) {
+            return Err(Failure::Usage(format!("--mtu {}: a benchmark takes 576 to 65535", common.mtu)));
+        }
+        let quick = args.quick;
+        let streams = match args.streams.as_slice() {
+            [] if quick => &[1][..],
+            [] => &[1, 4, 16, 64],
+            given => given,
+        };
+        let connections = args.connections.unwrap_or(if quick { 1000 } else { 10_000 }) as usize;
+        let all = all(streams, connections, common.mtu, quick);
+        if let Some(name) = args.only.iter().find(|name| !all.iter().any(|c| c.is_of(name))) {
+            let names: Vec<_> = all.iter().map(ToString::to_string).collect();
+            return Err(Failure::Usage(format!("--only {name}: there are {}", names.join(", "))));
+        }
+        let chosen = |c: &Column| args.only.is_empty() || args.only.iter().any(|name| c.is_of(name));
+        Ok(Self {
+            columns: all.into_iter().filter(chosen).collect(),
+            seconds: args.seconds.unwrap_or(Duration::from_millis(if quick { 150 } else { 2000 })),
+            runs: args.runs.map_or(if quick { 1 } else { 5 }, usize::from),
+            mtu: common.mtu,
+            offload: common.offload,
+            peers: args.peer.clone(),
+        })
+    }
+
+    pub(super) const fn offload_text(&self) -> &'static str {
+        match self.offload {
+            Offload::On => "on",
+            Offload::Off => "off",
+            Offload::Auto => "auto",
+        }
+    }
+
+    /// How long load runs before it is measured: windows open, threads start.
+    pub(super) fn warm_up(&self) -> Duration {
+        (self.seconds / 2).min(Duration::from_millis(700))
+    }
+}
+
+fn all(streams: &[usize], crowd: usize, mtu: u32, quick: bool) -> Vec<Column> {
+    let mut columns = Vec::new();
+    for way in [Way::Up, Way::Down, Way::Both] {
+        columns.extend(streams.iter().map(|&streams| Column::Bulk { way, streams }));
+    }
+    columns.extend([1, 1024].map(|octets| Column::Trips { octets }));
+    let several: &[usize] = if quick { &[4] } else { &[1, 4, 64] };
+    for request in [true, false] {
+        columns.extend(several.iter().map(|&in_flight| Column::Connections { request, in_flight }));
+    }
+    let kept: &[usize] = if quick { &[4] } else { &[1, 64] };
+    columns.extend(kept.iter().map(|&connections| Column::Http { connections }));
+    let full = u16::try_from(mtu.saturating_sub(UDP_HEADERS)).unwrap_or(u16::MAX);
+    for up in [true, false] {
+        columns.extend([SMALL_DATAGRAM, full].map(|octets| Column::Datagrams { up, octets }));
+    }
+    columns.push(Column::Crowd { connections: crowd });
+    columns
+}
+
+/// One of `--streams`.
+pub(super) fn streams(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=MOST_STREAMS).contains(&n) => Ok(n),
+        _ => Err(format!("1 to {MOST_STREAMS}")),
+    }
+}
+
+/// One of `--only`: the name of a kind, or of one with its number.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let is_number = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+    let kind = text.rsplit_once('-').filter(|(_, n)| is_number(n)).map_or(text, |(kind, _)| kind);
+    match KINDS.split(", ").any(|known| known == kind) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("one of {KINDS}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_columns() {
+        let all = all(&[1, 4], 10, 1500, false);
+        let of =
+            |name: &str| all.iter().filter(|c| c.is_of(name)).map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(of("up"), ["up-1", "up-4"]);
+        assert_eq!(of("udp-up"), ["udp-up-64", "udp-up-1472"]);
+        assert_eq!(of("request-4"), ["request-4"]);
+        assert_eq!(of("udp"), [""; 0]);
+        assert_eq!(of("crowd"), ["crowd"]);
+        for column in &all {
+            assert_eq!(name(&column.to_string()), Ok(column.to_string()));
+        }
+        assert!(name("sideways").is_err() && name("up-").is_err() && name("udp-1").is_err());
+    }
+}

@@ -1,0 +1,167 @@
+//! The servers: the same services over the kernel's sockets and over this stack's.
+//!
+//! Whoever started this process talks with it over standard input and output: `src/cli/bench.rs` says how, at
+//! `--peer`. The kernel's server says `here` first, and waits for `linked`: its interface is given to it.
+
+mod sockets;
+
+mod kernel;
+
+mod ours;
+
+mod pool;
+
+mod services;
+
+mod crowd;
+
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+
+use clap::ValueEnum;
+use tunstack::core::config::Config;
+use tunstack::device::netlink;
+use tunstack::device::setup::bring_up;
+use tunstack::engine::Engine;
+
+use super::super::common::Common;
+use super::super::output::Failure;
+use super::super::run::device_failure;
+use super::lanes;
+use sockets::Sockets;
+
+/// Takes everything.
+pub(super) const DISCARD: u16 = 5001;
+/// Sends without end.
+pub(super) const SOURCE: u16 = 5002;
+/// Send back what they get: several, as one gives a client no more connections in a minute than it has ports.
+pub(super) const ECHO: [u16; 4] = [5003, 5013, 5023, 5033];
+pub(super) const HTTP: u16 = 5004;
+/// Sends back what it gets, on any number of connections.
+pub(super) const CROWD: u16 = 5005;
+
+/// Octets in one call to read or write.
+pub(super) const PIECE: usize = 128 << 10;
+
+const DESCRIPTORS: u64 = 1 << 16;
+
+/// Whose sockets serve.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Side {
+    Kernel,
+    Stack,
+}
+
+/// What has come.
+#[derive(Debug, Default)]
+struct Counted {
+    octets: AtomicU64,
+    datagrams: AtomicU64,
+    datagram_octets: AtomicU64,
+}
+
+/// Serves until standard input ends.
+pub(super) fn main(side: Side, common: &Common) -> Result<(), Failure> {
+    let counted = Arc::new(Counted::default());
+    let served = raise_limit().and_then(|()| match side {
+        Side::Kernel => {
+            linked(common.mtu)?;
+            serve(&kernel::Kernel::new(lanes::FAR_ADDRESS), &counted)
+        }
+        Side::Stack => serve(&stack(common)?, &counted),
+    });
+    match served {
+        Ok(()) => {
+            say(format_args!("ready {}", if side == Side::Kernel { "kernel" } else { "tunstack" }))?;
+            answer(&counted)
+        }
+        Err(Failure::Failed(why) | Failure::Usage(why)) => {
+            say(format_args!("failed {why}"))?;
+            Err(Failure::Told)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Descriptors for a crowd on any port, or as many as this process may have.
+pub(super) fn raise_limit() -> Result<(), Failure> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let most = |most| setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most });
+    let hard = getrlimit(Resource::Nofile).maximum;
+    if hard.is_none_or(|hard| hard >= DESCRIPTORS) || most(Some(DESCRIPTORS)).is_err() {
+        most(hard).map_err(|e| Failure::of("cannot have more descriptors", &e.into()))?;
+    }
+    Ok(())
+}
+
+/// Waits for the interface, and brings it up.
+fn linked(mtu: u32) -> Result<(), Failure> {
+    lanes::settings()?;
+    say(format_args!("here"))?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map_err(|e| Failure::of("cannot read standard input", &e))?;
+    if line.trim() != "linked" {
+        return Err(Failure::Failed(format!("told {line:?} instead of \"linked\"")));
+    }
+    netlink::set_up("lo", true).map_err(device_failure)?;
+    netlink::set_mtu(lanes::FAR, mtu).map_err(device_failure)?;
+    netlink::add_address(lanes::FAR, lanes::FAR_ADDRESS.into(), lanes::PREFIX, None)
+        .map_err(device_failure)?;
+    netlink::set_up(lanes::FAR, true).map_err(device_failure)
+}
+
+fn stack(common: &Common) -> Result<ours::Ours, Failure> {
+    let tun = tunstack::device::setup::TunConfig { offload: common.offload, ..lanes::tun(common.mtu) };
+    let config = Config { addresses: tun.addr.into_iter().collect(), ..Config::default() };
+    let device = bring_up(&tun).map_err(device_failure)?;
+    let engine = Engine::builder().config(config).device(device).start();
+    Ok(ours::Ours::new(engine.map_err(|e| Failure::of("cannot start the stack", &e))?))
+}
+
+fn serve<S: Sockets>(sockets: &S, counted: &Arc<Counted>) -> Result<(), Failure> {
+    let failed = |port| move |e| Failure::of(format!("cannot use port {port}"), &e);
+    let listen = |port| sockets.listen(port).map_err(failed(port));
+    let counts = Arc::clone(counted);
+    pool::start::<S>(listen(DISCARD)?, move |stream, buffer| services::discard::<S>(stream, buffer, &counts));
+    pool::start::<S>(listen(SOURCE)?, services::source::<S>);
+    for port in ECHO {
+        pool::start::<S>(listen(port)?, services::echo::<S>);
+    }
+    pool::start::<S>(listen(HTTP)?, services::http::<S>);
+    let crowd = listen(CROWD)?;
+    thread::spawn(move || {
+        if let Err(e) = crowd::echo::<S>(crowd) {
+            tracing::error!("the crowd's server has ended: {e}");
+        }
+    });
+    let (discard, source) = (sockets.bind(DISCARD), sockets.bind(SOURCE));
+    let (discard, source) = (discard.map_err(failed(DISCARD))?, source.map_err(failed(SOURCE))?);
+    let counts = Arc::clone(counted);
+    thread::spawn(move || services::discard_datagrams::<S>(&discard, &counts));
+    thread::spawn(move || services::source_datagrams::<S>(&source));
+    Ok(())
+}
+
+/// Answers what is asked until nobody can ask any more.
+fn answer(counted: &Counted) -> Result<(), Failure> {
+    for line in io::stdin().lock().lines() {
+        match line.as_deref() {
+            Ok("count") => say(format_args!(
+                "count {} {} {}",
+                counted.octets.load(Relaxed),
+                counted.datagrams.load(Relaxed),
+                counted.datagram_octets.load(Relaxed)
+            ))?,
+            Ok(other) => return Err(Failure::Failed(format!("asked {other:?} instead of \"count\""))),
+            Err(_) => break,
+        }
+    }
+    Ok(())
+}
+
+fn say(line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|e| Failure::of("nobody listens", &e))
+}

@@ -1,0 +1,88 @@
+//! This stack's sockets.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tunstack::engine::Engine;
+use tunstack::net::{TcpListener, TcpStream, UdpSocket};
+use tunstack::poll::{Events, Interest, Poll as OurPoll, Token};
+
+use super::sockets::Sockets;
+
+/// As many as the kernel keeps for a listener of std's.
+const BACKLOG: u32 = 4096;
+
+/// On one engine.
+pub(super) struct Ours {
+    engine: Engine,
+}
+
+impl Ours {
+    pub(super) const fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+}
+
+pub(super) struct Poll {
+    poll: OurPoll,
+    events: Events,
+}
+
+impl Sockets for Ours {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+    type Udp = UdpSocket;
+    type Poll = Poll;
+
+    fn listen(&self, port: u16) -> io::Result<TcpListener> {
+        let listener = self.engine.listen((Ipv4Addr::UNSPECIFIED, port))?;
+        listener.set_backlog(BACKLOG)?;
+        Ok(listener)
+    }
+
+    fn bind(&self, port: u16) -> io::Result<UdpSocket> {
+        self.engine.bind_udp((Ipv4Addr::UNSPECIFIED, port))
+    }
+
+    fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn read(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.read(buffer)
+    }
+
+    fn write_all(mut stream: &TcpStream, data: &[u8]) -> io::Result<()> {
+        stream.write_all(data)
+    }
+
+    fn receive(udp: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        udp.recv_from(buffer)
+    }
+
+    fn send(udp: &UdpSocket, data: &[u8], to: SocketAddr) -> io::Result<usize> {
+        udp.send_to(data, to)
+    }
+
+    fn poll() -> io::Result<Poll> {
+        Ok(Poll { poll: OurPoll::new()?, events: Events::with_capacity(super::crowd::EVENTS) })
+    }
+
+    fn watch_listener(poll: &Poll, listener: &mut TcpListener, token: usize) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        poll.poll.registry().register(listener, Token(token), Interest::READABLE)
+    }
+
+    fn watch(poll: &Poll, stream: &mut TcpStream, token: usize) -> io::Result<()> {
+        stream.set_nonblocking(true)?;
+        poll.poll.registry().register(stream, Token(token), Interest::READABLE)
+    }
+
+    fn wait(poll: &mut Poll, tokens: &mut Vec<usize>) -> io::Result<()> {
+        poll.poll.poll(&mut poll.events, None)?;
+        tokens.extend(poll.events.iter().map(|event| event.token().0));
+        Ok(())
+    }
+}
