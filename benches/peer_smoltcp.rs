@@ -43,7 +43,9 @@ type Done = Result<(), Box<dyn Error>>;
 fn main() -> Done {
     let mut args = env::args().skip_while(|arg| arg != "--buffer").skip(1);
     let buffer = args.next().map_or(Ok(1 << 20), |text| text.parse())?;
-    let of = |name: &str| env::var(name).map_err(|_| format!("{name} is not set: tunstack bench --peer does that"));
+    let of = |name: &str| {
+        env::var(name).map_err(|_| format!("{name} is not set: tunstack bench --peer does that"))
+    };
     let prefix = |text: String| -> Result<Prefix, Box<dyn Error>> {
         let cidr = IpCidr::from_str(&text).map_err(|()| format!("{text} is no address with a prefix"))?;
         Ok(Prefix::new(std::net::IpAddr::from(cidr.address()).into(), cidr.prefix_len()))
@@ -168,7 +170,8 @@ impl<'a> Server<'a> {
             sockets.add(socket)
         });
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {PAGE}\r\n\r\n");
-        let ports = [DISCARD, SOURCE, HTTP].into_iter().chain(ECHO).map(|port| (port, Port::default())).collect();
+        let ports =
+            [DISCARD, SOURCE, HTTP].into_iter().chain(ECHO).map(|port| (port, Port::default())).collect();
         let mut server = Self {
             device,
             interface,

@@ -25,8 +25,19 @@ pub(crate) fn a_benchmark_measures_both() {
         let own = columns.iter().filter(|line| line["server"] == server);
         let own: Vec<_> = own.map(|line| line["column"].as_str().unwrap()).collect();
         let wanted = [
-            "up-2", "down-2", "both-2", "rr-1", "rr-1024", "request-4", "connect-4", "http-4", "udp-up-64",
-            "udp-up-1472", "udp-down-64", "udp-down-1472", "crowd",
+            "up-2",
+            "down-2",
+            "both-2",
+            "rr-1",
+            "rr-1024",
+            "request-4",
+            "connect-4",
+            "http-4",
+            "udp-up-64",
+            "udp-up-1472",
+            "udp-down-64",
+            "udp-down-1472",
+            "crowd",
         ];
         assert_eq!(own, wanted, "{server}");
     }
@@ -50,7 +61,10 @@ pub(crate) fn a_benchmark_measures_both() {
     assert_eq!(lines.last().unwrap()["event"], "summary");
 
     let saved: Value = serde_json::from_slice(&fs::read(save).unwrap()).unwrap();
-    assert_eq!((&saved["servers"], &saved["mtu"]), (&serde_json::json!(["kernel", "tunstack"]), &1500.into()));
+    assert_eq!(
+        (&saved["servers"], &saved["mtu"]),
+        (&serde_json::json!(["kernel", "tunstack"]), &1500.into())
+    );
     assert_eq!(saved["results"].as_array().unwrap().len(), results.len());
     let drawing = fs::read_to_string(svg).unwrap();
     for part in ["<svg", "bulk up, 2 streams", "round trip of 1 octet: p50", "tunstack", "MTU 1500"] {

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::figures::Row;
 use super::matrix::Results;
@@ -79,21 +80,18 @@ fn render(heading: &str, names: &[String], rows: &[(String, Vec<Option<f64>>)]) 
     {
         let root = SVGBackend::with_string(&mut document, (WIDTH, height)).into_drawing_area();
         root.fill(&WHITE).map_err(failed)?;
-        let text = |what: &str, at: (i32, i32), size: u32, colour: &RGBColor| {
-            let style = (FONT, size).into_font().color(colour);
+        let write = |what: &str, at: (i32, i32), size: u32, from: HPos| {
+            let style = (FONT, size).into_text_style(&root).color(&INK).pos(Pos::new(from, VPos::Top));
             root.draw_text(what, &style, at).map_err(failed)
         };
-        let right = |what: &str, x: i32, y: i32| {
-            let (w, _) = root.estimate_text_size(what, &(FONT, 12).into_font().into()).map_err(failed)?;
-            text(what, (x - w.cast_signed(), y), 12, &INK)
-        };
-        text("How many times as good as the kernel over veth", (16, 10), 16, &INK)?;
-        text(heading, (16, 32), 12, &INK)?;
+        let text = |what: &str, at: (i32, i32), size: u32| write(what, at, size, HPos::Left);
+        text("How many times as good as the kernel over veth", (16, 10), 16)?;
+        text(heading, (16, 32), 12)?;
         let mut at = LEFT.cast_signed();
         for (name, colour) in names.iter().zip(COLOURS.iter().cycle()) {
             let key = Rectangle::new([(at, 52), (at + 10, 62)], colour.filled());
             root.draw(&key).map_err(failed)?;
-            text(name, (at + 15, 51), 12, &INK)?;
+            text(name, (at + 15, 51), 12)?;
             at += 35 + 8 * i32::try_from(name.chars().count()).unwrap_or(0);
         }
         let step = if longest > 2.0 { 0.5 } else { 0.25 };
@@ -102,12 +100,13 @@ fn render(heading: &str, names: &[String], rows: &[(String, Vec<Option<f64>>)]) 
             let colour = if tick == 1.0 { INK } else { LINE };
             let line = PathElement::new([(x(tick), top), (x(tick), bottom)], colour);
             root.draw(&line).map_err(failed)?;
-            text(&format!("{tick}"), (x(tick) - 6, bottom + 8), 12, &INK)?;
+            write(&format!("{tick}"), (x(tick), bottom + 8), 12, HPos::Center)?;
             tick += step;
         }
         for (n, (title, bars)) in rows.iter().enumerate() {
             let mut y = top + (n as u32 * group).cast_signed() + GAP.cast_signed() / 2;
-            right(title, LEFT.cast_signed() - 8, y + (group - GAP).cast_signed() / 2 - 6)?;
+            let middle = y + (group - GAP).cast_signed() / 2;
+            write(title, (LEFT.cast_signed() - 8, middle - 6), 12, HPos::Right)?;
             for (bar, colour) in bars.iter().zip(COLOURS.iter().cycle()) {
                 let below = y + BAR.cast_signed() - 1;
                 let (end, label) = match bar {
@@ -116,7 +115,7 @@ fn render(heading: &str, names: &[String], rows: &[(String, Vec<Option<f64>>)]) 
                 };
                 let bar = Rectangle::new([(x(0.0), y), (end, below)], colour.filled());
                 root.draw(&bar).map_err(failed)?;
-                text(&label, (end + 5, y), 11, &INK)?;
+                text(&label, (end + 5, y), 11)?;
                 y += BAR.cast_signed();
             }
         }

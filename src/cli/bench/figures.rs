@@ -29,6 +29,8 @@ pub(super) enum Unit {
     /// Nanoseconds for a KiB.
     NanosPerKib,
     Octets,
+    /// Of a run.
+    Number,
 }
 
 /// What a reading means.
@@ -59,7 +61,7 @@ const FIGURES: [Figure; 25] = [
     figure("connections", "", Unit::PerSecond, false, true),
     figure("connection_p50", "p50", Unit::Time, true, false),
     figure("connection_p99", "p99", Unit::Time, true, false),
-    figure("failed", "failed", Unit::PerSecond, true, false),
+    figure("failed", "failed", Unit::Number, true, false),
     figure("requests", "", Unit::PerSecond, false, true),
     figure("request_p50", "p50", Unit::Time, true, false),
     figure("request_p99", "p99", Unit::Time, true, false),
@@ -85,7 +87,7 @@ impl Figure {
         match self.unit {
             Unit::Throughput => thousands(value / 1e6),
             Unit::Time => format!("{:.1}", value * 1e6),
-            Unit::PerSecond | Unit::NanosPerKib | Unit::Octets => thousands(value),
+            Unit::PerSecond | Unit::NanosPerKib | Unit::Octets | Unit::Number => thousands(value),
         }
     }
 
@@ -96,6 +98,7 @@ impl Figure {
             Unit::PerSecond => "/s",
             Unit::NanosPerKib => "ns/KiB",
             Unit::Octets => "octets",
+            Unit::Number => "",
         }
     }
 }

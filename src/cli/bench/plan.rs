@@ -142,7 +142,7 @@ impl Plan {
         let chosen = |c: &Column| args.only.is_empty() || args.only.iter().any(|name| c.is_of(name));
         Ok(Self {
             columns: all.into_iter().filter(chosen).collect(),
-            seconds: args.seconds.unwrap_or(Duration::from_millis(if quick { 150 } else { 2000 })),
+            seconds: args.seconds.unwrap_or(Duration::from_millis(if quick { 100 } else { 2000 })),
             runs: args.runs.map_or(if quick { 1 } else { 5 }, usize::from),
             mtu: common.mtu,
             offload: common.offload,

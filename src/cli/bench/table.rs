@@ -23,14 +23,32 @@ pub(super) fn text(results: &Results, plan: &Plan) -> String {
     let number = if plan.runs == 1 { "1 run".to_owned() } else { format!("{} runs", plan.runs) };
     format!(
         "Medians{range} of {number} of each, in turn, {} s a run; MTU {}, offload {}; ratio to the kernel over veth.\n\
-         {}, Linux {}\n\n{}",
+         {}, Linux {}\n\n{}{}",
         plan.seconds.as_secs_f64(),
         plan.mtu,
         plan.offload_text(),
         proc::machine(),
         proc::kernel(),
-        markdown(&header, &rows)
+        markdown(&header, &rows),
+        lost(results)
     )
+}
+
+/// Connections that were refused or broken, of which the figures know nothing.
+fn lost(results: &Results) -> String {
+    let mut lines = String::new();
+    for outcome in &results.outcomes {
+        for row in outcome.rows.iter().filter(|row| row.figure.name == "failed") {
+            for (name, runs) in results.names.iter().zip(&row.runs) {
+                let count: f64 = runs.iter().sum();
+                if count > 0.0 {
+                    let title = outcome.column.title();
+                    lines += &format!("\n{title}, {name}: {count} connections failed in {} runs", runs.len());
+                }
+            }
+        }
+    }
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
 fn line(outcome: &Outcome, row: &Row) -> Vec<String> {
@@ -66,6 +84,22 @@ mod tests {
     use super::super::figures::Reading;
     use super::super::plan::Column;
     use super::*;
+
+    #[test]
+    fn what_failed_is_told() {
+        let runs =
+            |count: f64| vec![vec![Reading::new("connections", 1.0), Reading::new("failed", count)]; 2];
+        let column = Column::Connections { request: false, in_flight: 4 };
+        let outcome = |lost| Outcome::new(column, &[runs(0.0), runs(lost)]);
+        let names = vec!["kernel".to_owned(), "other".to_owned()];
+        let results =
+            |lost| Results { names: names.clone(), outcomes: vec![outcome(lost)], failures: Vec::new() };
+        assert_eq!(
+            lost(&results(3.0)),
+            "\n\nconnect, close, 4 in flight, other: 6 connections failed in 2 runs"
+        );
+        assert_eq!(lost(&results(0.0)), "");
+    }
 
     #[test]
     fn rows_have_medians_ranges_and_ratios() {

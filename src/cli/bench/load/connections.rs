@@ -69,9 +69,6 @@ fn work(request: bool, ports: &[SocketAddr], mut turn: usize, end: Instant) -> D
     let mut done = Done::default();
     loop {
         let begun = Instant::now();
-        if begun >= end {
-            return done;
-        }
         turn += 1;
         match once(request, ports[turn % ports.len()]) {
             Ok(()) => done.times.push(begun.elapsed()),
@@ -80,6 +77,10 @@ fn work(request: bool, ports: &[SocketAddr], mut turn: usize, end: Instant) -> D
                 done.last = Some(e);
                 thread::sleep(PAUSE);
             }
+        }
+        // Even the last thread to start has had one.
+        if Instant::now() >= end {
+            return done;
         }
     }
 }
