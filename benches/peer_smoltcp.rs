@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo build --release --features cli --example peer_smoltcp
-//! sudo target/release/tunstack bench --peer target/release/examples/peer_smoltcp
+//! sudo target/release/tunstack bench --peer-command target/release/examples/peer_smoltcp
 //! ```
 //!
 //! One thread polls, as smoltcp is made to be used. What data passes is copied from and to buffers of the program, as a
@@ -44,7 +44,7 @@ fn main() -> Done {
     let mut args = env::args().skip_while(|arg| arg != "--buffer").skip(1);
     let buffer = args.next().map_or(Ok(1 << 20), |text| text.parse())?;
     let of = |name: &str| {
-        env::var(name).map_err(|_| format!("{name} is not set: tunstack bench --peer does that"))
+        env::var(name).map_err(|_| format!("{name} is not set: tunstack bench --peer-command does that"))
     };
     let prefix = |text: String| -> Result<Prefix, Box<dyn Error>> {
         let cidr = IpCidr::from_str(&text).map_err(|()| format!("{text} is no address with a prefix"))?;

@@ -99,7 +99,7 @@ pub(crate) struct BenchArgs {
     /// numbers: octets taken at TCP port 5001, and datagrams and their octets at UDP port 5001. When standard
     /// input ends, so does it.
     #[arg(long, value_name = "COMMAND", verbatim_doc_comment)]
-    peer: Vec<String>,
+    peer_command: Vec<String>,
     /// Write all runs, medians, ratios and what was measured on to FILE, as a JSON object
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,

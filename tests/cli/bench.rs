@@ -119,7 +119,7 @@ pub(crate) fn a_peer_of_a_benchmark_fails() {
         ("sh -c 'exit 3'", "has ended: exit status: 3"),
     ];
     for (peer, says) in cases {
-        let mut command = command("bench --quick --only rr --peer");
+        let mut command = command("bench --quick --only rr --peer-command");
         let done = run_with(command.arg(peer), b"");
         assert_eq!(code(done.status), 1, "{peer}");
         let told = text(&done.stderr);
@@ -128,7 +128,7 @@ pub(crate) fn a_peer_of_a_benchmark_fails() {
     // One that is there, but answers nothing at its ports: the others' figures stand.
     let dir = Scratch::new();
     let script = dir.write("peer.sh", b"echo ready mute; while read -r word; do echo count 0 0 0; done\n");
-    let mut command = command("bench --quick --only rr-1 --peer");
+    let mut command = command("bench --quick --only rr-1 --peer-command");
     let done = run_with(command.arg(format!("sh {script}")), b"");
     assert_eq!(code(done.status), 1);
     let (out, told) = (text(&done.stdout), text(&done.stderr));

@@ -157,7 +157,7 @@ fn stack(plan: &Plan) -> Result<Lane, Failure> {
 
 fn peer(n: usize, plan: &Plan) -> Result<Lane, Failure> {
     let (Ok(net), Some(shell)) = (u8::try_from(n + 7), plan.peers.get(n - 2)) else {
-        return Err(Failure::Usage("--peer: that many are too many".to_owned()));
+        return Err(Failure::Usage("--peer-command: that many are too many".to_owned()));
     };
     let end = |host: u8| Ipv4Addr::new(10, net, 0, host);
     let prefix = |ip: Ipv4Addr| Prefix::new(ip.into(), PREFIX).to_string();

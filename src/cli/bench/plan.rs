@@ -146,7 +146,7 @@ impl Plan {
             runs: args.runs.map_or(if quick { 1 } else { 5 }, usize::from),
             mtu: common.mtu,
             offload: common.offload,
-            peers: args.peer.clone(),
+            peers: args.peer_command.clone(),
         })
     }
 

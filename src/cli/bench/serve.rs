@@ -1,7 +1,7 @@
 //! The servers: the same services over the kernel's sockets and over this stack's.
 //!
 //! Whoever started this process talks with it over standard input and output: `src/cli/bench.rs` says how, at
-//! `--peer`. The kernel's server says `here` first, and waits for `linked`: its interface is given to it.
+//! `--peer-command`. The kernel's server says `here` first, and waits for `linked`: its interface is given to it.
 
 mod sockets;
 

@@ -55,7 +55,12 @@ fn line(outcome: &Outcome, row: &Row) -> Vec<String> {
     let mut cells = vec![title(outcome, row), row.figure.unit_text().to_owned(), cell(row, 0)];
     for lane in 1..row.runs.len() {
         cells.push(cell(row, lane));
-        cells.push(row.ratio(lane).map_or_else(|| FAILED.to_owned(), |ratio| format!("{ratio:.2}")));
+        cells.push(match (row.ratio(lane), row.median(lane)) {
+            (Some(ratio), _) => format!("{ratio:.2}"),
+            (None, None) => FAILED.to_owned(),
+            // To nothing there is no ratio.
+            (None, Some(_)) => "-".to_owned(),
+        });
     }
     cells
 }
@@ -114,5 +119,8 @@ mod tests {
         let wanted =
             ["round trip of 1 octet: p50", "µs", "20.0 (10.0 to 30.0)", "5.0", "0.25", "failed", "failed"];
         assert_eq!(cells, wanted);
+        let nothing = [vec![vec![Reading::new("p50", 0.0)]], vec![vec![Reading::new("p50", 1.0)]]];
+        let outcome = Outcome::new(Column::Trips { octets: 1 }, &nothing);
+        assert_eq!(line(&outcome, &outcome.rows[0])[4], "-");
     }
 }
