@@ -45,6 +45,8 @@ pub(super) const CROWD: u16 = 5005;
 /// Octets in one call to read or write.
 pub(super) const PIECE: usize = 128 << 10;
 
+/// Connections that wait for a program to accept them.
+const BACKLOG: i32 = 4096;
 const DESCRIPTORS: u64 = 1 << 16;
 
 /// Whose sockets serve.

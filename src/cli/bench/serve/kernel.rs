@@ -34,6 +34,8 @@ impl Sockets for Kernel {
 
     fn listen(&self, port: u16) -> io::Result<TcpListener> {
         let listener = TcpListener::bind((self.address, port))?;
+        // std's are 128, beyond which a SYN is lost for a second.
+        rustix::net::listen(&listener, super::BACKLOG)?;
         // Its connections have it too.
         set_congestion_control(&listener)?;
         Ok(listener)

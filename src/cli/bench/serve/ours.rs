@@ -9,9 +9,6 @@ use tunstack::poll::{Events, Interest, Poll as OurPoll, Token};
 
 use super::sockets::Sockets;
 
-/// As many as the kernel keeps for a listener of std's.
-const BACKLOG: u32 = 4096;
-
 /// On one engine.
 pub(super) struct Ours {
     engine: Engine,
@@ -36,7 +33,7 @@ impl Sockets for Ours {
 
     fn listen(&self, port: u16) -> io::Result<TcpListener> {
         let listener = self.engine.listen((Ipv4Addr::UNSPECIFIED, port))?;
-        listener.set_backlog(BACKLOG)?;
+        listener.set_backlog(super::BACKLOG.cast_unsigned())?;
         Ok(listener)
     }
 
