@@ -18,9 +18,9 @@ mod child;
 
 mod lanes;
 
-mod load;
-
 mod serve;
+
+mod load;
 
 mod matrix;
 

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use super::sockets::Sockets;
 
-/// Events told at a time.
-pub(super) const EVENTS: usize = 256;
 const LISTENER: usize = 0;
 /// Octets read at a time: a shorter read says that there is no more.
 const CHUNK: usize = 4096;

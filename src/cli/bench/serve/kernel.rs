@@ -8,7 +8,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 
 use super::super::lanes::set_congestion_control;
-use super::sockets::Sockets;
+use super::sockets::{EVENTS, Sockets};
 
 /// At one address.
 pub(super) struct Kernel {
@@ -69,7 +69,7 @@ impl Sockets for Kernel {
 
     fn poll() -> io::Result<Poll> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Poll { epoll, events: Vec::with_capacity(super::crowd::EVENTS) })
+        Ok(Poll { epoll, events: Vec::with_capacity(EVENTS) })
     }
 
     fn watch_listener(poll: &Poll, listener: &mut TcpListener, token: usize) -> io::Result<()> {

@@ -7,7 +7,7 @@ use tunstack::engine::Engine;
 use tunstack::net::{TcpListener, TcpStream, UdpSocket};
 use tunstack::poll::{Events, Interest, Poll as OurPoll, Token};
 
-use super::sockets::Sockets;
+use super::sockets::{EVENTS, Sockets};
 
 /// On one engine.
 pub(super) struct Ours {
@@ -64,7 +64,7 @@ impl Sockets for Ours {
     }
 
     fn poll() -> io::Result<Poll> {
-        Ok(Poll { poll: OurPoll::new()?, events: Events::with_capacity(super::crowd::EVENTS) })
+        Ok(Poll { poll: OurPoll::new()?, events: Events::with_capacity(EVENTS) })
     }
 
     fn watch_listener(poll: &Poll, listener: &mut TcpListener, token: usize) -> io::Result<()> {

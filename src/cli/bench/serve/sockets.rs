@@ -3,6 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 
+/// Events that a poll tells at a time.
+pub(super) const EVENTS: usize = 256;
+
 /// The sockets of a stack. All calls block but those named otherwise.
 pub(super) trait Sockets: 'static {
     type Listener: Send + Sync;
