@@ -38,6 +38,9 @@ const PAGE: usize = 1000;
 /// Listening sockets a port: at least these, and as many as there are connections, up to these.
 const LISTENING: std::ops::RangeInclusive<usize> = 4..=64;
 
+/// Turns after which standard input is looked at, even if there is more to do.
+const ASKED: u32 = 64;
+
 type Done = Result<(), Box<dyn Error>>;
 
 fn main() -> Done {
@@ -191,13 +194,20 @@ impl<'a> Server<'a> {
 
     fn run(mut self) -> Done {
         say("ready smoltcp")?;
+        let mut turns = 0u32;
         loop {
             let now = SmolInstant::now();
             self.interface.poll(now, &mut self.device, &mut self.sockets);
-            if self.serve() {
+            let moved = self.serve();
+            turns = turns.wrapping_add(1);
+            // There may be something to do for ever, and somebody may ask meanwhile.
+            if moved && !turns.is_multiple_of(ASKED) {
                 continue;
             }
-            let wait = self.interface.poll_delay(SmolInstant::now(), &self.sockets);
+            let wait = match moved {
+                true => Some(smoltcp::time::Duration::ZERO),
+                false => self.interface.poll_delay(SmolInstant::now(), &self.sockets),
+            };
             let timeout = wait.map(|wait| Duration::from(wait).try_into().unwrap_or(Timespec::default()));
             let stdin = io::stdin();
             let mut ready =
