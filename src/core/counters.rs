@@ -13,6 +13,11 @@ macro_rules! counters {
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$(($mib, self.$field)),*].into_iter()
             }
+
+            /// Adds what another stack of the same host has counted.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$field = self.$field.saturating_add(other.$field);)*
+            }
         }
     };
 }

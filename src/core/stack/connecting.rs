@@ -72,16 +72,24 @@ impl Stack {
         let taken = |port| self.table.find(&quad_from(port), quad_of(&self.slab)).is_some();
         let port = if own.contains(Own::BOUND) {
             // MUST-10 (RFC 9293 §3.4.1's quad is unique): a connection is named by its two ends.
-            if taken(bound.port) {
+            if taken(bound.port) || self.is_taken_elsewhere(&quad_from(bound.port)) {
                 return Err(Error::AddrNotAvailable);
             }
             bound.port
         } else {
             let offset = self.keys.port_offset(address, remote);
             let bound = &self.tcp_bound;
-            self.ephemeral
-                .choose(offset, |port| !bound.at(port).is_empty() || taken(port))
-                .ok_or(Error::AddrNotAvailable)?
+            let in_use = |port| !bound.at(port).is_empty() || taken(port);
+            match &self.share {
+                None => self.ephemeral.choose(offset, in_use),
+                // One that has the connection live here, where its socket is.
+                Some(share) => share.placement.with(|all| {
+                    let away = |port| !share.owns(&quad_from(port)) || all.stray(&quad_from(port)).is_some();
+                    self.ephemeral
+                        .choose(offset, |port| in_use(port) || !all.bound(port).is_empty() || away(port))
+                }),
+            }
+            .ok_or(Error::AddrNotAvailable)?
         };
         let quad = quad_from(port);
         let mss = crate::tcp::request::limit_segment(self.path_mss(quad, now), &options);
@@ -97,6 +105,7 @@ impl Stack {
         let socket = self.held_mut(id)?;
         socket.kind = Kind::Connection(Box::new(tcb));
         socket.own.set_phase(Own::CONNECTING);
+        self.note_bound(index);
         self.remember_quad(quad, index);
         self.settle(index, now, false);
         opened
@@ -188,6 +197,7 @@ impl Stack {
         let error = error.flatten();
         let idle = Idle { local, options, error, shut_read: false, shut_write: false, secrets: None };
         socket.kind = Kind::Idle(Box::new(idle));
+        self.note_bound(index);
         Ok(())
     }
 
@@ -195,6 +205,7 @@ impl Stack {
     fn unlisten(&mut self, id: SocketId, now: Instant) -> Result<(), Error> {
         let index = id.index();
         let waiting: alloc::vec::Vec<SocketId> = self.unaccepted(index).collect();
+        self.gather_listener(id);
         if !self.held(id)?.own.contains(Own::PORT_CHOSEN) {
             self.unbind_tcp(index);
         }
@@ -204,6 +215,7 @@ impl Stack {
         let secrets = listener.fast_open.secrets.clone();
         let idle = Idle { local, options, error: None, shut_read: false, shut_write: false, secrets };
         socket.kind = Kind::Idle(Box::new(idle));
+        self.note_bound(index);
         self.reset_unaccepted(waiting, now);
         Ok(())
     }

@@ -130,6 +130,7 @@ impl Stack {
             _ => return Err(Error::NotSupported),
         };
         *place = Some(Box::new(secrets));
+        self.spread_listener(id);
         Ok(())
     }
 
@@ -173,7 +174,8 @@ impl Stack {
         //= id=rfc7413-4.2-2
         //# When this flag is off, the server does not perform any TFO-related operations and MUST ignore all
         //# cookie options.
-        let limit = listener.options.fast_open_queue;
+        let shards = self.share.as_ref().map_or(1, |share| share.placement.count());
+        let limit = listener.options.fast_open_queue.div_ceil(shards);
         if !mode.contains(Modes::SERVER) || limit == 0 {
             return Answer::Wait(None);
         }
@@ -228,9 +230,10 @@ impl Stack {
         self.counters.tcp_fast_open_passive += 1;
         let id = self.slab.insert(Socket::new(Kind::Connection(Box::new(tcb)), Own::empty(), false));
         if let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index_mut(listener.0) {
-            listener.push(id);
+            listener.take_any_place();
             listener.fast_open.began();
         }
+        self.wait_for_accept(listener.0, id, request.quad.remote);
         self.remember_quad(request.quad, id.index());
         self.settle(id.index(), now, true);
         self.publish(listener.0, true);

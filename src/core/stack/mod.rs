@@ -25,7 +25,7 @@ pub use ready::{Event, Readiness};
 pub use slab::SocketId;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -58,6 +58,7 @@ use crate::udp::socket::UdpSocket;
 use bound::{Holders, PortMap};
 use departures::Departures;
 use ports::Ephemeral;
+use shards::{Post, Share};
 use slab::Slab;
 use table::Table;
 use wheel::Wheel;
@@ -81,6 +82,8 @@ macro_rules! context {
 }
 
 mod memory;
+
+pub mod shards;
 
 mod settle;
 
@@ -166,12 +169,19 @@ impl Own {
     }
 }
 
+/// A connection in a listener's queue. It may live in another shard.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    connection: SocketId,
+    peer: Endpoint,
+}
+
 /// What a slot of the slab holds. Boxed, so that a slot costs the same whatever is in it and a connection that
 /// is only a request or a memory costs little.
 #[derive(Debug)]
 enum Kind {
     Idle(Box<Idle>),
-    Listener(Box<Listener<SocketId>>),
+    Listener(Box<Listener<Waiting>>),
     Request(Box<Request>),
     Connection(Box<Tcb>),
     TimeWait(Box<TimeWait>),
@@ -275,6 +285,12 @@ pub struct Stack {
     head: Vec<u8>,
     orphans: u32,
     time_waits: u32,
+    /// The stacks it is one of, if there are several to the host.
+    share: Option<Share>,
+    /// What it has for the others.
+    posts: VecDeque<(u16, Post)>,
+    /// What stands here for a listener of another shard.
+    replicas: BTreeMap<SocketId, SocketId>,
 }
 
 impl Stack {
@@ -282,6 +298,10 @@ impl Stack {
     /// numbers, ports and the connection table's hash keys are drawn from it. The same seed and the same
     /// calls give the same bytes.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        Self::numbered(config, seed, 0, None)
+    }
+
+    fn numbered(config: Config, seed: [u8; 32], number: u16, share: Option<Share>) -> Self {
         //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.7
         //= id=rfc1122-3.2.1.7-1
         //# A host MUST NOT send a datagram with a Time-to-Live (TTL) value of zero.
@@ -290,10 +310,14 @@ impl Stack {
         let keys = Keys::new(&mut rng);
         let mut ids = [0; 32];
         rng.fill_bytes(&mut ids);
+        // The one thing that shards must not have in common: two packets would have the same number.
+        for (octet, own) in ids.iter_mut().zip(number.to_be_bytes().repeat(16)) {
+            *octet ^= own;
+        }
         Self {
             routes: Routes::new(config.addresses.clone()),
             last_options: Arc::new(SocketOptions::tcp(&config)),
-            slab: Slab::new(),
+            slab: Slab::in_shard(number),
             table: Table::new(keys.table_key()),
             wheel: Wheel::new(),
             tcp_bound: PortMap::default(),
@@ -318,6 +342,9 @@ impl Stack {
             head: Vec::with_capacity(128),
             orphans: 0,
             time_waits: 0,
+            share,
+            posts: VecDeque::new(),
+            replicas: BTreeMap::new(),
             counters: Counters::default(),
             memory: Memory::new(config.memory),
             starved: memory::Starved::default(),

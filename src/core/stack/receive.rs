@@ -82,6 +82,16 @@ impl Stack {
         }
     }
 
+    /// A packet that another shard has seen first: the whole of what came there in pieces, and is counted, or what we sent
+    /// to ourselves.
+    pub(super) fn receive_posted(&mut self, now: Instant, inbound: Inbound<'_>, ours: bool) {
+        if ours {
+            self.receive_from_ourselves(now, inbound);
+        } else if let Ok(parsed) = ip::parse(inbound.packet) {
+            self.on_ip(now, parsed, inbound, Delivery::Unicast);
+        }
+    }
+
     fn malformed(&mut self, error: WireError, packet: &[u8], now: Instant) -> Received {
         match error {
             WireError::Truncated => self.counters.ip_in_truncated += 1,
@@ -187,6 +197,9 @@ impl Stack {
         if delivery != Delivery::Unicast && header.protocol == protocol::TCP {
             self.counters.ip_in_addr_errors += 1;
             return Received::Dropped("not for us");
+        }
+        if delivery == Delivery::Unicast && self.post_packet(&quote, 0, false) {
+            return Received::Fragment;
         }
         let protocol_offset = if header.src.is_v4() { 9 } else { 6 };
         self.deliver(

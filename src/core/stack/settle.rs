@@ -59,6 +59,8 @@ impl Stack {
         if orphan {
             self.orphans = self.orphans.saturating_sub(1);
         }
+        // What goes on here must not be looked for elsewhere in between.
+        let stray = record.is_some() && self.strays(&quad);
         self.forget_quad(index);
         if !keep {
             self.remove(index);
@@ -74,10 +76,42 @@ impl Stack {
             self.time_waits += 1;
             self.aged(id);
         }
+        if stray {
+            self.stray_ends(&quad);
+        }
+    }
+
+    /// Of several shards, has packets find a connection here that the hash places elsewhere; says whether it does.
+    fn strays(&self, quad: &crate::addr::Quad) -> bool {
+        let Some(share) = self.share.as_ref().filter(|share| !share.owns(quad)) else { return false };
+        share.placement.strays(quad, share.number);
+        true
+    }
+
+    fn stray_ends(&self, quad: &crate::addr::Quad) {
+        if let Some(share) = self.share.as_ref().filter(|share| !share.owns(quad)) {
+            share.placement.stray_ends(quad);
+        }
+    }
+
+    /// One more holds an end, here and so in the host.
+    fn add_holder(&mut self, end: crate::addr::Endpoint, reuse: crate::sockopt::Reuse) {
+        self.tcp_ports.add(end, reuse);
+        if let Some(share) = &self.share {
+            share.placement.with(|all| all.hold(end, reuse));
+        }
+    }
+
+    fn remove_holder(&mut self, end: crate::addr::Endpoint, reuse: crate::sockopt::Reuse) {
+        self.tcp_ports.remove(end, reuse);
+        if let Some(share) = &self.share {
+            share.placement.with(|all| all.release(end, reuse));
+        }
     }
 
     /// Enters a slot in the connection table.
     pub(super) fn remember_quad(&mut self, quad: crate::addr::Quad, index: u32) {
+        self.strays(&quad);
         self.table.insert(&quad, index, quad_of(&self.slab));
         self.hold_port(index);
     }
@@ -89,15 +123,16 @@ impl Stack {
             return;
         }
         self.table.remove(&quad, quad_of(&self.slab));
+        self.stray_ends(&quad);
         if let Some((held, reuse)) = self.slab.by_index(index).and_then(Socket::holds) {
-            self.tcp_ports.remove(held, reuse);
+            self.remove_holder(held, reuse);
         }
     }
 
     /// Counts a slot that has entered the table, or has become a connection there, as a holder of its end.
     pub(super) fn hold_port(&mut self, index: u32) {
         if let Some((held, reuse)) = self.slab.by_index(index).and_then(Socket::holds) {
-            self.tcp_ports.add(held, reuse);
+            self.add_holder(held, reuse);
         }
     }
 
@@ -112,8 +147,8 @@ impl Stack {
         let quad = socket.quad();
         let in_table = quad.is_some_and(|quad| self.table.find(&quad, quad_of(&self.slab)) == Some(index));
         if let (true, Some((held, before))) = (in_table, socket.holds()) {
-            self.tcp_ports.remove(held, before);
-            self.tcp_ports.add(held, options.reuse());
+            self.remove_holder(held, before);
+            self.add_holder(held, options.reuse());
         }
         let options = self.shared(options);
         self.with_connection(index, now, |tcb, cx| tcb.set_options(options, cx));

@@ -8,6 +8,7 @@ use core::mem;
 pub struct SocketId {
     pub(crate) index: u32,
     pub(crate) generation: u32,
+    pub(crate) shard: u16,
 }
 
 impl SocketId {
@@ -19,6 +20,11 @@ impl SocketId {
     /// Which use of the slot this is.
     pub const fn generation(self) -> u32 {
         self.generation
+    }
+
+    /// The shard it lives in, where there are several stacks to a host: two of them name no socket alike.
+    pub const fn shard(self) -> u16 {
+        self.shard
     }
 }
 
@@ -32,6 +38,8 @@ pub struct Slab<T> {
     /// The first free slot.
     free: u32,
     len: u32,
+    /// What its handles say of where it is.
+    shard: u16,
 }
 
 #[derive(Debug)]
@@ -49,7 +57,12 @@ enum Entry<T> {
 impl<T> Slab<T> {
     /// Empty, without an allocation.
     pub const fn new() -> Self {
-        Self { slots: Vec::new(), free: NONE, len: 0 }
+        Self::in_shard(0)
+    }
+
+    /// Empty, of the shard with this number: the handles of another's values name nothing here.
+    pub const fn in_shard(shard: u16) -> Self {
+        Self { slots: Vec::new(), free: NONE, len: 0, shard }
     }
 
     /// How many values there are.
@@ -74,12 +87,12 @@ impl<T> Slab<T> {
                 self.free = next;
             }
             slot.entry = Entry::Occupied(value);
-            SocketId { index, generation: slot.generation }
+            SocketId { index, generation: slot.generation, shard: self.shard }
         } else {
             let index = self.slots.len() as u32;
             assert!(self.slots.len() < NONE as usize, "a slab has fewer than 2^32 slots");
             self.slots.push(Slot { generation: 1, entry: Entry::Occupied(value) });
-            SocketId { index, generation: 1 }
+            SocketId { index, generation: 1, shard: self.shard }
         };
         self.len += 1;
         id
@@ -87,12 +100,16 @@ impl<T> Slab<T> {
 
     /// The value of a handle, unless it is gone.
     pub fn get(&self, id: SocketId) -> Option<&T> {
-        self.slots.get(id.index as usize).filter(|s| s.generation == id.generation)?.value()
+        self.slots
+            .get(id.index as usize)
+            .filter(|s| self.shard == id.shard && s.generation == id.generation)?
+            .value()
     }
 
     /// The value of a handle, to change it.
     pub fn get_mut(&mut self, id: SocketId) -> Option<&mut T> {
-        self.slots.get_mut(id.index as usize).filter(|s| s.generation == id.generation)?.value_mut()
+        let ours = self.shard == id.shard;
+        self.slots.get_mut(id.index as usize).filter(|s| ours && s.generation == id.generation)?.value_mut()
     }
 
     /// The value in a slot, whatever its generation.
@@ -108,12 +125,13 @@ impl<T> Slab<T> {
     /// The handle of what is in a slot now.
     pub fn id_of(&self, index: u32) -> Option<SocketId> {
         let slot = self.slots.get(index as usize)?;
-        slot.value().map(|_| SocketId { index, generation: slot.generation })
+        slot.value().map(|_| SocketId { index, generation: slot.generation, shard: self.shard })
     }
 
     /// Takes a value out. Its handle is dead then, also when the slot is used again.
     pub fn remove(&mut self, id: SocketId) -> Option<T> {
-        let slot = self.slots.get_mut(id.index as usize).filter(|s| s.generation == id.generation)?;
+        let ours = self.shard == id.shard;
+        let slot = self.slots.get_mut(id.index as usize).filter(|s| ours && s.generation == id.generation)?;
         slot.value()?;
         let Entry::Occupied(value) = mem::replace(&mut slot.entry, Entry::Vacant { next: self.free }) else {
             return None;
@@ -127,14 +145,15 @@ impl<T> Slab<T> {
     /// All values with their handles, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (SocketId, &T)> + '_ {
         (0..).zip(&self.slots).filter_map(|(index, slot)| {
-            Some((SocketId { index, generation: slot.generation }, slot.value()?))
+            Some((SocketId { index, generation: slot.generation, shard: self.shard }, slot.value()?))
         })
     }
 
     /// All values with their handles, in the order of their slots, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (SocketId, &mut T)> + '_ {
-        (0..).zip(&mut self.slots).filter_map(|(index, slot)| {
-            let id = SocketId { index, generation: slot.generation };
+        let shard = self.shard;
+        (0..).zip(&mut self.slots).filter_map(move |(index, slot)| {
+            let id = SocketId { index, generation: slot.generation, shard };
             Some((id, slot.value_mut()?))
         })
     }
@@ -203,9 +222,23 @@ mod tests {
         let ids = [s.insert(0), s.insert(1)];
         s.remove(ids[0]);
         s.remove(ids[1]);
-        let next_use = SocketId { index: 0, generation: 2 };
+        let next_use = SocketId { index: 0, generation: 2, shard: 0 };
         assert_eq!(s.remove(next_use), None);
         assert_eq!([s.insert(2).index(), s.insert(3).index(), s.insert(4).index()], [1, 0, 2]);
+    }
+
+    #[test]
+    fn a_handle_of_another_shard_names_nothing() {
+        let (mut one, mut other) = (Slab::in_shard(1), Slab::in_shard(2));
+        let (a, b) = (one.insert('a'), other.insert('b'));
+        assert_eq!((a.index(), a.generation(), a.shard(), b.shard()), (0, 1, 1, 2));
+        assert_eq!(one.get(b), None);
+        assert_eq!(one.get_mut(b), None);
+        assert_eq!(one.remove(b), None);
+        assert_eq!((one.get(a), one.id_of(0), one.iter().next()), (Some(&'a'), Some(a), Some((a, &'a'))));
+        assert_eq!(one.iter_mut().map(|(id, value)| (id, *value)).next(), Some((a, 'a')));
+        assert_eq!(one.remove(a), Some('a'));
+        assert_eq!(one.insert('c').shard(), 1, "a slot used again");
     }
 
     #[test]

@@ -220,6 +220,7 @@ impl Stack {
         let slot = match &mut self.held_mut(id)?.kind {
             Kind::Connection(_) => {
                 self.set_connection_options(id.index(), options, now);
+                self.note_bound(id.index());
                 return Ok(());
             }
             Kind::Idle(idle) => &mut idle.options,
@@ -229,6 +230,8 @@ impl Stack {
             Kind::Request(_) | Kind::TimeWait(_) => return Err(Error::BadSocket),
         };
         *slot = options;
+        self.note_bound(id.index());
+        self.spread_listener(id);
         Ok(())
     }
 

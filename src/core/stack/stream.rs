@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Kind, Own, Socket, SocketId, Stack};
+use super::{Kind, Own, Socket, SocketId, Stack, Waiting};
+use crate::addr::Endpoint;
 use crate::error::Error;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
@@ -16,20 +17,31 @@ impl Stack {
     /// [`Error::WouldBlock`], [`Error::Invalid`] (does not listen), [`Error::NotSupported`] (not TCP),
     /// [`Error::BadSocket`].
     pub fn try_accept(&mut self, id: SocketId) -> Result<SocketId, Error> {
+        self.try_accept_from(id).map(|(connection, _)| connection)
+    }
+
+    /// As [`try_accept`](Self::try_accept), with the peer's end. Of several stacks the connection may live in another:
+    /// see [`SocketId::shard`].
+    ///
+    /// # Errors
+    /// Those of [`try_accept`](Self::try_accept).
+    pub fn try_accept_from(&mut self, id: SocketId) -> Result<(SocketId, Endpoint), Error> {
         let listener = match &mut self.held_mut(id)?.kind {
             Kind::Listener(listener) => listener,
             Kind::Udp(_) | Kind::Ping(_) => return Err(Error::NotSupported),
             _ => return Err(Error::Invalid),
         };
-        let connection = listener.pop().ok_or(Error::WouldBlock)?;
+        let Waiting { connection, peer } = listener.pop().ok_or(Error::WouldBlock)?;
         let inherited = self.held(id)?.own & (Own::V6 | Own::ADDRESS_CHOSEN);
         if let Some(socket) = self.slab.get_mut(connection) {
             socket.held = true;
             socket.own = inherited | Own::CONNECTED;
         }
         self.publish(id.index(), false);
-        self.publish(connection.index(), true);
-        Ok(connection)
+        if connection.shard() == id.shard() {
+            self.publish(connection.index(), true);
+        }
+        Ok((connection, peer))
     }
 
     /// The connection a call is for. Without one there is the error of one that was, once, and then `otherwise`.
@@ -230,6 +242,9 @@ impl Stack {
     /// A listener ends: who waits to be accepted is reset; requests are forgotten when they come up.
     pub(super) fn close_listener(&mut self, index: u32, now: Instant) {
         let waiting: alloc::vec::Vec<SocketId> = self.unaccepted(index).collect();
+        if let Some(id) = self.slab.id_of(index) {
+            self.gather_listener(id);
+        }
         self.unbind_tcp(index);
         self.remove(index);
         self.reset_unaccepted(waiting, now);
@@ -237,6 +252,10 @@ impl Stack {
 
     pub(super) fn reset_unaccepted(&mut self, waiting: alloc::vec::Vec<SocketId>, now: Instant) {
         for id in waiting {
+            if id.shard() != self.number() {
+                self.abandon(id);
+                continue;
+            }
             if self.slab.get(id).is_none() {
                 continue;
             }

@@ -300,7 +300,7 @@ impl Stack {
         let Some(Socket { kind: Kind::Listener(l), .. }) = self.slab.by_index_mut(listener) else {
             return Verdict::Ignored;
         };
-        if l.accept_queue_is_full() {
+        if !l.take_place() {
             // The ACK is dropped; our SYN,ACK, sent again, will provoke another.
             self.counters.tcp_listen_overflows += 1;
             self.counters.tcp_listen_drops += 1;
@@ -312,7 +312,7 @@ impl Stack {
             return Verdict::AcceptQueueFull;
         }
         l.request_ended();
-        l.push(id);
+        self.wait_for_accept(listener, id, request.quad.remote);
         let mss = request::limit_segment(self.path_mss(request.quad, now), &options);
         let mut cx = context!(self, now);
         let mut tcb = Box::new(request.establish(options.clone(), mss, &mut cx));
@@ -415,7 +415,7 @@ impl Stack {
             Some(Kind::Listener(l)) => Some(l),
             _ => None,
         };
-        listener.into_iter().flat_map(|l| l.waiting().copied())
+        listener.into_iter().flat_map(|l| l.waiting().map(|waiting| waiting.connection))
     }
 
     /// Whether `seq` is of something that we have sent to this peer and that is not acknowledged.

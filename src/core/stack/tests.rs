@@ -59,6 +59,7 @@ mod rfc8985;
 mod rfc9293;
 mod room;
 mod scarcity;
+mod shards;
 mod storm;
 mod tuning;
 mod urgent;

@@ -194,6 +194,9 @@ impl Stack {
     }
 
     fn receive_looped(&mut self, now: Instant, packet: &[u8], gso_size: u16) {
+        if self.post_packet(packet, gso_size, true) {
+            return;
+        }
         let inbound = Inbound { trust: Trust::Trusted, gso_size, ..Inbound::plain(packet) };
         self.receive_from_ourselves(now, inbound);
     }

@@ -56,7 +56,7 @@ impl Stack {
                     }
                 }
                 Kind::TimeWait(_) => time_waits += 1,
-                Kind::Listener(listener) => waiting.extend(listener.waiting().copied()),
+                Kind::Listener(listener) => waiting.extend(listener.waiting().map(|w| w.connection)),
                 Kind::Idle(_) | Kind::Udp(_) | Kind::Ping(_) => {}
             }
             let port = match &socket.kind {
