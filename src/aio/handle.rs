@@ -112,7 +112,7 @@ impl Handle {
     /// How many wait for the socket, in whatever way.
     #[cfg(test)]
     pub(super) fn waiters(&self) -> usize {
-        self.socket.engine().shard().lock().waiters.count(self.socket.id())
+        self.socket.shard().lock().waiters.count(self.socket.id())
     }
 }
 

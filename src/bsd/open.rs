@@ -69,7 +69,12 @@ impl Sockets {
             stack.set_options(id, options, now)?;
             Ok(id)
         };
-        let id = self.engine().shard().open(open).map_err(errno)?;
+        let engine = self.engine();
+        let shard = match kind {
+            Kind::Stream => engine.next_shard(),
+            Kind::Datagram => engine.shard(),
+        };
+        let id = shard.open(open).map_err(errno)?;
         self.enter(fd, id, family, kind, shadow, flags & SOCK_NONBLOCK != 0)
     }
 
@@ -390,9 +395,7 @@ pub(crate) fn take_first(
     stack: &mut Stack,
     id: SocketId,
 ) -> core::result::Result<(SocketId, Endpoint), Error> {
-    let connection = stack.try_accept(id)?;
-    let peer = stack.accepted_from(connection)?;
-    Ok((connection, peer))
+    stack.try_accept_from(id)
 }
 
 /// How an attempt to connect ended, as the call tells that asks again.

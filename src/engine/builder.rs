@@ -1,7 +1,7 @@
 //! Making an engine.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -9,32 +9,49 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use tunstack_core::config::{Config, Offload};
 use tunstack_core::stack::Stack;
+use tunstack_core::stack::shards::Placement;
 
 use super::clock::Clock;
+use super::several::{Common, Members, Several};
 use super::shard::Shard;
-use super::{Engine, Shared, Stepper, reader};
+use super::sync::AtomicU64;
+use super::{Engine, Stepper, reader};
 use crate::device::Device;
 
 /// Describes an engine; [`start`](Self::start) makes it.
 #[must_use]
 pub struct Builder {
-    device: Option<Box<dyn Device>>,
+    devices: Vec<Box<dyn Device>>,
     config: Config,
     seed: Option<[u8; 32]>,
-    shards: usize,
+    shards: Option<usize>,
     spin: Duration,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { device: None, config: Config::default(), seed: None, shards: 1, spin: Duration::ZERO }
+        Self {
+            devices: Vec::new(),
+            config: Config::default(),
+            seed: None,
+            shards: None,
+            spin: Duration::ZERO,
+        }
     }
 }
 
 impl Builder {
     /// What packets come from and go to. There must be one.
     pub fn device(mut self, device: impl Device + 'static) -> Self {
-        self.device = Some(Box::new(device));
+        self.devices = vec![Box::new(device)];
+        self
+    }
+
+    /// The queues of one device, in place of [`device`](Self::device): each gets a stack and a reader of its own, and
+    /// connections are spread over them by a hash of their ends. It does not matter at which queue a packet comes in,
+    /// but costs less where it is the one that the connection was last sent from.
+    pub fn queues<D: Device + 'static>(mut self, queues: impl IntoIterator<Item = D>) -> Self {
+        self.devices = queues.into_iter().map(|queue| Box::new(queue) as Box<dyn Device>).collect();
         self
     }
 
@@ -51,9 +68,10 @@ impl Builder {
         self
     }
 
-    /// Into how many stacks, each with a lock of its own, connections are spread. Only 1 is possible now.
+    /// Into how many stacks, each with a lock of its own, connections are spread: as many as the device has queues, which
+    /// is how many there are without this.
     pub fn shards(mut self, count: usize) -> Self {
-        self.shards = count;
+        self.shards = Some(count);
         self
     }
 
@@ -65,19 +83,23 @@ impl Builder {
         self
     }
 
-    /// Makes the stack and starts the thread that serves it.
+    /// Makes the stack and starts the thread that serves it, or as many as there are queues.
     ///
     /// # Errors
-    /// `InvalidInput` without a device; `Unsupported` for any number of shards but 1; what the operating
-    /// system says when it gives no randomness, no descriptor or no thread.
+    /// `InvalidInput` without a device; `Unsupported` for another number of shards than there are queues; what the
+    /// operating system says when it gives no randomness, no descriptor or no thread.
     pub fn start(self) -> io::Result<Engine> {
-        let shard = self.shard(Clock::start())?;
-        shard.open_seat();
-        let reader = thread::Builder::new().name("tunstack-reader".into()).spawn({
-            let shard = Arc::clone(&shard);
-            move || reader::run(&shard)
-        })?;
-        Ok(Engine { shared: Arc::new(Shared { shard, reader: Mutex::new(Some(reader)) }) })
+        let shards = self.make(Clock::start())?;
+        let engine = Engine::of(shards);
+        for shard in engine.shards() {
+            shard.open_seat();
+            let reader = thread::Builder::new().name("tunstack-reader".into()).spawn({
+                let shard = Arc::clone(shard);
+                move || reader::run(&shard)
+            })?;
+            engine.has_reader(reader);
+        }
+        Ok(engine)
     }
 
     /// Makes the stack, starts no thread and lets no time pass: the [`Stepper`] does that. For tests and for running
@@ -88,30 +110,55 @@ impl Builder {
     /// What the device has to read is not read: packets are handed over by [`Stepper::receive`].
     ///
     /// # Errors
-    /// Those of [`start`](Self::start).
+    /// Those of [`start`](Self::start); `Unsupported` for several queues.
     pub fn start_stepped(self) -> io::Result<(Engine, Stepper)> {
-        let shard = self.shard(Clock::start_virtual())?;
-        let stepper = Stepper::new(Arc::clone(&shard));
-        Ok((Engine { shared: Arc::new(Shared { shard, reader: Mutex::new(None) }) }, stepper))
+        if self.devices.len() > 1 {
+            return Err(unsupported("several shards are not stepped".to_owned()));
+        }
+        let shards = self.make(Clock::start_virtual())?;
+        let engine = Engine::of(shards);
+        let stepper = Stepper::new(Arc::clone(engine.shard()));
+        Ok((engine, stepper))
     }
 
-    fn shard(self, clock: Clock) -> io::Result<Arc<Shard>> {
-        if self.shards != 1 {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!("{} shards: an engine has exactly one", self.shards),
-            ));
+    fn make(self, clock: Clock) -> io::Result<Vec<Arc<Shard>>> {
+        let queues = self.devices.len();
+        if let Some(count) = self.shards.filter(|count| *count == 0 || *count != queues.max(1)) {
+            return Err(unsupported(format!("{count} shards over {queues} queues: there is one to each")));
         }
-        let Some(device) = self.device else {
+        if self.devices.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "an engine needs a device"));
-        };
+        }
+        let count = u16::try_from(queues).map_err(|_| unsupported(format!("{queues} queues")))?;
         let seed = self.seed.map_or_else(random_seed, Ok)?;
         let mut config = self.config;
-        let able = device.capabilities();
-        config.mtu = config.mtu.min(able.mtu);
-        config.offload = Offload { checksum: able.checksum_offload, segmentation: able.max_gso };
-        Ok(Arc::new(Shard::new(Stack::new(config, seed), device, clock, self.spin)?))
+        let able: Vec<_> = self.devices.iter().map(|device| device.capabilities()).collect();
+        config.mtu = able.iter().map(|able| able.mtu).fold(config.mtu, u16::min);
+        config.offload = Offload {
+            checksum: able.iter().all(|able| able.checksum_offload),
+            segmentation: able.iter().map(|able| able.max_gso).min().unwrap_or(0),
+        };
+        let clock = Arc::new(clock);
+        let members = Arc::new(Members::default());
+        let placement = Arc::new(Placement::new(seed, count, Common(Arc::clone(&members))));
+        let mut shards = Vec::with_capacity(queues);
+        for (number, device) in (0..count).zip(self.devices) {
+            let stack = Stack::shard(config.clone(), seed, number, Arc::clone(&placement));
+            let shard = Shard::new(stack, device, Arc::clone(&clock), self.spin)?;
+            if count > 1 {
+                let (placement, members) = (Arc::clone(&placement), Arc::clone(&members));
+                let foreign = AtomicU64::new(0);
+                shard.several.get_or_init(|| Several { number, placement, members, foreign });
+            }
+            shards.push(Arc::new(shard));
+        }
+        members.are(&shards);
+        Ok(shards)
     }
+}
+
+fn unsupported(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, why)
 }
 
 fn random_seed() -> io::Result<[u8; 32]> {

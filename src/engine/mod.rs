@@ -27,6 +27,8 @@ mod pace;
 
 mod seat;
 
+pub(crate) mod several;
+
 pub(crate) mod shard;
 
 mod sitting;
@@ -46,8 +48,9 @@ mod shutdown;
 pub(crate) mod socket;
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tunstack_core::addr::{Endpoint, Prefix};
@@ -74,8 +77,13 @@ pub struct Engine {
 
 #[derive(Debug)]
 struct Shared {
-    shard: Arc<Shard>,
-    reader: Mutex<Option<JoinHandle<()>>>,
+    /// At least one. What belongs to no connection is the first one's.
+    shards: Vec<Arc<Shard>>,
+    readers: Mutex<Vec<JoinHandle<()>>>,
+    /// Where the next TCP socket is opened.
+    next: AtomicUsize,
+    /// One change of settings at a time, so that all shards have the same.
+    configuring: Mutex<()>,
 }
 
 /// A socket as it stood at one moment.
@@ -103,10 +111,19 @@ impl Engine {
 
     /// What has been counted so far. Packets that the device did not take count as `IpOutDiscards`.
     pub fn counters(&self) -> Counters {
-        let held = self.shard().lock();
-        let mut counters = held.stack.counters().clone();
-        counters.ip_out_discards += held.refused;
+        let mut counters = Counters::default();
+        for shard in self.shards() {
+            let held = shard.lock();
+            counters.add(held.stack.counters());
+            counters.ip_out_discards += held.refused;
+        }
         counters
+    }
+
+    /// How many packets came in at another queue than that of the shard they were for, and were carried there.
+    pub fn foreign_packets(&self) -> u64 {
+        let several = self.shards().iter().filter_map(|shard| shard.several.get());
+        several.map(|several| several.foreign.load(Ordering::Relaxed)).sum()
     }
 
     /// The stack's own addresses, each with its prefix.
@@ -126,29 +143,39 @@ impl Engine {
     /// # }
     /// ```
     pub fn configure<T>(&self, change: impl FnOnce(&mut Config) -> T) -> T {
-        change(self.shard().lock().stack.config_mut())
+        let _alone = self.shared.configuring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = self.shard().lock();
+        let result = change(first.stack.config_mut());
+        let others = self.shards().get(1..).unwrap_or_default();
+        let config = (!others.is_empty()).then(|| first.stack.config().clone());
+        drop(first);
+        for (other, config) in others.iter().zip(std::iter::repeat(config).flatten()) {
+            *other.lock().stack.config_mut() = config;
+        }
+        result
     }
 
     /// Forgets what servers gave for Fast Open (RFC 7413 §4.1.3), and where it came to grief.
     pub fn forget_fast_open(&self) {
-        self.shard().lock().stack.forget_fast_open();
+        self.shards().iter().for_each(|shard| shard.lock().stack.forget_fast_open());
     }
 
-    /// Every socket that the program holds, as they stand at this moment.
+    /// Every socket that the program holds, as they stand at this moment; those of each shard at one of its own.
     pub fn sockets(&self) -> Vec<SocketInfo> {
-        let held = self.shard().lock();
-        let stack = &held.stack;
-        stack
-            .sockets()
-            .map(|id| SocketInfo {
+        let mut sockets = Vec::new();
+        for shard in self.shards() {
+            let held = shard.lock();
+            let stack = &held.stack;
+            sockets.extend(stack.sockets().map(|id| SocketInfo {
                 id,
                 state: stack.state(id),
                 local: stack.local_endpoint(id).ok(),
                 remote: stack.remote_endpoint(id).ok(),
                 readiness: stack.readiness(id),
                 unacknowledged: stack.unacknowledged(id).unwrap_or(0),
-            })
-            .collect()
+            }));
+        }
+        sockets
     }
 
     /// What ended the engine, if it has ended: it was shut down, or its device failed.
@@ -166,26 +193,58 @@ impl Engine {
     /// # Errors
     /// `TimedOut` when connections had to be reset; the device's error when that ended the engine before.
     pub fn shutdown(&self, timeout: Duration) -> io::Result<()> {
-        let result = shutdown::in_order(self.shard(), timeout);
+        let result = shutdown::in_order(self.shards(), timeout);
         self.shared.join();
         result
     }
 
+    fn of(shards: Vec<Arc<Shard>>) -> Self {
+        let (readers, configuring) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { shards, readers, next: AtomicUsize::new(0), configuring }) }
+    }
+
+    fn has_reader(&self, reader: JoinHandle<()>) {
+        self.shared.readers().push(reader);
+    }
+
+    pub(crate) fn shards(&self) -> &[Arc<Shard>] {
+        &self.shared.shards
+    }
+
+    /// The first, where everything lives that is no TCP.
     pub(crate) fn shard(&self) -> &Arc<Shard> {
-        &self.shared.shard
+        &self.shared.shards[0]
+    }
+
+    /// The one where a socket lives.
+    pub(crate) fn shard_of(&self, id: SocketId) -> &Arc<Shard> {
+        &self.shared.shards[usize::from(id.shard())]
+    }
+
+    /// The one where the next TCP socket is to live: each in turn.
+    pub(crate) fn next_shard(&self) -> &Arc<Shard> {
+        let shards = self.shards();
+        match shards {
+            [only] => only,
+            _ => &shards[self.shared.next.fetch_add(1, Ordering::Relaxed) % shards.len()],
+        }
     }
 }
 
 impl Shared {
-    /// Ends the reader and waits for it, unless this is it: the last handle may go in a waker.
+    fn readers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the readers and waits for them, except for the one that this may be: the last handle may go in a waker.
     fn join(&self) {
-        self.shard.stop();
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(reader) = reader
-            && !self.shard.on_reader()
-            && reader.join().is_err()
-        {
-            tracing::error!("the engine's thread panicked");
+        self.shards.iter().for_each(|shard| shard.stop());
+        let readers = std::mem::take(&mut *self.readers());
+        let this = thread::current().id();
+        for reader in readers.into_iter().filter(|reader| reader.thread().id() != this) {
+            if reader.join().is_err() {
+                tracing::error!("the engine's thread panicked");
+            }
         }
     }
 }

@@ -20,6 +20,8 @@ use crate::device::Frames;
 /// What lies on the seat: what its holder works with.
 pub(super) struct Tools {
     pub(super) frames: Frames,
+    /// The shard of each packet that is there, where the engine has several.
+    pub(super) owners: Vec<u16>,
     pub(super) hang_ups: u32,
 }
 

@@ -11,6 +11,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tunstack_core::addr::Quad;
 use tunstack_core::error::Error;
 use tunstack_core::stack::{SocketId, Stack};
 use tunstack_core::time::Instant;
@@ -18,6 +19,7 @@ use tunstack_core::time::Instant;
 use super::clock::Clock;
 use super::error::{Failure, io_error};
 use super::seat::Seat;
+use super::several::{self, Several};
 use super::sleep::{Alarm, Nudge};
 use super::sync::thread::{self, ThreadId};
 use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, thread_local};
@@ -87,7 +89,7 @@ pub(crate) enum Next {
 pub(crate) struct Shard {
     held: Mutex<Held>,
     pub(crate) device: Box<dyn Device>,
-    pub(crate) clock: Clock,
+    pub(crate) clock: Arc<Clock>,
     /// Wakes the one who sits from its sleep.
     pub(crate) nudge: Arc<Nudge>,
     /// Wakes the reader where it does not sit.
@@ -98,6 +100,8 @@ pub(crate) struct Shard {
     /// The one who sits asks for the lock. Whoever holds it leaves further sending to it.
     seated_waits: AtomicBool,
     reader: OnceLock<ThreadId>,
+    /// The engine's shards, if it has several.
+    pub(super) several: OnceLock<Several>,
 }
 
 impl Shard {
@@ -105,7 +109,7 @@ impl Shard {
     pub(crate) fn new(
         stack: Stack,
         device: Box<dyn Device>,
-        clock: Clock,
+        clock: impl Into<Arc<Clock>>,
         spin: Duration,
     ) -> io::Result<Self> {
         let held = Held {
@@ -121,13 +125,14 @@ impl Shard {
         Ok(Self {
             held: Mutex::new(held),
             device,
-            clock,
+            clock: clock.into(),
             nudge: Arc::new(Nudge::new()?),
             alarm: Alarm::new()?,
             spin,
             stop: AtomicBool::new(false),
             seated_waits: AtomicBool::new(false),
             reader: OnceLock::new(),
+            several: OnceLock::new(),
         })
     }
 
@@ -260,6 +265,17 @@ impl Shard {
         }
     }
 
+    /// The same for who has more to do than to send for this shard: what is left to send is for the one who sits there.
+    pub(super) fn conclude_for_another<'a>(&'a self, mut held: Guard<'a>, now: Instant, more: bool) {
+        if more {
+            self.ring(&mut held, now, now);
+        }
+        self.conclude(held, now, false);
+        if more {
+            self.nudge.nudge();
+        }
+    }
+
     /// Sees to it that whatever is due is done in time. Says whether the one who sits is to be nudged for that, when
     /// the lock is gone.
     fn keep_time(&self, held: &mut Held, now: Instant) -> bool {
@@ -289,7 +305,22 @@ impl Shard {
         held.failure.get_or_insert(failure);
         held.waiters.notify_all();
         held.call_reader(self);
+        let failure = held.failure.clone();
         held.release();
+        // What ends one shard ends them all.
+        for (_, other) in self.several.get().into_iter().flat_map(Several::others) {
+            let mut held = other.lock();
+            let news = held.failure.is_none();
+            if news {
+                held.failure.clone_from(&failure);
+                held.waiters.notify_all();
+                held.call_reader(&other);
+            }
+            held.release();
+            if news {
+                other.nudge.nudge();
+            }
+        }
     }
 
     /// Tells the reader to end.
@@ -312,9 +343,18 @@ impl Shard {
         READER.with(|reader| reader.set(true));
     }
 
-    /// Whether this thread is the reader, which must not wait for itself.
+    /// Whether this thread is the reader, or that of another shard of the engine, which must not wait for themselves.
     pub(crate) fn on_reader(&self) -> bool {
-        self.reader.get() == Some(&thread::current().id())
+        let this = thread::current().id();
+        let is_it = |shard: &Self| shard.reader.get() == Some(&this);
+        is_it(self)
+            || is_reader()
+                && self.several.get().is_some_and(|several| several.others().any(|(_, other)| is_it(&other)))
+    }
+
+    /// Whether the stack has a connection with these ends; `None` when the lock is not to be had at once.
+    pub(super) fn try_knows(&self, quad: &Quad) -> Option<bool> {
+        Some(self.held.try_lock().ok()?.stack.knows(quad))
     }
 }
 
@@ -331,10 +371,13 @@ pub(crate) struct Guard<'a> {
 }
 
 impl Guard<'_> {
-    /// Unlocks, then wakes: a waker may run code that takes the lock.
+    /// Unlocks, then carries what there is for other shards, then wakes: a waker may run code that takes the lock.
     pub(crate) fn release(mut self) {
         let woken = self.held.waiters.take_woken();
+        let shard = self.shard;
+        let posts = shard.posts(&mut self.held);
         drop(self);
+        several::deliver(posts);
         woken.wake();
     }
 }

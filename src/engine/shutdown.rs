@@ -1,6 +1,7 @@
 //! Ending an engine in order.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tunstack_core::error::Error;
@@ -12,21 +13,70 @@ use super::error::{Failure, io_error};
 use super::shard::{Held, Shard};
 use super::wait::wait_for;
 
-/// Closes listeners, then connections, waits for these up to `timeout` and resets the rest. The reader runs
-/// on: it is needed for that.
-pub(super) fn in_order(shard: &Shard, timeout: Duration) -> io::Result<()> {
-    let deadline = shard.clock.deadline(Some(timeout));
-    let mut held = shard.lock();
-    if let Some(failure) = &held.failure {
-        let ended = if *failure == Failure::Stopped { Ok(()) } else { Err(failure.to_io()) };
-        held.release();
-        return ended;
+/// Closes listeners, then connections, waits for these up to `timeout` and resets the rest. The readers run
+/// on: they are needed for that.
+pub(super) fn in_order(shards: &[Arc<Shard>], timeout: Duration) -> io::Result<()> {
+    let Some(first) = shards.first() else { return Ok(()) };
+    let deadline = first.clock.deadline(Some(timeout));
+    if let Some(failure) = &first.lock().failure {
+        return if *failure == Failure::Stopped { Ok(()) } else { Err(failure.to_io()) };
     }
-    held.closing = true;
-    let now = shard.clock.now();
     // One that cannot be ended keeps no other from its end.
     let mut first_error = None;
+    if shards.len() > 1 {
+        // What other shards hold for a listener goes with it.
+        for shard in shards {
+            let listens = |held: &Held, id| held.stack.state(id) == Some(State::Listen);
+            first_error = first_error.or(end(shard, listens));
+        }
+    }
+    for shard in shards {
+        first_error = first_error.or(end(shard, |_, _| true));
+    }
+
+    // Those that a program has let go of are not listed any more, but owe their peers as much.
+    for shard in shards {
+        wait_for(shard, deadline, |held| {
+            held.stack.orphans() == 0 && !ids(held).iter().any(|&id| is_unfinished(held, id))
+        });
+    }
+
+    let mut aborted = false;
+    for shard in shards {
+        let mut held = shard.lock();
+        if let Some(failure @ (Failure::Device(..) | Failure::Poisoned)) = &held.failure {
+            let error = failure.to_io();
+            held.release();
+            return Err(error);
+        }
+        let now = shard.clock.now();
+        aborted |= held.stack.orphans() > 0;
+        held.stack.abort_orphans(now);
+        for id in ids(&held) {
+            if is_unfinished(&held, id) {
+                aborted = true;
+                first_error = first_error.or(held.stack.abort(id, now).err());
+            }
+        }
+        shard.finish(held, now);
+    }
+    match first_error {
+        Some(error) => Err(io_error(error)),
+        None if aborted => Err(io_error(Error::TimedOut)),
+        None => Ok(()),
+    }
+}
+
+/// Opens nothing new, and begins to end those that fit. Gives the first error of one that cannot be.
+fn end(shard: &Shard, fits: impl Fn(&Held, SocketId) -> bool) -> Option<Error> {
+    let mut held = shard.lock();
+    held.closing = true;
+    let now = shard.clock.now();
+    let mut first_error = None;
     for id in ids(&held) {
+        if !fits(&held, id) {
+            continue;
+        }
         let ended = match held.stack.state(id) {
             Some(State::Listen) => {
                 let closed = held.stack.close(id, now);
@@ -43,33 +93,7 @@ pub(super) fn in_order(shard: &Shard, timeout: Duration) -> io::Result<()> {
         first_error = first_error.or(ended.err());
     }
     shard.finish(held, now);
-
-    // Those that a program has let go of are not listed any more, but owe their peers as much.
-    wait_for(shard, deadline, |held| {
-        held.stack.orphans() == 0 && !ids(held).iter().any(|&id| is_unfinished(held, id))
-    });
-
-    let mut held = shard.lock();
-    if let Some(failure @ (Failure::Device(..) | Failure::Poisoned)) = &held.failure {
-        let error = failure.to_io();
-        held.release();
-        return Err(error);
-    }
-    let now = shard.clock.now();
-    let mut aborted = held.stack.orphans() > 0;
-    held.stack.abort_orphans(now);
-    for id in ids(&held) {
-        if is_unfinished(&held, id) {
-            aborted = true;
-            first_error = first_error.or(held.stack.abort(id, now).err());
-        }
-    }
-    shard.finish(held, now);
-    match first_error {
-        Some(error) => Err(io_error(error)),
-        None if aborted => Err(io_error(Error::TimedOut)),
-        None => Ok(()),
-    }
+    first_error
 }
 
 fn ids(held: &Held) -> Vec<SocketId> {

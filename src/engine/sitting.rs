@@ -92,7 +92,7 @@ impl Shard {
         // A device that cuts segments also joins them, up to the largest packet there is.
         let size = if capabilities.max_gso > 0 { 0xffff } else { usize::from(capabilities.mtu) };
         let count = (BATCH_OCTETS / size.max(1)).clamp(1, BATCH);
-        let tools = Tools { frames: Frames::new(count, size), hang_ups: 0 };
+        let tools = Tools { frames: Frames::new(count, size), owners: Vec::new(), hang_ups: 0 };
         let mut held = self.lock();
         let now = self.clock.now();
         self.leave(&mut held, tools, now, now);
@@ -213,7 +213,8 @@ impl Seated<'_> {
     /// One hold of the lock: takes in what arrived, drives, wakes; and leaves the seat where that is better.
     pub(super) fn arrived(&mut self, caller: Option<&Caller<'_>>) -> Turn {
         let shard = self.shard;
-        let Some(tools) = self.tools.take() else { return Turn::Left };
+        let Some(mut tools) = self.tools.take() else { return Turn::Left };
+        shard.pass_on(&tools.frames, &mut tools.owners);
         let mut held = shard.lock_seated();
         if held.failure.is_some() {
             held.release();
@@ -224,7 +225,11 @@ impl Seated<'_> {
         // what comes with it (RFC 7323 §5).
         self.now = self.now.max(held.now);
         let now = self.now;
-        for inbound in tools.frames.iter() {
+        let own = held.stack.number();
+        for (n, inbound) in tools.frames.iter().enumerate() {
+            if tools.owners.get(n).is_some_and(|owner| *owner != own) {
+                continue;
+            }
             let received = held.stack.receive(now, inbound);
             shard.device.settled(now, &inbound, &received);
         }

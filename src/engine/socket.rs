@@ -9,13 +9,14 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
+use tunstack_core::addr::Family;
 use tunstack_core::error::Error;
 use tunstack_core::sockopt::{Shutdown, SocketOptions};
 use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::tcp::state::State;
 use tunstack_core::time::Instant;
 
-use super::shard::Held;
+use super::shard::{Held, Shard};
 use super::wait::{poll_op, wait_for, wait_until};
 use super::waiters::{Observer, Place};
 use super::{Engine, Interest};
@@ -39,6 +40,12 @@ impl Socket {
         Ok(Self::adopt(engine, id))
     }
 
+    /// As [`open`](Self::open), for TCP: wherever its turn is.
+    pub(crate) fn open_tcp(engine: &Engine, family: Family) -> io::Result<Self> {
+        let id = engine.next_shard().open(|stack, _| Ok(stack.tcp_socket(family)))?;
+        Ok(Self::adopt(engine, id))
+    }
+
     /// Takes charge of a socket that the stack made, an accepted one.
     pub(crate) fn adopt(engine: &Engine, id: SocketId) -> Self {
         Self {
@@ -48,6 +55,11 @@ impl Socket {
             read_timeout: AtomicU64::new(0),
             write_timeout: AtomicU64::new(0),
         }
+    }
+
+    /// Where it lives.
+    pub(crate) fn shard(&self) -> &Arc<Shard> {
+        self.engine.shard_of(self.id)
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -63,12 +75,12 @@ impl Socket {
         &self,
         op: impl FnOnce(&mut Stack, SocketId, Instant) -> Result<T, Error>,
     ) -> io::Result<T> {
-        self.engine.shard().call(|stack, now| op(stack, self.id, now))
+        self.shard().call(|stack, now| op(stack, self.id, now))
     }
 
     /// A call that changes nothing.
     pub(crate) fn query<T>(&self, ask: impl FnOnce(&Stack, SocketId) -> Result<T, Error>) -> io::Result<T> {
-        self.engine.shard().query(|stack| ask(stack, self.id))
+        self.shard().query(|stack| ask(stack, self.id))
     }
 
     /// A call that waits until it can be done, as long as the socket's mode and timeout say.
@@ -94,7 +106,7 @@ impl Socket {
         timeout: Option<Duration>,
         mut op: impl FnMut(&mut Stack, SocketId, Instant) -> Result<T, Error>,
     ) -> io::Result<T> {
-        let shard = self.engine.shard();
+        let shard = self.shard();
         let deadline = shard.clock.deadline(timeout);
         wait_until(shard, self.id, interest, deadline, |stack, now| op(stack, self.id, now))
     }
@@ -107,7 +119,7 @@ impl Socket {
         mut op: impl FnMut(&mut Stack, SocketId, Instant) -> Result<T, Error>,
     ) -> Poll<io::Result<T>> {
         let wanted = interest.mask();
-        poll_op(self.engine.shard(), self.id, wanted, None, cx, |stack, now| op(stack, self.id, now))
+        poll_op(self.shard(), self.id, wanted, None, cx, |stack, now| op(stack, self.id, now))
     }
 
     /// A call of a task that has a place to wait at: see [`poll_op`].
@@ -118,12 +130,12 @@ impl Socket {
         cx: &mut Context<'_>,
         mut op: impl FnMut(&mut Stack, SocketId, Instant) -> Result<T, Error>,
     ) -> Poll<io::Result<T>> {
-        poll_op(self.engine.shard(), self.id, wanted, Some(place), cx, |stack, now| op(stack, self.id, now))
+        poll_op(self.shard(), self.id, wanted, Some(place), cx, |stack, now| op(stack, self.id, now))
     }
 
     /// Who waits at the place waits no longer.
     pub(crate) fn leave(&self, place: &Place) {
-        super::wait::leave(self.engine.shard(), self.id, place);
+        super::wait::leave(self.shard(), self.id, place);
     }
 
     /// Waits, as a task, until the socket is ready, without doing anything with it.
@@ -136,7 +148,7 @@ impl Socket {
 
     /// From now on, until the socket is closed, `observer` is told how it stands: at once, and at every change.
     pub(crate) fn observe(&self, observer: Arc<dyn Observer>) -> io::Result<()> {
-        let mut held = self.engine.shard().lock_working()?;
+        let mut held = self.shard().lock_working()?;
         let key = held.waiters.key();
         let readiness = held.stack.readiness(self.id);
         observer.changed(readiness, readiness);
@@ -217,7 +229,7 @@ impl Socket {
     /// Until when closing waits for the peer to have everything: not at all unless linger says so, and never
     /// where waiting is not wanted or would be in vain because unread data makes the close a reset.
     fn begin_linger(&self) -> Option<Instant> {
-        let shard = self.engine.shard();
+        let shard = self.shard();
         if self.nonblocking.load(Ordering::Relaxed) || shard.on_reader() || thread::panicking() {
             return None;
         }
@@ -236,7 +248,7 @@ impl Socket {
 
     fn linger_until(&self, deadline: Instant) {
         let all_acknowledged = |held: &mut Held| matches!(held.stack.unacknowledged(self.id), Ok(0) | Err(_));
-        wait_for(self.engine.shard(), Some(deadline), all_acknowledged);
+        wait_for(self.shard(), Some(deadline), all_acknowledged);
     }
 }
 
@@ -254,7 +266,7 @@ impl Drop for Socket {
         if let Some(deadline) = self.begin_linger() {
             self.linger_until(deadline);
         }
-        self.engine.shard().close(self.id);
+        self.shard().close(self.id);
     }
 }
 

@@ -33,7 +33,7 @@ impl TcpListener {
     /// That of the last address tried: `AddrInUse`, `AddrNotAvailable`; `InvalidInput` without an address.
     pub fn bind_on(engine: &Engine, addr: impl ToSocketAddrs) -> io::Result<Self> {
         each(addr, |addr| {
-            let socket = Socket::open(engine, |stack| stack.tcp_socket(family(&addr)))?;
+            let socket = Socket::open_tcp(engine, family(&addr))?;
             socket.change_options(|o| o.reuse_address = true)?;
             socket.call(|stack, id, _| stack.bind(id, addr.into()))?;
             Self::begin(socket, Self::BACKLOG)

@@ -35,7 +35,7 @@ impl TcpSocket {
     }
 
     fn new(engine: &Engine, family: Family) -> io::Result<Self> {
-        Ok(Self { socket: Socket::open(engine, |stack| stack.tcp_socket(family))? })
+        Ok(Self { socket: Socket::open_tcp(engine, family)? })
     }
 
     /// Whether the address may be one that old connections still hold in TIME-WAIT (`SO_REUSEADDR`).

@@ -63,7 +63,7 @@ impl TcpStream {
     /// # Errors
     /// What keeps the attempt from beginning: no route, no free port.
     pub fn start_connect(engine: &Engine, addr: &SocketAddr) -> io::Result<Self> {
-        let socket = Socket::open(engine, |stack| stack.tcp_socket(family(addr)))?;
+        let socket = Socket::open_tcp(engine, family(addr))?;
         Self::begin(socket, addr)
     }
 

@@ -120,7 +120,7 @@ impl Registry {
 
     pub(super) fn add_socket(&self, socket: &Socket, token: Token, interest: Interest) -> io::Result<()> {
         let watched = &self.shared.watched;
-        let (shard, id) = (socket.engine().shard(), socket.id());
+        let (shard, id) = (socket.shard(), socket.id());
         let mut held = shard.lock_working()?;
         let name = Name::of(shard, id);
         let key = held.waiters.key();
@@ -143,7 +143,7 @@ impl Registry {
 
     pub(super) fn modify_socket(&self, socket: &Socket, token: Token, interest: Interest) -> io::Result<()> {
         let watched = &self.shared.watched;
-        let (shard, id) = (socket.engine().shard(), socket.id());
+        let (shard, id) = (socket.shard(), socket.id());
         // So that what it was last told is how the socket stands.
         let held = shard.lock();
         let handle = watched.sockets().get(&Name::of(shard, id)).map(|registration| registration.handle);
@@ -157,7 +157,7 @@ impl Registry {
     }
 
     pub(super) fn remove_socket(&self, socket: &Socket) -> io::Result<()> {
-        let (shard, id) = (socket.engine().shard(), socket.id());
+        let (shard, id) = (socket.shard(), socket.id());
         let mut held = shard.lock();
         let key = self.shared.watched.sockets().get(&Name::of(shard, id)).map(|r| r.key);
         if let Some(key) = key {

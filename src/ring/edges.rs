@@ -39,7 +39,7 @@ impl Edges {
     /// What stands already is news.
     pub(super) fn new(file: &Arc<File>, wanted: Readiness, waker: &Waker) -> Result<Self> {
         let id = file.socket.id();
-        let mut held = file.socket.engine().shard().lock_working().map_err(errno)?;
+        let mut held = file.socket.shard().lock_working().map_err(errno)?;
         let seen = held.stack.readiness(id) & wanted;
         let news = Arc::new(News { wanted, seen: AtomicU8::new(seen.bits()), waker: waker.clone() });
         let key = held.waiters.key();
@@ -56,7 +56,7 @@ impl Edges {
 
 impl Drop for Edges {
     fn drop(&mut self) {
-        let mut held = self.file.socket.engine().shard().lock();
+        let mut held = self.file.socket.shard().lock();
         held.waiters.unobserve(self.file.socket.id(), self.key);
         held.release();
     }

@@ -282,7 +282,8 @@ fn memory(file: &File, _: usize) -> Result<Vec<u8>> {
 
 fn cookie(file: &File, room: usize) -> Result<Vec<u8>> {
     let id = file.socket.id();
-    let cookie = (u64::from(id.generation()) << 32 | u64::from(id.index())) + 1;
+    let shard = u64::from(id.shard()) << 56;
+    let cookie = (shard ^ u64::from(id.generation()) << 32 | u64::from(id.index())).wrapping_add(1);
     if room < size_of_val(&cookie) { Err(Errno::INVAL) } else { Ok(cookie.to_ne_bytes().to_vec()) }
 }
 
