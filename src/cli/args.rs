@@ -201,6 +201,7 @@ mod tests {
             "--offload on",
             "--mem 1G",
             "--no-ipv6",
+            "--shards 2",
         ] {
             let error = parse(&format!("tunstack race {flag}")).unwrap_err().to_string();
             assert!(error.contains("a race has none"), "{error}");
@@ -235,6 +236,7 @@ mod tests {
             ("--offload=on", "none"),
             ("--spin=20us", "none"),
             ("--mem=64M", "none"),
+            ("--shards=2", "none"),
         ] {
             for line in [format!("tunstack drill x {flag}"), format!("tunstack {flag} drill x")] {
                 let text = parse(&line).unwrap_err().to_string();

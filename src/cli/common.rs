@@ -61,6 +61,13 @@ pub(crate) struct Common {
     /// each connection's buffers are limited for themselves.
     #[arg(long, global = true, value_name = "SIZE", help_heading = DEVICE, value_parser = memory)]
     pub(crate) mem: Option<usize>,
+    /// Into how many shards connections are spread, 1 to 256: each has a queue of the device, a stack and a lock
+    ///
+    /// More than one is of use where several processors have work to do. Not with --link or --pcap, for which packets
+    /// pass one after the other.
+    #[arg(long, global = true, value_name = "N", default_value_t = 1, help_heading = DEVICE)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) shards: u16,
     /// Impair the link, each way: 100mbit,40ms,1% or lte,loss=2%,jitter=5ms
     ///
     /// Parts are joined by commas: a rate (kbit, mbit, gbit), a one-way delay (us, ms, s) and a loss (%) go

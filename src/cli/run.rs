@@ -16,7 +16,7 @@ use tunstack::core::config::Config;
 use tunstack::device::Device;
 use tunstack::device::error::DeviceError;
 use tunstack::device::impair::Impair;
-use tunstack::device::setup::{TunConfig, bring_up};
+use tunstack::device::setup::{TunConfig, bring_up_queues};
 use tunstack::engine::Engine;
 use tunstack::net::{TcpListener, UdpSocket};
 
@@ -177,7 +177,7 @@ pub(crate) fn tun_config(common: &Common) -> TunConfig {
         peer6: common.peer6.map(Into::into),
         mtu: common.mtu,
         offload: common.offload,
-        queues: 1,
+        queues: common.shards,
     }
 }
 
@@ -221,13 +221,13 @@ where
     watch_signals(&runtime, stop_sender, Arc::clone(&temporary))?;
 
     let config = tun_config(common);
-    let tun = bring_up(&config).map_err(device_failure)?;
-    let device = tun.name().to_owned();
-    let offload = tun.capabilities().checksum_offload;
-    let tun: Box<dyn Device> = match common.link {
-        Some(link) => Box::new(Impair::new(tun, link, link, seed())),
-        None => Box::new(tun),
-    };
+    let in_one_file = [("--link", common.link.is_some()), ("--pcap", common.pcap.is_some())];
+    if let Some((flag, _)) = in_one_file.iter().find(|(_, given)| *given && common.shards > 1) {
+        return Err(Failure::Usage(format!("{flag} goes with one shard only (--shards 1)")));
+    }
+    let queues = bring_up_queues(&config).map_err(device_failure)?;
+    let device = queues.first().map(|queue| queue.name().to_owned()).unwrap_or_default();
+    let offload = queues.iter().all(|queue| queue.capabilities().checksum_offload);
     let own: Vec<_> = config.addr.into_iter().chain(config.addr6).collect();
     let settings = Config {
         addresses: own.clone(),
@@ -236,13 +236,20 @@ where
         ..Config::default()
     };
     let builder = Engine::builder().config(settings).spin(common.spin);
-    let (recording, builder) = match common.pcap.clone() {
-        None => (None, builder.device(tun)),
-        Some(path) => {
-            let recording = Recording::start(path, &device, tun, common.pcap_split)?;
+    let mut queues: Vec<Box<dyn Device>> = match common.link {
+        Some(link) => {
+            let impair = |queue| Box::new(Impair::new(queue, link, link, seed())) as Box<dyn Device>;
+            queues.into_iter().map(impair).collect()
+        }
+        None => queues.into_iter().map(|queue| Box::new(queue) as Box<dyn Device>).collect(),
+    };
+    let (recording, builder) = match (common.pcap.clone(), queues.pop()) {
+        (Some(path), Some(only)) => {
+            let recording = Recording::start(path, &device, only, common.pcap_split)?;
             let builder = builder.device(recording.capture());
             (Some(recording), builder)
         }
+        (_, last) => (None, builder.queues(queues.into_iter().chain(last))),
     };
     let engine = builder.start().map_err(|e| Failure::of("cannot start the stack", &e))?;
     let session = Arc::new(Session {
