@@ -364,6 +364,16 @@ fn word_that_comes_late_brings_no_listener_back() {
     h.posts();
     h.stacks[1].take_post(begins.1, now);
     assert_eq!((h.stacks[1].slots(), h.stacks[1].replicas.len()), (0, 0));
+    // It listens anew before word of its end has come, and that word then ends nothing.
+    let listener = h.listen(0, 80, 5);
+    h.stacks[0].disconnect(listener, now).unwrap();
+    let ends = h.stacks[0].poll_post().unwrap();
+    h.stacks[0].listen(listener, 5).unwrap();
+    h.posts();
+    h.stacks[1].take_post(ends.1, now);
+    assert_eq!((h.stacks[1].slots(), h.stacks[1].replicas.len()), (1, 1));
+    let clients = h.called(80, 12);
+    assert_eq!(h.states(&clients).1, 12 - h.stacks[0].backlog(listener).unwrap().0);
 }
 
 #[test]
