@@ -14,7 +14,6 @@ use tunstack_core::stack::shards::Placement;
 use super::clock::Clock;
 use super::several::{Common, Members, Several};
 use super::shard::Shard;
-use super::sync::AtomicU64;
 use super::{Engine, Stepper, reader};
 use crate::device::Device;
 
@@ -147,8 +146,7 @@ impl Builder {
             let shard = Shard::new(stack, device, Arc::clone(&clock), self.spin)?;
             if count > 1 {
                 let (placement, members) = (Arc::clone(&placement), Arc::clone(&members));
-                let foreign = AtomicU64::new(0);
-                shard.several.get_or_init(|| Several { number, placement, members, foreign });
+                shard.neighbours.get_or_init(|| Box::new(Several::new(number, placement, members)));
             }
             shards.push(Arc::new(shard));
         }

@@ -27,9 +27,9 @@ mod pace;
 
 mod seat;
 
-pub(crate) mod several;
-
 pub(crate) mod shard;
+
+mod several;
 
 mod sitting;
 
@@ -122,8 +122,8 @@ impl Engine {
 
     /// How many packets came in at another queue than that of the shard they were for, and were carried there.
     pub fn foreign_packets(&self) -> u64 {
-        let several = self.shards().iter().filter_map(|shard| shard.several.get());
-        several.map(|several| several.foreign.load(Ordering::Relaxed)).sum()
+        let neighbours = self.shards().iter().filter_map(|shard| shard.neighbours.get());
+        neighbours.map(|neighbours| neighbours.passed_on()).sum()
     }
 
     /// The stack's own addresses, each with its prefix.

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use tunstack_core::addr::Quad;
 use tunstack_core::stack::shards::{Exclusive, Placement, Post, Registry};
 
-use super::shard::{Held, Shard};
+use super::shard::{Neighbours, Shard};
 use super::sync::{AtomicU64, Mutex, Ordering, thread, thread_local};
 use crate::device::Frames;
 
@@ -20,14 +20,14 @@ const TRIES: usize = 1000;
 
 /// The shards of an engine.
 #[derive(Default)]
-pub(crate) struct Members {
+pub(super) struct Members {
     shards: OnceLock<Vec<Weak<Shard>>>,
     registry: Mutex<Registry>,
 }
 
 impl Members {
     /// Who they are, said once.
-    pub(crate) fn are(&self, shards: &[Arc<Shard>]) {
+    pub(super) fn are(&self, shards: &[Arc<Shard>]) {
         self.shards.get_or_init(|| shards.iter().map(Arc::downgrade).collect());
     }
 
@@ -37,7 +37,7 @@ impl Members {
 }
 
 /// What the stacks share.
-pub(crate) struct Common(pub(crate) Arc<Members>);
+pub(super) struct Common(pub(super) Arc<Members>);
 
 impl Exclusive for Common {
     fn with(&self, look: &mut dyn FnMut(&mut Registry)) {
@@ -65,35 +65,37 @@ impl fmt::Debug for Common {
 }
 
 /// What a shard knows of being one of several.
-pub(crate) struct Several {
-    pub(crate) number: u16,
-    pub(crate) placement: Arc<Placement>,
-    pub(crate) members: Arc<Members>,
-    /// Packets that came in at this one's queue and were another's.
-    pub(crate) foreign: AtomicU64,
+pub(super) struct Several {
+    number: u16,
+    placement: Arc<Placement>,
+    members: Arc<Members>,
+    passed_on: AtomicU64,
 }
 
 impl Several {
-    /// The other shards that are still there.
-    pub(super) fn others(&self) -> impl Iterator<Item = (u16, Arc<Shard>)> + '_ {
+    pub(super) fn new(number: u16, placement: Arc<Placement>, members: Arc<Members>) -> Self {
+        Self { number, placement, members, passed_on: AtomicU64::new(0) }
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (u16, Arc<Shard>)> + '_ {
         let numbers = (0..self.placement.count()).filter(|number| *number != self.number);
         numbers.filter_map(|number| Some((number, self.members.get(number)?)))
     }
 }
 
-impl Shard {
-    /// Finds out whose the packets are, and gives those of other shards to them; of the others nothing is said where
-    /// all are this one's. Called without the lock.
-    pub(super) fn pass_on(&self, frames: &Frames, owners: &mut Vec<u16>) {
-        owners.clear();
-        let Some(several) = self.several.get() else { return };
-        owners.extend(frames.iter().map(|inbound| several.placement.of_packet(inbound.packet)));
-        let foreign = owners.iter().filter(|owner| **owner != several.number).count();
+impl Neighbours for Several {
+    fn others(&self) -> Vec<Arc<Shard>> {
+        self.numbered().map(|(_, shard)| shard).collect()
+    }
+
+    fn pass_on(&self, here: &Shard, frames: &Frames, owners: &mut Vec<u16>) {
+        owners.extend(frames.iter().map(|inbound| self.placement.of_packet(inbound.packet)));
+        let foreign = owners.iter().filter(|owner| **owner != self.number).count();
         if foreign == 0 {
             return;
         }
-        several.foreign.fetch_add(foreign as u64, Ordering::Relaxed);
-        for (number, other) in several.others().filter(|(number, _)| owners.contains(number)) {
+        self.passed_on.fetch_add(foreign as u64, Ordering::Relaxed);
+        for (number, other) in self.numbered().filter(|(number, _)| owners.contains(number)) {
             let mut held = other.lock_seated();
             if held.failure.is_some() {
                 held.release();
@@ -102,7 +104,7 @@ impl Shard {
             let now = other.clock.now().max(held.now);
             for (inbound, _) in frames.iter().zip(&*owners).filter(|(_, owner)| **owner == number) {
                 let received = held.stack.receive(now, inbound);
-                self.device.settled(now, &inbound, &received);
+                here.device.settled(now, &inbound, &received);
             }
             let more = other.drive(&mut held, now);
             // This one has a queue of its own to read: the rest is for who sits before the other.
@@ -110,11 +112,12 @@ impl Shard {
         }
     }
 
-    /// What the stack has for others, to be carried there when the lock is gone.
-    pub(super) fn posts(&self, held: &mut Held) -> Vec<(Arc<Shard>, Post)> {
-        let Some(several) = self.several.get() else { return Vec::new() };
-        let posts = std::iter::from_fn(|| held.stack.poll_post());
-        posts.filter_map(|(to, post)| Some((several.members.get(to)?, post))).collect()
+    fn carry(&self, posts: Vec<(u16, Post)>) {
+        deliver(posts.into_iter().filter_map(|(to, post)| Some((self.members.get(to)?, post))).collect());
+    }
+
+    fn passed_on(&self) -> u64 {
+        self.passed_on.load(Ordering::Relaxed)
     }
 }
 
@@ -125,7 +128,7 @@ thread_local! {
 
 /// Carries what shards have for one another, and what comes of that, until there is none. Where this thread is at it
 /// already it is left to that.
-pub(super) fn deliver(posts: Vec<(Arc<Shard>, Post)>) {
+fn deliver(posts: Vec<(Arc<Shard>, Post)>) {
     if posts.is_empty() {
         return;
     }

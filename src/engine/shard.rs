@@ -13,18 +13,18 @@ use std::time::Duration;
 
 use tunstack_core::addr::Quad;
 use tunstack_core::error::Error;
+use tunstack_core::stack::shards::Post;
 use tunstack_core::stack::{SocketId, Stack};
 use tunstack_core::time::Instant;
 
 use super::clock::Clock;
 use super::error::{Failure, io_error};
 use super::seat::Seat;
-use super::several::{self, Several};
 use super::sleep::{Alarm, Nudge};
 use super::sync::thread::{self, ThreadId};
 use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, thread_local};
 use super::waiters::Waiters;
-use crate::device::Device;
+use crate::device::{Device, Frames};
 
 /// Datagrams that are sent in one hold of the lock at the most. A send is a system call, and the order of
 /// sends asks for the lock to be held over it: without a bound a bulk sender would keep who reads from the
@@ -85,6 +85,22 @@ pub(crate) enum Next {
     More,
 }
 
+/// The other shards of an engine that has several.
+pub(super) trait Neighbours: Send + Sync {
+    /// Those that are still there.
+    fn others(&self) -> Vec<Arc<Shard>>;
+
+    /// Finds out whose the packets are that came in here, and gives those of others to them; says nothing where there is
+    /// none. Called without a lock.
+    fn pass_on(&self, here: &Shard, frames: &Frames, owners: &mut Vec<u16>);
+
+    /// Carries what the stack has for others. Called without a lock.
+    fn carry(&self, posts: Vec<(u16, Post)>);
+
+    /// How many packets were passed on.
+    fn passed_on(&self) -> u64;
+}
+
 /// One stack and what drives it.
 pub(crate) struct Shard {
     held: Mutex<Held>,
@@ -100,8 +116,8 @@ pub(crate) struct Shard {
     /// The one who sits asks for the lock. Whoever holds it leaves further sending to it.
     seated_waits: AtomicBool,
     reader: OnceLock<ThreadId>,
-    /// The engine's shards, if it has several.
-    pub(super) several: OnceLock<Several>,
+    /// The engine's other shards, if it has several.
+    pub(super) neighbours: OnceLock<Box<dyn Neighbours>>,
 }
 
 impl Shard {
@@ -132,7 +148,7 @@ impl Shard {
             stop: AtomicBool::new(false),
             seated_waits: AtomicBool::new(false),
             reader: OnceLock::new(),
-            several: OnceLock::new(),
+            neighbours: OnceLock::new(),
         })
     }
 
@@ -308,7 +324,7 @@ impl Shard {
         let failure = held.failure.clone();
         held.release();
         // What ends one shard ends them all.
-        for (_, other) in self.several.get().into_iter().flat_map(Several::others) {
+        for other in self.others() {
             let mut held = other.lock();
             let news = held.failure.is_none();
             if news {
@@ -347,9 +363,19 @@ impl Shard {
     pub(crate) fn on_reader(&self) -> bool {
         let this = thread::current().id();
         let is_it = |shard: &Self| shard.reader.get() == Some(&this);
-        is_it(self)
-            || is_reader()
-                && self.several.get().is_some_and(|several| several.others().any(|(_, other)| is_it(&other)))
+        is_it(self) || is_reader() && self.others().iter().any(|other| is_it(other))
+    }
+
+    fn others(&self) -> Vec<Arc<Self>> {
+        self.neighbours.get().map(|neighbours| neighbours.others()).unwrap_or_default()
+    }
+
+    /// Finds out whose the packets are, and gives those of other shards to them. Called without the lock.
+    pub(super) fn pass_on(&self, frames: &Frames, owners: &mut Vec<u16>) {
+        owners.clear();
+        if let Some(neighbours) = self.neighbours.get() {
+            neighbours.pass_on(self, frames, owners);
+        }
     }
 
     /// Whether the stack has a connection with these ends; `None` when the lock is not to be had at once.
@@ -374,10 +400,13 @@ impl Guard<'_> {
     /// Unlocks, then carries what there is for other shards, then wakes: a waker may run code that takes the lock.
     pub(crate) fn release(mut self) {
         let woken = self.held.waiters.take_woken();
-        let shard = self.shard;
-        let posts = shard.posts(&mut self.held);
+        let neighbours = self.shard.neighbours.get();
+        let stack = &mut self.held.stack;
+        let posts = neighbours.map(|_| std::iter::from_fn(|| stack.poll_post()).collect::<Vec<_>>());
         drop(self);
-        several::deliver(posts);
+        if let (Some(neighbours), Some(posts)) = (neighbours, posts) {
+            neighbours.carry(posts);
+        }
         woken.wake();
     }
 }

@@ -28,10 +28,6 @@ mod pace;
 mod seat;
 
 #[rustfmt::skip]
-#[path = "../../src/engine/several.rs"]
-mod several;
-
-#[rustfmt::skip]
 #[path = "../../src/engine/reader.rs"]
 pub(crate) mod reader;
 

@@ -72,26 +72,6 @@ impl Stack {
         }
     }
 
-    /// A packet that never left the host: its source is ours, and its checksums are right.
-    pub(super) fn receive_from_ourselves(&mut self, now: Instant, inbound: Inbound<'_>) {
-        self.counters.ip_in_receives += 1;
-        if let Ok(parsed) = ip::parse(inbound.packet) {
-            self.on_ip(now, parsed, inbound, Delivery::Unicast);
-        } else {
-            self.counters.ip_in_hdr_errors += 1;
-        }
-    }
-
-    /// A packet that another shard has seen first: the whole of what came there in pieces, and is counted, or what we sent
-    /// to ourselves.
-    pub(super) fn receive_posted(&mut self, now: Instant, inbound: Inbound<'_>, ours: bool) {
-        if ours {
-            self.receive_from_ourselves(now, inbound);
-        } else if let Ok(parsed) = ip::parse(inbound.packet) {
-            self.on_ip(now, parsed, inbound, Delivery::Unicast);
-        }
-    }
-
     fn malformed(&mut self, error: WireError, packet: &[u8], now: Instant) -> Received {
         match error {
             WireError::Truncated => self.counters.ip_in_truncated += 1,
@@ -129,7 +109,7 @@ impl Stack {
         })
     }
 
-    fn on_ip(
+    pub(super) fn on_ip(
         &mut self,
         now: Instant,
         parsed: Parsed<'_>,

@@ -5,13 +5,15 @@
 //! in the [`Registry`]. What one has to tell another is a [`Post`], which whoever drives them takes from the one with
 //! [`Stack::poll_post`] and gives to the other with [`Stack::take_post`]: no stack ever looks into another.
 
+mod registry;
+
 mod placement;
 
-mod registry;
+mod post;
 
 mod listening;
 
-mod post;
+mod delivery;
 
 pub use placement::Placement;
 pub use post::Post;

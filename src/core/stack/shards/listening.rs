@@ -4,34 +4,11 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use super::post::{Post, What};
-use crate::addr::{Endpoint, Family};
-use crate::sockopt::SocketOptions;
+use super::post::{Announced, Post, Replica, What};
+use crate::addr::Endpoint;
 use crate::stack::{Kind, Own, Socket, SocketId, Stack, Waiting};
-use crate::tcp::fast_open::secret::Secrets;
 use crate::tcp::listener::{Listener, Shared};
 use crate::time::Instant;
-
-/// What another shard has to know to stand for a listener.
-#[derive(Clone, Debug)]
-pub(super) struct Replica {
-    home: SocketId,
-    local: Endpoint,
-    family: Family,
-    options: Arc<SocketOptions>,
-    secrets: Option<Box<Secrets>>,
-    own: Own,
-    shared: Arc<Shared>,
-}
-
-/// A connection for a listener's queue.
-#[derive(Clone, Debug)]
-pub(super) struct Announced {
-    listener: SocketId,
-    /// Of the listener: the same socket may listen anew.
-    shared: Arc<Shared>,
-    waiting: Waiting,
-}
 
 impl Stack {
     /// A listener begins, or has changed: it stands in all shards alike.

@@ -1,13 +1,14 @@
 //! What one shard tells another.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::listening::{Announced, Replica};
-use crate::packet::{Inbound, Trust};
-use crate::stack::{SocketId, Stack};
+use crate::addr::{Endpoint, Family};
+use crate::sockopt::SocketOptions;
+use crate::stack::{Own, SocketId, Stack, Waiting};
+use crate::tcp::fast_open::secret::Secrets;
 use crate::tcp::listener::Shared;
-use crate::time::Instant;
 
 /// Something one stack has for another: to be taken there, soon, and between two of them in order where that can be.
 #[derive(Debug)]
@@ -27,24 +28,31 @@ pub(super) enum What {
     Packet { packet: Vec<u8>, gso_size: u16, ours: bool },
 }
 
+/// What another shard has to know to stand for a listener.
+#[derive(Clone, Debug)]
+pub(super) struct Replica {
+    pub(super) home: SocketId,
+    pub(super) local: Endpoint,
+    pub(super) family: Family,
+    pub(super) options: Arc<SocketOptions>,
+    pub(super) secrets: Option<Box<Secrets>>,
+    pub(super) own: Own,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// A connection for a listener's queue.
+#[derive(Clone, Debug)]
+pub(super) struct Announced {
+    pub(super) listener: SocketId,
+    /// Of the listener: the same socket may listen anew.
+    pub(super) shared: Arc<Shared>,
+    pub(super) waiting: Waiting,
+}
+
 impl Stack {
     /// The next that it has for another stack, with the number of that, until there is none.
     pub fn poll_post(&mut self) -> Option<(u16, Post)> {
         self.posts.pop_front()
-    }
-
-    /// Another stack had this for us. As after a call of a program there may be something to send, and more posts.
-    pub fn take_post(&mut self, post: Post, now: Instant) {
-        match post.0 {
-            What::Listen(replica) => self.stand_for(replica, now),
-            What::Unlisten(home, shared) => self.stand_no_more(home, &shared, now),
-            What::Announce(announced) => self.on_announced(announced),
-            What::Abandon(connection) => self.on_abandoned(connection, now),
-            What::Packet { packet, gso_size, ours } => {
-                let trust = if ours { Trust::Trusted } else { Trust::Verify };
-                self.receive_posted(now, Inbound { trust, gso_size, ..Inbound::plain(&packet) }, ours);
-            }
-        }
     }
 
     /// Gives a packet to the shard it is for, if that is not this one: says whether.

@@ -1,0 +1,187 @@
+//! Whose a packet is, and what does not live where the hash says.
+
+use super::*;
+
+/// From a port that the program has chosen, to where the hash names another shard than the socket's.
+fn stray(h: &mut Host) -> (SocketId, SocketId, Quad) {
+    let listener = h.peer.tcp_socket(Family::V4);
+    let remote = Endpoint::new(v4(PEER), 80);
+    h.peer.bind(listener, remote).unwrap();
+    h.peer.listen(listener, 5).unwrap();
+    let quad_of = |port| Quad { local: Endpoint::new(v4(US), port), remote };
+    let port = (5000..).find(|port| h.placement.owner(&quad_of(*port)) == 0).unwrap();
+    let id = h.socket(1, port).unwrap();
+    let now = h.now;
+    assert_eq!(h.stacks[1].connect(id, remote, now), Err(Error::InProgress));
+    h.rest();
+    assert_eq!(h.stacks[1].state(id), Some(State::Established));
+    let server = h.peer.try_accept(listener).unwrap();
+    (id, server, quad_of(port))
+}
+
+#[test]
+fn a_chosen_port_keeps_a_connection_where_its_socket_is() {
+    let mut h = Host::new(2);
+    let (id, server, quad) = stray(&mut h);
+    assert_eq!(h.placement.owner(&quad), 1);
+    let now = h.now;
+    h.peer.try_write(server, b"hello", now).unwrap();
+    h.rest();
+    assert_eq!(h.stacks[1].try_read(id, &mut [0; 9]), Ok(5));
+    // TIME-WAIT is found where the connection was, and after it all is as before.
+    h.stacks[1].close(id, now).unwrap();
+    h.rest();
+    h.peer.close(server, now).unwrap();
+    h.rest();
+    assert_eq!((h.stacks[1].slots(), h.placement.owner(&quad)), (1, 1), "TIME-WAIT");
+    let before = h.sum().tcp_out_rsts;
+    h.pass(Duration::from_secs(300));
+    assert_eq!((h.stacks[1].slots(), h.placement.owner(&quad)), (0, 0));
+    assert_eq!(h.sum().tcp_out_rsts, before);
+}
+
+#[test]
+fn a_connection_that_another_shard_has_is_not_begun_again() {
+    let mut h = Host::new(2);
+    let listener = h.listen(0, 80, 50);
+    h.share(listener);
+    h.called(80, 30);
+    // One of its own connections, seen from here.
+    let (id, _) = core::iter::from_fn(|| h.accept(listener).ok()).find(|(id, _)| id.shard() == 0).unwrap();
+    let quad = h.quad(id);
+    assert!(h.stacks[0].knows(&quad) && !h.stacks[1].knows(&quad));
+    h.common.known.lock().unwrap().insert((0, quad));
+    let now = h.now;
+    h.stacks[0].close(listener, now).unwrap();
+    h.rest();
+    let other = h.stacks[1].tcp_socket(Family::V4);
+    h.share(other);
+    h.stacks[1].bind(other, quad.local).unwrap();
+    assert_eq!(h.stacks[1].connect(other, quad.remote, now), Err(Error::AddrNotAvailable));
+    assert_eq!(h.placement.owner(&quad), 0);
+}
+
+#[test]
+fn we_can_speak_to_ourselves_across_shards() {
+    let mut h = Host::new(3);
+    let listener = h.listen(0, 80, 50);
+    let to = Endpoint::new(v4(US), 80);
+    for (shard, bound) in [(0, 0), (1, 0), (2, 0), (0, 7001), (1, 7002), (2, 7003), (0, 7004), (1, 7005)] {
+        let now = h.now;
+        let client = h.stacks[shard].tcp_socket(Family::V4);
+        if bound > 0 {
+            h.stacks[shard].bind(client, Endpoint::new(v4(US), bound)).unwrap();
+        }
+        assert_eq!(h.stacks[shard].connect(client, to, now), Err(Error::InProgress));
+        h.pass(Duration::from_millis(100));
+        let (server, _) = h.accept(listener).unwrap();
+        assert!(bound > 0 || usize::from(server.shard()) == shard, "both ends in one");
+        h.of(server).try_write(server, b"hello", now).unwrap();
+        h.pass(Duration::from_millis(100));
+        assert_eq!(h.stacks[shard].try_read(client, &mut [0; 9]), Ok(5));
+    }
+    let sum = h.sum();
+    assert_eq!((sum.tcp_active_opens, sum.tcp_passive_opens, sum.tcp_retrans_segs), (8, 8, 0));
+}
+
+#[test]
+fn fragments_become_whole_before_they_find_their_shard() {
+    let mut h = Host::new(3);
+    let listener = h.listen(0, 80, 50);
+    h.fragments = true;
+    let clients = h.called(80, 12);
+    let mut shards = BTreeSet::new();
+    for _ in 0..12 {
+        shards.insert(h.accept(listener).unwrap().0.shard());
+    }
+    assert_eq!((shards.len(), clients.len()), (3, 12));
+    let (first, all) = (h.stacks[0].counters().ip_reasm_oks, h.sum());
+    assert_eq!((first, all.ip_reasm_oks), (24, 24), "each SYN and each ACK, in the first shard");
+    assert_eq!((all.ip_in_receives, all.ip_in_delivers), (48, 24), "each counted once");
+}
+
+#[test]
+fn what_is_no_connection_is_the_first_shards() {
+    let mut h = Host::new(3);
+    let udp = h.stacks[0].udp_socket(Family::V4);
+    h.stacks[0].bind(udp, Endpoint::new(v4(US), 53)).unwrap();
+    let (asks, now) = (h.peer.udp_socket(Family::V4), h.now);
+    for n in 0..20 {
+        h.peer.try_send_to(asks, &[n], Some(Endpoint::new(v4(US), 53)), now).unwrap();
+    }
+    h.rest();
+    assert_eq!(h.stacks[0].counters().udp_in_datagrams, 20);
+    assert_eq!(h.placement.of_packet(&[]), 0);
+    assert_eq!(h.placement.of_packet(&[0x45; 7]), 0);
+    // What nobody listens to is refused by the shard it belongs to: the error goes to where it came from.
+    h.peer.try_send_to(asks, b"x", Some(Endpoint::new(v4(US), 54)), now).unwrap();
+    h.rest();
+    assert_eq!(h.stacks[0].counters().udp_no_ports, 1);
+}
+
+/// An error finds the shard by what it quotes, and a smaller path is believed there.
+#[test]
+fn an_error_goes_where_the_connection_lives() {
+    let mut h = Host::new(3);
+    let listener = h.listen(0, 80, 50);
+    h.called(80, 12);
+    let now = h.now;
+    let mut shards = BTreeSet::new();
+    for _ in 0..12 {
+        let (id, _) = h.accept(listener).unwrap();
+        shards.insert(id.shard());
+        let before = h.of(id).path_mtu(id, now).unwrap();
+        h.of(id).try_write(id, &[7; 1000], now).unwrap();
+        let mut sent = Vec::new();
+        drive(h.of(id), now, |d| sent.extend(segmentation::cut(&d)), |_| {});
+        let quoted = &sent[0][..48];
+        let next_hop = 1000 - u16::from(id.shard());
+        let mut icmp = vec![3, 4, 0, 0, 0, 0];
+        icmp.extend_from_slice(&next_hop.to_be_bytes());
+        icmp.extend_from_slice(quoted);
+        let sum = icmp.chunks(2).map(|c| u32::from(u16::from_be_bytes([c[0], c[1]]))).sum::<u32>();
+        let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+        icmp[2..4].copy_from_slice(&sum.to_be_bytes());
+        let header = crate::wire::ip::Header {
+            src: v4(9),
+            dst: v4(US),
+            protocol: crate::wire::ip::protocol::ICMP,
+            hop_limit: 64,
+            traffic_class: 0,
+            flow_label: 0,
+            dont_fragment: false,
+            fragment: None,
+        };
+        let mut packet = Vec::new();
+        header.emit(icmp.len(), 0, &mut packet).unwrap();
+        packet.extend_from_slice(&icmp);
+        assert_eq!(h.placement.of_packet(&packet), id.shard());
+        h.of(id).receive(now, Inbound::plain(&packet));
+        assert!(h.of(id).path_mtu(id, now).unwrap() <= before.min(1000));
+        h.peer.receive(now, Inbound::plain(&sent[0]));
+        h.rest();
+    }
+    assert_eq!((shards.len(), h.sum().icmp_in_unproven), (3, 0));
+}
+
+#[test]
+fn no_two_shards_number_their_packets_alike() {
+    let mut h = Host::new(3);
+    let numbers: BTreeSet<_> = h.stacks.iter_mut().map(|stack| stack.ids.next(v4(1), v4(2))).collect();
+    assert_eq!(numbers.len(), 3);
+    // What one signs another may have to recognise.
+    let quad = Quad { local: Endpoint::new(v4(US), 80), remote: Endpoint::new(v4(PEER), 9) };
+    let isns: BTreeSet<_> = h.stacks.iter().map(|stack| stack.keys.isn(&quad, h.now).get()).collect();
+    assert_eq!(isns.len(), 1);
+}
+
+#[test]
+fn a_handle_names_a_socket_of_one_shard() {
+    let mut h = Host::new(2);
+    let (a, b) = (h.stacks[0].tcp_socket(Family::V4), h.stacks[1].tcp_socket(Family::V4));
+    assert_eq!((a.index(), a.generation()), (b.index(), b.generation()));
+    assert_ne!(a, b);
+    let now = h.now;
+    assert_eq!(h.stacks[0].close(b, now), Err(Error::BadSocket));
+    assert_eq!([h.stacks[0].number(), h.stacks[1].number()], [0, 1]);
+}
