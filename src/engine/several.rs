@@ -121,14 +121,17 @@ impl Neighbours for Several {
     }
 }
 
+/// What is for a shard.
+type Parcel = (Arc<Shard>, Post);
+
 thread_local! {
     /// What this thread has still to carry, while it does.
-    static UNDER_WAY: RefCell<Option<VecDeque<(Arc<Shard>, Post)>>> = const { RefCell::new(None) };
+    static UNDER_WAY: RefCell<Option<VecDeque<Parcel>>> = const { RefCell::new(None) };
 }
 
 /// Carries what shards have for one another, and what comes of that, until there is none. Where this thread is at it
 /// already it is left to that.
-fn deliver(posts: Vec<(Arc<Shard>, Post)>) {
+fn deliver(posts: Vec<Parcel>) {
     if posts.is_empty() {
         return;
     }
@@ -158,7 +161,7 @@ fn deliver(posts: Vec<(Arc<Shard>, Post)>) {
 }
 
 /// The next to carry, if it fits.
-fn next(fits: impl FnOnce(&(Arc<Shard>, Post)) -> bool) -> Option<(Arc<Shard>, Post)> {
+fn next(fits: impl FnOnce(&Parcel) -> bool) -> Option<Parcel> {
     let taken = UNDER_WAY.try_with(|under_way| {
         let mut under_way = under_way.borrow_mut();
         let posts = under_way.as_mut()?;

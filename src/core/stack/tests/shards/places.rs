@@ -135,7 +135,7 @@ fn an_error_goes_where_the_connection_lives() {
         let mut sent = Vec::new();
         drive(h.of(id), now, |d| sent.extend(segmentation::cut(&d)), |_| {});
         let quoted = &sent[0][..48];
-        let next_hop = 1000 - u16::from(id.shard());
+        let next_hop = 1000 - id.shard();
         let mut icmp = vec![3, 4, 0, 0, 0, 0];
         icmp.extend_from_slice(&next_hop.to_be_bytes());
         icmp.extend_from_slice(quoted);
