@@ -137,6 +137,8 @@ impl Builder {
             checksum: able.iter().all(|able| able.checksum_offload),
             segmentation: able.iter().map(|able| able.max_gso).min().unwrap_or(0),
         };
+        // Of the host's, each shard has a part: what is in the books of one is in no other's.
+        config.memory = config.memory.map(|octets| octets / queues);
         let clock = Arc::new(clock);
         let members = Arc::new(Members::default());
         let placement = Arc::new(Placement::new(seed, count, Common(Arc::clone(&members))));
