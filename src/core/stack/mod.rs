@@ -331,7 +331,7 @@ impl Stack {
             looped: VecDeque::new(),
             output: VecDeque::new(),
             changed: VecDeque::new(),
-            spares: Spares::default(),
+            spares: if config.memory.is_some() { Spares::none() } else { Spares::default() },
             reassembly: Reassembly::new(
                 config.memory.map_or(config.reassembly_memory, |m| config.reassembly_memory.min(m / 16)),
                 config.reassembly_timeout,

@@ -70,9 +70,7 @@ impl Tcb {
         }
         cx.counters.tcp_prune_called += 1;
         if moves > 0 {
-            //= https://www.rfc-editor.org/rfc/rfc2018#section-8
-            //# The data receiver is permitted to discard data in its queue that has not been acknowledged to the
-            //# data sender, even if the data has already been reported in a SACK option.
+            // What was reported selectively may be thrown away as long as it is not acknowledged (RFC 2018 §8).
             self.reassembly.clear();
             cx.counters.tcp_ofo_pruned += 1;
             self.recharge(cx.memory, cx.counters);

@@ -97,10 +97,7 @@ fn at_the_limit_text_is_dropped_and_told_of_and_taken_again_when_there_is_memory
     assert!(!r.tcb(last).is.intersects(Is::STARVED | Is::AWAITS_TO_RECEIVE));
 }
 
-//= https://www.rfc-editor.org/rfc/rfc2018#section-8
-//= type=test
-//# The data receiver is permitted to discard data in its queue that has not been acknowledged to the
-//# data sender, even if the data has already been reported in a SACK option.
+/// As RFC 2018 §8 permits.
 #[test]
 fn what_came_out_of_order_goes_first() {
     let mut r = bounded(TcpConfig::default());

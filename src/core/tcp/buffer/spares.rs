@@ -28,11 +28,18 @@ const LONGEST: usize = 256;
 /// The spare memory of a stack.
 #[derive(Debug, Default)]
 pub struct Spares {
+    /// Nothing is kept: all memory that a stack holds has to be in its books.
+    none: bool,
     octets: [Vec<Vec<u8>>; SIZES],
     queues: Vec<VecDeque<Chunk>>,
 }
 
 impl Spares {
+    /// For a stack whose memory is bounded: what is given up is free.
+    pub(crate) fn none() -> Self {
+        Self { none: true, ..Self::default() }
+    }
+
     /// Room for `n` octets: as much as the next power of two, but no more than the largest size where that suffices.
     pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
         let size = n.max(MIN_CAPACITY).next_power_of_two();
@@ -48,6 +55,7 @@ impl Spares {
         let most = if size == LARGEST { EACH_LARGEST } else { EACH };
         if let Some(spares) = class(size).and_then(|class| self.octets.get_mut(class))
             && spares.len() < most
+            && !self.none
         {
             spares.push(memory);
         }
@@ -68,7 +76,7 @@ impl Spares {
     /// Takes an empty queue back.
     pub(crate) fn give_queue(&mut self, queue: VecDeque<Chunk>) {
         debug_assert!(queue.is_empty());
-        if (1..=LONGEST).contains(&queue.capacity()) && self.queues.len() < EACH {
+        if (1..=LONGEST).contains(&queue.capacity()) && self.queues.len() < EACH && !self.none {
             self.queues.push(queue);
         }
     }
@@ -124,6 +132,14 @@ mod tests {
         let queues: usize = (1..=EACH).sum();
         let octets = EACH * (LARGEST - MIN_CAPACITY) + EACH_LARGEST * LARGEST;
         assert_eq!(s.memory(), octets + queues * size_of::<Chunk>());
+    }
+
+    #[test]
+    fn where_memory_is_bounded_none_is_kept() {
+        let mut s = Spares::none();
+        s.give(Vec::with_capacity(LARGEST));
+        s.give_queue(VecDeque::with_capacity(4));
+        assert_eq!(s.memory(), 0);
     }
 
     #[test]
