@@ -23,6 +23,7 @@
 //! says it can do is advice.
 //!
 //! [`Checksum::Partial`]: tunstack_core::packet::Checksum::Partial
+//! [`Trust::Trusted`]: tunstack_core::packet::Trust::Trusted
 
 use std::io;
 use std::os::fd::BorrowedFd;

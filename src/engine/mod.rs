@@ -10,7 +10,7 @@
 //!         └────────────────────── Device ─────────────────────┘
 //! ```
 //!
-//! One thread at a time reads the device: that right is a [`seat`]. A call that has to wait reads for itself and for
+//! One thread at a time reads the device: that right is a seat. A call that has to wait reads for itself and for
 //! all others, so that a request and its answer need no other thread. The engine's thread sits while no call does.
 
 pub(crate) mod clock;

@@ -71,14 +71,16 @@ impl Shard {
         Some(Seated { shard: self, tools: Some(tools), next, now })
     }
 
-    /// Ends the hold of a call that has to wait, as [`conclude`](Self::conclude). It sits down if nobody does.
+    /// Ends the hold of a call that has to wait, as [`conclude`](Self::conclude). It sits down if nobody does, unless it has
+    /// the waker of a task to run before: that may do anything, and nobody else could read meanwhile.
     pub(super) fn conclude_seated<'a>(
         &'a self,
         mut held: Guard<'a>,
         now: Instant,
         more: bool,
     ) -> Option<Seated<'a>> {
-        let seated = self.sit(&mut held, now, more);
+        let others_code = held.waiters.woken_now(None).others_code;
+        let seated = if others_code { None } else { self.sit(&mut held, now, more) };
         match seated {
             Some(_) => held.release(),
             None => self.conclude(held, now, more),
@@ -213,8 +215,11 @@ impl Seated<'_> {
     /// One hold of the lock: takes in what arrived, drives, wakes; and leaves the seat where that is better.
     pub(super) fn arrived(&mut self, caller: Option<&Caller<'_>>) -> Turn {
         let shard = self.shard;
-        let Some(mut tools) = self.tools.take() else { return Turn::Left };
-        shard.pass_on(&tools.frames, &mut tools.owners);
+        // What another shard's wakers do may panic: the tools stay on the seat until then.
+        if let Some(tools) = &mut self.tools {
+            shard.pass_on(&tools.frames, &mut tools.owners);
+        }
+        let Some(tools) = self.tools.take() else { return Turn::Left };
         let mut held = shard.lock_seated();
         if held.failure.is_some() {
             held.release();

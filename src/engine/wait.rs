@@ -106,7 +106,7 @@ pub(crate) fn wait_for(
         held.seat.pace.came(now);
         held.waiters.register_anything(key, &waker);
         let on_reader = shard.on_reader();
-        let seated = if on_reader { None } else { shard.sit(&mut held, now, false) };
+        let seated = if on_reader { None } else { shard.sit(&mut held, now, true) };
         held.release();
         if on_reader || !sleep(shard, seated, &parker, &waker, deadline) {
             let mut held = shard.lock();

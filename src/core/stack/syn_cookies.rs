@@ -119,6 +119,11 @@ impl Stack {
         let seen = Options { timestamps, ..segment.options.clone() };
         let segment = Segment { options: &seen, ..segment };
         let verdict = self.establish(index, listener, &request, options, segment, now);
+        if verdict == Verdict::AcceptQueueFull && self.slab.by_index(index).is_some() {
+            // Another shard's connection has taken the last place. What a cookie stood for leaves no record behind.
+            self.end_request(index);
+            return (verdict, Some(listener));
+        }
         (verdict, Some(index))
     }
 }

@@ -41,7 +41,7 @@ pub struct Recv {
 const DEFAULT_MSS: u16 = 536;
 
 /// The shortest segment that can be full, octets of text, as in Linux.
-const LEAST_MSS: u16 = 88;
+pub(super) const LEAST_MSS: u16 = 88;
 
 impl Recv {
     /// After the peer's SYN with this sequence number.

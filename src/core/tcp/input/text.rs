@@ -6,6 +6,7 @@ use super::Step;
 use crate::error::Error;
 use crate::tcp::buffer::reassembly::Inserted;
 use crate::tcp::context::Context;
+use crate::tcp::rcv::LEAST_MSS;
 use crate::tcp::segment::Segment;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
@@ -41,7 +42,7 @@ impl Tcb {
                 self.rcv.measure(len, pushed, &mut self.acks.shorter);
             }
             // Only full segments are joined.
-            full => self.rcv.mss = full,
+            full => self.rcv.mss = full.max(LEAST_MSS),
         }
         if seg.seq == self.rcv.nxt {
             if cx.memory.is_bounded() && !self.has_memory_for(seg, cx) {
