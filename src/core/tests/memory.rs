@@ -265,6 +265,7 @@ fn who_does_not_read_costs_no_more_than_the_budget() {
 }
 
 #[test]
+#[cfg(not(debug_assertions))]
 #[ignore = "minutes; cargo test --release -p tunstack-core --test memory -- --ignored --nocapture"]
 fn fifty_thousand_within_64_mib() {
     overload(50_000, 64 << 20, None, 20_000);
