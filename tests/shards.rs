@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -137,12 +138,12 @@ fn pair(shards: usize, way: Way) -> (Engine, Engine) {
 
 /// Ends a test that hangs.
 fn limited(work: impl FnOnce() + Send + 'static) {
-    let worker = thread::spawn(work);
-    let end = Instant::now() + LONG;
-    while !worker.is_finished() {
-        assert!(Instant::now() < end, "it hangs");
-        thread::sleep(Duration::from_millis(5));
-    }
+    let (ends, ended) = mpsc::channel::<()>();
+    let worker = thread::spawn(move || {
+        let _ends = ends;
+        work();
+    });
+    assert_eq!(ended.recv_timeout(LONG), Err(RecvTimeoutError::Disconnected), "it hangs");
     if let Err(panic) = worker.join() {
         std::panic::resume_unwind(panic);
     }

@@ -1,7 +1,7 @@
 //! Several shards as one engine: whose a packet is, and what one has for another.
 //!
-//! No two shards are ever locked at once. What belongs to another is carried there when the lock is given back; what
-//! all must agree on has a lock of its own, under which no other is taken.
+//! No shard waits for the lock of another while it holds its own; it may try for it. What belongs to another is carried
+//! there when the lock is given back; what all must agree on has a lock of its own, under which no other is taken.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
