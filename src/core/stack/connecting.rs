@@ -97,7 +97,7 @@ impl Stack {
         tcb.mss_offered = crate::tcp::request::mss_to_offer(address.ip(), self.config.mtu, &options);
         tcb.is.set(Is::SHUT_READ, shut_read);
         tcb.is.set(Is::SHUT_WRITE, shut_write);
-        let opened = Self::begin_fast_open(&mut tcb, data, &context!(self, now));
+        let opened = Self::begin_fast_open(&mut tcb, data, &mut context!(self, now));
         let index = id.index();
         if !own.contains(Own::PORT_CHOSEN) {
             self.unbind_tcp(index);

@@ -61,7 +61,7 @@ impl Stack {
     pub(super) fn begin_fast_open(
         tcb: &mut Tcb,
         data: Option<&[u8]>,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Result<usize, Error> {
         let data = data.filter(|_| !tcb.is.contains(Is::SHUT_WRITE));
         match data {

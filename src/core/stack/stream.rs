@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{Kind, Own, Socket, SocketId, Stack, Waiting};
 use crate::addr::Endpoint;
 use crate::error::Error;
+use crate::tcp::buffer::spares::Spares;
 use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::trace::RstReason;
@@ -55,10 +56,15 @@ impl Stack {
     }
 
     fn stream_mut(&mut self, id: SocketId) -> Result<&mut Tcb, Error> {
-        match &mut self.held_mut(id)?.kind {
-            Kind::Connection(tcb) => Ok(tcb),
-            Kind::Idle(_) | Kind::Listener(_) => Err(Error::NotConnected),
-            _ => Err(Error::NotSupported),
+        self.stream_and_spares(id).map(|(tcb, _)| tcb)
+    }
+
+    fn stream_and_spares(&mut self, id: SocketId) -> Result<(&mut Tcb, &mut Spares), Error> {
+        match self.slab.get_mut(id).filter(|s| s.held).map(|s| &mut s.kind) {
+            Some(Kind::Connection(tcb)) => Ok((tcb, &mut self.spares)),
+            Some(Kind::Idle(_) | Kind::Listener(_)) => Err(Error::NotConnected),
+            Some(_) => Err(Error::NotSupported),
+            None => Err(Error::BadSocket),
         }
     }
 
@@ -127,7 +133,7 @@ impl Stack {
         }
         let room = Self::check_write(self.writable_mut(id)?);
         let room = self.limit_write(id, room);
-        let tcb = self.stream_mut(id)?;
+        let (tcb, spares) = self.stream_and_spares(id)?;
         let room = match room {
             // Nothing needs no room.
             Err(Error::WouldBlock) if data.is_empty() && (!tcb.syn_unacked() || tcb.is_open_early()) => Ok(0),
@@ -137,7 +143,7 @@ impl Stack {
             tcb.is.set(Is::NO_SPACE, data.len() > room);
             let data = data.get(..room).unwrap_or(data);
             tcb.will_write();
-            tcb.send_buffer.write(data);
+            tcb.send_buffer.write(data, spares);
             tcb.has_written(more);
             data.len()
         });
@@ -157,13 +163,13 @@ impl Stack {
         }
         let room = Self::check_write(self.writable_mut(id)?);
         let room = self.limit_write(id, room);
-        let tcb = self.stream_mut(id)?;
+        let (tcb, spares) = self.stream_and_spares(id)?;
         let result = room.map(|room| {
             tcb.is.set(Is::NO_SPACE, data.len() > room);
             let taken = data.split_to(room.min(data.len()));
             let n = taken.len();
             tcb.will_write();
-            tcb.send_buffer.write_bytes(taken);
+            tcb.send_buffer.write_bytes(taken, spares);
             tcb.has_written(false);
             n
         });

@@ -37,7 +37,7 @@ pub struct Context<'a> {
     pub fast_open: &'a mut Host,
     /// Segments that no connection of its own will send.
     pub control: &'a mut ControlQueue,
-    /// Memory for received octets.
+    /// Memory for octets.
     pub spares: &'a mut Spares,
 }
 

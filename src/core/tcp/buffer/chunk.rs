@@ -23,11 +23,6 @@ impl Chunk {
         Self::Owned { data: Vec::new(), start: 0 }
     }
 
-    /// Nothing yet, with room for `n` octets.
-    pub(crate) fn with_capacity(n: usize) -> Self {
-        Self::with_memory(Vec::with_capacity(n))
-    }
-
     /// Nothing yet, in memory that has none.
     pub(crate) const fn with_memory(data: Vec<u8>) -> Self {
         Self::Owned { data, start: 0 }

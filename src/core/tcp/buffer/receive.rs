@@ -6,11 +6,11 @@ use core::mem;
 use bytes::Bytes;
 
 use super::chunk::{Chunk, share};
-use super::spares::{LARGEST, Spares};
+use super::spares::{Spares, TO_RECEIVE};
 
 /// The largest allocation for copied octets. Smaller than the chunks of the send buffer, because two of them
 /// may be nearly unused at once: the one being read and the one being filled.
-const CHUNK: usize = LARGEST;
+const CHUNK: usize = TO_RECEIVE;
 
 /// Shorter text is copied always: a reference costs about as much as it.
 const REFERENCE: usize = 1024;

@@ -1,15 +1,14 @@
 //! What the program wrote and the peer has not acknowledged: the octets from SND.UNA on (RFC 9293 §3.3.1).
 
 use alloc::collections::VecDeque;
+use core::mem;
 
 use bytes::Bytes;
 
 use super::chunk::Chunk;
 use super::records::Records;
+use super::spares::{Spares, TO_SEND as CHUNK};
 use crate::body::Body;
-
-/// The largest allocation for copied octets.
-const CHUNK: usize = 64 << 10;
 
 /// From this length on a reference is cheaper to keep than a copy.
 const REFERENCE: usize = 4096;
@@ -27,8 +26,9 @@ pub struct SendBuffer {
     records: Records,
 }
 
+/// Octets that lie together.
 #[derive(Debug)]
-struct Piece {
+pub(crate) struct Piece {
     /// Where the chunk begins, counted in octets since the buffer was empty last. Differences stay right when
     /// octets leave, so nothing is renumbered.
     start: u64,
@@ -52,10 +52,10 @@ impl SendBuffer {
     }
 
     /// Appends a copy of all of `data`. How much may be held is the caller's to check.
-    pub fn write(&mut self, mut data: &[u8]) {
+    pub fn write(&mut self, mut data: &[u8], spares: &mut Spares) {
         while !data.is_empty() {
             let taken = match self.pieces.back_mut() {
-                Some(last) => last.chunk.append(data, CHUNK, usize::MAX),
+                Some(last) => last.chunk.append_growing(data, CHUNK, |own, need| spares.grow(own, need)),
                 None => 0,
             };
             self.len += taken;
@@ -65,26 +65,30 @@ impl SendBuffer {
             }
             // Where a whole chunk of copies filled up, the next one will too.
             let full = self.pieces.back().is_some_and(|p| p.chunk.is_owned());
-            let mut chunk = if full { Chunk::with_capacity(CHUNK) } else { Chunk::new() };
-            let taken = chunk.append(data, CHUNK, usize::MAX);
+            let room = if full { CHUNK } else { data.len().min(CHUNK) };
+            let mut chunk = Chunk::with_memory(spares.take(room));
+            let taken = chunk.append_growing(data, CHUNK, |own, need| spares.grow(own, need));
             data = data.get(taken..).unwrap_or_default();
-            self.push(chunk);
+            self.push(chunk, spares);
         }
     }
 
     /// Appends all of `data`: by reference when it has at least 4096 octets, otherwise copied.
-    pub fn write_bytes(&mut self, data: Bytes) {
+    pub fn write_bytes(&mut self, data: Bytes, spares: &mut Spares) {
         if data.len() < REFERENCE {
-            self.write(&data);
+            self.write(&data, spares);
         } else {
             let pinned = data.len();
-            self.push(Chunk::shared(data, pinned));
+            self.push(Chunk::shared(data, pinned), spares);
         }
     }
 
-    fn push(&mut self, chunk: Chunk) {
+    fn push(&mut self, chunk: Chunk, spares: &mut Spares) {
         let start = self.end();
         self.len += chunk.len();
+        if self.pieces.capacity() == 0 {
+            self.pieces = spares.take_send_queue();
+        }
         self.pieces.push_back(Piece { start, chunk });
     }
 
@@ -112,23 +116,26 @@ impl SendBuffer {
     }
 
     /// The first `n` octets leave: they are acknowledged. More than there are means all.
-    pub fn advance(&mut self, n: usize) {
+    pub fn advance(&mut self, n: usize, spares: &mut Spares) {
         let mut n = n.min(self.len);
         self.len -= n;
-        if self.len == 0 {
-            self.clear();
-            return;
-        }
         while n > 0 {
-            let Some(first) = self.pieces.front_mut() else { return };
+            let Some(first) = self.pieces.front_mut() else { break };
             let here = first.chunk.len().min(n);
             n -= here;
             if here == first.chunk.len() {
-                self.pieces.pop_front();
+                if let Some(Piece { chunk: Chunk::Owned { data, .. }, .. }) = self.pieces.pop_front() {
+                    spares.give(data);
+                }
             } else {
                 first.chunk.advance(here);
                 first.start += here as u64;
             }
+        }
+        if self.len == 0 {
+            spares.give_send_queue(mem::take(&mut self.pieces));
+            self.clear();
+            return;
         }
         if let Some(first) = self.pieces.front() {
             self.records.forget_to(first.start);
@@ -227,21 +234,21 @@ mod tests {
     #[test]
     fn idle_costs_its_record_alone() {
         assert!(size_of::<SendBuffer>() <= 48);
-        let mut b = SendBuffer::new();
+        let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
         assert_eq!(b.memory(), 0);
-        b.write(&[1; 100_000]);
-        b.write_bytes(Bytes::from_static(&[2; 5000]));
-        b.advance(105_000);
+        b.write(&[1; 100_000], &mut spares);
+        b.write_bytes(Bytes::from_static(&[2; 5000]), &mut spares);
+        b.advance(105_000, &mut spares);
         assert_eq!((b.len(), b.memory()), (0, 0));
     }
 
     #[test]
     fn an_interactive_connection_stays_small() {
-        let mut b = SendBuffer::new();
-        b.write(b"first");
+        let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
+        b.write(b"first", &mut spares);
         for key in 0..100_000u32 {
-            b.write(&key.to_be_bytes());
-            b.advance(if key == 0 { 5 } else { 4 });
+            b.write(&key.to_be_bytes(), &mut spares);
+            b.advance(if key == 0 { 5 } else { 4 }, &mut spares);
             assert!(b.memory() <= 1024, "{} octets for a key stroke", b.memory());
         }
         assert_eq!(content(b.slice(0, 10)), 99_999u32.to_be_bytes());
@@ -249,9 +256,9 @@ mod tests {
 
     #[test]
     fn a_stream_lies_in_whole_chunks() {
-        let mut b = SendBuffer::new();
+        let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
         for _ in 0..1000 {
-            b.write(&[9; 1000]);
+            b.write(&[9; 1000], &mut spares);
         }
         assert_eq!(b.pieces.len(), 1_000_000usize.div_ceil(CHUNK));
         assert_eq!(content(b.slice(500_000, 70_000)).len(), 70_000);
@@ -260,10 +267,10 @@ mod tests {
     #[test]
     fn long_writes_are_not_copied() {
         let data = Bytes::from(alloc::vec![3u8; REFERENCE]);
-        let mut b = SendBuffer::new();
-        b.write(b"x");
-        b.write_bytes(data.clone());
-        b.write_bytes(data.slice(1..));
+        let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
+        b.write(b"x", &mut spares);
+        b.write_bytes(data.clone(), &mut spares);
+        b.write_bytes(data.slice(1..), &mut spares);
         let pieces: Vec<_> = b.slice(1, usize::MAX).pieces().collect();
         assert_eq!(pieces[0].as_ptr(), data.as_ptr());
         assert_ne!(pieces[1].as_ptr(), data[1..].as_ptr());
@@ -272,49 +279,49 @@ mod tests {
     #[test]
     fn short_copies_between_references_stay_small() {
         let data = Bytes::from(alloc::vec![3u8; REFERENCE]);
-        let mut b = SendBuffer::new();
+        let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
         for _ in 0..100 {
-            b.write_bytes(data.clone());
-            b.write(b"x");
+            b.write_bytes(data.clone(), &mut spares);
+            b.write(b"x", &mut spares);
         }
         assert!(b.memory() < 2 * b.len(), "{} for {}", b.memory(), b.len());
     }
 
     #[test]
     fn a_slice_ends_where_a_body_is_full() {
-        let mut b = SendBuffer::new();
+        let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
         for i in 0..6u8 {
-            b.write_bytes(Bytes::from(alloc::vec![i; REFERENCE]));
+            b.write_bytes(Bytes::from(alloc::vec![i; REFERENCE]), &mut spares);
         }
         assert_eq!(b.slice(10, usize::MAX).len(), Body::MAX_PIECES * REFERENCE - 10);
         assert_eq!(b.slice(b.len(), 1).len(), 0);
         assert_eq!(b.slice(usize::MAX, usize::MAX).len(), 0);
         assert_eq!(b.slice(0, 0).len(), 0);
-        b.advance(usize::MAX);
+        b.advance(usize::MAX, &mut spares);
         assert!(b.is_empty());
     }
 
     #[test]
     fn a_record_ends_where_it_was_said_to() {
-        let mut b = SendBuffer::new();
+        let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
         b.end_record();
         assert_eq!((b.records(), b.record_left(0)), (0, None), "nothing has no end");
-        b.write(&[1; 10]);
+        b.write(&[1; 10], &mut spares);
         b.end_record();
         b.end_record();
-        b.write_bytes(Bytes::from_static(&[2; 5000]));
+        b.write_bytes(Bytes::from_static(&[2; 5000]), &mut spares);
         b.end_record();
-        b.write(b"open");
+        b.write(b"open", &mut spares);
         assert_eq!(b.records(), 2);
         assert_eq!([b.record_left(0), b.record_left(9), b.record_left(10)], [Some(10), Some(1), Some(5000)]);
         assert_eq!(b.record_left(5010), None);
-        b.advance(9);
+        b.advance(9, &mut spares);
         assert_eq!([b.record_left(0), b.record_left(1)], [Some(1), Some(5000)]);
-        b.advance(1);
+        b.advance(1, &mut spares);
         assert_eq!((b.records(), b.record_left(0)), (1, Some(5000)));
-        b.advance(5004);
+        b.advance(5004, &mut spares);
         assert_eq!((b.records(), b.memory()), (0, 0));
-        b.write(b"fresh");
+        b.write(b"fresh", &mut spares);
         assert_eq!(b.record_left(0), None);
     }
 
@@ -345,7 +352,7 @@ mod tests {
         fn is_a_queue_of_octets(ops in ops()) {
             let mut model = VecDeque::<u8>::new();
             let mut ends = alloc::collections::BTreeSet::<usize>::new();
-            let mut b = SendBuffer::new();
+            let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
             let mut next = 0u8;
             let mut text = |n: usize| -> Vec<u8> {
                 (0..n).map(|_| { next = next.wrapping_mul(5).wrapping_add(7); next }).collect()
@@ -355,18 +362,18 @@ mod tests {
                     Op::Write(n) => {
                         let t = text(n);
                         model.extend(&t);
-                        b.write(&t);
+                        b.write(&t, &mut spares);
                     }
                     Op::WriteBytes(n) => {
                         let t = text(n);
                         model.extend(&t);
-                        b.write_bytes(t.into());
+                        b.write_bytes(t.into(), &mut spares);
                     }
                     Op::Advance(n) => {
                         let n = n.min(model.len());
                         model.drain(..n);
                         ends = ends.iter().filter(|&&end| end > n).map(|end| end - n).collect();
-                        b.advance(n);
+                        b.advance(n, &mut spares);
                     }
                     Op::EndRecord => {
                         ends.extend(Some(model.len()).filter(|&end| end > 0));

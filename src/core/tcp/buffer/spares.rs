@@ -1,26 +1,29 @@
-//! Memory of receive buffers that ran empty, for those that fill next.
+//! Memory of buffers that ran empty, for those that fill next.
 //!
-//! A connection that has nothing to read holds no memory, and one that is read as fast as it receives runs empty all
-//! the time. What it gives up goes here instead of to the allocator, which may hand it to the system, to be cleared
-//! page by page when the next packet comes.
+//! A connection that has nothing to read and nothing on its way holds no memory, and one that is read as fast as it
+//! receives, or acknowledged as fast as it sends, gives memory up all the time. That goes here instead of to the
+//! allocator, which may hand it to the system, to be cleared page by page when the next octets come.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem;
 
 use super::chunk::{Chunk, MIN_CAPACITY};
+use super::send::Piece;
 
-/// Sizes of memory for octets: powers of two from [`MIN_CAPACITY`] on.
-const SIZES: usize = 7;
+/// Pieces that are kept of each size of memory for octets: powers of two from [`MIN_CAPACITY`] on. Of those of 16 KiB the
+/// 3 MiB that one flow has unread at the most, of those of 64 KiB the 4 MiB that one has on its way, unless it is told
+/// otherwise; of the smaller ones 1 MiB in all.
+const EACH: [usize; 9] = [64, 64, 64, 64, 64, 64, 192, 16, 64];
 
-/// The largest of them.
-pub(crate) const LARGEST: usize = MIN_CAPACITY << (SIZES - 1);
+/// What a receive buffer has in one piece at the most.
+pub(crate) const TO_RECEIVE: usize = MIN_CAPACITY << 6;
 
-/// Pieces of one size that are kept, and queues: 1 MiB in all sizes but the largest.
-const EACH: usize = 64;
+/// The same of a send buffer.
+pub(crate) const TO_SEND: usize = MIN_CAPACITY << 8;
 
-/// Pieces of the largest size that are kept: the 3 MiB that one flow has unread at the most, unless it is told otherwise.
-const EACH_LARGEST: usize = 192;
+/// Queues that are kept of each kind.
+const QUEUES: usize = 64;
 
 /// A queue with room for more pieces is not kept.
 const LONGEST: usize = 256;
@@ -30,8 +33,36 @@ const LONGEST: usize = 256;
 pub struct Spares {
     /// Nothing is kept: all memory that a stack holds has to be in its books.
     none: bool,
-    octets: [Vec<Vec<u8>>; SIZES],
-    queues: Vec<VecDeque<Chunk>>,
+    octets: [Vec<Vec<u8>>; EACH.len()],
+    to_receive: Queues<Chunk>,
+    to_send: Queues<Piece>,
+}
+
+/// Empty queues of pieces.
+#[derive(Debug)]
+struct Queues<T>(Vec<VecDeque<T>>);
+
+impl<T> Default for Queues<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Queues<T> {
+    fn take(&mut self) -> VecDeque<T> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    fn give(&mut self, mut queue: VecDeque<T>) {
+        if (1..=LONGEST).contains(&queue.capacity()) && self.0.len() < QUEUES {
+            queue.clear();
+            self.0.push(queue);
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.0.iter().map(VecDeque::capacity).sum::<usize>() * size_of::<T>()
+    }
 }
 
 impl Spares {
@@ -51,10 +82,9 @@ impl Spares {
     /// Takes memory back, or frees it where there is enough, or where it is of an odd size.
     pub(crate) fn give(&mut self, mut memory: Vec<u8>) {
         memory.clear();
-        let size = memory.capacity();
-        let most = if size == LARGEST { EACH_LARGEST } else { EACH };
-        if let Some(spares) = class(size).and_then(|class| self.octets.get_mut(class))
-            && spares.len() < most
+        if let Some(class) = class(memory.capacity())
+            && let (Some(spares), Some(most)) = (self.octets.get_mut(class), EACH.get(class))
+            && spares.len() < *most
             && !self.none
         {
             spares.push(memory);
@@ -68,30 +98,40 @@ impl Spares {
         self.give(mem::replace(octets, larger));
     }
 
-    /// Room for a queue of pieces.
+    /// Room for a queue of what was received.
     pub(crate) fn take_queue(&mut self) -> VecDeque<Chunk> {
-        self.queues.pop().unwrap_or_default()
+        self.to_receive.take()
     }
 
-    /// Takes an empty queue back.
+    /// Takes such a queue back.
     pub(crate) fn give_queue(&mut self, queue: VecDeque<Chunk>) {
-        debug_assert!(queue.is_empty());
-        if (1..=LONGEST).contains(&queue.capacity()) && self.queues.len() < EACH && !self.none {
-            self.queues.push(queue);
+        if !self.none {
+            self.to_receive.give(queue);
+        }
+    }
+
+    /// Room for a queue of what is to be sent.
+    pub(crate) fn take_send_queue(&mut self) -> VecDeque<Piece> {
+        self.to_send.take()
+    }
+
+    /// Takes such a queue back.
+    pub(crate) fn give_send_queue(&mut self, queue: VecDeque<Piece>) {
+        if !self.none {
+            self.to_send.give(queue);
         }
     }
 
     /// Octets of memory it holds.
     pub fn memory(&self) -> usize {
         let octets: usize = self.octets.iter().flatten().map(Vec::capacity).sum();
-        let pieces: usize = self.queues.iter().map(VecDeque::capacity).sum();
-        octets + pieces * size_of::<Chunk>()
+        octets + self.to_receive.memory() + self.to_send.memory()
     }
 }
 
 /// Where memory of that size is kept.
 fn class(size: usize) -> Option<usize> {
-    (size.is_power_of_two() && (MIN_CAPACITY..=LARGEST).contains(&size))
+    (size.is_power_of_two() && (MIN_CAPACITY..=TO_SEND).contains(&size))
         .then(|| (size / MIN_CAPACITY).ilog2() as usize)
 }
 
@@ -120,25 +160,28 @@ mod tests {
     #[test]
     fn it_keeps_so_much_and_no_more() {
         let mut s = Spares::default();
-        for n in 0..2 * EACH_LARGEST {
-            for class in 0..SIZES {
+        for n in 0..400 {
+            for class in 0..EACH.len() {
                 s.give(Vec::with_capacity(MIN_CAPACITY << class));
             }
-            s.give(Vec::with_capacity(LARGEST * 2));
+            s.give(Vec::with_capacity(TO_SEND * 2));
             s.give(Vec::with_capacity(1000));
             s.give_queue(VecDeque::with_capacity(n));
             s.give_queue(VecDeque::with_capacity(LONGEST + 1));
+            s.give_send_queue(VecDeque::with_capacity(n));
+            s.give_send_queue(VecDeque::with_capacity(LONGEST + 1));
         }
-        let queues: usize = (1..=EACH).sum();
-        let octets = EACH * (LARGEST - MIN_CAPACITY) + EACH_LARGEST * LARGEST;
-        assert_eq!(s.memory(), octets + queues * size_of::<Chunk>());
+        let queues: usize = (1..=QUEUES).sum();
+        let octets = (1 << 20) - 64 * MIN_CAPACITY + 192 * TO_RECEIVE + (16 << 15) + 64 * TO_SEND;
+        assert_eq!(s.memory(), octets + queues * (size_of::<Chunk>() + size_of::<Piece>()));
     }
 
     #[test]
     fn where_memory_is_bounded_none_is_kept() {
         let mut s = Spares::none();
-        s.give(Vec::with_capacity(LARGEST));
+        s.give(Vec::with_capacity(TO_SEND));
         s.give_queue(VecDeque::with_capacity(4));
+        s.give_send_queue(VecDeque::with_capacity(4));
         assert_eq!(s.memory(), 0);
     }
 

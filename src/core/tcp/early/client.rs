@@ -68,7 +68,7 @@ impl Tcb {
 
     /// The SYN may leave, with as much of `data` as may go with it, and else with the request for a cookie. Says how
     /// many octets that is.
-    pub fn open_fast(&mut self, data: &[u8], cx: &Context<'_>) -> usize {
+    pub fn open_fast(&mut self, data: &[u8], cx: &mut Context<'_>) -> usize {
         let Ticket { option, mut room, after_pause } = self.ticket(cx);
         let failure = if room == 0 { Failure::NoCookie } else { Failure::None };
         let asked = option.is_some();
@@ -84,7 +84,7 @@ impl Tcb {
         }
         let text = data.get(..room).unwrap_or(data);
         opening.in_syn = text.len() as u16;
-        self.send_buffer.write(text);
+        self.send_buffer.write(text, cx.spares);
         self.has_written(false);
         text.len()
     }
@@ -170,7 +170,7 @@ impl Tcb {
             opening.failure =
                 if self.tally.resent > 0 { Failure::SynTimedOut } else { Failure::NotAcknowledged };
         }
-        self.send_buffer.advance(acked as usize);
+        self.send_buffer.advance(acked as usize, cx.spares);
         self.tally.octets_acked += u64::from(acked);
         self.snd.una = self.snd.una.add(acked);
         self.snd.up = self.snd.up.max(self.snd.una);

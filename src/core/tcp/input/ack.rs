@@ -210,7 +210,7 @@ impl Tcb {
         //# discard data before it is acknowledged by the Acknowledgment Number field in the TCP header.
         //= https://www.rfc-editor.org/rfc/rfc6675#section-4
         //= id=rfc6675-4-2
-        self.send_buffer.advance((acked - u32::from(fin)) as usize);
+        self.send_buffer.advance((acked - u32::from(fin)) as usize, cx.spares);
         self.tally.octets_acked += u64::from(acked - u32::from(fin));
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=STEP-3.10.7.4-16
