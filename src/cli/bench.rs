@@ -30,7 +30,7 @@ mod report;
 
 mod chart;
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -56,14 +56,39 @@ What is measured (--only takes these names, and those of single rows such as up-
   connect          the same without the octet: connect, then close
   http             requests of 1,000 octets a second over 1 and 64 connections that stay
   udp-up, udp-down datagrams a second that arrive, of 64 octets and of the MTU's size
-  crowd            10,000 connections at once: how fast they come, how many echoes of one octet a second
-                   over all, 32 at a time, and what memory each takes at the server's end
+  crowd            10,000 connections at once: how fast they come, one after the other, how many echoes of one
+                   octet a second over all, 32 at a time, and what memory each takes at the server's end
 
-The client is always the host's kernel, with CUBIC. The servers are one program with a thread for each
-connection (crowd: one thread that polls), once on the kernel's sockets, over veth, and once on this stack's,
-over TUN. They are measured in turn, each of --runs times; a ratio is that of the medians. The kernel's
-veth passes segments of 64 KiB whole; so does --offload on. The memory of the kernel's end is what its slabs
-grow by, beyond what they grow by for the client alone. Close other programs, and repeat.";
+How:
+  The client is always the host's kernel, with CUBIC, a blocking thread for each connection that is busy (crowd:
+  one thread), and pieces of 128 KiB. The servers are one program, once on the kernel's sockets, over veth, and
+  once on this stack's, over TUN: one thread serves all TCP connections, told by edges of a poll (the kernel's
+  epoll, this stack's poll), and reads or writes up to 128 KiB of each in turn; two more threads serve UDP.
+  They are measured in turn, each of --runs times, after up to 0.7 s of warm-up; a figure is the median of its
+  runs (of an even number, the mean of the middle two), a ratio that of the medians to the kernel's: more is
+  better but for times, processor time and memory. The kernel's veth passes segments of 64 KiB whole; so does
+  --offload on. The memory of the kernel's end is what its slabs grow by, beyond what they grow by for the
+  client alone. Close other programs, and repeat.
+
+JSON (--json: an object a line on standard output):
+  {\"event\":\"run\",\"column\":NAME,\"server\":NAME,\"run\":N,\"readings\":{FIGURE:NUMBER,..}}
+  {\"event\":\"failure\",\"column\":NAME,\"server\":NAME,\"run\":N,\"why\":TEXT}
+  {\"event\":\"result\",\"column\":NAME,\"figure\":FIGURE,\"less_is_better\":BOOL,
+   \"median\":{SERVER:NUMBER,..},\"ratio\":{SERVER:NUMBER,..},\"runs\":{SERVER:[NUMBER,..],..}}
+  {\"event\":\"summary\",\"command\":\"bench\",\"ok\":BOOL,\"seconds\":NUMBER}
+  --save writes one object: version, machine, kernel, mtu, offload, seconds, runs, servers (names, the kernel
+  first), failures (texts) and results (as above). A median is null where all runs failed, a ratio also where
+  the kernel's is 0. Figures, in octets and seconds unless said otherwise:
+  up, down, both   throughput (a second), cpu, cpu_user, cpu_system (nanoseconds a KiB)
+  rr               p50, p99, trips (a second), cpu_each
+  request, connect connections (a second), connection_p50, connection_p99, cpu_each, failed (in the run)
+  http             requests (a second), request_p50, request_p99, cpu_each
+  udp-up, udp-down datagrams, datagram_throughput, sent (only up; all a second), cpu_each
+  crowd            connects, echoes (a second), echo_p50, echo_p99, resident, slab, memory (for a connection)
+  cpu_each is the server's processor time for a trip, connection, request or datagram.
+
+Exit status: 0; 1 when something failed, with what was measured on standard output all the same; 2 when the
+command line makes no sense; 130 after a signal. Whatever the end, no process, namespace or device stays.";
 
 /// Arguments of `bench`.
 #[derive(ClapArgs, Debug)]
@@ -116,6 +141,14 @@ pub(crate) fn main(common: &Common, args: BenchArgs) -> Result<(), Failure> {
         return serve::main(side, common);
     }
     let plan = Plan::new(common, &args)?;
+    let cannot = |path: &PathBuf| {
+        let what = format!("cannot write {}", path.display());
+        move |e| Failure::of(what, &e)
+    };
+    for path in [&args.save, &args.svg].into_iter().flatten() {
+        // To be told now, and not after all is measured.
+        OpenOptions::new().append(true).create(true).open(path).map_err(cannot(path))?;
+    }
     apart("a benchmark")?;
     child::end_all_on_signals()?;
     let begun = Instant::now();
@@ -125,10 +158,6 @@ pub(crate) fn main(common: &Common, args: BenchArgs) -> Result<(), Failure> {
     for object in report::results(&results) {
         out.object(|| object);
     }
-    let cannot = |path: &PathBuf| {
-        let what = format!("cannot write {}", path.display());
-        move |e| Failure::of(what, &e)
-    };
     if let Some(path) = &args.save {
         let document = report::document(&results, &plan);
         fs::write(path, format!("{document:#}\n")).map_err(cannot(path))?;

@@ -2,6 +2,8 @@
 //!
 //! One column for each run, with the same axes, so that runs can be compared; panels from top to bottom.
 
+mod bars;
+
 mod legend;
 
 mod panels;
@@ -14,6 +16,7 @@ use plotters::prelude::*;
 
 use super::Watched;
 use super::timeseq::Window;
+pub use bars::{BarRow, bars};
 
 /// Colours that the colour-blind tell apart too (Okabe and Ito).
 const COLOURS: [RGBColor; 6] = [

@@ -88,6 +88,8 @@ pub(crate) fn bad_input_is_told_in_one_line() {
         ("bench --only sideways", 2, &["--only", "up, down, both"]),
         ("bench --only rr-7", 2, &["--only rr-7", "rr-1, rr-1024"]),
         ("bench --mtu 500", 2, &["--mtu 500", "576 to 65535"]),
+        ("bench --save /nowhere/x", 1, &["cannot write /nowhere/x", "No such file"]),
+        ("bench --svg /nowhere/x", 1, &["cannot write /nowhere/x"]),
         ("bench --dev tun3", 2, &["--dev", "makes its own"]),
         ("up", 2, &["--user NAME"]),
         ("up --user no-such-user", 1, &["no-such-user", "--user"]),

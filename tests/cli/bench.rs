@@ -125,6 +125,13 @@ pub(crate) fn a_peer_of_a_benchmark_fails() {
         let told = text(&done.stderr);
         assert!(told.contains(says) && told.trim_end().lines().count() == 1, "{peer}: {told}");
     }
+    // One that ends in the middle.
+    let mut command = command("bench --quick --only rr-1 --peer-command");
+    let done = run_with(command.arg("sh -c 'echo ready short; exit 3'"), b"");
+    assert_eq!(code(done.status), 1);
+    let told = text(&done.stderr);
+    assert!(told.contains("exit 3' has ended: exit status: 3)"), "{told}");
+    assert!(text(&done.stdout).contains("| failed | failed |"), "{}", text(&done.stdout));
     // One that is there, but answers nothing at its ports: the others' figures stand.
     let dir = Scratch::new();
     let script = dir.write("peer.sh", b"echo ready mute; while read -r word; do echo count 0 0 0; done\n");

@@ -108,16 +108,20 @@ impl Child {
     }
 
     fn ended(&mut self) -> Failure {
-        // Its streams end a moment before it does.
+        Failure::Failed(self.end().unwrap_or_else(|| format!("{} says no more", self.name)))
+    }
+
+    /// How it has ended, in words, if it has.
+    pub(super) fn end(&mut self) -> Option<String> {
+        // Its streams and connections end a moment before it does.
         let status = (0..100).find_map(|_| {
             let status = self.process.try_wait().ok().flatten();
             if status.is_none() {
                 thread::sleep(Duration::from_millis(5));
             }
             status
-        });
-        let how = status.map_or_else(|| "it says no more".to_owned(), |status| status.to_string());
-        Failure::Failed(format!("{} has ended: {how}", self.name))
+        })?;
+        Some(format!("{} has ended: {status}", self.name))
     }
 }
 

@@ -28,11 +28,13 @@ pub(super) const PREFIX: u8 = 24;
 
 /// The settings of both namespaces: nothing is remembered from one run to the next, and there are ports and TIME-WAIT for a
 /// million connections.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 5] = [
     ("tcp_no_metrics_save", "1"),
     ("ip_local_port_range", "1024 65535"),
     ("tcp_tw_reuse", "1"),
     ("tcp_max_tw_buckets", "1000000"),
+    // A server that does not answer is one after seven seconds.
+    ("tcp_syn_retries", "2"),
 ];
 
 /// What the kernel's sockets use at either end, whatever is the host's default. A namespace cannot have it as its own:
@@ -54,6 +56,11 @@ impl Lane {
 
     pub(super) fn count(&mut self) -> Result<Count, Failure> {
         self.child.count()
+    }
+
+    /// How the server has ended, in words, if it has.
+    pub(super) fn end(&mut self) -> Option<String> {
+        self.child.end()
     }
 
     pub(super) fn cpu(&self) -> Result<proc::Cpu, Failure> {

@@ -40,11 +40,20 @@ pub(super) fn measure(column: Column, lane: &mut Lane, plan: &Plan) -> Result<Ve
 
 /// A connection that gives up on a silent server, without Nagle's algorithm.
 fn connect(to: SocketAddr) -> Result<TcpStream, Failure> {
-    let cannot = |e| Failure::of(format!("cannot connect to {to}"), &e);
+    let cannot = |e| cannot_connect(to, &e);
     let stream = dial(to).map_err(cannot)?;
-    stream.set_read_timeout(Some(SILENCE)).map_err(cannot)?;
-    stream.set_write_timeout(Some(SILENCE)).map_err(cannot)?;
+    limit(&stream).map_err(cannot)?;
     Ok(stream)
+}
+
+fn cannot_connect(to: SocketAddr, error: &io::Error) -> Failure {
+    Failure::of(format!("cannot connect to {to}"), error)
+}
+
+/// Makes it give up on a silent server.
+fn limit(stream: &TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(SILENCE))?;
+    stream.set_write_timeout(Some(SILENCE))
 }
 
 fn dial(to: SocketAddr) -> io::Result<TcpStream> {

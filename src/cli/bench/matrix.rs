@@ -25,7 +25,7 @@ pub(super) fn run(plan: &Plan, out: Output) -> Result<Results, Failure> {
     let servers = lanes::count(plan);
     // They run until the end; those that do not come up now never will.
     let mut lanes = (0..servers).map(|n| lanes::start(n, plan).map(Some)).collect::<Result<Vec<_>, _>>()?;
-    let names: Vec<_> = lanes.iter().flatten().map(|lane| lane.name.clone()).collect();
+    let names = distinct(lanes.iter().flatten().map(|lane| lane.name.clone()));
     let bar = progress((plan.columns.len() * plan.runs * servers) as u64, out);
     let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
     for &column in &plan.columns {
@@ -71,7 +71,25 @@ fn once(column: Column, n: usize, lane: &mut Option<Lane>, plan: &Plan) -> Resul
         Some(lane) => lane,
         None => lane.insert(lanes::start(n, plan)?),
     };
-    load::measure(column, lane, plan)
+    load::measure(column, lane, plan).map_err(|failure| match failure {
+        // What the client sees of it is a connection reset at the most.
+        Failure::Failed(why) => match lane.end() {
+            Some(end) if !why.contains(&end) => Failure::Failed(format!("{why} ({end})")),
+            _ => Failure::Failed(why),
+        },
+        other => other,
+    })
+}
+
+/// The names of servers, each another one: in JSON they are keys.
+fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in names {
+        let again = (2..).map(|n| format!("{name} {n}"));
+        let free = [name.clone()].into_iter().chain(again).find(|name| !all.contains(name));
+        all.extend(free);
+    }
+    all
 }
 
 fn event(column: Column, server: &str, run: usize, readings: &[Reading]) -> Value {
@@ -80,4 +98,15 @@ fn event(column: Column, server: &str, run: usize, readings: &[Reading]) -> Valu
     json!({
         "event": "run", "column": column.to_string(), "server": server, "run": run + 1, "readings": values,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_server_has_a_name_of_its_own() {
+        let names = ["kernel", "a", "kernel", "a", "a 2"].map(ToOwned::to_owned);
+        assert_eq!(distinct(names.into_iter()), ["kernel", "a", "kernel 2", "a 2", "a 2 2"]);
+    }
 }

@@ -9,11 +9,11 @@ mod kernel;
 
 mod ours;
 
-mod pool;
+mod connection;
 
-mod services;
+mod event_loop;
 
-mod crowd;
+mod datagrams;
 
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;
@@ -27,9 +27,11 @@ use tunstack::device::setup::bring_up;
 use tunstack::engine::Engine;
 
 use super::super::common::Common;
-use super::super::output::Failure;
+use super::super::output::{Failure, complain};
 use super::super::run::device_failure;
 use super::lanes;
+use connection::Service;
+use event_loop::EventLoop;
 use sockets::Sockets;
 
 /// Takes everything.
@@ -124,25 +126,22 @@ fn stack(common: &Common) -> Result<ours::Ours, Failure> {
 
 fn serve<S: Sockets>(sockets: &S, counted: &Arc<Counted>) -> Result<(), Failure> {
     let failed = |port| move |e| Failure::of(format!("cannot use port {port}"), &e);
-    let listen = |port| sockets.listen(port).map_err(failed(port));
+    let echoes = ECHO.into_iter().chain([CROWD]).map(|port| (port, Service::Echo));
+    let all = [(DISCARD, Service::Discard), (SOURCE, Service::Source), (HTTP, Service::Http)];
+    let listen = |(port, service)| Ok((sockets.listen(port).map_err(failed(port))?, service));
+    let listeners = all.into_iter().chain(echoes).map(listen).collect::<Result<_, Failure>>()?;
     let counts = Arc::clone(counted);
-    pool::start::<S>(listen(DISCARD)?, move |stream, buffer| services::discard::<S>(stream, buffer, &counts));
-    pool::start::<S>(listen(SOURCE)?, services::source::<S>);
-    for port in ECHO {
-        pool::start::<S>(listen(port)?, services::echo::<S>);
-    }
-    pool::start::<S>(listen(HTTP)?, services::http::<S>);
-    let crowd = listen(CROWD)?;
     thread::spawn(move || {
-        if let Err(e) = crowd::echo::<S>(crowd) {
-            tracing::error!("the crowd's server has ended: {e}");
-        }
+        let Err(e) = EventLoop::<S>::new(listeners, counts).and_then(EventLoop::run);
+        // Whoever measures is to see an end, and not silence.
+        complain(&format!("bench: the server's poll has failed: {e}"));
+        std::process::exit(1);
     });
     let (discard, source) = (sockets.bind(DISCARD), sockets.bind(SOURCE));
     let (discard, source) = (discard.map_err(failed(DISCARD))?, source.map_err(failed(SOURCE))?);
     let counts = Arc::clone(counted);
-    thread::spawn(move || services::discard_datagrams::<S>(&discard, &counts));
-    thread::spawn(move || services::source_datagrams::<S>(&source));
+    thread::spawn(move || datagrams::discard::<S>(&discard, &counts));
+    thread::spawn(move || datagrams::source::<S>(&source));
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::super::lanes::Lane;
 use super::super::plan::Plan;
 use super::super::proc;
 use super::super::serve::CROWD;
-use super::{Failure, SILENCE, abort, broken, connect};
+use super::{Failure, SILENCE, abort, broken, cannot_connect, connect, dial, limit};
 
 /// Echoes under way at a time.
 const IN_FLIGHT: usize = 32;
@@ -28,10 +28,11 @@ pub(super) fn measure(connections: usize, lane: &mut Lane, plan: &Plan) -> Resul
     thread::sleep(SETTLE);
     let (resident, slab) = (lane.resident()?, proc::slab()?);
     let begun = Instant::now();
-    let mut streams = (0..connections).map(|_| connect(lane.at(CROWD))).collect::<Result<Vec<_>, _>>()?;
+    let streams = (0..connections).map(|_| dial(lane.at(CROWD))).collect::<io::Result<Vec<_>>>();
     let connected = begun.elapsed().as_secs_f64();
+    let mut streams = streams.map_err(|e| cannot_connect(lane.at(CROWD), &e))?;
     for stream in &mut streams {
-        echo(stream).map_err(|e| broken("crowd", lane, &e))?;
+        limit(stream).and_then(|()| echo(stream)).map_err(|e| broken("crowd", lane, &e))?;
     }
     thread::sleep(SETTLE);
     let grown = lane.resident()? - resident;

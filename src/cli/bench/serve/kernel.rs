@@ -1,14 +1,17 @@
 //! The kernel's sockets.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
-use rustix::event::epoll;
+use rustix::event::{Timespec, epoll};
+use rustix::net::{SocketFlags, accept_with};
+use tunstack::poll::Interest;
 
 use super::super::lanes::set_congestion_control;
-use super::sockets::{EVENTS, Sockets};
+use super::sockets::{Change, EVENTS, Sockets};
 
 /// At one address.
 pub(super) struct Kernel {
@@ -26,6 +29,13 @@ pub(super) struct Poll {
     events: Vec<epoll::Event>,
 }
 
+impl Poll {
+    fn add(&self, source: impl std::os::fd::AsFd, token: usize, flags: epoll::EventFlags) -> io::Result<()> {
+        let data = epoll::EventData::new_u64(token as u64);
+        Ok(epoll::add(&self.epoll, source, data, flags | epoll::EventFlags::ET)?)
+    }
+}
+
 impl Sockets for Kernel {
     type Listener = TcpListener;
     type Stream = TcpStream;
@@ -38,6 +48,7 @@ impl Sockets for Kernel {
         rustix::net::listen(&listener, super::BACKLOG)?;
         // Its connections have it too.
         set_congestion_control(&listener)?;
+        listener.set_nonblocking(true)?;
         Ok(listener)
     }
 
@@ -46,17 +57,9 @@ impl Sockets for Kernel {
     }
 
     fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
-        let (stream, _) = listener.accept()?;
+        let stream = TcpStream::from(accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?);
         stream.set_nodelay(true)?;
         Ok(stream)
-    }
-
-    fn read(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-        stream.read(buffer)
-    }
-
-    fn write_all(mut stream: &TcpStream, data: &[u8]) -> io::Result<()> {
-        stream.write_all(data)
     }
 
     fn receive(udp: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
@@ -73,21 +76,27 @@ impl Sockets for Kernel {
     }
 
     fn watch_listener(poll: &Poll, listener: &mut TcpListener, token: usize) -> io::Result<()> {
-        listener.set_nonblocking(true)?;
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-        Ok(epoll::add(&poll.epoll, listener, epoll::EventData::new_u64(token as u64), flags)?)
+        poll.add(listener, token, epoll::EventFlags::IN)
     }
 
-    fn watch(poll: &Poll, stream: &mut TcpStream, token: usize) -> io::Result<()> {
-        stream.set_nonblocking(true)?;
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
-        Ok(epoll::add(&poll.epoll, stream, epoll::EventData::new_u64(token as u64), flags)?)
+    fn watch(poll: &Poll, stream: &mut TcpStream, token: usize, what: Interest) -> io::Result<()> {
+        let mut flags = epoll::EventFlags::RDHUP;
+        flags.set(epoll::EventFlags::IN, what.is_readable());
+        flags.set(epoll::EventFlags::OUT, what.is_writable());
+        poll.add(stream, token, flags)
     }
 
-    fn wait(poll: &mut Poll, tokens: &mut Vec<usize>) -> io::Result<()> {
+    fn wait(poll: &mut Poll, changes: &mut Vec<Change>, timeout: Option<Duration>) -> io::Result<()> {
+        const LAST: epoll::EventFlags =
+            epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP).union(epoll::EventFlags::ERR);
+        let timeout =
+            timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
         poll.events.clear();
-        epoll::wait(&poll.epoll, spare_capacity(&mut poll.events), None)?;
-        tokens.extend(poll.events.iter().map(|event| event.data.u64() as usize));
+        epoll::wait(&poll.epoll, spare_capacity(&mut poll.events), timeout.as_ref())?;
+        changes.extend(poll.events.iter().map(|event| Change {
+            token: event.data.u64() as usize,
+            last: { event.flags }.intersects(LAST),
+        }));
         Ok(())
     }
 }

@@ -1,13 +1,14 @@
 //! This stack's sockets.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use tunstack::engine::Engine;
 use tunstack::net::{TcpListener, TcpStream, UdpSocket};
 use tunstack::poll::{Events, Interest, Poll as OurPoll, Token};
 
-use super::sockets::{EVENTS, Sockets};
+use super::sockets::{Change, EVENTS, Sockets};
 
 /// On one engine.
 pub(super) struct Ours {
@@ -34,6 +35,7 @@ impl Sockets for Ours {
     fn listen(&self, port: u16) -> io::Result<TcpListener> {
         let listener = self.engine.listen((Ipv4Addr::UNSPECIFIED, port))?;
         listener.set_backlog(super::BACKLOG.cast_unsigned())?;
+        listener.set_nonblocking(true)?;
         Ok(listener)
     }
 
@@ -43,16 +45,9 @@ impl Sockets for Ours {
 
     fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
         let (stream, _) = listener.accept()?;
+        stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         Ok(stream)
-    }
-
-    fn read(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-        stream.read(buffer)
-    }
-
-    fn write_all(mut stream: &TcpStream, data: &[u8]) -> io::Result<()> {
-        stream.write_all(data)
     }
 
     fn receive(udp: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
@@ -68,18 +63,19 @@ impl Sockets for Ours {
     }
 
     fn watch_listener(poll: &Poll, listener: &mut TcpListener, token: usize) -> io::Result<()> {
-        listener.set_nonblocking(true)?;
         poll.poll.registry().register(listener, Token(token), Interest::READABLE)
     }
 
-    fn watch(poll: &Poll, stream: &mut TcpStream, token: usize) -> io::Result<()> {
-        stream.set_nonblocking(true)?;
-        poll.poll.registry().register(stream, Token(token), Interest::READABLE)
+    fn watch(poll: &Poll, stream: &mut TcpStream, token: usize, what: Interest) -> io::Result<()> {
+        poll.poll.registry().register(stream, Token(token), what)
     }
 
-    fn wait(poll: &mut Poll, tokens: &mut Vec<usize>) -> io::Result<()> {
-        poll.poll.poll(&mut poll.events, None)?;
-        tokens.extend(poll.events.iter().map(|event| event.token().0));
+    fn wait(poll: &mut Poll, changes: &mut Vec<Change>, timeout: Option<Duration>) -> io::Result<()> {
+        poll.poll.poll(&mut poll.events, timeout)?;
+        changes.extend(poll.events.iter().map(|event| Change {
+            token: event.token().0,
+            last: event.is_read_closed() || event.is_error(),
+        }));
         Ok(())
     }
 }
