@@ -53,7 +53,8 @@ What is measured (--only takes these names, and those of single rows such as up-
                    connections; and the processor time of the server for each KiB
   rr               round trips of 1 octet and of 1 KiB on one connection: median and 99th percentile
   request          connections a second that carry one octet each way, 1, 4 and 64 at a time
-  connect          the same without the octet: connect, then close
+  connect          the same without the octet: connect, then close, but for a few with one, so that no more
+                   than some 2,000 wait to be accepted
   http             requests of 1,000 octets a second over 1 and 64 connections that stay
   udp-up, udp-down datagrams a second that arrive, of 64 octets and of the MTU's size
   crowd            10,000 connections at once: how fast they come, one after the other, how many echoes of one

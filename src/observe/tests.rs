@@ -105,18 +105,3 @@ fn what_falls_on_one_pixel_is_one_sign() {
     let (low, high) = sequence.range(whole).unwrap();
     assert!(low <= 1 && high == 1_000_001);
 }
-
-#[cfg(feature = "cli")]
-#[test]
-fn bars_have_their_rows_and_names() {
-    use super::plot::{BarRow, bars};
-    let row = |title: &str, ratios| BarRow { title: title.to_owned(), ratios };
-    let names = ["one".to_owned(), "two".to_owned()];
-    let rows = [row("a row", vec![Some(0.5), None]), row("another", vec![Some(9.0), Some(1.0)])];
-    let drawing = bars("what", "here", &names, &rows).unwrap();
-    for part in ["<svg", "a row", "another", "one", "two", "0.50", "9.00", "failed", "what", "here"] {
-        assert!(drawing.contains(part), "{part}: {drawing}");
-    }
-    assert!(bars("what", "here", &names, &[]).is_err());
-    assert!(bars("what", "here", &[], &rows).is_err());
-}

@@ -126,8 +126,8 @@ pub(crate) fn a_peer_of_a_benchmark_fails() {
         assert!(told.contains(says) && told.trim_end().lines().count() == 1, "{peer}: {told}");
     }
     // One that ends in the middle.
-    let mut command = command("bench --quick --only rr-1 --peer-command");
-    let done = run_with(command.arg("sh -c 'echo ready short; exit 3'"), b"");
+    let mut short = command("bench --quick --only rr-1 --peer-command");
+    let done = run_with(short.arg("sh -c 'echo ready short; exit 3'"), b"");
     assert_eq!(code(done.status), 1);
     let told = text(&done.stderr);
     assert!(told.contains("exit 3' has ended: exit status: 3)"), "{told}");

@@ -51,4 +51,17 @@ mod tests {
         assert_eq!(times_better(&row("p50"), 1), Some(2.0));
         assert_eq!(times_better(&row("p50"), 2), None);
     }
+
+    #[test]
+    fn a_plot_has_its_rows_and_names() {
+        let row = |title: &str, ratios| BarRow { title: title.to_owned(), ratios };
+        let names = ["one".to_owned(), "two".to_owned()];
+        let rows = [row("a row", vec![Some(0.5), None]), row("another", vec![Some(9.0), Some(1.0)])];
+        let drawing = bars("what", "here", &names, &rows).unwrap();
+        for part in ["<svg", "a row", "another", "one", "two", "0.50", "9.00", "failed", "what", "here"] {
+            assert!(drawing.contains(part), "{part}: {drawing}");
+        }
+        assert!(bars("what", "here", &names, &[]).is_err());
+        assert!(bars("what", "here", &[], &rows).is_err());
+    }
 }

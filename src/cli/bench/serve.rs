@@ -48,7 +48,7 @@ pub(super) const CROWD: u16 = 5005;
 pub(super) const PIECE: usize = 128 << 10;
 
 /// Connections that wait for a program to accept them.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 const DESCRIPTORS: u64 = 1 << 16;
 
 /// Whose sockets serve.
