@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
+use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, NotConnected, WouldBlock};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ impl<S: Sockets> EventLoop<S> {
                 (true, true) => None,
             };
             match S::wait(&mut self.poll, &mut changes, timeout) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == Interrupted => continue,
                 other => other?,
             }
             for listener in std::mem::take(&mut self.later) {
@@ -107,10 +108,9 @@ impl<S: Sockets> EventLoop<S> {
             });
             match accepted {
                 Ok(()) => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == WouldBlock => return,
                 // That one was reset before its turn.
-                Err(e)
-                    if matches!(e.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+                Err(e) if matches!(e.kind(), ConnectionAborted | ConnectionReset | NotConnected) => {}
                 Err(e) => {
                     tracing::debug!("cannot accept: {e}");
                     self.later.push(listener);
