@@ -51,25 +51,28 @@ Examples:
 What is measured (--only takes these names, and those of single rows such as up-4):
   up, down, both   octets a second to the server, from it, and both at once, over --streams
                    connections; and the processor time of the server for each KiB
-  rr               round trips of 1 octet and of 1 KiB on one connection: median and 99th percentile
+  rr               round trips of 1 octet and of 1 KiB on one connection: median and 99th
+                   percentile
   request          connections a second that carry one octet each way, 1, 4 and 64 at a time
-  connect          the same without the octet: connect, then close, but for a few with one, so that no more
-                   than some 2,000 wait to be accepted
+  connect          the same without the octet: connect, then close, but for a few with one, so
+                   that no more than some 2,000 wait to be accepted
   http             requests of 1,000 octets a second over 1 and 64 connections that stay
   udp-up, udp-down datagrams a second that arrive, of 64 octets and of the MTU's size
-  crowd            10,000 connections at once: how fast they come, one after the other, how many echoes of one
-                   octet a second over all, 32 at a time, and what memory each takes at the server's end
+  crowd            10,000 connections at once: how fast they come, one after the other, how many
+                   echoes of one octet a second over all, 32 at a time, and what memory each takes
+                   at the server's end
 
 How:
-  The client is always the host's kernel, with CUBIC, a blocking thread for each connection that is busy (crowd:
-  one thread), and pieces of 128 KiB. The servers are one program, once on the kernel's sockets, over veth, and
-  once on this stack's, over TUN: one thread serves all TCP connections, told by edges of a poll (the kernel's
-  epoll, this stack's poll), and reads or writes up to 128 KiB of each in turn; two more threads serve UDP.
-  They are measured in turn, each of --runs times, after up to 0.7 s of warm-up; a figure is the median of its
-  runs (of an even number, the mean of the middle two), a ratio that of the medians to the kernel's: more is
-  better but for times, processor time and memory. The kernel's veth passes segments of 64 KiB whole; so does
-  --offload on. The memory of the kernel's end is what its slabs grow by, beyond what they grow by for the
-  client alone. Close other programs, and repeat.
+  The client is always the host's kernel, with CUBIC, a blocking thread for each connection that
+  is busy (crowd: one thread), and pieces of 128 KiB. The servers are one program, once on the
+  kernel's sockets, over veth, and once on this stack's, over TUN: one thread serves all TCP
+  connections, told by edges of a poll (the kernel's epoll, this stack's poll), and reads or
+  writes up to 128 KiB of each in turn; two more threads serve UDP. They are measured in turn,
+  each of --runs times, after up to 0.7 s of warm-up; a figure is the median of its runs (of an
+  even number, the mean of the middle two), a ratio that of the medians to the kernel's: more is
+  better but for times, processor time and memory. The kernel's veth passes segments of 64 KiB
+  whole; so does --offload on. The memory of the kernel's end is what its slabs grow by, beyond
+  what they grow by for the client alone. Close other programs, and repeat.
 
 JSON (--json: an object a line on standard output):
   {\"event\":\"run\",\"column\":NAME,\"server\":NAME,\"run\":N,\"readings\":{FIGURE:NUMBER,..}}
@@ -77,19 +80,23 @@ JSON (--json: an object a line on standard output):
   {\"event\":\"result\",\"column\":NAME,\"figure\":FIGURE,\"less_is_better\":BOOL,
    \"median\":{SERVER:NUMBER,..},\"ratio\":{SERVER:NUMBER,..},\"runs\":{SERVER:[NUMBER,..],..}}
   {\"event\":\"summary\",\"command\":\"bench\",\"ok\":BOOL,\"seconds\":NUMBER}
-  --save writes one object: version, machine, kernel, mtu, offload, seconds, runs, servers (names, the kernel
-  first), failures (texts) and results (as above). A median is null where all runs failed, a ratio also where
-  the kernel's is 0. Figures, in octets and seconds unless said otherwise:
+  --save writes one object: version, machine, kernel, mtu, offload, seconds, runs, servers (names,
+  the kernel first), failures (texts) and results (as above). A median is null where all runs
+  failed, a ratio also where the kernel's is 0. Figures, in octets and seconds unless said
+  otherwise:
   up, down, both   throughput (a second), cpu, cpu_user, cpu_system (nanoseconds a KiB)
   rr               p50, p99, trips (a second), cpu_each
-  request, connect connections (a second), connection_p50, connection_p99, cpu_each, failed (in the run)
+  request, connect connections (a second), connection_p50, connection_p99, cpu_each, failed (in
+                   the run)
   http             requests (a second), request_p50, request_p99, cpu_each
   udp-up, udp-down datagrams, datagram_throughput, sent (only up; all a second), cpu_each
-  crowd            connects, echoes (a second), echo_p50, echo_p99, resident, slab, memory (for a connection)
+  crowd            connects, echoes (a second), echo_p50, echo_p99, resident, slab, memory (for a
+                   connection)
   cpu_each is the server's processor time for a trip, connection, request or datagram.
 
-Exit status: 0; 1 when something failed, with what was measured on standard output all the same; 2 when the
-command line makes no sense; 130 after a signal. Whatever the end, no process, namespace or device stays.";
+Exit status: 0; 1 when something failed, with what was measured on standard output all the same; 2
+when the command line makes no sense; 130 after a signal. Whatever the end, no process, namespace
+or device stays.";
 
 /// Arguments of `bench`.
 #[derive(ClapArgs, Debug)]
@@ -116,14 +123,15 @@ pub(crate) struct BenchArgs {
     /// Measure another server beside these, as often as you like
     ///
     /// COMMAND is run by the shell. It makes the TUN device $TUNSTACK_BENCH_DEV with the MTU
-    /// $TUNSTACK_BENCH_MTU, gives the kernel's end the address $TUNSTACK_BENCH_HOST and answers at
-    /// $TUNSTACK_BENCH_ADDR (both as 10.9.0.2/24). TCP: 5001 takes all, 5002 sends without end, 5003, 5013,
-    /// 5023, 5033 and 5005 send back what they get, 5004 answers each HTTP request with a page of 1,000 octets.
-    /// UDP: 5001 takes all; at 5002 a datagram has a length (16 bits) and milliseconds (32 bits, both in
-    /// network order), and is answered by datagrams of that length for so long. On standard output it says
-    /// `ready NAME` when all is set up, and answers each line `count` on its standard input by `count` and three
-    /// numbers: octets taken at TCP port 5001, and datagrams and their octets at UDP port 5001. When standard
-    /// input ends, so does it.
+    /// $TUNSTACK_BENCH_MTU, gives the kernel's end the address $TUNSTACK_BENCH_HOST and answers
+    /// at $TUNSTACK_BENCH_ADDR (both as 10.9.0.2/24). TCP: 5001 takes all, 5002 sends without
+    /// end, 5003, 5013, 5023, 5033 and 5005 send back what they get, 5004 answers each HTTP
+    /// request with a page of 1,000 octets. UDP: 5001 takes all; at 5002 a datagram has a
+    /// length (16 bits) and milliseconds (32 bits, both in network order), and is answered by
+    /// datagrams of that length for so long. On standard output it says `ready NAME` when all
+    /// is set up, and answers each line `count` on its standard input by `count` and three
+    /// numbers: octets taken at TCP port 5001, and datagrams and their octets at UDP port 5001.
+    /// When standard input ends, so does it.
     #[arg(long, value_name = "COMMAND", verbatim_doc_comment)]
     peer_command: Vec<String>,
     /// Write all runs, medians, ratios and what was measured on to FILE, as a JSON object
