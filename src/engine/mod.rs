@@ -33,6 +33,8 @@ mod several;
 
 mod sitting;
 
+pub(crate) mod passing;
+
 pub(crate) mod wait;
 
 mod signals;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tunstack_core::time::Instant;
 
-/// The longest that counts as soon. About what it takes to wake another thread when it takes long.
-const SOON: Duration = Duration::from_micros(50);
+/// The longest that counts as soon: a call that writes much takes about half of it.
+pub(super) const SOON: Duration = Duration::from_micros(200);
 
 /// How many in a row have to come back soon before that is relied on, at the least and at the most.
 const NEEDED: (u32, u32) = (4, 64);
@@ -44,6 +44,11 @@ impl Pace {
     /// A thread has what it waited for.
     pub(super) fn went(&mut self, now: Instant) {
         self.away.get_or_insert(now);
+    }
+
+    /// As [`went`](Self::went), of one who was there until now.
+    pub(super) fn left(&mut self, now: Instant) {
+        self.away = Some(now);
     }
 
     /// A thread has to wait.
@@ -95,15 +100,15 @@ mod tests {
     fn some_in_a_row_have_to_come_back_soon() {
         let mut pace = Pace::default();
         for _ in 0..3 {
-            away(&mut pace, 50);
+            away(&mut pace, 200);
             assert!(!pace.is_quick());
         }
-        away(&mut pace, 51);
+        away(&mut pace, 201);
         (0..3).for_each(|_| away(&mut pace, 0));
         assert!(!pace.is_quick());
         away(&mut pace, 0);
         assert!(pace.is_quick());
-        away(&mut pace, 51);
+        away(&mut pace, 201);
         assert!(!pace.is_quick());
     }
 
@@ -120,7 +125,7 @@ mod tests {
         }
         pace.failed();
         (0..512).for_each(|_| away(&mut pace, 1));
-        away(&mut pace, 100);
+        away(&mut pace, 300);
         (0..4).for_each(|_| away(&mut pace, 1));
         assert!(pace.is_quick());
     }
@@ -133,8 +138,8 @@ mod tests {
         (0..4).for_each(|_| away(&mut pace, 1));
         assert!(pace.is_quick());
         pace.went(at(0));
-        pace.went(at(60));
-        pace.came(at(61));
+        pace.went(at(210));
+        pace.came(at(211));
         assert!(!pace.is_quick());
     }
 

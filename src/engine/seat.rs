@@ -13,7 +13,7 @@
 
 use tunstack_core::time::Instant;
 
-use super::pace::Pace;
+use super::pace::{Pace, SOON};
 use super::sleep::PATIENCE;
 use crate::device::Frames;
 
@@ -34,17 +34,37 @@ pub(crate) struct Seat {
     /// Since when it is empty.
     pub(super) left: Instant,
     pub(super) pace: Pace,
+    /// When a call was done last that did not have to wait.
+    pub(super) passed: Option<Instant>,
 }
 
 impl Seat {
     /// One that nobody can take.
     pub(super) fn closed() -> Self {
-        Self { tools: None, alarm: Instant::FAR_FUTURE, left: Instant::ZERO, pace: Pace::default() }
+        Self {
+            tools: None,
+            alarm: Instant::FAR_FUTURE,
+            left: Instant::ZERO,
+            pace: Pace::default(),
+            passed: None,
+        }
     }
 
     /// Whether nobody sits there who could.
     pub(super) fn is_empty(&self) -> bool {
         self.tools.is_some()
+    }
+
+    /// A call is done that did not have to wait.
+    pub(super) fn pass(&mut self, now: Instant) {
+        self.pace.came(now);
+        self.pace.went(now);
+        self.passed = Some(now);
+    }
+
+    /// Whether calls that do not wait follow soon on each other.
+    pub(super) fn is_passed(&self, now: Instant) -> bool {
+        self.pace.is_quick() && self.passed.is_some_and(|passed| now.saturating_since(passed) <= SOON)
     }
 
     /// Until when the reader leaves it to the callers.

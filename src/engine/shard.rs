@@ -164,6 +164,12 @@ impl Shard {
         Guard { held, shard: self }
     }
 
+    /// Takes the lock if it is to be had at once.
+    pub(super) fn try_lock(&self) -> Option<Guard<'_>> {
+        // A lock that is poisoned is for `lock` to see to.
+        self.held.try_lock().ok().map(|held| Guard { held, shard: self })
+    }
+
     /// Takes the lock of an engine that works, or gives what ended it.
     pub(crate) fn lock_working(&self) -> io::Result<Guard<'_>> {
         let held = self.lock();
@@ -175,23 +181,25 @@ impl Shard {
 
     /// A program's call that does not wait: does it, sends what comes of it, wakes whom it concerns.
     pub(crate) fn call<T>(&self, op: impl FnOnce(&mut Stack, Instant) -> Result<T, Error>) -> io::Result<T> {
-        self.call_in(self.lock_working()?, op)
+        let mut held = self.lock_working()?;
+        let now = self.clock.now();
+        let result = op(&mut held.stack, now).map_err(|e| held.error(e));
+        let more = self.drive(&mut held, now);
+        if is_reader() {
+            self.conclude(held, now, more);
+        } else {
+            held.seat.pass(now);
+            self.conclude_looking(held, now, more);
+        }
+        result
     }
 
     /// As [`call`](Self::call), for calls that make sockets: refused while the engine shuts down.
     pub(crate) fn open<T>(&self, op: impl FnOnce(&mut Stack, Instant) -> Result<T, Error>) -> io::Result<T> {
-        let held = self.lock_working()?;
+        let mut held = self.lock_working()?;
         if held.closing {
             return Err(Failure::Stopped.to_io());
         }
-        self.call_in(held, op)
-    }
-
-    fn call_in<'a, T>(
-        &'a self,
-        mut held: Guard<'a>,
-        op: impl FnOnce(&mut Stack, Instant) -> Result<T, Error>,
-    ) -> io::Result<T> {
         let now = self.clock.now();
         let result = op(&mut held.stack, now).map_err(|e| held.error(e));
         self.finish(held, now);

@@ -10,9 +10,10 @@ use tunstack_core::time::Instant;
 
 use super::clock::Sleeper;
 use super::error::Failure;
+use super::passing::Poller;
 use super::seat::Tools;
 use super::shard::{Guard, Held, Next, Shard};
-use super::sleep::PATIENCE;
+use super::sleep::{Ended, PATIENCE};
 use super::sync::thread;
 use super::waiters::Parker;
 use crate::device::Frames;
@@ -22,6 +23,9 @@ const BATCH: usize = 64;
 
 /// The same in octets.
 const BATCH_OCTETS: usize = 1 << 20;
+
+/// How often the reader tries for the lock before it queues.
+const LOOKS: u32 = 4;
 
 /// How often a device may hang up and have nothing to say before it counts as lost. One that is being
 /// deleted polls as broken a while before it gives the error that tells why.
@@ -41,22 +45,54 @@ pub(super) enum Turn {
     End,
 }
 
-/// A caller that sits: how it is woken, and until when it waits.
+/// A caller that sits, and until when it waits.
 pub(super) struct Caller<'a> {
-    parker: &'a Arc<Parker>,
-    waker: &'a Waker,
-    deadline: Instant,
+    pub(super) who: Who<'a>,
+    pub(super) deadline: Instant,
+}
+
+/// How a caller is woken.
+pub(super) enum Who<'a> {
+    /// One that waits for its socket.
+    Call { parker: &'a Arc<Parker>, waker: &'a Waker },
+    /// One that waits for any of many.
+    Poller(&'a dyn Poller),
+}
+
+impl Caller<'_> {
+    fn is_woken(&self) -> bool {
+        match self.who {
+            Who::Call { parker, .. } => parker.is_woken(),
+            Who::Poller(poller) => poller.is_roused(),
+        }
+    }
+
+    const fn waker(&self) -> Option<&Waker> {
+        match self.who {
+            Who::Call { waker, .. } => Some(waker),
+            Who::Poller(_) => None,
+        }
+    }
+
+    const fn poller(&self) -> Option<&dyn Poller> {
+        match self.who {
+            Who::Call { .. } => None,
+            Who::Poller(poller) => Some(poller),
+        }
+    }
 }
 
 /// The seat, taken.
 #[must_use]
 pub(crate) struct Seated<'a> {
-    shard: &'a Shard,
+    pub(super) shard: &'a Shard,
     /// Until it is left.
     tools: Option<Tools>,
-    next: Next,
+    pub(super) next: Next,
     /// When it last looked at the clock.
-    now: Instant,
+    pub(super) now: Instant,
+    /// How the last sleep ended.
+    pub(super) ended: Ended,
 }
 
 impl Shard {
@@ -68,7 +104,7 @@ impl Shard {
         let tools = held.seat.tools.take()?;
         held.sleep_until = self.deadline(held);
         let next = if more { Next::More } else { Next::Sleep(held.sleep_until) };
-        Some(Seated { shard: self, tools: Some(tools), next, now })
+        Some(Seated { shard: self, tools: Some(tools), next, now, ended: Ended::default() })
     }
 
     /// Ends the hold of a call that has to wait, as [`conclude`](Self::conclude). It sits down if nobody does, unless it has
@@ -105,7 +141,7 @@ impl Shard {
     pub(super) fn stand_by(&self) -> io::Result<Option<Seated<'_>>> {
         loop {
             self.alarm.wait()?;
-            let mut held = self.lock();
+            let mut held = self.lock_patiently()?;
             held.seat.alarm = Instant::FAR_FUTURE;
             if self.stopped() || held.failure.is_some() {
                 held.release();
@@ -134,6 +170,19 @@ impl Shard {
         }
     }
 
+    /// The lock, for the reader that looks whether others read. While it is not to be had somebody is at work here, who sees
+    /// to what is due, and whom a thread that queues for the lock would slow down.
+    fn lock_patiently(&self) -> io::Result<Guard<'_>> {
+        for _ in 0..LOOKS {
+            if let Some(held) = self.try_lock() {
+                return Ok(held);
+            }
+            self.alarm.set(PATIENCE / 2);
+            self.alarm.wait()?;
+        }
+        Ok(self.lock())
+    }
+
     /// Sets the alarm to `at`, or to when the stack has something to do, unless it rings before.
     pub(super) fn ring(&self, held: &mut Held, at: Instant, now: Instant) {
         let at = at.min(self.deadline(held));
@@ -155,7 +204,8 @@ impl Seated<'_> {
     /// Sits until a wake-up of the caller, or until `deadline`: then false. Where somebody else is to sit, waits for
     /// the same on the thread.
     pub(crate) fn serve(mut self, parker: &Arc<Parker>, waker: &Waker, deadline: Option<Instant>) -> bool {
-        let caller = Caller { parker, waker, deadline: deadline.unwrap_or(Instant::FAR_FUTURE) };
+        let who = Who::Call { parker, waker };
+        let caller = Caller { who, deadline: deadline.unwrap_or(Instant::FAR_FUTURE) };
         parker.nudged_by(&self.shard.nudge);
         loop {
             if parker.take() {
@@ -183,7 +233,7 @@ impl Seated<'_> {
     pub(super) fn turn(&mut self, caller: Option<&Caller<'_>>) -> io::Result<Turn> {
         let Some(tools) = &mut self.tools else { return Ok(Turn::Left) };
         let shard = self.shard;
-        let mut hung_up = false;
+        self.ended = Ended::default();
         let mut count = 0;
         match self.next {
             Next::Sleep(until) if !tools.frames.is_full() => {
@@ -192,8 +242,8 @@ impl Seated<'_> {
                     count = spin(shard, tools, until, &mut self.now, caller)?;
                 }
                 if count == 0 {
-                    hung_up = sleep(shard, tools, until.saturating_since(self.now), until, caller)?;
-                    if caller.is_some_and(|caller| caller.parker.is_woken()) {
+                    self.ended = sleep(shard, tools, until.saturating_since(self.now), until, caller)?;
+                    if caller.is_some_and(Caller::is_woken) {
                         return Ok(Turn::Stays);
                     }
                 }
@@ -205,7 +255,7 @@ impl Seated<'_> {
             self.now = shard.clock.now();
             count = shard.device.recv(self.now, &mut tools.frames)?;
         }
-        tools.hang_ups = if hung_up && count == 0 { tools.hang_ups + 1 } else { 0 };
+        tools.hang_ups = if self.ended.hung_up && count == 0 { tools.hang_ups + 1 } else { 0 };
         if tools.hang_ups > HANG_UPS {
             return Err(Errno::NODEV.into());
         }
@@ -246,10 +296,16 @@ impl Seated<'_> {
         held.sleep_until = deadline.min(kept);
         self.next = if more { Next::More } else { Next::Sleep(held.sleep_until) };
 
-        let woken = held.waiters.woken_now(caller.map(|caller| caller.waker));
+        let woken = held.waiters.woken_now(caller.and_then(Caller::waker));
+        let has_its_own = woken.asker || caller.and_then(Caller::poller).is_some_and(Poller::is_roused);
         // The one who is woken alone, time and again, does better to read for itself.
-        let makes_room = woken.anybody && held.seat.pace.woke(woken.alone) && !more;
-        if woken.asker || makes_room {
+        let alone = woken.anybody && held.seat.pace.woke(woken.alone);
+        // And so does who calls again and again and never waits.
+        let in_passing = caller.is_none() && held.seat.is_passed(now);
+        if has_its_own || (alone || in_passing) && !more {
+            if caller.is_some_and(|caller| caller.poller().is_some()) {
+                held.seat.pace.went(now);
+            }
             let soon = more || !held.seat.pace.is_quick();
             shard.leave(&mut held, tools, if soon { now } else { now + PATIENCE }, now);
             held.release();
@@ -281,11 +337,13 @@ impl Seated<'_> {
     }
 
     /// Leaves the seat.
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         if let Some(tools) = self.tools.take() {
             let mut held = self.shard.lock();
             let now = self.shard.clock.now();
-            let at = if held.seat.pace.is_quick() { now + PATIENCE } else { now };
+            held.seat.pace.left(now);
+            let patient = held.seat.pace.is_quick() && self.next != Next::More;
+            let at = if patient { now + PATIENCE } else { now };
             self.shard.leave(&mut held, tools, at, now);
             held.release();
         }
@@ -302,27 +360,29 @@ impl Drop for Seated<'_> {
     }
 }
 
-/// Sleeps until a packet, a nudge or the time; says whether the device hung up. After a pause where it has before.
+/// Sleeps until a packet, a nudge or the time. After a pause where the device hung up before.
 fn sleep(
     shard: &Shard,
     tools: &Tools,
     time: Duration,
     until: Instant,
     caller: Option<&Caller<'_>>,
-) -> io::Result<bool> {
-    let _polls = match caller {
-        None => None,
-        // A wake-up before this is seen here; one after it nudges.
-        Some(caller) => match caller.parker.poll() {
-            Some(polls) => Some(polls),
-            None => return Ok(false),
+) -> io::Result<Ended> {
+    // A wake-up before this is seen here; one after it nudges, or is readable.
+    let (_polls, also) = match caller.map(|caller| &caller.who) {
+        None => (None, None),
+        Some(Who::Call { parker, .. }) => match parker.poll() {
+            Some(polls) => (Some(polls), None),
+            None => return Ok(Ended::default()),
         },
+        Some(Who::Poller(poller)) if poller.is_roused() => return Ok(Ended::default()),
+        Some(Who::Poller(poller)) => (None, Some(poller.readable())),
     };
     let timeout = (until < Instant::FAR_FUTURE).then_some(time);
     if tools.hang_ups > 0 {
         shard.nudge.pause(PAUSE.min(timeout.unwrap_or(PAUSE)))?;
     }
-    shard.nudge.sleep(shard.device.readable(), timeout)
+    shard.nudge.sleep(shard.device.readable(), also, timeout)
 }
 
 /// Looks at the device without sleeping, as long as the engine is told to. Gives how many packets came.
@@ -338,7 +398,7 @@ fn spin(
         *now = shard.clock.now();
         tools.frames.clear();
         let count = shard.device.recv(*now, &mut tools.frames)?;
-        if count > 0 || *now >= until || caller.is_some_and(|caller| caller.parker.is_woken()) {
+        if count > 0 || *now >= until || caller.is_some_and(Caller::is_woken) {
             return Ok(count);
         }
         std::hint::spin_loop();

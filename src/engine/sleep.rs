@@ -12,6 +12,17 @@ use rustix::time::{timerfd_create, timerfd_settime};
 /// How long the device may go unread while those who read it are expected back.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1);
 
+/// How a sleep with the device ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Ended {
+    /// The device hung up.
+    pub(super) hung_up: bool,
+    /// What else was slept with is readable.
+    pub(super) also: bool,
+    /// A signal's handler ran.
+    pub(super) interrupted: bool,
+}
+
 /// What ends the sleep of whoever sits, beside the device.
 #[derive(Debug)]
 pub(crate) struct Nudge(OwnedFd);
@@ -28,20 +39,29 @@ impl Nudge {
         debug_assert!(matches!(written, Ok(8) | Err(Errno::AGAIN)), "{written:?}");
     }
 
-    /// Sleeps until the device is readable, a nudge, or the time is over; says whether the device hung up. A signal may
-    /// end it early.
-    pub(super) fn sleep(&self, device: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
-        let mut fds = [self.0.as_fd(), device].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        self.sleep_with(&mut fds, timeout)?;
-        Ok(fds[1].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL))
+    /// Sleeps until the device is readable, or `also` is, a nudge, or the time is over. A signal may end it early.
+    pub(super) fn sleep(
+        &self,
+        device: BorrowedFd<'_>,
+        also: Option<BorrowedFd<'_>>,
+        timeout: Option<Duration>,
+    ) -> io::Result<Ended> {
+        let all = [self.0.as_fd(), device, also.unwrap_or(device)];
+        let mut fds = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        let count = if also.is_some() { 3 } else { 2 };
+        let interrupted = self.sleep_with(&mut fds[..count], timeout)?;
+        let hung_up = fds[1].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
+        Ok(Ended { hung_up, also: also.is_some() && !fds[2].revents().is_empty(), interrupted })
     }
 
     /// The same without the device.
     pub(super) fn pause(&self, time: Duration) -> io::Result<()> {
         self.sleep_with(&mut [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)], Some(time))
+            .map(|_| ())
     }
 
-    fn sleep_with(&self, fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
+    /// Says whether a signal ended it.
+    fn sleep_with(&self, fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<bool> {
         // At most u64::MAX nanoseconds, so the seconds fit.
         let timeout =
             timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
@@ -49,7 +69,7 @@ impl Nudge {
             Ok(_) => {}
             Err(Errno::INTR) => {
                 fds.iter_mut().for_each(PollFd::clear_revents);
-                return Ok(());
+                return Ok(true);
             }
             Err(errno) => return Err(errno.into()),
         }
@@ -59,7 +79,7 @@ impl Nudge {
                 Err(errno) => return Err(errno.into()),
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 

@@ -197,14 +197,17 @@ fn attempt<'a, T>(
     };
     match who {
         Who::Call(place) | Who::Task(Some(place)) => {
-            if matches!(who, Who::Call(_)) && !place.is_free() {
-                held.seat.pace.went(now);
+            if matches!(who, Who::Call(_)) {
+                if place.is_free() { held.seat.pass(now) } else { held.seat.pace.went(now) }
             }
             held.waiters.leave(id, place);
         }
         Who::Task(None) => {}
     }
-    shard.conclude(held, now, more);
+    match who {
+        Who::Call(_) if !shard.on_reader() => shard.conclude_looking(held, now, more),
+        _ => shard.conclude(held, now, more),
+    }
     Attempt::Done(result)
 }
 

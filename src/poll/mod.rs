@@ -77,6 +77,7 @@ mod waker;
 mod tests;
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
@@ -88,12 +89,30 @@ pub use source::SourceFd;
 pub use waker::Waker;
 
 use crate::engine::clock::Clock;
+use crate::engine::passing::{Poller, Sat};
 use crate::engine::shard::is_reader;
 use event::Event;
+use ready::Ready;
 
 /// The longest sleep in the kernel at a time; a longer wait is several. Its clock counts milliseconds in 31
 /// bits.
 const DAY: Duration = Duration::from_secs(86_400);
+
+/// A poll before a device.
+struct Before<'a> {
+    ready: &'a Ready,
+    epoll: BorrowedFd<'a>,
+}
+
+impl Poller for Before<'_> {
+    fn is_roused(&self) -> bool {
+        self.ready.is_roused()
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.epoll
+    }
+}
 
 /// Waits for the events of sources that its [`Registry`] knows, of any number of engines and of the kernel.
 #[derive(Debug)]
@@ -159,12 +178,33 @@ impl Poll {
         self.registry.shared.watched.ready.take(&mut events.told, room);
     }
 
+    /// Waits before the device of the engine whose sockets are watched, where nobody does: what arrives passes through no
+    /// other thread. Gives how long there is to wait still.
+    fn sit(&self, left: Option<Duration>) -> io::Result<Option<Duration>> {
+        let watched = &self.registry.shared.watched;
+        let Some(shard) = watched.home() else { return Ok(left) };
+        if !watched.ready.sit() {
+            return Ok(left);
+        }
+        let poller = Before { ready: &watched.ready, epoll: self.registry.shared.epoll.as_fd() };
+        let sat = shard.sit_for(&poller, shard.clock.deadline(left));
+        watched.ready.awake();
+        match sat {
+            // Whatever it was is there now.
+            Sat::Through => Ok(Some(Duration::ZERO)),
+            Sat::Elsewhere => Ok(left),
+            Sat::Interrupted => Err(io::ErrorKind::Interrupted.into()),
+        }
+    }
+
     /// What the kernel has to tell. Sleeps until there is something, unless there is already.
     fn take_kernel(&self, events: &mut Events, left: Option<Duration>) -> io::Result<()> {
         let watched = &self.registry.shared.watched;
         if events.room() == 0 {
             return Ok(());
         }
+        let left =
+            if events.told.is_empty() && left != Some(Duration::ZERO) { self.sit(left)? } else { left };
         let sleeps = events.told.is_empty() && left != Some(Duration::ZERO) && watched.ready.sleep();
         let more = self.wait(events, if sleeps { left } else { Some(Duration::ZERO) });
         if sleeps {

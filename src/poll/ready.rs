@@ -12,6 +12,7 @@ use tunstack_core::stack::slab::{Slab, SocketId};
 
 use super::events::Event;
 use super::interest::{Interest, Token};
+use crate::engine::sync::thread::{self, ThreadId};
 use crate::engine::sync::{Mutex, MutexGuard};
 
 /// Names a registration; one that is gone is named by none.
@@ -37,6 +38,8 @@ struct State {
     next_place: u64,
     /// The poller found nothing, and sleeps or is about to.
     asleep: bool,
+    /// It sleeps before the device, by this thread: what the thread itself changes it looks at.
+    sits: Option<ThreadId>,
 }
 
 impl State {
@@ -53,7 +56,9 @@ impl State {
 
     /// Whether the poller has to be woken. Once for each sleep: one wake-up is enough.
     fn rouse(&mut self) -> bool {
-        !self.list.is_empty() && std::mem::take(&mut self.asleep)
+        !self.list.is_empty()
+            && std::mem::take(&mut self.asleep)
+            && self.sits.is_none_or(|thread| thread != thread::current().id())
     }
 }
 
@@ -63,7 +68,13 @@ pub(super) struct Ready(Mutex<State>);
 
 impl Ready {
     pub(super) const fn new() -> Self {
-        Self(Mutex::new(State { entries: Slab::new(), list: BTreeMap::new(), next_place: 0, asleep: false }))
+        Self(Mutex::new(State {
+            entries: Slab::new(),
+            list: BTreeMap::new(),
+            next_place: 0,
+            asleep: false,
+            sits: None,
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -151,9 +162,23 @@ impl Ready {
         state.asleep
     }
 
+    /// The same for a poller that sits before the device meanwhile: its thread need not wake itself.
+    pub(super) fn sit(&self) -> bool {
+        let mut state = self.state();
+        state.asleep = state.list.is_empty();
+        state.sits = state.asleep.then(|| thread::current().id());
+        state.asleep
+    }
+
+    /// Whether something has come since the poller was allowed to sleep.
+    pub(super) fn is_roused(&self) -> bool {
+        !self.state().asleep
+    }
+
     /// The poller is awake and will look for itself.
     pub(super) fn awake(&self) {
-        self.state().asleep = false;
+        let mut state = self.state();
+        (state.asleep, state.sits) = (false, None);
     }
 
     /// How many registrations there are, and how many have something to tell.

@@ -124,13 +124,13 @@ impl Registry {
         let mut held = shard.lock_working()?;
         let name = Name::of(shard, id);
         let key = held.waiters.key();
-        let handle = match watched.sockets().entry(name) {
-            Entry::Occupied(_) => None,
-            Entry::Vacant(place) => {
+        let handle = {
+            let mut sockets = watched.sockets();
+            (!sockets.registrations.contains_key(&name)).then(|| {
                 let handle = watched.ready.insert(token, interest);
-                place.insert(Registration { shard: Arc::downgrade(shard), key, handle });
-                Some(handle)
-            }
+                sockets.insert(name, Registration { shard: Arc::downgrade(shard), key, handle });
+                handle
+            })
         };
         if let Some(handle) = handle {
             held.waiters.observe(id, key, Arc::new(Watch { watched: Arc::clone(watched), name, handle }));
@@ -146,7 +146,8 @@ impl Registry {
         let (shard, id) = (socket.shard(), socket.id());
         // So that what it was last told is how the socket stands.
         let held = shard.lock();
-        let handle = watched.sockets().get(&Name::of(shard, id)).map(|registration| registration.handle);
+        let handle =
+            watched.sockets().registrations.get(&Name::of(shard, id)).map(|registration| registration.handle);
         if let Some(handle) = handle
             && watched.ready.modify(handle, token, interest)
         {
@@ -159,7 +160,7 @@ impl Registry {
     pub(super) fn remove_socket(&self, socket: &Socket) -> io::Result<()> {
         let (shard, id) = (socket.shard(), socket.id());
         let mut held = shard.lock();
-        let key = self.shared.watched.sockets().get(&Name::of(shard, id)).map(|r| r.key);
+        let key = self.shared.watched.sockets().registrations.get(&Name::of(shard, id)).map(|r| r.key);
         if let Some(key) = key {
             // The rest happens when the watch is dropped by that.
             held.waiters.unobserve(id, key);
@@ -203,8 +204,13 @@ pub(super) struct Shared {
 impl Drop for Shared {
     /// Leaves no watch behind: sockets may live for long yet.
     fn drop(&mut self) {
-        let all: Vec<_> =
-            self.watched.sockets().iter().map(|(name, r)| (r.shard.clone(), name.id, r.key)).collect();
+        let all: Vec<_> = self
+            .watched
+            .sockets()
+            .registrations
+            .iter()
+            .map(|(name, r)| (r.shard.clone(), name.id, r.key))
+            .collect();
         for (shard, id, key) in all {
             let Some(shard) = shard.upgrade() else { continue };
             let mut held = shard.lock();
@@ -220,11 +226,47 @@ pub(super) struct Watched {
     pub(super) ready: Ready,
     /// Ends the poller's sleep in the kernel.
     nudge: OwnedFd,
-    sockets: Mutex<HashMap<Name, Registration>>,
+    sockets: Mutex<Sockets>,
+}
+
+/// The sockets that are watched, and where they live.
+#[derive(Default)]
+struct Sockets {
+    registrations: HashMap<Name, Registration>,
+    /// By address, with how many there are.
+    shards: HashMap<usize, (Weak<Shard>, usize)>,
+}
+
+impl Sockets {
+    fn insert(&mut self, name: Name, registration: Registration) {
+        self.shards.entry(name.shard).or_insert_with(|| (registration.shard.clone(), 0)).1 += 1;
+        self.registrations.insert(name, registration);
+    }
+
+    fn remove(&mut self, name: &Name) {
+        if self.registrations.remove(name).is_some()
+            && let Entry::Occupied(mut shard) = self.shards.entry(name.shard)
+        {
+            shard.get_mut().1 -= 1;
+            if shard.get().1 == 0 {
+                shard.remove();
+            }
+        }
+    }
 }
 
 impl Watched {
-    fn sockets(&self) -> MutexGuard<'_, HashMap<Name, Registration>> {
+    /// Where all sockets live that are watched, if that is one place.
+    pub(super) fn home(&self) -> Option<Arc<Shard>> {
+        let sockets = self.sockets();
+        let mut shards = sockets.shards.values();
+        match (shards.next(), shards.next()) {
+            (Some((shard, _)), None) => shard.upgrade(),
+            _ => None,
+        }
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, Sockets> {
         // Nothing in here leaves it half changed.
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -249,7 +291,7 @@ impl Watched {
     /// How many sockets are watched.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.sockets().len()
+        self.sockets().registrations.len()
     }
 }
 

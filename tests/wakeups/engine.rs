@@ -44,6 +44,10 @@ pub(crate) mod shard;
 mod sitting;
 
 #[rustfmt::skip]
+#[path = "../../src/engine/passing.rs"]
+pub(crate) mod passing;
+
+#[rustfmt::skip]
 #[path = "../../src/engine/wait.rs"]
 pub(crate) mod wait;
 

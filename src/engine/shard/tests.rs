@@ -151,7 +151,7 @@ fn without_one_who_sits_an_earlier_deadline_sets_the_alarm() {
     shard.open_seat();
     shard.alarm.wait().unwrap();
     shard.lock().seat.alarm = Instant::FAR_FUTURE;
-    let begun = shard.call(|stack, now| {
+    let begun = shard.open(|stack, now| {
         let id = stack.tcp_socket(Family::V4);
         assert_eq!(stack.connect(id, peer(), now), Err(Error::InProgress));
         Ok(())

@@ -26,7 +26,7 @@ impl<'a> Seated<'a> {
     /// The seat with these packets on it.
     pub(in crate::engine) fn with(shard: &'a Shard, frames: Frames) -> Self {
         let tools = Some(Tools { frames, owners: Vec::new(), hang_ups: 0 });
-        Self { shard, tools, next: Next::More, now: shard.clock.now() }
+        Self { shard, tools, next: Next::More, now: shard.clock.now(), ended: Ended::default() }
     }
 
     pub(in crate::engine) fn next(&self) -> Next {
@@ -136,6 +136,7 @@ impl World {
             held.seat.pace.came(Instant::ZERO);
         }
         assert!(held.seat.pace.is_quick());
+        held.seat.passed = None;
     }
 }
 
@@ -327,9 +328,10 @@ fn it_looks_for_a_while_before_it_sleeps() {
     assert_eq!(world.sleeps.load(Ordering::Relaxed), 1);
 }
 
-/// How often these threads have slept.
+/// How often these threads have slept but for this one, which may have read in passing.
 fn naps(threads: &Mutex<BTreeSet<i32>>) -> usize {
-    let threads = threads.lock().unwrap();
+    let mut threads = threads.lock().unwrap();
+    threads.remove(&gettid().as_raw_nonzero().get());
     let texts = threads.iter().map(|id| std::fs::read_to_string(format!("/proc/self/task/{id}/status")));
     // One that has ended sleeps no more.
     let naps = texts.filter_map(Result::ok).map(|text| {

@@ -36,6 +36,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no thread panics with it")
 }
 
+/// As the engine has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Ended {
+    pub(super) hung_up: bool,
+    pub(super) also: bool,
+    pub(super) interrupted: bool,
+}
+
 /// As the engine has it, with the device's end of the wire.
 #[derive(Debug)]
 pub(crate) struct Nudge {
@@ -83,17 +91,22 @@ impl Nudge {
         }
     }
 
-    pub(super) fn sleep(&self, _: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
+    pub(super) fn sleep(
+        &self,
+        _: BorrowedFd<'_>,
+        _: Option<BorrowedFd<'_>>,
+        timeout: Option<Duration>,
+    ) -> io::Result<Ended> {
         let mut line = locked(&self.line);
         loop {
             if std::mem::take(&mut line.nudged) || line.cut || !line.packets.is_empty() {
-                return Ok(false);
+                return Ok(Ended::default());
             }
             if timeout.is_some() {
                 drop(line);
                 // The time may be over at once.
                 thread::yield_now();
-                return Ok(false);
+                return Ok(Ended::default());
             }
             line = self.changed.wait(line).expect("no thread panics with it");
         }

@@ -1,0 +1,109 @@
+//! Those who read the device and wait for no socket of their own: a call that does not have to wait looks at it in passing,
+//! and a poller sits there until any of what it watches has changed.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use tunstack_core::time::Instant;
+
+use super::error::Failure;
+use super::shard::{Guard, Next, Shard};
+use super::sitting::{Caller, Seated, Turn, Who};
+
+/// How long the device goes without a look by calls that do not wait.
+const GLANCE: Duration = Duration::from_micros(20);
+
+/// How often such a call looks while there is more to send.
+const GLANCES: usize = 4;
+
+/// One that waits for any of many things.
+pub(crate) trait Poller {
+    /// Whether any of our sockets has something to tell.
+    fn is_roused(&self) -> bool;
+
+    /// What is readable when the kernel has something to tell, or when it was roused by another thread.
+    fn readable(&self) -> BorrowedFd<'_>;
+}
+
+/// How a poller's time on the seat ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sat {
+    /// There may be something to tell, or the time is over.
+    Through,
+    /// Somebody else sits, or is to: it waits without the seat.
+    Elsewhere,
+    /// A signal's handler ran.
+    Interrupted,
+}
+
+impl Shard {
+    /// Ends the hold of a call that was done. Where nobody sits, it looks at the device in passing: who calls again and
+    /// again and never has to wait, as a writer with room in its buffer, reads its acknowledgments itself so.
+    pub(super) fn conclude_looking(&self, mut held: Guard<'_>, now: Instant, more: bool) {
+        let in_passing = !more && held.seat.is_empty() && now >= held.seat.left + GLANCE;
+        if !in_passing || held.waiters.woken_now(None).others_code {
+            self.conclude(held, now, more);
+            return;
+        }
+        match self.sit(&mut held, now, true) {
+            Some(seated) => {
+                held.release();
+                seated.glance();
+            }
+            None => self.conclude(held, now, more),
+        }
+    }
+
+    /// Lets a poller that has to wait read the device until `deadline`, if nobody does.
+    pub(crate) fn sit_for(&self, poller: &dyn Poller, deadline: Option<Instant>) -> Sat {
+        let mut held = self.lock();
+        let now = self.clock.now();
+        held.seat.pace.came(now);
+        let seated = if held.waiters.woken_now(None).anybody { None } else { self.sit(&mut held, now, true) };
+        held.release();
+        let deadline = deadline.unwrap_or(Instant::FAR_FUTURE);
+        seated.map_or(Sat::Elsewhere, |seated| seated.serve_poller(poller, deadline))
+    }
+}
+
+impl Seated<'_> {
+    /// Takes in what is there without waiting, and leaves.
+    fn glance(mut self) {
+        for _ in 0..GLANCES {
+            match self.turn(None) {
+                Ok(Turn::Stays) if self.next == Next::More => {}
+                Ok(Turn::Stays) => break,
+                Ok(Turn::Left | Turn::End) => return,
+                Err(error) => {
+                    self.shard.fail(Failure::device(&error));
+                    return;
+                }
+            }
+        }
+        self.leave();
+    }
+
+    fn serve_poller(mut self, poller: &dyn Poller, deadline: Instant) -> Sat {
+        let caller = Caller { who: Who::Poller(poller), deadline };
+        loop {
+            if poller.is_roused() || self.ended.also || deadline <= self.now {
+                break;
+            }
+            match self.turn(Some(&caller)) {
+                Ok(Turn::Stays) if self.ended.interrupted => {
+                    self.leave();
+                    return Sat::Interrupted;
+                }
+                Ok(Turn::Stays) => {}
+                Ok(Turn::Left) if poller.is_roused() => return Sat::Through,
+                Ok(Turn::Left | Turn::End) => return Sat::Elsewhere,
+                Err(error) => {
+                    self.shard.fail(Failure::device(&error));
+                    return Sat::Elsewhere;
+                }
+            }
+        }
+        self.leave();
+        Sat::Through
+    }
+}
