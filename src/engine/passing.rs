@@ -11,7 +11,7 @@ use super::shard::{Guard, Next, Shard};
 use super::sitting::{Caller, Seated, Turn, Who};
 
 /// How long the device goes without a look by calls that do not wait.
-const GLANCE: Duration = Duration::from_micros(20);
+pub(super) const GLANCE: Duration = Duration::from_micros(20);
 
 /// How often such a call looks while there is more to send.
 const GLANCES: usize = 4;

@@ -263,4 +263,20 @@ mod tests {
         ready.awake();
         assert!(!ready.changed(handle, R, R));
     }
+
+    #[test]
+    fn who_sits_need_not_wake_itself() {
+        let ready = Ready::new();
+        let handle = ready.insert(Token(0), Interest::READABLE);
+        assert!(ready.sit() && !ready.is_roused());
+        assert!(!ready.changed(handle, R, R), "by its own thread");
+        assert!(ready.is_roused() && !ready.sit(), "there is something to tell");
+        assert_eq!(tokens(&ready, 9), [0]);
+        assert!(ready.sit());
+        assert!(std::thread::scope(|scope| scope.spawn(|| ready.changed(handle, R, R)).join().unwrap()));
+        assert_eq!(tokens(&ready, 9), [0]);
+        ready.awake();
+        assert!(ready.sleep());
+        assert!(ready.changed(handle, R, R), "it sleeps elsewhere now");
+    }
 }

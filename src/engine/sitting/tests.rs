@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Wake};
 
@@ -12,14 +12,15 @@ use rustix::thread::gettid;
 use tunstack_core::addr::{Endpoint, Family, Prefix};
 use tunstack_core::config::Config;
 use tunstack_core::packet::{Checksum, Datagram};
-use tunstack_core::stack::{SocketId, Stack};
+use tunstack_core::stack::{Readiness, SocketId, Stack};
 
 use super::*;
 use crate::device::pipe::Pipe;
 use crate::device::{Capabilities, Device};
 use crate::engine::clock::Clock;
+use crate::engine::passing::{GLANCE, Sat};
 use crate::engine::wait::{poll_op, wait_until};
-use crate::engine::waiters::{Interest, Place};
+use crate::engine::waiters::{Interest, Observer, Place};
 use crate::engine::{Engine, io_error};
 
 impl<'a> Seated<'a> {
@@ -375,4 +376,91 @@ fn an_idle_engine_sleeps() {
         waits.join().unwrap();
     });
     is_quiet();
+}
+
+/// A poller that is roused by what arrives for a socket, and has a descriptor besides.
+struct Watcher {
+    roused: Arc<AtomicBool>,
+    descriptor: OwnedFd,
+}
+
+struct Rouses(Arc<AtomicBool>);
+
+impl Observer for Rouses {
+    fn changed(&self, _: Readiness, edges: Readiness) {
+        self.0.fetch_or(edges.contains(Readiness::READABLE), Ordering::Relaxed);
+    }
+}
+
+impl Watcher {
+    fn of(world: &World) -> Self {
+        let roused = Arc::<AtomicBool>::default();
+        let mut held = world.shard.lock();
+        let key = held.waiters.key();
+        held.waiters.observe(world.id, key, Arc::new(Rouses(Arc::clone(&roused))));
+        held.release();
+        let descriptor = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap();
+        Self { roused, descriptor }
+    }
+}
+
+impl Poller for Watcher {
+    fn is_roused(&self) -> bool {
+        self.roused.load(Ordering::Relaxed)
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+#[test]
+fn a_poller_sits_until_what_it_watches_changes() {
+    let world = World::new();
+    let watcher = Watcher::of(&world);
+    world.make_quick();
+    world.alarm();
+    world.arrive(1);
+    assert_eq!(world.shard.sit_for(&watcher, None), Sat::Through);
+    assert!(watcher.is_roused() && world.is_empty());
+    assert!(world.alarm().unwrap() > Duration::ZERO, "it is expected back");
+    watcher.roused.store(false, Ordering::Relaxed);
+    rustix::io::write(&watcher.descriptor, &1u64.to_ne_bytes()).unwrap();
+    assert_eq!(world.shard.sit_for(&watcher, None), Sat::Through);
+    assert!(!watcher.is_roused() && world.is_empty());
+}
+
+#[test]
+fn a_poller_waits_elsewhere_where_somebody_sits_and_until_its_time_is_over() {
+    let world = World::new();
+    let watcher = Watcher::of(&world);
+    let deadline = world.shard.clock.deadline(Some(Duration::from_millis(1)));
+    assert_eq!(world.shard.sit_for(&watcher, deadline), Sat::Through);
+    assert!(world.is_empty() && world.shard.clock.now() >= deadline.unwrap());
+    let seated = world.shard.sit(&mut world.shard.lock(), Instant::ZERO, false).unwrap();
+    assert_eq!(world.shard.sit_for(&watcher, None), Sat::Elsewhere);
+    drop(seated);
+}
+
+/// Whoever calls and never waits takes in what has come; the reader makes room for it.
+#[test]
+fn a_call_looks_at_the_device_in_passing() {
+    let world = World::new();
+    let readable = || world.shard.query(|stack| Ok(stack.readiness(world.id).contains(Readiness::READABLE)));
+    let call = || world.shard.call(|_, _| Ok(())).unwrap();
+    world.arrive(1);
+    assert!(!readable().unwrap());
+    world.shard.lock().seat.left = Instant::ZERO;
+    while world.shard.clock.now() < Instant::ZERO + GLANCE {}
+    call();
+    assert!(readable().unwrap() && world.is_empty());
+    world.make_quick();
+    let mut seated = world.shard.sit(&mut world.shard.lock(), Instant::ZERO, false).unwrap();
+    world.arrive(2);
+    assert_eq!(seated.turn(None).unwrap(), Turn::Stays, "nobody has called");
+    world.arrive(3);
+    // However long this thread was about it.
+    world.shard.lock().seat.passed = Some(Instant::FAR_FUTURE);
+    assert_eq!(seated.turn(None).unwrap(), Turn::Left);
+    assert!(world.is_empty());
 }

@@ -17,6 +17,15 @@ pub(crate) enum Chunk {
     Shared { bytes: Bytes, pinned: usize },
 }
 
+/// A chunk of a send buffer.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    /// Where the chunk begins, counted in octets since the buffer was empty last. Differences stay right when
+    /// octets leave, so nothing is renumbered.
+    pub(crate) start: u64,
+    pub(crate) chunk: Chunk,
+}
+
 impl Chunk {
     /// Nothing yet, to be appended to.
     pub(crate) const fn new() -> Self {

@@ -5,7 +5,7 @@ use core::mem;
 
 use bytes::Bytes;
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Piece};
 use super::records::Records;
 use super::spares::{Spares, TO_SEND as CHUNK};
 use crate::body::Body;
@@ -24,15 +24,6 @@ pub struct SendBuffer {
     len: usize,
     /// Where records end, counted as the starts of pieces are.
     records: Records,
-}
-
-/// Octets that lie together.
-#[derive(Debug)]
-pub(crate) struct Piece {
-    /// Where the chunk begins, counted in octets since the buffer was empty last. Differences stay right when
-    /// octets leave, so nothing is renumbered.
-    start: u64,
-    chunk: Chunk,
 }
 
 impl SendBuffer {

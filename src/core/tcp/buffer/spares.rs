@@ -8,8 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem;
 
-use super::chunk::{Chunk, MIN_CAPACITY};
-use super::send::Piece;
+use super::chunk::{Chunk, MIN_CAPACITY, Piece};
 
 /// Pieces that are kept of each size of memory for octets: powers of two from [`MIN_CAPACITY`] on. Of those of 16 KiB the
 /// 3 MiB that one flow has unread at the most, of those of 64 KiB the 4 MiB that one has on its way, unless it is told
