@@ -29,9 +29,10 @@ pub struct Config {
     pub hop_limit: u8,
     /// Ephemeral ports, both included (sysctl `ip_local_port_range`).
     pub ephemeral_ports: (u16, u16),
-    /// Octets that buffers of TCP and the records of connection requests and of TIME-WAIT may hold, all together: at least
-    /// 1 MiB; `None`: each is limited for itself alone (sysctl `tcp_mem`). What is done as it runs short: [`memory`]. Packets
-    /// under reassembly may hold a sixteenth of it beside. The stack never holds more.
+    /// Octets that buffers of TCP, the records of connection requests and of TIME-WAIT, and packets that wait to leave may
+    /// hold, all together: at least 1 MiB; `None`: each is limited for itself alone (sysctl `tcp_mem`). Of these the stack
+    /// never holds more. What is done as it runs short, and what is not counted: [`memory`]. Packets under reassembly may
+    /// hold a sixteenth of it beside, or 128 KiB where that is more.
     ///
     /// [`memory`]: crate::memory
     pub memory: Option<usize>,

@@ -23,15 +23,32 @@ pub(super) struct Departure {
 }
 
 /// Packets that are ready to leave, one behind the other in one allocation that is used again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Departures {
+    /// Octets that may wait.
+    most: usize,
+    /// Octets that an empty queue keeps room for.
+    kept: usize,
     octets: Vec<u8>,
     /// Octets that were there before the first of `octets`.
     gone: usize,
     packets: VecDeque<Departure>,
 }
 
+impl Default for Departures {
+    fn default() -> Self {
+        let (octets, packets) = (Vec::new(), VecDeque::new());
+        Self { most: Self::OCTETS, kept: Self::KEPT, octets, gone: 0, packets }
+    }
+}
+
 impl Departures {
+    /// For a stack that may hold `budget` octets.
+    pub(super) fn within(budget: usize) -> Self {
+        let most = Self::OCTETS.min(budget / 16);
+        Self { most, kept: Self::KEPT.min(most / 4), ..Self::default() }
+    }
+
     /// Packets that may wait: a flood of pings must not become a flood of memory.
     const PACKETS: usize = 4096;
     /// Octets that may wait, for the same reason.
@@ -43,12 +60,12 @@ impl Departures {
 
     /// Whether one more is refused.
     pub(super) fn is_full(&self) -> bool {
-        self.packets.len() >= Self::PACKETS || self.waiting() >= Self::OCTETS
+        self.packets.len() >= Self::PACKETS || self.waiting() >= self.most
     }
 
     /// Whether there are enough of them to be sent before more are made.
     pub(super) fn is_batch(&self) -> bool {
-        self.waiting() >= Self::BATCH || self.is_full()
+        self.waiting() >= Self::BATCH.min(self.most / 2) || self.is_full()
     }
 
     /// Octets from the first that waits to the last.
@@ -102,10 +119,49 @@ impl Departures {
         (head, Body::from_slice(text))
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// Octets of memory it holds.
+    pub(super) fn memory(&self) -> usize {
+        self.octets.capacity() + self.packets.capacity() * size_of::<Departure>()
+    }
+
+    /// Gives up all memory of an empty queue.
+    pub(super) fn free(&mut self) {
+        self.octets = Vec::new();
+        self.packets = VecDeque::new();
+        self.gone = 0;
+    }
+
+    /// Makes a place for so many packets of `len` octets in all, where that takes no more than `room` octets of memory; says
+    /// whether it did.
+    pub(super) fn prepare(&mut self, len: usize, count: usize, room: usize) -> bool {
+        self.make_room();
+        let needed = self.octets.len().saturating_add(len);
+        let places = self.packets.len().saturating_add(count);
+        let places = if places > self.packets.capacity() { places.next_power_of_two().max(4) } else { 0 };
+        let more = places.saturating_sub(self.packets.capacity());
+        let Some(room) = room.checked_sub(more.saturating_mul(size_of::<Departure>())) else { return false };
+        let most = self.octets.capacity().saturating_add(room);
+        // Twice as much as there is, if there is so much.
+        let octets = if needed > self.octets.capacity() { needed.next_power_of_two().min(most) } else { 0 };
+        if needed > most {
+            return false;
+        }
+        self.octets.reserve_exact(octets.saturating_sub(self.octets.len()));
+        self.packets.reserve_exact(places.saturating_sub(self.packets.len()));
+        true
+    }
+
     /// Gives up the place of those that are gone.
     fn make_room(&mut self) {
         match self.packets.front() {
-            None if self.octets.capacity() > Self::KEPT => *self = Self::default(),
+            // What was made ready for the next.
+            None if self.octets.is_empty() => self.gone = 0,
+            None if self.octets.capacity() > self.kept => self.free(),
             None => {
                 self.octets.clear();
                 self.gone = 0;
@@ -113,7 +169,7 @@ impl Departures {
             // Moving what waits costs no more than what is gone has cost, so not more often than that.
             Some(first) => {
                 let gone = first.start.saturating_sub(self.gone);
-                if gone > Self::KEPT && gone > self.octets.len() / 2 {
+                if gone > self.kept && gone > self.octets.len() / 2 {
                     self.octets.drain(..gone);
                     self.gone = first.start;
                 }

@@ -17,6 +17,9 @@ use crate::tcp::trace::Verdict;
 use crate::time::Instant;
 use crate::wire::fast_open::FastOpen;
 
+/// What keeping the text of a SYN costs beside twice its length.
+const SYN_TEXT: usize = 512;
+
 /// What becomes of a SYN, and the option that goes with the answer.
 pub(super) enum Answer {
     /// A connection that the program has at once.
@@ -181,6 +184,10 @@ impl Stack {
         }
         let asks = asked.is_some_and(|option| option.cookie.is_empty());
         self.counters.tcp_fast_open_cookie_reqd += u64::from(asks);
+        // Without memory for its text it waits for the handshake, after which the client sends that again.
+        if self.memory.is_bounded() && 2 * segment.text.len() + SYN_TEXT > self.memory.room_to_receive() {
+            return Answer::Wait(None);
+        }
         if !listener.fast_open.admits(limit.into(), now) {
             self.counters.tcp_fast_open_listen_overflow += 1;
             return Answer::Wait(None);

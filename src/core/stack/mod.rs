@@ -110,6 +110,9 @@ pub mod reading;
 pub mod datagram;
 
 pub mod sending;
+/// What packets under reassembly may take at least: the largest, in small fragments.
+const REASSEMBLY: usize = 128 << 10;
+
 /// Timers that one call runs at the most, or moves within the wheel: some milliseconds of work.
 const TIMERS_A_CALL: u32 = 2048;
 
@@ -247,7 +250,7 @@ pub struct Stack {
     last_options: Arc<SocketOptions>,
     counters: Counters,
     memory: Memory,
-    /// Connections that were told a window of zero for want of memory, and those that could not write.
+    /// Connections that wait for memory.
     starved: memory::Starved,
     /// Records in TIME-WAIT, the oldest first, where there is a budget of memory; some may be gone.
     aged: VecDeque<SocketId>,
@@ -314,6 +317,7 @@ impl Stack {
         for (octet, own) in ids.iter_mut().zip(number.to_be_bytes().repeat(16)) {
             *octet ^= own;
         }
+        let memory = Memory::new(config.memory);
         Self {
             routes: Routes::new(config.addresses.clone()),
             last_options: Arc::new(SocketOptions::tcp(&config)),
@@ -327,13 +331,15 @@ impl Stack {
             ephemeral: Ephemeral::new(config.ephemeral_ports).starting_at(rng.next_u32()),
             fast_open: Host::new(&mut rng),
             control: ControlQueue::default(),
-            departures: Departures::default(),
+            departures: memory.budget().map_or_else(Departures::default, Departures::within),
             looped: VecDeque::new(),
             output: VecDeque::new(),
             changed: VecDeque::new(),
             spares: if config.memory.is_some() { Spares::none() } else { Spares::default() },
             reassembly: Reassembly::new(
-                config.memory.map_or(config.reassembly_memory, |m| config.reassembly_memory.min(m / 16)),
+                memory.budget().map_or(config.reassembly_memory, |m| {
+                    config.reassembly_memory.min((m / 16).max(REASSEMBLY))
+                }),
                 config.reassembly_timeout,
             ),
             path_mtu: PathMtu::new(config.path_mtu_entries, config.path_mtu_lifetime),
@@ -346,7 +352,7 @@ impl Stack {
             posts: VecDeque::new(),
             replicas: BTreeMap::new(),
             counters: Counters::default(),
-            memory: Memory::new(config.memory),
+            memory,
             starved: memory::Starved::default(),
             aged: VecDeque::new(),
             keys,

@@ -20,6 +20,9 @@ use crate::wire::icmp::Message;
 use crate::wire::ip::{self, Header, Parsed, protocol};
 use crate::wire::{tcp, udp};
 
+/// Octets of the headers of a fragment, and what it is shorter for the next to begin at a multiple of eight.
+const MOST_HEADERS: usize = 60;
+
 /// A packet that has passed IP, whole.
 struct Whole<'a> {
     header: Header,
@@ -541,7 +544,8 @@ impl Stack {
     ) -> bool {
         let mtu = usize::from(mtu);
         let id = self.ids.next(header.src, header.dst);
-        if self.departures.is_full() {
+        let count = payload.len() / mtu.saturating_sub(MOST_HEADERS).max(8) + 1;
+        if !self.has_room_to_depart(payload.len() + count * MOST_HEADERS, count) {
             self.counters.ip_out_discards += 1;
             return true;
         }

@@ -261,7 +261,7 @@ impl Stack {
             } else {
                 self.ids.next_run(header.src, header.dst, count as u32) as u16
             };
-            if self.departures.is_full() {
+            if !self.has_room_to_depart(head_len + text.len(), 1) {
                 self.counters.ip_out_discards += 1;
             } else {
                 let event = OtherEvent { reason: OtherReason::Datagram, fragment: 1, fragments: 1 };

@@ -49,7 +49,7 @@ impl Stack {
         if state == State::TimeWait {
             // Made in any case: the peer's FIN is to be acknowledged also where there is no room to remember it.
             let made = TimeWait::new(tcb, &mut context!(self, now));
-            if self.time_waits < self.config.tcp.max_time_wait && self.make_room_for_time_wait() {
+            if self.time_waits < self.config.tcp.max_time_wait && self.make_room_for_record() {
                 self.counters.tcp_tw += 1;
                 record = Some(Box::new(made));
             } else {

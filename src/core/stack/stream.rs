@@ -99,8 +99,14 @@ impl Stack {
     }
 
     /// The same within what memory allows.
-    fn limit_write(&mut self, id: SocketId, room: Result<usize, Error>) -> Result<usize, Error> {
-        match self.memory_to_write(id.index(), room?) {
+    fn limit_write(
+        &mut self,
+        id: SocketId,
+        room: Result<usize, Error>,
+        wanted: usize,
+        shared: bool,
+    ) -> Result<usize, Error> {
+        match self.memory_to_write(id, room?, wanted, shared) {
             0 => Err(Error::WouldBlock),
             room => Ok(room),
         }
@@ -131,8 +137,9 @@ impl Stack {
         if self.open_is_deferred(id) {
             return self.open_or_wait(id, data, now);
         }
+        self.look_at_memory(id);
         let room = Self::check_write(self.writable_mut(id)?);
-        let room = self.limit_write(id, room);
+        let room = self.limit_write(id, room, data.len(), false);
         let (tcb, spares) = self.stream_and_spares(id)?;
         let room = match room {
             // Nothing needs no room.
@@ -161,8 +168,9 @@ impl Stack {
             bytes::Buf::advance(data, n);
             return Ok(n);
         }
+        self.look_at_memory(id);
         let room = Self::check_write(self.writable_mut(id)?);
-        let room = self.limit_write(id, room);
+        let room = self.limit_write(id, room, data.len(), true);
         let (tcb, spares) = self.stream_and_spares(id)?;
         let result = room.map(|room| {
             tcb.is.set(Is::NO_SPACE, data.len() > room);
@@ -197,6 +205,7 @@ impl Stack {
     /// [`Error::NotConnected`], [`Error::NotSupported`] (not TCP), [`Error::BadSocket`].
     pub fn end_record(&mut self, id: SocketId) -> Result<(), Error> {
         self.stream_mut(id)?.send_buffer.end_record();
+        self.recharge(id.index());
         self.publish(id.index(), false);
         Ok(())
     }

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use super::{Kind, Own, Socket, Stack};
 use crate::addr::Quad;
 use crate::config::SynCookies;
+use crate::memory::Record;
 use crate::tcp::request::{self, Request};
 use crate::tcp::segment::Segment;
 use crate::tcp::syn_cookie;
@@ -25,7 +26,7 @@ impl Stack {
         let wants = match self.config.tcp.syn_cookies {
             SynCookies::Never => false,
             SynCookies::WhenFull => {
-                listener.syn_queue_is_full(&self.config.tcp) || !self.memory.has_room_for_record()
+                listener.syn_queue_is_full(&self.config.tcp) || !self.memory.has_room_for_request()
             }
             SynCookies::Always => true,
         };
@@ -47,7 +48,7 @@ impl Stack {
             return Verdict::Ignored;
         };
         let options = listener.options.clone();
-        let full = listener.syn_queue_is_full(&self.config.tcp) || !self.memory.has_room_for_record();
+        let full = listener.syn_queue_is_full(&self.config.tcp) || !self.memory.has_room_for_request();
         let path = request::limit_segment(path, &options);
         let mut cx = context!(self, now);
         let request = Request::new(quad, (index, generation), &options, path, None, segment, &mut cx);
@@ -112,7 +113,7 @@ impl Stack {
         let quad = request.quad;
         let index =
             self.slab.insert(Socket::new(Kind::Request(Box::new(request)), Own::empty(), false)).index();
-        self.memory.add_record(&mut self.counters);
+        self.memory.add_record(Record::Request, &mut self.counters);
         self.remember_quad(quad, index);
         // Our timestamp said what was agreed on instead of the time: its echo measures nothing.
         let timestamps = segment.timestamps().map(|ts| Timestamps { echo: 0, ..ts });

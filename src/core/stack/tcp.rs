@@ -7,6 +7,7 @@ use super::fast_open::Answer;
 use super::settle::quad_of;
 use super::{Kind, Own, Readiness, Socket, SocketId, Stack};
 use crate::addr::{Address, Quad};
+use crate::memory::Record;
 use crate::seq::Seq;
 use crate::sockopt::SocketOptions;
 use crate::tcp::input::closed;
@@ -207,7 +208,7 @@ impl Stack {
             listener.request_began();
         }
         let id = self.slab.insert(Socket::new(Kind::Request(Box::new(request)), Own::empty(), false));
-        self.memory.add_record(&mut self.counters);
+        self.memory.add_record(Record::Request, &mut self.counters);
         self.remember_quad(quad, id.index());
         self.wheel.arm(id.index(), now + wait);
         self.send_syn_ack(&request, Reason::SynAck, option, now);
@@ -224,7 +225,8 @@ impl Stack {
             self.counters.tcp_listen_drops += 1;
             return Some(Verdict::AcceptQueueFull);
         }
-        if listener.syn_queue_is_full(&self.config.tcp) || !self.memory.has_room_for_record() {
+        let full = listener.syn_queue_is_full(&self.config.tcp) || !self.memory.has_room_for_request();
+        if full || !self.make_room_for_record() {
             self.counters.tcp_req_q_full_drop += 1;
             self.counters.tcp_listen_drops += 1;
             return Some(Verdict::SynQueueFull);

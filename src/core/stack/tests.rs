@@ -60,6 +60,7 @@ mod rfc9293;
 mod room;
 mod scarcity;
 mod shards;
+mod starving;
 mod storm;
 mod tuning;
 mod urgent;

@@ -38,13 +38,11 @@ impl Stack {
         let mut event = None;
         loop {
             let Some(next) = self.next_to_send(now, &mut event) else {
-                if self.feed() {
+                // What we sent to ourselves has to be answered before there is truly nothing to send.
+                if self.feed(now) || self.receive_first_looped(now) {
                     continue;
                 }
-                // What we sent to ourselves has to be answered before there is truly nothing to send.
-                let (packet, gso_size) = self.looped.pop_front()?;
-                self.receive_looped(now, &packet, gso_size);
-                continue;
+                return None;
             };
             let gso_size = next.gso_size;
             self.counters.ip_out_requests += 1;
@@ -55,7 +53,7 @@ impl Stack {
                 for piece in body.pieces() {
                     packet.extend_from_slice(piece);
                 }
-                self.looped.push_back((packet, gso_size));
+                self.loop_back(now, packet, gso_size);
                 continue;
             }
             let (head, body) = self.octets_of(&next);
@@ -193,7 +191,7 @@ impl Stack {
         ip::destination(head).is_some_and(|dst| self.routes.is_local(dst))
     }
 
-    fn receive_looped(&mut self, now: Instant, packet: &[u8], gso_size: u16) {
+    pub(super) fn receive_looped(&mut self, now: Instant, packet: &[u8], gso_size: u16) {
         if self.post_packet(packet, gso_size, true) {
             return;
         }

@@ -1,5 +1,6 @@
 //! A connection where memory runs short: what [`memory`](crate::memory) says of buffers and windows.
 
+use super::buffer::spares::TO_RECEIVE;
 use super::context::Context;
 use super::segment::Segment;
 use super::tcb::{Is, Tcb};
@@ -19,13 +20,27 @@ impl Tcb {
         let send = self.send_buffer.memory();
         let receive = self.receive_buffer.memory() + self.out_of_order_memory();
         memory.charge(&mut self.charge, send, receive, counters);
+        self.look_at(memory);
+    }
+
+    /// Whether memory is short.
+    pub(crate) fn look_at(&mut self, memory: &Memory) {
         self.is.set(Is::PRESSED, memory.under_pressure());
+        self.is.set(Is::PRESSED_TO_SEND, memory.under_send_pressure());
     }
 
     fn out_of_order_memory(&self) -> usize {
         match self.reassembly.memory() {
             0 => 0,
             text => text + QUEUE,
+        }
+    }
+
+    /// Octets of a SYN's text that there is memory for.
+    pub(super) fn memory_for_syn_text(&self, memory: &Memory) -> usize {
+        match memory.is_bounded() {
+            true => self.send_buffer.fits(memory.room_to_send(self.charge.send())),
+            false => usize::MAX,
         }
     }
 
@@ -37,7 +52,7 @@ impl Tcb {
 
     /// What may be written to the send buffer.
     pub(super) fn memory_lets_write(&self) -> u32 {
-        if !self.is.contains(Is::PRESSED) {
+        if !self.is.contains(Is::PRESSED_TO_SEND) {
             return u32::MAX;
         }
         let written = u32::try_from(self.send_buffer.len()).unwrap_or(u32::MAX);
@@ -61,9 +76,17 @@ impl Tcb {
     /// Otherwise it would send the same again and again, ever more slowly, and give up in the end; with a window of zero it
     /// asks, as long as it takes.
     pub(super) fn has_memory_for(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> bool {
+        if !self.wants_text() {
+            // What nobody will read takes none.
+            self.is.remove(Is::STARVED);
+            return true;
+        }
         let growth = self.receive_buffer.growth(seg.text.len(), seg.backing);
         // What follows on it moves from one buffer to the other, and some of it is copied.
-        let moves = self.reassembly.memory();
+        let moves = match self.reassembly.memory() {
+            0 => 0,
+            text => text + TO_RECEIVE,
+        };
         if growth + moves <= cx.memory.room_to_receive() {
             self.is.remove(Is::STARVED);
             return true;

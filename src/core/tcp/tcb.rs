@@ -174,6 +174,10 @@ bitflags::bitflags! {
         const AWAITS_TO_RECEIVE = 1 << 22;
         /// It waits for memory to send.
         const AWAITS_TO_SEND = 1 << 23;
+        /// Memory for what programs write was short when it was last looked at.
+        const PRESSED_TO_SEND = 1 << 24;
+        /// It was told that it can write, and memory is kept for that.
+        const GRANTED = 1 << 25;
     }
 }
 

@@ -10,8 +10,8 @@ impl Stack {
         for (_, socket) in self.slab.iter() {
             match &socket.kind {
                 Kind::Connection(tcb) => {
-                    send += tcb.send_buffer.memory();
-                    receive += tcb.receive_buffer.memory() + tcb.reassembly.memory();
+                    send += tcb.send_buffer.summed_memory();
+                    receive += tcb.receive_buffer.summed_memory() + tcb.reassembly.memory();
                     out_of_order += usize::from(!tcb.reassembly.is_empty());
                 }
                 Kind::Request(_) | Kind::TimeWait(_) => records += crate::memory::RECORD,
@@ -19,8 +19,11 @@ impl Stack {
             }
         }
         let memory = &self.memory;
-        assert!(memory.held() <= budget, "{memory:?}");
-        assert_eq!((memory.send(), memory.records()), (send, records));
+        assert!(memory.held() <= budget && memory.packets() <= budget / 8, "{memory:?}");
+        let looped: usize = self.looped.iter().map(|(packet, _)| super::memory::looped(packet)).sum();
+        let packets = self.departures.memory() + looped;
+        assert_eq!((memory.send(), memory.records(), memory.packets()), (send, records, packets));
+        self.starved.check(&self.slab);
         // A queue takes something beside what it says itself.
         let beside = memory.receive().checked_sub(receive);
         assert!(beside.is_some_and(|b| b <= 512 * out_of_order), "{memory:?}: {receive} are received");

@@ -141,7 +141,7 @@ fn requests_beyond_their_part_are_answered_with_cookies_or_dropped() {
             r.send(Flags::SYN, b"");
             r.sent();
         }
-        let room = (LEAST / 8 / RECORD) as u64;
+        let room = (LEAST / 16 / RECORD) as u64;
         let counters = r.host.counters();
         assert_eq!(counters.tcp_syncookies_sent, if cookies { 1000 - room } else { 0 });
         assert_eq!(counters.tcp_req_q_full_drop, if cookies { 0 } else { 1000 - room });

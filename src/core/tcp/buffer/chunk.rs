@@ -105,12 +105,41 @@ impl Chunk {
         take
     }
 
+    /// Octets that those that are gone still take, with those that are there.
+    pub(crate) const fn extent(&self) -> usize {
+        match self {
+            Self::Owned { data, .. } => data.len(),
+            Self::Shared { bytes, .. } => bytes.len(),
+        }
+    }
+
+    /// How many octets more can be appended without another allocation: none to a shared chunk.
+    pub(crate) fn free(&self) -> usize {
+        match self {
+            // What slides to the front makes room as well.
+            Self::Owned { data, start } if data.len() - start <= data.capacity() / 4 => {
+                data.capacity() - (data.len() - start)
+            }
+            Self::Owned { data, .. } => data.capacity() - data.len(),
+            Self::Shared { .. } => 0,
+        }
+    }
+
     /// `n` octets leave at the front.
     pub(crate) fn advance(&mut self, n: usize) {
         match self {
             Self::Owned { data, start } => *start = start.saturating_add(n).min(data.len()),
             Self::Shared { bytes, .. } => bytes.advance(n.min(bytes.len())),
         }
+    }
+
+    /// All octets, as [`take`](Self::take) gives them, and how large the allocation is that they keep alive.
+    pub(crate) fn into_bytes(mut self) -> (Bytes, usize) {
+        let memory = self.memory();
+        let copied = self.is_owned() && self.len() < memory / 2;
+        let bytes = self.take(usize::MAX);
+        let pinned = if copied { bytes.len() } else { memory };
+        (bytes, pinned)
     }
 
     /// Takes up to `n` octets off the front: by reference, unless that would keep alive an allocation of

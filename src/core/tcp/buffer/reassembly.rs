@@ -42,6 +42,15 @@ pub enum Inserted {
     NoRoom,
 }
 
+/// A run of text whose turn has come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Text {
+    /// The text.
+    pub octets: Bytes,
+    /// How large the allocation is that it keeps alive, octets.
+    pub pinned: usize,
+}
+
 /// The reassembly queue of a connection. Nothing is allocated while it is empty.
 ///
 /// What is held was not acknowledged cumulatively, so it may be thrown away (RFC 2018 §8); what is held is never
@@ -142,7 +151,7 @@ impl Reassembly {
 
     /// Takes the lowest run of text if it starts at or before `rcv_nxt`, without what lies before it. To be
     /// called until it gives `None`, with RCV.NXT advanced over each.
-    pub fn take(&mut self, rcv_nxt: Seq) -> Option<Bytes> {
+    pub fn take(&mut self, rcv_nxt: Seq) -> Option<Text> {
         let queue = self.0.as_mut()?;
         let taken = queue.take(rcv_nxt);
         if queue.runs.is_empty() {
@@ -295,7 +304,7 @@ impl Queue {
         self.recent.insert(0, seq);
     }
 
-    fn take(&mut self, rcv_nxt: Seq) -> Option<Bytes> {
+    fn take(&mut self, rcv_nxt: Seq) -> Option<Text> {
         loop {
             if self.runs.front()?.start.after(rcv_nxt) {
                 return None;
@@ -307,7 +316,8 @@ impl Queue {
             self.recent.retain(|s| s.at_or_after(end));
             chunk.advance(rcv_nxt.since(start) as usize);
             if chunk.len() > 0 {
-                return Some(chunk.take(usize::MAX));
+                let (octets, pinned) = chunk.into_bytes();
+                return Some(Text { octets, pinned });
             }
         }
     }

@@ -5,7 +5,7 @@ use core::mem;
 
 use bytes::Bytes;
 
-use super::chunk::{Chunk, share};
+use super::chunk::{Chunk, MIN_CAPACITY, share, worth_sharing};
 use super::spares::{Spares, TO_RECEIVE};
 
 /// The largest allocation for copied octets. Smaller than the chunks of the send buffer, because two of them
@@ -19,23 +19,25 @@ const REFERENCE: usize = 1024;
 ///
 /// Text stays in the allocation it arrived in where it fills at least half of that, and is copied otherwise,
 /// so [`memory`](Self::memory) is at most twice [`len`](Self::len) plus one packet being read and one chunk
-/// being filled. Nothing is allocated while it is empty.
+/// being filled. Nothing is allocated while it is empty. It holds less than 4 GiB: no window is as large.
 #[derive(Debug, Default)]
 pub struct ReceiveBuffer {
     /// In order, none empty.
     chunks: VecDeque<Chunk>,
-    len: usize,
+    len: u32,
+    /// The sum of [`Chunk::memory`] over all chunks.
+    text_memory: u32,
 }
 
 impl ReceiveBuffer {
     /// Empty, without an allocation.
     pub const fn new() -> Self {
-        Self { chunks: VecDeque::new(), len: 0 }
+        Self { chunks: VecDeque::new(), len: 0, text_memory: 0 }
     }
 
     /// How many octets there are.
     pub const fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Whether there are none.
@@ -52,25 +54,31 @@ impl ReceiveBuffer {
         }
     }
 
-    /// Appends `data` by reference, or copied where it is short.
-    pub fn push_bytes(&mut self, data: Bytes, spares: &mut Spares) {
-        if data.len() < REFERENCE {
-            self.copy(&data, spares);
-        } else {
-            let pinned = data.len();
+    /// Appends `data`, which keeps an allocation of `pinned` octets alive: by reference, or copied where it is short or
+    /// less than half of that.
+    pub fn push_bytes(&mut self, data: Bytes, pinned: usize, spares: &mut Spares) {
+        if worth_sharing(data.len(), pinned, REFERENCE) {
             self.push_chunk(Chunk::shared(data, pinned), spares);
+        } else {
+            self.copy(&data, spares);
         }
     }
 
     fn copy(&mut self, mut data: &[u8], spares: &mut Spares) {
         if let Some(last) = self.chunks.back_mut() {
-            let taken = last.append_growing(data, CHUNK, |own, need| spares.grow(own, need));
-            self.len += taken;
+            let taken = last.append_growing(data, CHUNK, |own, need| {
+                let before = own.capacity();
+                spares.grow(own, need);
+                self.text_memory = self.text_memory.saturating_add((own.capacity() - before) as u32);
+            });
+            self.len += taken as u32;
             data = data.get(taken..).unwrap_or_default();
         }
         while !data.is_empty() {
-            // At most as much as there is: a buffer that fills grows in few steps, and half of it is used.
-            let room = data.len().max(self.len / 2).min(CHUNK);
+            // At most as much as there is: a buffer that fills grows in few steps, and half of it is used. Between references
+            // little may come.
+            let fills = self.chunks.back().is_some_and(Chunk::is_owned);
+            let room = data.len().max(if fills { self.len() / 2 } else { 0 }).min(CHUNK);
             let mut chunk = Chunk::with_memory(spares.take(room));
             let taken = chunk.append(data, CHUNK, usize::MAX);
             data = data.get(taken..).unwrap_or_default();
@@ -82,7 +90,8 @@ impl ReceiveBuffer {
         if self.chunks.capacity() == 0 {
             self.chunks = spares.take_queue();
         }
-        self.len += chunk.len();
+        self.len += chunk.len() as u32;
+        self.text_memory = self.text_memory.saturating_add(chunk.memory() as u32);
         self.chunks.push_back(chunk);
     }
 
@@ -125,8 +134,10 @@ impl ReceiveBuffer {
             return Bytes::new();
         }
         let Some(first) = self.chunks.front_mut() else { return Bytes::new() };
+        let before = first.memory();
         let bytes = first.take(max);
-        self.len -= bytes.len();
+        self.len -= bytes.len() as u32;
+        self.text_memory = self.text_memory.saturating_sub((before - first.memory()) as u32);
         if first.len() == 0 {
             self.drop_first(spares);
         }
@@ -135,8 +146,8 @@ impl ReceiveBuffer {
 
     /// Drops the first `n` octets; more than there are means all.
     pub fn discard(&mut self, n: usize, spares: &mut Spares) {
-        let mut n = n.min(self.len);
-        self.len -= n;
+        let mut n = n.min(self.len());
+        self.len -= n as u32;
         while n > 0 {
             let Some(first) = self.chunks.front_mut() else { break };
             let here = first.len().min(n);
@@ -150,7 +161,9 @@ impl ReceiveBuffer {
     }
 
     fn drop_first(&mut self, spares: &mut Spares) {
-        if let Some(Chunk::Owned { data, .. }) = self.chunks.pop_front() {
+        let Some(first) = self.chunks.pop_front() else { return };
+        self.text_memory = self.text_memory.saturating_sub(first.memory() as u32);
+        if let Chunk::Owned { data, .. } = first {
             spares.give(data);
         }
         if self.chunks.is_empty() {
@@ -162,15 +175,31 @@ impl ReceiveBuffer {
     pub fn growth(&self, len: usize, backing: Option<&Bytes>) -> usize {
         let pieces = 1 + len.div_ceil(CHUNK);
         let grows = self.chunks.len() + pieces > self.chunks.capacity();
-        let records = if grows { self.chunks.capacity().max(4) + pieces } else { 0 };
-        // A chunk may come to be twice what it had and has to take.
-        let own = self.chunks.back().filter(|last| last.is_owned()).map_or(0, Chunk::memory);
-        let text = (2 * len + own + 256).max(backing.map_or(0, Bytes::len));
-        text + records * size_of::<Chunk>()
+        // It doubles.
+        let records = if grows { (2 * (self.chunks.len() + pieces)).max(4) } else { 0 };
+        let copied = match self.chunks.back() {
+            Some(last) if last.free() >= len => 0,
+            // A chunk may come to be twice what it had and has to take, and the next is as large as half of what there is.
+            Some(last) if last.is_owned() => {
+                let next = (self.len().saturating_add(len) / 2).min(CHUNK).next_power_of_two();
+                2 * len + MIN_CAPACITY + last.memory().max(next)
+            }
+            // Behind a whole chunk there may be another that is nearly empty.
+            _ if len > CHUNK => 2 * len + CHUNK,
+            _ => len.max(MIN_CAPACITY).next_power_of_two(),
+        };
+        let shared = backing.filter(|b| worth_sharing(len, b.len(), REFERENCE)).map_or(0, Bytes::len);
+        copied.max(shared) + records * size_of::<Chunk>()
     }
 
-    /// Octets of memory it holds, whether used or not. Time is linear in the number of pieces.
+    /// Octets of memory it holds, whether used or not.
     pub fn memory(&self) -> usize {
+        self.text_memory as usize + self.chunks.capacity() * size_of::<Chunk>()
+    }
+
+    /// The same as a sum over all pieces.
+    #[cfg(test)]
+    pub(crate) fn summed_memory(&self) -> usize {
         let chunks: usize = self.chunks.iter().map(Chunk::memory).sum();
         chunks + self.chunks.capacity() * size_of::<Chunk>()
     }
@@ -224,16 +253,43 @@ mod tests {
     }
 
     #[test]
+    fn short_copies_between_references_stay_small() {
+        let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::none());
+        for _ in 0..100 {
+            let frame = Bytes::from(vec![4u8; 2000]);
+            b.push(&frame[40..], Some(&frame), &mut spares);
+            let most = b.memory() + b.growth(1, None);
+            b.push(b"x", None, &mut spares);
+            assert!(b.memory() <= most);
+        }
+        assert!(b.memory() < 2 * b.len(), "{} for {}", b.memory(), b.len());
+    }
+
+    #[test]
     fn a_peek_leaves_what_it_shows() {
         let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::default());
         b.push(b"hello ", None, &mut spares);
-        b.push_bytes(Bytes::from_static(b"world"), &mut spares);
+        b.push_bytes(Bytes::from_static(b"world"), 5, &mut spares);
         let mut buf = [0; 8];
         assert_eq!(b.peek(&mut buf), 8);
         assert_eq!(b.read(&mut buf, &mut spares), 8);
         assert_eq!(&buf, b"hello wo");
         assert_eq!(b.read(&mut buf, &mut spares), 3);
         assert_eq!(&buf[..3], b"rld");
+    }
+
+    /// What an allocation pins counts whole also where the text came out of order, and what fills too little of one is copied.
+    #[test]
+    fn what_is_pinned_counts() {
+        let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::none());
+        let frame = Bytes::from(vec![4u8; 8000]);
+        b.push_bytes(frame.slice(..5000), 8000, &mut spares);
+        assert_eq!(b.memory(), 8000 + 4 * size_of::<Chunk>());
+        b.push_bytes(frame.slice(..3000), 8000, &mut spares);
+        assert_eq!(b.memory(), 8000 + 4096 + 4 * size_of::<Chunk>());
+        assert_eq!(b.read_bytes(8000, &mut spares).len(), 5000);
+        assert_eq!(b.read_bytes(8000, &mut spares).len(), 3000);
+        assert_eq!(b.memory(), 0);
     }
 
     #[derive(Clone, Debug)]
@@ -272,7 +328,8 @@ mod tests {
         #[test]
         fn is_a_queue_of_octets(ops in ops()) {
             let mut model = VecDeque::<u8>::new();
-            let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::default());
+            // Where memory is bounded there are no spares, and what it grows by is foretold.
+            let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::none());
             let mut next = 0u8;
             let mut text = |n: usize| -> Vec<u8> {
                 (0..n).map(|_| { next = next.wrapping_mul(5).wrapping_add(7); next }).collect()
@@ -282,18 +339,22 @@ mod tests {
                     Op::Push(n) => {
                         let t = text(n);
                         model.extend(&t);
+                        let most = b.memory() + b.growth(n, None);
                         b.push(&t, None, &mut spares);
+                        prop_assert!(b.memory() <= most, "{} of {most}", b.memory());
                     }
                     Op::PushFrame { head, text: n, tail } => {
                         let frame = Bytes::from(text(head + n + tail));
                         let t = &frame[head..head + n];
                         model.extend(t);
+                        let most = b.memory() + b.growth(n, Some(&frame));
                         b.push(t, Some(&frame), &mut spares);
+                        prop_assert!(b.memory() <= most, "{} of {most}", b.memory());
                     }
                     Op::PushBytes(n) => {
                         let t = text(n);
                         model.extend(&t);
-                        b.push_bytes(t.into(), &mut spares);
+                        b.push_bytes(t.into(), n, &mut spares);
                     }
                     Op::Read(n) | Op::Peek(n) => {
                         let mut buf = vec![0; n];
@@ -318,6 +379,7 @@ mod tests {
                 }
                 prop_assert_eq!(b.len(), model.len());
                 prop_assert_eq!(b.is_empty(), b.memory() == 0);
+                prop_assert_eq!(b.memory(), b.summed_memory());
                 // Twice what is there, one packet being read, one chunk being filled, and the records.
                 let records = b.chunks.capacity() * size_of::<Chunk>();
                 prop_assert!(b.memory() >= b.len());

@@ -41,6 +41,15 @@ impl Records {
         self.0.as_ref().map_or(0, |ends| ends.len())
     }
 
+    /// The most octets of memory that one end more takes.
+    pub(super) fn growth(&self) -> usize {
+        match self.0.as_deref() {
+            None => size_of::<VecDeque<u64>>() + 4 * size_of::<u64>(),
+            Some(ends) if ends.len() < ends.capacity() => 0,
+            Some(ends) => ends.capacity().max(4) * size_of::<u64>(),
+        }
+    }
+
     /// Octets of memory.
     pub(super) fn memory(&self) -> usize {
         self.0.as_ref().map_or(0, |ends| size_of_val(&**ends) + ends.capacity() * size_of::<u64>())

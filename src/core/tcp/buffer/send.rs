@@ -5,7 +5,7 @@ use core::mem;
 
 use bytes::Bytes;
 
-use super::chunk::{Chunk, Piece};
+use super::chunk::{Chunk, MIN_CAPACITY, Piece};
 use super::records::Records;
 use super::spares::{Spares, TO_SEND as CHUNK};
 use crate::body::Body;
@@ -21,7 +21,9 @@ const REFERENCE: usize = 4096;
 pub struct SendBuffer {
     /// In order of `start`, without gaps, none empty.
     pieces: VecDeque<Piece>,
-    len: usize,
+    len: u32,
+    /// The sum of [`Chunk::memory`] over all pieces.
+    text_memory: u32,
     /// Where records end, counted as the starts of pieces are.
     records: Records,
 }
@@ -29,12 +31,12 @@ pub struct SendBuffer {
 impl SendBuffer {
     /// Empty, without an allocation.
     pub const fn new() -> Self {
-        Self { pieces: VecDeque::new(), len: 0, records: Records::new() }
+        Self { pieces: VecDeque::new(), len: 0, text_memory: 0, records: Records::new() }
     }
 
     /// How many octets there are.
     pub const fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Whether there are none.
@@ -42,14 +44,18 @@ impl SendBuffer {
         self.len == 0
     }
 
-    /// Appends a copy of all of `data`. How much may be held is the caller's to check.
+    /// Appends a copy of all of `data`. How much may be held is the caller's to check; less than 4 GiB.
     pub fn write(&mut self, mut data: &[u8], spares: &mut Spares) {
         while !data.is_empty() {
             let taken = match self.pieces.back_mut() {
-                Some(last) => last.chunk.append_growing(data, CHUNK, |own, need| spares.grow(own, need)),
+                Some(last) => last.chunk.append_growing(data, CHUNK, |own, need| {
+                    let before = own.capacity();
+                    spares.grow(own, need);
+                    self.text_memory = self.text_memory.saturating_add((own.capacity() - before) as u32);
+                }),
                 None => 0,
             };
-            self.len += taken;
+            self.len += taken as u32;
             data = data.get(taken..).unwrap_or_default();
             if data.is_empty() {
                 return;
@@ -76,7 +82,8 @@ impl SendBuffer {
 
     fn push(&mut self, chunk: Chunk, spares: &mut Spares) {
         let start = self.end();
-        self.len += chunk.len();
+        self.len += chunk.len() as u32;
+        self.text_memory = self.text_memory.saturating_add(chunk.memory() as u32);
         if self.pieces.capacity() == 0 {
             self.pieces = spares.take_send_queue();
         }
@@ -108,14 +115,16 @@ impl SendBuffer {
 
     /// The first `n` octets leave: they are acknowledged. More than there are means all.
     pub fn advance(&mut self, n: usize, spares: &mut Spares) {
-        let mut n = n.min(self.len);
-        self.len -= n;
+        let mut n = n.min(self.len());
+        self.len -= n as u32;
         while n > 0 {
             let Some(first) = self.pieces.front_mut() else { break };
             let here = first.chunk.len().min(n);
             n -= here;
             if here == first.chunk.len() {
-                if let Some(Piece { chunk: Chunk::Owned { data, .. }, .. }) = self.pieces.pop_front() {
+                let Some(Piece { chunk, .. }) = self.pieces.pop_front() else { break };
+                self.text_memory = self.text_memory.saturating_sub(chunk.memory() as u32);
+                if let Chunk::Owned { data, .. } = chunk {
                     spares.give(data);
                 }
             } else {
@@ -142,7 +151,7 @@ impl SendBuffer {
         }
         let Some(base) = self.pieces.front().map(|p| p.start) else { return body };
         let mut at = base.saturating_add(offset as u64);
-        let mut left = len.min(self.len.saturating_sub(offset));
+        let mut left = len.min(self.len().saturating_sub(offset));
         for piece in self.pieces.range(self.piece_at(at)..) {
             if left == 0 {
                 break;
@@ -161,7 +170,7 @@ impl SendBuffer {
 
     /// How many octets [`slice`](Self::slice) would give.
     pub fn in_reach(&self, offset: usize, len: usize) -> usize {
-        let there = len.min(self.len.saturating_sub(offset));
+        let there = len.min(self.len().saturating_sub(offset));
         if self.pieces.len() <= Body::MAX_PIECES || there == 0 {
             return there;
         }
@@ -181,25 +190,66 @@ impl SendBuffer {
         }
     }
 
-    /// The most octets that can be written without [`memory`](Self::memory) growing by more than `room`.
+    /// The most octets that can be written, and then ended as a record, without [`memory`](Self::memory) growing by more than
+    /// `room`.
     pub fn fits(&self, room: usize) -> usize {
-        let grows = self.pieces.len() + 2 > self.pieces.capacity();
-        let records = if grows { (self.pieces.capacity().max(4) + 2) * size_of::<Piece>() } else { 0 };
-        let own =
-            self.pieces.back().filter(|last| last.chunk.is_owned()).map_or(0, |last| last.chunk.memory());
-        // A chunk may come to be twice what it had and has to take; behind one that is full there is a whole one.
-        let whole = if own > 0 { CHUNK } else { 0 };
-        let most = room.saturating_sub(records + own + 256) / 2;
-        if own + most > CHUNK {
-            room.saturating_sub(records + own + 256 + CHUNK.max(whole)) / 2
-        } else {
-            most
+        let last = self.pieces.back().map(|last| &last.chunk).filter(|last| last.is_owned());
+        let free = last.map_or(0, Chunk::free);
+        let Some(room) = room.checked_sub(self.records.growth()) else { return 0 };
+        // In the last chunk, which may come to be larger: what it is now is given up for that.
+        let (in_last, room) = match last {
+            Some(last) if last.memory() < CHUNK => {
+                let largest = power_of_two_within(last.memory() + room).min(CHUNK);
+                let grown = largest.saturating_sub(last.memory());
+                // Only a chunk that has room for all of it does not slide.
+                let more = if grown > 0 { free.max(largest.saturating_sub(last.extent())) } else { free };
+                if largest < CHUNK {
+                    return more;
+                }
+                (more, room - grown)
+            }
+            _ => (free, room),
+        };
+        let records = |pieces: usize| {
+            let needed = self.pieces.len() + pieces;
+            let grows = needed > self.pieces.capacity();
+            // It doubles.
+            if grows { (2 * needed).max(4) * size_of::<Piece>() } else { 0 }
+        };
+        let chunks = room.saturating_sub(records(1 + room / CHUNK)) / CHUNK;
+        if chunks > 0 {
+            return in_last + chunks * CHUNK;
+        }
+        // Behind one that is full there is a whole one or none.
+        match room.saturating_sub(records(1)) {
+            room if last.is_none() && room >= MIN_CAPACITY => power_of_two_within(room),
+            _ => in_last,
+        }
+    }
+
+    /// The same of `len` octets that are handed over by reference where they are many.
+    pub fn fits_bytes(&self, room: usize, len: usize) -> usize {
+        if len < REFERENCE {
+            return self.fits(room);
+        }
+        let needed = self.pieces.len() + 1;
+        let grows = needed > self.pieces.capacity();
+        let piece = if grows { (2 * needed).max(4) * size_of::<Piece>() } else { 0 };
+        match room.saturating_sub(piece + self.records.growth()) {
+            shared @ REFERENCE.. => shared,
+            _ => self.fits(room).min(REFERENCE - 1),
         }
     }
 
     /// Octets of memory it holds: those there are, those kept for growth, and those of a piece that left only
-    /// in part. Time is linear in the number of pieces.
+    /// in part.
     pub fn memory(&self) -> usize {
+        self.text_memory as usize + self.pieces.capacity() * size_of::<Piece>() + self.records.memory()
+    }
+
+    /// The same as a sum over all pieces.
+    #[cfg(test)]
+    pub(crate) fn summed_memory(&self) -> usize {
         let pieces: usize = self.pieces.iter().map(|p| p.chunk.memory()).sum();
         pieces + self.pieces.capacity() * size_of::<Piece>() + self.records.memory()
     }
@@ -207,6 +257,14 @@ impl SendBuffer {
     /// Forgets all.
     pub fn clear(&mut self) {
         *self = Self::new();
+    }
+}
+
+/// The largest power of two that is not larger; 0 where there is none.
+const fn power_of_two_within(n: usize) -> usize {
+    match n.checked_ilog2() {
+        Some(exponent) => 1 << exponent,
+        None => 0,
     }
 }
 
@@ -320,6 +378,12 @@ mod tests {
     enum Op {
         EndRecord,
         Write(usize),
+        /// What fits in so much memory, and the end of a record.
+        Fill {
+            room: usize,
+            len: usize,
+            copied: bool,
+        },
         WriteBytes(usize),
         Advance(usize),
         Slice(usize, usize),
@@ -330,6 +394,7 @@ mod tests {
         let op = prop_oneof![
             len().prop_map(Op::Write),
             len().prop_map(Op::WriteBytes),
+            (len(), len(), any::<bool>()).prop_map(|(room, len, copied)| Op::Fill { room, len, copied }),
             len().prop_map(Op::Advance),
             Just(Op::EndRecord),
             (len(), len()).prop_map(|(o, l)| Op::Slice(o, l)),
@@ -343,7 +408,7 @@ mod tests {
         fn is_a_queue_of_octets(ops in ops()) {
             let mut model = VecDeque::<u8>::new();
             let mut ends = alloc::collections::BTreeSet::<usize>::new();
-            let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
+            let (mut b, mut spares) = (SendBuffer::new(), Spares::none());
             let mut next = 0u8;
             let mut text = |n: usize| -> Vec<u8> {
                 (0..n).map(|_| { next = next.wrapping_mul(5).wrapping_add(7); next }).collect()
@@ -354,6 +419,22 @@ mod tests {
                         let t = text(n);
                         model.extend(&t);
                         b.write(&t, &mut spares);
+                    }
+                    Op::Fill { room, len, copied } => {
+                        let most = b.memory() + room;
+                        let n = if copied { b.fits(room) } else { b.fits_bytes(room, len).min(len) };
+                        let t = text(n);
+                        model.extend(&t);
+                        if copied {
+                            b.write(&t, &mut spares);
+                        } else {
+                            b.write_bytes(t.into(), &mut spares);
+                        }
+                        ends.extend(Some(model.len()).filter(|&end| end > 0));
+                        b.end_record();
+                        if n > 0 {
+                            prop_assert!(b.memory() <= most, "{} of {most}", b.memory());
+                        }
                     }
                     Op::WriteBytes(n) => {
                         let t = text(n);
@@ -388,6 +469,7 @@ mod tests {
                     prop_assert_eq!(b.record_left(offset), left);
                 }
                 prop_assert!(b.memory() >= b.len());
+                prop_assert_eq!(b.memory(), b.summed_memory());
                 prop_assert_eq!(b.is_empty(), b.memory() == 0);
             }
             let mut at = 0;

@@ -78,6 +78,7 @@ impl Tcb {
         if !self.syn_options(cx).fast_open_fits() {
             room = 0;
         }
+        room = room.min(self.memory_for_syn_text(cx.memory));
         let Some(opening) = self.fast_open.as_deref_mut() else { return 0 };
         if asked && room == 0 && opening.option.as_ref().is_some_and(|option| !option.cookie.is_empty()) {
             (opening.option, opening.asked) = (None, false);

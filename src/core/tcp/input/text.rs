@@ -61,10 +61,15 @@ impl Tcb {
             && (self.is.contains(Is::ORPHAN) || matches!(self.state(), State::FinWait1 | State::FinWait2))
     }
 
+    /// Whether what comes is kept to be read.
+    pub(in crate::tcp) fn wants_text(&self) -> bool {
+        let owned = !self.is.contains(Is::ORPHAN);
+        !self.is.contains(Is::SHUT_READ) || (owned && self.options.keep_after_shutdown)
+    }
+
     fn take_in_order(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) {
         let nxt = self.rcv.nxt;
-        let owned = !self.is.contains(Is::ORPHAN);
-        let wanted = !self.is.contains(Is::SHUT_READ) || (owned && self.options.keep_after_shutdown);
+        let wanted = self.wants_text();
         if wanted {
             self.receive_buffer.push(seg.text, seg.backing, cx.spares);
         }
@@ -77,10 +82,10 @@ impl Tcb {
         self.acks.advanced();
         let had_gap = !self.reassembly.is_empty();
         while let Some(text) = self.reassembly.take(self.rcv.nxt) {
-            self.rcv.advance(text.len() as u32);
-            self.tally.octets_received += text.len() as u64;
+            self.rcv.advance(text.octets.len() as u32);
+            self.tally.octets_received += text.octets.len() as u64;
             if wanted {
-                self.receive_buffer.push_bytes(text, cx.spares);
+                self.receive_buffer.push_bytes(text.octets, text.pinned, cx.spares);
             }
         }
         if wanted {

@@ -75,7 +75,7 @@ impl Tcb {
     /// holds at least, where the program has not set its size. A segment counts with what surrounds it in Linux, so that as
     /// much of a write is taken.
     pub(in crate::tcp) fn fit_send_buffer(&mut self, cx: &Context<'_>) {
-        if self.options.buffer_lock.contains(BufferLock::SEND) || cx.memory.under_pressure() {
+        if self.options.buffer_lock.contains(BufferLock::SEND) || cx.memory.under_send_pressure() {
             return;
         }
         let mss = self.smss();

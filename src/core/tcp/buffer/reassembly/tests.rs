@@ -34,7 +34,7 @@ fn idle_costs_a_pointer() {
     assert_eq!(put(&mut q, 10, 20), Inserted::New);
     assert_eq!((q.len(), q.highest(), q.is_empty()), (10, Some(seq(20)), false));
     assert_eq!(q.take(seq(9)), None);
-    assert_eq!(q.take(seq(10)).unwrap(), [10; 10][..]);
+    assert_eq!(q.take(seq(10)).unwrap().octets, [10; 10][..]);
     assert!(q.is_empty());
     assert_eq!(q.take(seq(20)), None);
 }
@@ -59,7 +59,7 @@ fn octets_are_never_overwritten() {
     put(&mut q, 1, 9);
     let mut got = Vec::new();
     while let Some(t) = q.take(seq(1 + got.len() as u32)) {
-        got.extend_from_slice(&t);
+        got.extend_from_slice(&t.octets);
     }
     assert_eq!(got, [1, 1, 3, 3, 1, 1, 7, 1]);
 }
@@ -69,7 +69,7 @@ fn what_lies_before_rcv_nxt_is_cut() {
     let mut q = Reassembly::new();
     put(&mut q, 10, 20);
     put(&mut q, 30, 40);
-    assert_eq!(q.take(seq(35)).unwrap().len(), 5);
+    assert_eq!(q.take(seq(35)).unwrap().octets.len(), 5);
     assert!(q.is_empty());
     put(&mut q, 10, 20);
     assert_eq!(q.take(seq(20)), None);
@@ -95,7 +95,7 @@ fn sack_blocks_as_in_rfc_2018() {
     // The fourth packet comes after all, and then the second.
     assert_eq!(segment(6500), [(6000, 7500), (8000, 8500)]);
     q.insert(rcv_nxt, seq(5500), &[0; 500], None, ANY, ANY);
-    assert_eq!(q.take(rcv_nxt).map(|t| t.len()), Some(2000));
+    assert_eq!(q.take(rcv_nxt).map(|t| t.octets.len()), Some(2000));
     assert_eq!(sacks(&q, 4), [(8000, 8500)]);
 }
 
@@ -132,7 +132,8 @@ fn a_large_frame_is_kept_by_reference() {
     let mut q = Reassembly::new();
     q.insert(seq(0), seq(100), &frame[40..], Some(&frame), ANY, ANY);
     assert_eq!(q.memory(), 60_000 + RUN_COST);
-    assert_eq!(q.take(seq(100)).unwrap().as_ptr(), frame[40..].as_ptr());
+    let text = q.take(seq(100)).unwrap();
+    assert_eq!((text.octets.as_ptr(), text.pinned), (frame[40..].as_ptr(), frame.len()));
     q.insert(seq(0), seq(100), &frame[..5000], Some(&frame), ANY, ANY);
     assert_eq!(q.memory(), 5000 + RUN_COST);
 }
@@ -152,7 +153,7 @@ fn small_segments_become_few_runs() {
         let runs = q.0.as_ref().unwrap().runs.len();
         assert!(runs <= n as usize / JOIN * 2, "{runs} runs");
         let mut next = 0;
-        while let Some(text) = q.take(seq(1 + next)) {
+        while let Some(Text { octets: text, .. }) = q.take(seq(1 + next)) {
             assert!(text.iter().copied().eq((next..).map(|i| i as u8).take(text.len())));
             next += text.len() as u32;
         }
@@ -272,7 +273,7 @@ fn run(base: u32, unit: u32, limit: usize, ops: Vec<Op>) -> Result<(), TestCaseE
                 let want = model.deliver(model.rcv_nxt + len * unit);
                 let mut nxt = model.rcv_nxt - want.len() as u32;
                 let mut got = Vec::new();
-                while let Some(text) = q.take(at(nxt)) {
+                while let Some(Text { octets: text, .. }) = q.take(at(nxt)) {
                     prop_assert!(!text.is_empty());
                     nxt += text.len() as u32;
                     got.extend_from_slice(&text);
