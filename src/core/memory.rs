@@ -214,6 +214,7 @@ impl Memory {
     pub fn charge_packets(&mut self, before: usize, now: usize, counters: &mut Counters) {
         if self.is_bounded() && before != now {
             self.packets = self.packets.saturating_sub(before).saturating_add(now);
+            debug_assert!(self.packets <= self.budget / 8, "{self:?}");
             self.judge(counters);
         }
     }
