@@ -4,24 +4,23 @@
 #[path = "common/namespace.rs"]
 mod namespace;
 
+#[path = "common/host.rs"]
+mod host;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use tunstack::core::addr::Prefix;
-use tunstack::core::config::Config;
+use host::{ADDRESSES, LONG, config, exchange, ip, pattern};
 use tunstack::device::netlink;
 use tunstack::device::setup::{TunConfig, bring_up};
 use tunstack::engine::Engine;
 use tunstack::net::Ping;
 
-/// Host and stack in each family, as `TunConfig::default` has them.
-const ADDRESSES: [(&str, &str); 2] = [("10.7.0.1", "10.7.0.2"), ("fd07::1", "fd07::2")];
-
-/// For what must come long before.
-const LONG: Duration = Duration::from_secs(30);
+/// What goes over a connection, each way.
+const SIZE: usize = 2_000_000;
 
 fn main() -> ExitCode {
     namespace::main(&[
@@ -36,33 +35,9 @@ fn main() -> ExitCode {
     ])
 }
 
-fn ip(s: &str) -> IpAddr {
-    s.parse().unwrap()
-}
-
 fn start() -> Engine {
     let tun = bring_up(&TunConfig::default()).unwrap();
-    let addresses = vec![Prefix::new(ip("10.7.0.2").into(), 24), Prefix::new(ip("fd07::2").into(), 64)];
-    Engine::builder().device(tun).config(Config { addresses, ..Config::default() }).start().unwrap()
-}
-
-/// Octets in which a swap, a loss or a repetition shows.
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
-}
-
-/// Sends and receives at once, so that both directions are full, and checks what comes back.
-fn exchange<S: Read + Send, W: Write + Send>(mut reader: S, mut writer: W, end: impl FnOnce() + Send) {
-    let data = pattern(2_000_000);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            writer.write_all(&data).unwrap();
-            end();
-        });
-        let mut back = Vec::new();
-        reader.read_to_end(&mut back).unwrap();
-        assert!(back == data, "{} octets came back", back.len());
-    });
+    Engine::builder().device(tun).config(config()).start().unwrap()
 }
 
 fn the_kernel_connects_to_us() {
@@ -75,8 +50,8 @@ fn the_kernel_connects_to_us() {
             std::io::copy(&mut &stream, &mut &stream).unwrap()
         });
         let client = TcpStream::connect(to).unwrap();
-        exchange(&client, &client, || client.shutdown(Shutdown::Write).unwrap());
-        assert_eq!(server.join().unwrap(), 2_000_000);
+        exchange(SIZE, &client, &client, || client.shutdown(Shutdown::Write).unwrap());
+        assert_eq!(server.join().unwrap(), SIZE as u64);
     }
     engine.shutdown(LONG).unwrap();
 }
@@ -91,8 +66,8 @@ fn we_connect_to_the_kernel() {
             std::io::copy(&mut &stream, &mut &stream).unwrap()
         });
         let client = engine.connect(to).unwrap();
-        exchange(&client, &client, || client.shutdown(Shutdown::Write).unwrap());
-        assert_eq!(server.join().unwrap(), 2_000_000);
+        exchange(SIZE, &client, &client, || client.shutdown(Shutdown::Write).unwrap());
+        assert_eq!(server.join().unwrap(), SIZE as u64);
     }
     engine.shutdown(LONG).unwrap();
 }

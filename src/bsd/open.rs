@@ -206,6 +206,7 @@ impl Sockets {
         }
         let spare = file.shadow.prepare()?;
         let mut shown = Ok(None);
+        let claim = file.socket.engine().claim(file.socket.id(), remote).map_err(errno)?;
         let begun = file.call(|stack, id, now| {
             let result = stack.connect(id, remote, now);
             // The SYN may wait for what is to go with it (TCP_FASTOPEN_CONNECT).
@@ -218,6 +219,7 @@ impl Sockets {
             }
             result
         });
+        drop(claim);
         carry_over(shown?);
         self.keep_fresh(file)?;
         begun
@@ -233,6 +235,8 @@ impl Sockets {
     ) -> Result<usize> {
         let spare = file.shadow.prepare()?;
         let mut shown = Ok(None);
+        let claim =
+            to.map(|to| file.socket.engine().claim(file.socket.id(), to)).transpose().map_err(errno)?;
         let begun = file.call(|stack, id, now| {
             if stack.open_is_deferred(id) {
                 return stack.open_deferred(id, front, now);
@@ -245,6 +249,7 @@ impl Sockets {
             }
             result
         });
+        drop(claim);
         carry_over(shown?);
         begun
     }

@@ -31,6 +31,8 @@ pub(crate) mod shard;
 
 mod several;
 
+mod claim;
+
 mod sitting;
 
 pub(crate) mod passing;

@@ -1,22 +1,21 @@
 //! Several shards as one engine: whose a packet is, and what one has for another.
 //!
-//! No shard waits for the lock of another while it holds its own; it may try for it. What belongs to another is carried
-//! there when the lock is given back; what all must agree on has a lock of its own, under which no other is taken.
+//! Nobody holds the locks of two shards. What belongs to another is carried there when the lock is given back; what all
+//! must agree on has a lock of its own, under which no other is taken.
+//!
+//! Who carries runs nobody's code: it may sit before a device, or have more to carry. Threads that wait in the other shard
+//! are woken; a task there is woken by the other's own reader, or by whoever gives that lock back before.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
-use tunstack_core::addr::Quad;
 use tunstack_core::stack::shards::{Exclusive, Placement, Post, Registry};
 
+use super::error::Failure;
 use super::shard::{Neighbours, Shard};
-use super::sync::{AtomicU64, Mutex, Ordering, thread, thread_local};
+use super::sync::{AtomicU64, Mutex, Ordering};
 use crate::device::Frames;
-
-/// How often a shard that is in use is tried before a connection counts as its own.
-const TRIES: usize = 1000;
 
 /// The shards of an engine.
 #[derive(Default)]
@@ -43,18 +42,6 @@ impl Exclusive for Common {
     fn with(&self, look: &mut dyn FnMut(&mut Registry)) {
         // It is whole between any two statements of those who look.
         look(&mut self.0.registry.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn is_connected(&self, shard: u16, quad: &Quad) -> bool {
-        let Some(shard) = self.0.get(shard) else { return false };
-        // Who asks holds a shard's lock, and must not wait for one who may ask the same of it.
-        for _ in 0..TRIES {
-            if let Some(known) = shard.try_knows(quad) {
-                return known;
-            }
-            thread::yield_now();
-        }
-        true
     }
 }
 
@@ -107,13 +94,26 @@ impl Neighbours for Several {
                 here.device.settled(now, &inbound, &received);
             }
             let more = other.drive(&mut held, now);
-            // This one has a queue of its own to read: the rest is for who sits before the other.
-            other.conclude_for_another(held, now, more);
+            self.carry(other.conclude_for_another(held, now, more));
         }
     }
 
     fn carry(&self, posts: Vec<(u16, Post)>) {
-        deliver(posts.into_iter().filter_map(|(to, post)| Some((self.members.get(to)?, post))).collect());
+        let mut parcels = Parcels { members: &self.members, posts: posts.into() };
+        while let Some((shard, post)) = parcels.next() {
+            let mut held = shard.lock();
+            if held.failure.is_some() {
+                held.release();
+                continue;
+            }
+            let now = shard.clock.now().max(held.now);
+            held.stack.take_post(post, now);
+            while let Some(post) = parcels.next_for(&shard) {
+                held.stack.take_post(post, now);
+            }
+            let more = shard.drive(&mut held, now);
+            parcels.posts.extend(shard.conclude_for_another(held, now, more));
+        }
     }
 
     fn passed_on(&self) -> u64 {
@@ -121,62 +121,35 @@ impl Neighbours for Several {
     }
 }
 
-/// What is for a shard.
-type Parcel = (Arc<Shard>, Post);
-
-thread_local! {
-    /// What this thread has still to carry, while it does.
-    static UNDER_WAY: RefCell<Option<VecDeque<Parcel>>> = const { RefCell::new(None) };
+/// What is to be carried still, in order.
+struct Parcels<'a> {
+    members: &'a Members,
+    posts: VecDeque<(u16, Post)>,
 }
 
-/// Carries what shards have for one another, and what comes of that, until there is none. Where this thread is at it
-/// already it is left to that.
-fn deliver(posts: Vec<Parcel>) {
-    if posts.is_empty() {
-        return;
+impl Parcels<'_> {
+    fn next(&mut self) -> Option<(Arc<Shard>, Post)> {
+        // A shard that is gone has taken the engine with it.
+        std::iter::from_fn(|| self.posts.pop_front())
+            .find_map(|(to, post)| Some((self.members.get(to)?, post)))
     }
-    let mine = UNDER_WAY.try_with(|under_way| {
-        let mut under_way = under_way.borrow_mut();
-        let begins = under_way.is_none();
-        under_way.get_or_insert_default().extend(posts);
-        begins
-    });
-    if !matches!(mine, Ok(true)) {
-        return;
-    }
-    let _end = End;
-    while let Some((shard, post)) = next(|_| true) {
-        let mut held = shard.lock();
-        if held.failure.is_some() {
-            held.release();
-            continue;
+
+    /// The next, if it is for the same.
+    fn next_for(&mut self, shard: &Arc<Shard>) -> Option<Post> {
+        let &(to, _) = self.posts.front()?;
+        if !self.members.get(to).is_some_and(|next| Arc::ptr_eq(&next, shard)) {
+            return None;
         }
-        let now = shard.clock.now().max(held.now);
-        held.stack.take_post(post, now);
-        while let Some((_, post)) = next(|(other, _)| Arc::ptr_eq(other, &shard)) {
-            held.stack.take_post(post, now);
-        }
-        shard.finish(held, now);
+        self.posts.pop_front().map(|(_, post)| post)
     }
 }
 
-/// The next to carry, if it fits.
-fn next(fits: impl FnOnce(&Parcel) -> bool) -> Option<Parcel> {
-    let taken = UNDER_WAY.try_with(|under_way| {
-        let mut under_way = under_way.borrow_mut();
-        let posts = under_way.as_mut()?;
-        fits(posts.front()?).then(|| posts.pop_front()).flatten()
-    });
-    taken.ok().flatten()
-}
-
-/// However it ends, the next one begins anew.
-struct End;
-
-impl Drop for End {
+impl Drop for Parcels<'_> {
+    /// There is something left only where a stack or a device has panicked: nobody knows of it any more, and an engine that
+    /// has lost it is not to be trusted.
     fn drop(&mut self) {
-        // Dropped after it is taken out: the last of a shard may go with it.
-        let left = UNDER_WAY.try_with(|under_way| under_way.borrow_mut().take());
-        drop(left);
+        if let Some((shard, _)) = self.next() {
+            shard.fail(Failure::Poisoned);
+        }
     }
 }

@@ -11,7 +11,6 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tunstack_core::addr::Quad;
 use tunstack_core::error::Error;
 use tunstack_core::stack::shards::Post;
 use tunstack_core::stack::{SocketId, Stack};
@@ -22,7 +21,7 @@ use super::error::{Failure, io_error};
 use super::seat::Seat;
 use super::sleep::{Alarm, Nudge};
 use super::sync::thread::{self, ThreadId};
-use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, thread_local};
+use super::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, thread_local};
 use super::waiters::Waiters;
 use crate::device::{Device, Frames};
 
@@ -94,7 +93,7 @@ pub(super) trait Neighbours: Send + Sync {
     /// none. Called without a lock.
     fn pass_on(&self, here: &Shard, frames: &Frames, owners: &mut Vec<u16>);
 
-    /// Carries what the stack has for others. Called without a lock.
+    /// Carries what a stack has for others, and what comes of that. Called without a lock; runs nobody's code.
     fn carry(&self, posts: Vec<(u16, Post)>);
 
     /// How many packets were passed on.
@@ -113,8 +112,9 @@ pub(crate) struct Shard {
     /// How long who sits looks for packets before it sleeps.
     pub(super) spin: Duration,
     stop: AtomicBool,
-    /// The one who sits asks for the lock. Whoever holds it leaves further sending to it.
-    seated_waits: AtomicBool,
+    /// How many ask for the lock as the one who sits does, or with packets from another queue. Whoever holds it leaves
+    /// further sending to them.
+    seated_waits: AtomicU64,
     reader: OnceLock<ThreadId>,
     /// The engine's other shards, if it has several.
     pub(super) neighbours: OnceLock<Box<dyn Neighbours>>,
@@ -146,7 +146,7 @@ impl Shard {
             alarm: Alarm::new()?,
             spin,
             stop: AtomicBool::new(false),
-            seated_waits: AtomicBool::new(false),
+            seated_waits: AtomicU64::new(0),
             reader: OnceLock::new(),
             neighbours: OnceLock::new(),
         })
@@ -280,7 +280,7 @@ impl Shard {
             }
             // One who sits and is at the door drives on when it is through; between it and a loop like this
             // one, the lock would go to the loop.
-            if !more || self.seated_waits.load(Ordering::Acquire) {
+            if !more || self.seated_waits.load(Ordering::Acquire) > 0 {
                 return;
             }
             held = self.lock();
@@ -289,15 +289,29 @@ impl Shard {
         }
     }
 
-    /// The same for who has more to do than to send for this shard: what is left to send is for the one who sits there.
-    pub(super) fn conclude_for_another<'a>(&'a self, mut held: Guard<'a>, now: Instant, more: bool) {
-        if more {
+    /// The same for who has another device to read, or more to carry: what is left to send is for the one who sits here,
+    /// and so are the wakers of tasks, which may do anything and take their time. Gives what there is for other shards.
+    pub(super) fn conclude_for_another<'a>(
+        &'a self,
+        mut held: Guard<'a>,
+        now: Instant,
+        more: bool,
+    ) -> Vec<(u16, Post)> {
+        let empty = held.seat.is_empty();
+        // They stay in the table: whoever gives the lock back next wakes them.
+        let others_code = held.waiters.woken_now(None).others_code;
+        if more || others_code && empty {
             self.ring(&mut held, now, now);
         }
-        self.conclude(held, now, false);
-        if more {
+        let late = self.keep_time(&mut held, now);
+        let woken = held.waiters.take_woken_calls();
+        let posts = held.posts();
+        drop(held);
+        woken.wake();
+        if late || more || others_code && !empty {
             self.nudge.nudge();
         }
+        posts
     }
 
     /// Sees to it that whatever is due is done in time. Says whether the one who sits is to be nudged for that, when
@@ -315,11 +329,11 @@ impl Shard {
         late
     }
 
-    /// The lock, for the one who sits.
+    /// The lock, for the one who sits, and for who brings packets from another queue.
     pub(super) fn lock_seated(&self) -> Guard<'_> {
-        self.seated_waits.store(true, Ordering::Release);
+        self.seated_waits.fetch_add(1, Ordering::AcqRel);
         let held = self.lock();
-        self.seated_waits.store(false, Ordering::Release);
+        self.seated_waits.fetch_sub(1, Ordering::AcqRel);
         held
     }
 
@@ -385,11 +399,6 @@ impl Shard {
             neighbours.pass_on(self, frames, owners);
         }
     }
-
-    /// Whether the stack has a connection with these ends; `None` when the lock is not to be had at once.
-    pub(super) fn try_knows(&self, quad: &Quad) -> Option<bool> {
-        Some(self.held.try_lock().ok()?.stack.knows(quad))
-    }
 }
 
 impl fmt::Debug for Shard {
@@ -408,14 +417,20 @@ impl Guard<'_> {
     /// Unlocks, then carries what there is for other shards, then wakes: a waker may run code that takes the lock.
     pub(crate) fn release(mut self) {
         let woken = self.held.waiters.take_woken();
-        let neighbours = self.shard.neighbours.get();
-        let stack = &mut self.held.stack;
-        let posts = neighbours.map(|_| std::iter::from_fn(|| stack.poll_post()).collect::<Vec<_>>());
+        let (shard, posts) = (self.shard, self.posts());
         drop(self);
-        if let (Some(neighbours), Some(posts)) = (neighbours, posts) {
+        if let Some(neighbours) = shard.neighbours.get().filter(|_| !posts.is_empty()) {
             neighbours.carry(posts);
         }
         woken.wake();
+    }
+
+    /// Takes out what there is for other shards.
+    fn posts(&mut self) -> Vec<(u16, Post)> {
+        match self.shard.neighbours.get() {
+            Some(_) => std::iter::from_fn(|| self.held.stack.poll_post()).collect(),
+            None => Vec::new(),
+        }
     }
 }
 

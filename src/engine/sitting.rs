@@ -96,8 +96,16 @@ pub(crate) struct Seated<'a> {
 }
 
 impl Shard {
-    /// Sits down if nobody does, under the lock, after driving and before it is given back.
+    /// Sits down if nobody does, under the lock, after driving and before it is given back. Not where the waker of a task
+    /// is to run when it is: that may do anything, and nobody else could read meanwhile.
     pub(super) fn sit(&self, held: &mut Held, now: Instant, more: bool) -> Option<Seated<'_>> {
+        if held.waiters.woken_now(None).others_code {
+            return None;
+        }
+        self.sit_anyway(held, now, more)
+    }
+
+    fn sit_anyway(&self, held: &mut Held, now: Instant, more: bool) -> Option<Seated<'_>> {
         if held.failure.is_some() {
             return None;
         }
@@ -107,16 +115,14 @@ impl Shard {
         Some(Seated { shard: self, tools: Some(tools), next, now, ended: Ended::default() })
     }
 
-    /// Ends the hold of a call that has to wait, as [`conclude`](Self::conclude). It sits down if nobody does, unless it has
-    /// the waker of a task to run before: that may do anything, and nobody else could read meanwhile.
+    /// Ends the hold of a call that has to wait, as [`conclude`](Self::conclude). It [sits](Self::sit) down if it can.
     pub(super) fn conclude_seated<'a>(
         &'a self,
         mut held: Guard<'a>,
         now: Instant,
         more: bool,
     ) -> Option<Seated<'a>> {
-        let others_code = held.waiters.woken_now(None).others_code;
-        let seated = if others_code { None } else { self.sit(&mut held, now, more) };
+        let seated = self.sit(&mut held, now, more);
         match seated {
             Some(_) => held.release(),
             None => self.conclude(held, now, more),
@@ -160,7 +166,7 @@ impl Shard {
             let more = self.drive(&mut held, now);
             // What is due in the stack is done by that, what is due in the device is not.
             if late || self.device.deadline().is_some_and(|due| due <= now) {
-                let seated = self.sit(&mut held, now, more);
+                let seated = self.sit_anyway(&mut held, now, more);
                 held.release();
                 return Ok(seated);
             }
@@ -265,7 +271,7 @@ impl Seated<'_> {
     /// One hold of the lock: takes in what arrived, drives, wakes; and leaves the seat where that is better.
     pub(super) fn arrived(&mut self, caller: Option<&Caller<'_>>) -> Turn {
         let shard = self.shard;
-        // What another shard's wakers do may panic: the tools stay on the seat until then.
+        // Another shard's stack or device may panic: the tools are still ours then.
         if let Some(tools) = &mut self.tools {
             shard.pass_on(&tools.frames, &mut tools.owners);
         }

@@ -6,6 +6,7 @@
 //! by every change that fits, once, and looks again: wake-ups are hints, never grants, so nobody can take
 //! somebody else's. Whoever stops waiting takes its entry back by its [`Key`].
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
@@ -111,14 +112,18 @@ impl Entry {
 #[derive(Default)]
 struct ToWake {
     wakers: Vec<Waker>,
-    /// How many of them are calls of threads.
+    /// How many of them are calls of threads: the first.
     calls: usize,
 }
 
 impl ToWake {
     fn add(&mut self, key: Option<Key>, waker: Waker) {
-        self.calls += usize::from(key.is_some_and(Key::is_of_call));
         self.wakers.push(waker);
+        if key.is_some_and(Key::is_of_call) {
+            let last = self.wakers.len() - 1;
+            self.wakers.swap(self.calls, last);
+            self.calls += 1;
+        }
     }
 
     fn extend(&mut self, entries: impl Iterator<Item = Entry>) {
@@ -356,7 +361,14 @@ impl Waiters {
     /// What is to be done after the lock is gone.
     pub(crate) fn take_woken(&mut self) -> Woken {
         self.woken.calls = 0;
-        Woken { woken: Few::take(&mut self.woken.wakers), _gone: Few::take(&mut self.gone) }
+        let (woken, gone) = (self.woken.wakers.len(), self.gone.len());
+        Woken { woken: Few::take(&mut self.woken.wakers, woken), _gone: Few::take(&mut self.gone, gone) }
+    }
+
+    /// The same of threads in calls alone: to wake these runs nobody's code.
+    pub(super) fn take_woken_calls(&mut self) -> Woken {
+        let calls = std::mem::take(&mut self.woken.calls);
+        Woken { woken: Few::take(&mut self.woken.wakers, calls), _gone: Few::take(&mut self.gone, 0) }
     }
 
     /// How many wait for a socket or observe it.
@@ -389,19 +401,22 @@ struct Few {
 impl Few {
     const FEW: usize = 4;
 
-    fn take(wakers: &mut Vec<Waker>) -> Self {
+    /// The first `count`.
+    fn take(wakers: &mut Vec<Waker>, count: usize) -> Self {
         let mut few = [const { None }; Self::FEW];
-        if wakers.len() > Self::FEW {
-            // The next batch may be as large.
-            let room = Vec::with_capacity(wakers.len());
-            return Self { few, more: std::mem::replace(wakers, room) };
+        if count <= Self::FEW {
+            few.iter_mut().zip(wakers.drain(..count)).for_each(|(place, waker)| *place = Some(waker));
+            return Self { few, more: Vec::new() };
         }
-        few.iter_mut().zip(wakers.drain(..)).for_each(|(place, waker)| *place = Some(waker));
-        Self { few, more: Vec::new() }
+        // The next batch may be as large.
+        let mut room = Vec::with_capacity(wakers.len());
+        room.extend(wakers.drain(count..));
+        Self { few, more: std::mem::replace(wakers, room) }
     }
 }
 
-/// Wakers to be woken, or only dropped, once the lock is gone: a waker runs code that is not ours.
+/// Wakers to be woken, or only dropped, once the lock is gone: a waker runs code that is not ours. Those that are to be
+/// woken are, whatever happens: nobody else knows of them any more.
 #[must_use]
 pub(crate) struct Woken {
     woken: Few,
@@ -409,9 +424,26 @@ pub(crate) struct Woken {
 }
 
 impl Woken {
-    /// Wakes them.
+    /// Wakes them. Where one panics, that goes on when all others are woken.
     pub(crate) fn wake(self) {
-        self.woken.few.into_iter().flatten().chain(self.woken.more).for_each(Waker::wake);
+        drop(self);
+    }
+}
+
+impl Drop for Woken {
+    fn drop(&mut self) {
+        let few = self.woken.few.iter_mut().filter_map(Option::take);
+        let mut panicked = None;
+        for waker in few.chain(self.woken.more.drain(..)) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                panicked.get_or_insert(panic);
+            }
+        }
+        if let Some(panic) = panicked
+            && !thread::panicking()
+        {
+            resume_unwind(panic);
+        }
     }
 }
 

@@ -68,11 +68,13 @@ impl TcpStream {
     }
 
     pub(super) fn begin(socket: Socket, addr: &SocketAddr) -> io::Result<Self> {
-        socket.call(|stack, id, now| match stack.connect(id, (*addr).into(), now) {
+        let claim = socket.engine().claim(socket.id(), (*addr).into())?;
+        let begun = socket.call(|stack, id, now| match stack.connect(id, (*addr).into(), now) {
             Err(Error::InProgress) => Ok(()),
             other => other,
-        })?;
-        Ok(Self { socket: Arc::new(socket) })
+        });
+        drop(claim);
+        begun.map(|()| Self { socket: Arc::new(socket) })
     }
 
     pub(super) fn finish_connect(&self, timeout: Option<Duration>) -> io::Result<()> {

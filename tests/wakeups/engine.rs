@@ -51,4 +51,10 @@ pub(crate) mod passing;
 #[path = "../../src/engine/wait.rs"]
 pub(crate) mod wait;
 
+#[rustfmt::skip]
+#[path = "../../src/engine/several.rs"]
+mod several;
+
+pub(crate) mod pair;
+
 pub(crate) use error::Failure;

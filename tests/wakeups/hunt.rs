@@ -1,6 +1,6 @@
 //! Each scenario under some thousand schedules; see the library beside this.
 
-use tunstack_wakeups::{broken, hunt, ready, scenarios, seats};
+use tunstack_wakeups::{broken, hunt, ready, scenarios, seats, shards};
 
 macro_rules! hunts {
     ($($module:ident: $($name:ident),+;)+) => {$($(
@@ -35,6 +35,10 @@ hunts! {
         another_fails_the_engine_while_one_sits,
         a_waker_that_waits_is_woken,
         nobody_comes_back;
+    shards:
+        packets_for_the_other_at_both,
+        a_packet_for_a_task_of_the_other,
+        a_waker_of_the_other_waits_for_what_comes_here;
     ready:
         changes_while_one_polls,
         modified_while_one_polls,
@@ -45,6 +49,29 @@ hunts! {
 #[test]
 fn the_broken_copy_without_a_fault_is_in_order() {
     hunt(broken::nothing);
+}
+
+#[test]
+fn the_careless_neighbour_without_a_fault_is_in_order() {
+    hunt(shards::nothing);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_packet_at_anothers_queue_that_wakes_nobody_is_found() {
+    hunt(shards::broken_wake);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_task_of_another_shard_that_is_left_to_nobody_is_found() {
+    hunt(shards::broken_ring);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_waker_of_another_shard_that_runs_here_is_found() {
+    hunt(shards::broken_place);
 }
 
 #[test]

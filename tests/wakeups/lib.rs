@@ -19,6 +19,8 @@
 //! | `waiters.rs`: a close wakes nobody | `close_while_others_wait` |
 //! | `waiters.rs`: whoever leaves stays in the table | `a_task_is_dropped_while_it_is_woken` |
 //! | `waiters.rs`: a thread is unparked before it is marked as woken | ten |
+//! | `shard.rs`: a packet from another queue wakes tasks where it was found | `a_waker_of_the_other_waits_for_what_comes_here` |
+//! | `shard.rs`: a task that such a packet is for is left to nobody | `a_packet_for_a_task_of_the_other` |
 //! | `poll/ready.rs`: the poller sleeps though the list is not empty | `changes_while_one_polls` and others |
 
 use shuttle::Runner;
@@ -40,6 +42,8 @@ pub mod broken;
 pub mod scenarios;
 
 pub mod seats;
+
+pub mod shards;
 
 pub use poll::scenarios as ready;
 

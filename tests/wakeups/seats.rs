@@ -157,7 +157,7 @@ pub fn a_waker_that_waits_is_woken() {
 }
 
 /// A waker that does this.
-struct Does<F>(F);
+pub(crate) struct Does<F>(pub(crate) F);
 
 impl<F: Fn() + Send + Sync + 'static> std::task::Wake for Does<F> {
     fn wake(self: Arc<Self>) {

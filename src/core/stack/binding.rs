@@ -216,18 +216,8 @@ impl Stack {
         }
     }
 
-    /// Of several shards, whether another has a connection with these ends. For one that is to live here though the hash
-    /// may say otherwise.
-    pub(super) fn is_taken_elsewhere(&self, quad: &Quad) -> bool {
-        let Some(share) = &self.share else { return false };
-        let owner = share.placement.owner(quad);
-        let hashed = share.placement.by_hash(quad);
-        let elsewhere = |shard| shard != share.number && share.placement.is_connected(shard, quad);
-        elsewhere(owner) || hashed != owner && elsewhere(hashed)
-    }
-
     /// Whether it has a connection with these ends, or what is left of one.
-    pub fn knows(&self, quad: &Quad) -> bool {
+    pub(super) fn knows(&self, quad: &Quad) -> bool {
         self.table.find(quad, quad_of(&self.slab)).is_some()
     }
 

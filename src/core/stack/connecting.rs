@@ -64,15 +64,12 @@ impl Stack {
         }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.1
         //= id=MUST-43, MUST-44
-        let address = match self.routes.is_local(bound.address) {
-            true => bound.address,
-            false => self.routes.source_for(remote.address).ok_or(Error::NetUnreachable)?,
-        };
+        let address = self.source_to(remote.address, bound.address).ok_or(Error::NetUnreachable)?;
         let quad_from = |port| Quad { local: Endpoint::new(address, port), remote };
         let taken = |port| self.table.find(&quad_from(port), quad_of(&self.slab)).is_some();
         let port = if own.contains(Own::BOUND) {
             // MUST-10 (RFC 9293 §3.4.1's quad is unique): a connection is named by its two ends.
-            if taken(bound.port) || self.is_taken_elsewhere(&quad_from(bound.port)) {
+            if taken(bound.port) || self.is_anothers(&quad_from(bound.port)) {
                 return Err(Error::AddrNotAvailable);
             }
             bound.port
@@ -109,6 +106,11 @@ impl Stack {
         self.remember_quad(quad, index);
         self.settle(index, now, false);
         opened
+    }
+
+    /// The address that a connection from a socket bound to `bound` has.
+    pub(super) fn source_to(&self, remote: Address, bound: Address) -> Option<Address> {
+        if self.routes.is_local(bound) { Some(bound) } else { self.routes.source_for(remote) }
     }
 
     /// Whether a socket of this family, bound to `bound`, can speak to `remote` at all.

@@ -84,8 +84,7 @@ impl Stack {
     /// Of several shards, has packets find a connection here that the hash places elsewhere; says whether it does.
     fn strays(&self, quad: &crate::addr::Quad) -> bool {
         let Some(share) = self.share.as_ref().filter(|share| !share.owns(quad)) else { return false };
-        share.placement.strays(quad, share.number);
-        true
+        share.placement.strays(quad, share.number)
     }
 
     fn stray_ends(&self, quad: &crate::addr::Quad) {

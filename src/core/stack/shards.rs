@@ -13,6 +13,8 @@ mod post;
 
 mod listening;
 
+mod claim;
+
 mod delivery;
 
 pub use placement::Placement;

@@ -112,6 +112,9 @@ impl Stack {
     }
 
     fn on_unknown(&mut self, quad: Quad, segment: Segment<'_>, now: Instant) -> (Verdict, Option<u32>) {
+        if self.was_ceded(&quad) {
+            return (Verdict::Ignored, None);
+        }
         match self.listener_for(quad) {
             Some(listener) => self.on_listen(listener, quad, segment, None, now),
             None => (closed::on_segment(quad, &segment, &mut context!(self, now)), None),

@@ -23,6 +23,8 @@ pub struct Listener<T> {
     pub options: Arc<SocketOptions>,
     /// Its connections whose handshake is not done although the program has them.
     pub fast_open: Pending,
+    /// How often other shards were told of it; of one that stands for another, what that was told last.
+    pub version: u64,
     backlog: u32,
     requests: u32,
     /// When a request was last answered with a SYN cookie.
@@ -76,6 +78,7 @@ impl<T> Listener<T> {
             family,
             options,
             fast_open: Pending::default(),
+            version: 0,
             backlog,
             requests: 0,
             cookie_left: None,

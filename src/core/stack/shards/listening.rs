@@ -25,8 +25,10 @@ impl Stack {
                 shared
             }
         };
+        listener.version += 1;
         let replica = Replica {
             home: id,
+            version: listener.version,
             local: listener.local,
             family: listener.family,
             options: listener.options.clone(),
@@ -59,6 +61,11 @@ impl Stack {
             && let Some(Socket { kind: Kind::Listener(listener), own, .. }) = self.slab.get_mut(id)
         {
             if listener.shared().is_some_and(|shared| Arc::ptr_eq(shared, &replica.shared)) {
+                // Two calls on two threads tell of it in any order.
+                if replica.version < listener.version {
+                    return;
+                }
+                listener.version = replica.version;
                 listener.options = replica.options;
                 listener.fast_open.secrets = replica.secrets;
                 *own = replica.own;
@@ -67,8 +74,9 @@ impl Stack {
             // The same socket has listened before, and word of that end is still to come.
             self.close_listener(id.index(), now);
         }
-        let Replica { home, local, family, options, secrets, own, shared } = replica;
+        let Replica { home, local, family, options, secrets, own, shared, version } = replica;
         let mut listener = Listener::new(local, family, options, 0, &self.config.tcp);
+        listener.version = version;
         listener.fast_open.secrets = secrets;
         listener.share(shared);
         listener.stand_for(Waiting { connection: home, peer: local });

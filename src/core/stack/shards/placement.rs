@@ -67,12 +67,15 @@ impl Placement {
         if self.count == 1 {
             return FIRST;
         }
-        if self.strays.load(Ordering::Acquire) > 0
-            && let Some(stray) = self.with(|registry| registry.stray(quad))
-        {
-            return stray;
+        self.stray(quad).unwrap_or_else(|| self.by_hash(quad))
+    }
+
+    /// The same for a connection that does not live where the hash says.
+    pub(in crate::stack) fn stray(&self, quad: &Quad) -> Option<u16> {
+        if self.strays.load(Ordering::Acquire) == 0 {
+            return None;
         }
-        self.by_hash(quad)
+        self.with(|registry| registry.stray(quad))
     }
 
     /// The shard that a packet is for. What cannot be told, as of a fragment, or is not understood is the first one's.
@@ -116,15 +119,14 @@ impl Placement {
         seen.expect("it was looked at")
     }
 
-    /// Whether another shard has a connection with these ends.
-    pub(in crate::stack) fn is_connected(&self, shard: u16, quad: &Quad) -> bool {
-        self.shared.is_connected(shard, quad)
-    }
-
-    /// A connection, or what is left of it, lives in `shard` though the hash says otherwise.
-    pub(in crate::stack) fn strays(&self, quad: &Quad, shard: u16) {
-        self.with(|registry| registry.strays(*quad, shard));
-        self.strays.fetch_add(1, Ordering::Release);
+    /// A connection, or what is left of it, lives in `shard` though the hash says otherwise, or is to. Says whether none
+    /// with these ends lives in a third one.
+    pub(in crate::stack) fn strays(&self, quad: &Quad, shard: u16) -> bool {
+        let there = self.with(|registry| registry.strays(*quad, shard));
+        if there {
+            self.strays.fetch_add(1, Ordering::Release);
+        }
+        there
     }
 
     /// One of those is no more.

@@ -10,7 +10,7 @@ use crate::stack::{Own, SocketId, Stack, Waiting};
 use crate::tcp::fast_open::secret::Secrets;
 use crate::tcp::listener::Shared;
 
-/// Something one stack has for another: to be taken there, soon, and between two of them in order where that can be.
+/// Something one stack has for another: to be taken there, soon, and at any time: what one says of another tells whether it is late.
 #[derive(Debug)]
 pub struct Post(pub(super) What);
 
@@ -38,6 +38,7 @@ pub(super) struct Replica {
     pub(super) secrets: Option<Box<Secrets>>,
     pub(super) own: Own,
     pub(super) shared: Arc<Shared>,
+    pub(super) version: u64,
 }
 
 /// A connection for a listener's queue.

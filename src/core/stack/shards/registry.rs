@@ -17,11 +17,6 @@ pub trait Exclusive: Send + Sync + fmt::Debug {
     /// Calls `look`, exactly once, with nobody else at it. That never comes back here nor waits for a stack, so that a
     /// lock of which no other is taken does.
     fn with(&self, look: &mut dyn FnMut(&mut Registry));
-
-    /// Whether the stack of this number, which is another than the caller's, knows the connection
-    /// ([`Stack::knows`](crate::stack::Stack::knows)). Asked, with nothing looked at, by one that is about to begin it
-    /// from a port which its program chose. True where it cannot be told without waiting for who waits for the caller.
-    fn is_connected(&self, shard: u16, quad: &Quad) -> bool;
 }
 
 /// A TCP socket that stands in the map of bound ports.
@@ -86,8 +81,13 @@ impl Registry {
         self.strays.get(quad).map(|(shard, _)| *shard)
     }
 
-    pub(super) fn strays(&mut self, quad: Quad, shard: u16) {
-        self.strays.entry(quad).or_insert((shard, 0)).1 += 1;
+    /// Once more; not where it lives elsewhere, which is said.
+    pub(super) fn strays(&mut self, quad: Quad, shard: u16) -> bool {
+        let (lives, times) = self.strays.entry(quad).or_insert((shard, 0));
+        if *lives == shard {
+            *times += 1;
+        }
+        *lives == shard
     }
 
     pub(super) fn stray_ends(&mut self, quad: &Quad) {

@@ -14,20 +14,13 @@ use crate::config::SynCookies;
 mod listening;
 mod places;
 
-/// What the stacks share. Which quads others know is told to it, as these stacks are all at hand.
+/// What the stacks share.
 #[derive(Debug, Default)]
-struct Common {
-    registry: Mutex<Registry>,
-    known: Mutex<BTreeSet<(u16, Quad)>>,
-}
+struct Common(Mutex<Registry>);
 
-impl Exclusive for Arc<Common> {
+impl Exclusive for Common {
     fn with(&self, look: &mut dyn FnMut(&mut Registry)) {
-        look(&mut self.registry.lock().unwrap());
-    }
-
-    fn is_connected(&self, shard: u16, quad: &Quad) -> bool {
-        self.known.lock().unwrap().contains(&(shard, *quad))
+        look(&mut self.0.lock().unwrap());
     }
 }
 
@@ -35,7 +28,6 @@ struct Host {
     now: Instant,
     stacks: Vec<Stack>,
     placement: Arc<Placement>,
-    common: Arc<Common>,
     peer: Stack,
     /// Cuts what the peer sends in two pieces.
     fragments: bool,
@@ -53,8 +45,7 @@ impl Host {
         let config = |n: u8| Config { addresses: vec![Prefix::new(v4(n), 24)], ..Config::default() };
         let mut ours = config(US);
         change(&mut ours);
-        let common = Arc::new(Common::default());
-        let placement = Arc::new(Placement::new([9; 32], count, common.clone()));
+        let placement = Arc::new(Placement::new([9; 32], count, Common::default()));
         let stack = |n| Stack::shard(ours.clone(), [9; 32], n, placement.clone());
         Self {
             now: Instant::from_secs(1),
@@ -62,7 +53,6 @@ impl Host {
             peer: Stack::new(config(PEER), [1; 32]),
             fragments: false,
             placement,
-            common,
         }
     }
 
@@ -116,6 +106,20 @@ impl Host {
             self.now = next.unwrap_or(end).min(end).max(self.now + Duration::from_millis(1));
         }
         self.rest();
+    }
+
+    /// As a program connects.
+    fn connect(&mut self, id: SocketId, remote: Endpoint) -> Result<(), Error> {
+        let now = self.now;
+        let claim = self.of(id).claims(id, remote);
+        if let Some((owner, quad)) = claim {
+            self.stacks[usize::from(owner)].cede(&quad, id.shard())?;
+        }
+        let begun = self.of(id).connect(id, remote, now);
+        if let Some((_, quad)) = claim {
+            self.of(id).end_claim(&quad);
+        }
+        begun
     }
 
     fn of(&mut self, id: SocketId) -> &mut Stack {

@@ -46,16 +46,9 @@ fn a_connection_of_ours_lives_where_it_was_opened() {
         let quad = h.quad(id);
         assert_eq!(h.placement.owner(&quad), n as u16 % 3);
         assert_eq!(h.placement.owner(&quad.reversed()), n as u16 % 3, "whoever looks");
+        assert_eq!(h.placement.stray(&quad), None);
         assert!(ports.insert(quad.local.port));
     }
-    assert!(
-        h.common
-            .registry
-            .lock()
-            .unwrap()
-            .stray(&Quad { local: Endpoint::UNSPECIFIED, remote: Endpoint::UNSPECIFIED })
-            .is_none()
-    );
 }
 
 #[test]
@@ -196,6 +189,26 @@ fn accepted_connections_have_what_the_listener_was_given_last() {
         shards.insert(id.shard());
     }
     assert_eq!(shards.len(), 3);
+}
+
+#[test]
+fn what_is_said_of_a_listener_first_and_comes_last_is_not_heard() {
+    let mut h = Host::new(2);
+    let listener = h.listen(0, 80, 50);
+    let now = h.now;
+    let told = [77, 78].map(|hop_limit| {
+        let options = SocketOptions { hop_limit, ..h.stacks[0].options(listener).unwrap() };
+        h.stacks[0].set_options(listener, options, now).unwrap();
+        h.stacks[0].poll_post().unwrap().1
+    });
+    told.into_iter().rev().for_each(|post| h.stacks[1].take_post(post, now));
+    h.called(80, 20);
+    let mut shards = BTreeSet::new();
+    while let Ok((id, _)) = h.accept(listener) {
+        assert_eq!(h.of(id).options(id).unwrap().hop_limit, 78);
+        shards.insert(id.shard());
+    }
+    assert_eq!(shards.len(), 2);
 }
 
 #[test]

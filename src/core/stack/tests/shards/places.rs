@@ -11,8 +11,7 @@ fn stray(h: &mut Host) -> (SocketId, SocketId, Quad) {
     let quad_of = |port| Quad { local: Endpoint::new(v4(US), port), remote };
     let port = (5000..).find(|port| h.placement.owner(&quad_of(*port)) == 0).unwrap();
     let id = h.socket(1, port).unwrap();
-    let now = h.now;
-    assert_eq!(h.stacks[1].connect(id, remote, now), Err(Error::InProgress));
+    assert_eq!(h.connect(id, remote), Err(Error::InProgress));
     h.rest();
     assert_eq!(h.stacks[1].state(id), Some(State::Established));
     let server = h.peer.try_accept(listener).unwrap();
@@ -50,15 +49,50 @@ fn a_connection_that_another_shard_has_is_not_begun_again() {
     let (id, _) = core::iter::from_fn(|| h.accept(listener).ok()).find(|(id, _)| id.shard() == 0).unwrap();
     let quad = h.quad(id);
     assert!(h.stacks[0].knows(&quad) && !h.stacks[1].knows(&quad));
-    h.common.known.lock().unwrap().insert((0, quad));
     let now = h.now;
     h.stacks[0].close(listener, now).unwrap();
     h.rest();
     let other = h.stacks[1].tcp_socket(Family::V4);
     h.share(other);
     h.stacks[1].bind(other, quad.local).unwrap();
+    assert_eq!(h.connect(other, quad.remote), Err(Error::AddrNotAvailable));
+    assert_eq!(h.placement.owner(&quad), 0);
+    // Nor without having asked.
     assert_eq!(h.stacks[1].connect(other, quad.remote, now), Err(Error::AddrNotAvailable));
     assert_eq!(h.placement.owner(&quad), 0);
+}
+
+#[test]
+fn what_is_ceded_is_begun_by_nobody_else() {
+    let mut h = Host::new(3);
+    let listener = h.listen(0, 80, 50);
+    h.share(listener);
+    let quad_of = |port| Quad { local: Endpoint::new(v4(US), 80), remote: Endpoint::new(v4(PEER), port) };
+    let port = (5000..).find(|port| h.placement.owner(&quad_of(*port)) == 0).unwrap();
+    let quad = quad_of(port);
+    let client = h.peer.tcp_socket(Family::V4);
+    h.peer.bind(client, quad.remote).unwrap();
+    assert_eq!(h.peer.connect(client, quad.local, h.now), Err(Error::InProgress));
+    let mut syn = Vec::new();
+    drive(&mut h.peer, h.now, |d| syn.extend(segmentation::cut(&d)), |_| {});
+    // Under way to the first shard, which cedes the connection meanwhile.
+    let [first, second] = [1, 2].map(|shard| {
+        let id = h.stacks[shard].tcp_socket(Family::V4);
+        h.share(id);
+        h.stacks[shard].bind(id, quad.local).unwrap();
+        assert_eq!(h.stacks[shard].claims(id, quad.remote), Some((0, quad)));
+        id
+    });
+    h.stacks[0].cede(&quad, 1).unwrap();
+    assert_eq!(h.stacks[0].cede(&quad, 2), Err(Error::AddrNotAvailable));
+    h.stacks[0].receive(h.now, Inbound::plain(&syn[0]));
+    assert!(!h.stacks[0].knows(&quad));
+    // Nobody else is in its way, and it is let go when neither has begun it.
+    assert_eq!(h.connect(second, quad.remote), Err(Error::AddrNotAvailable));
+    h.stacks[1].end_claim(&quad);
+    assert_eq!(h.placement.owner(&quad), 0);
+    assert_eq!(h.connect(first, quad.remote), Err(Error::InProgress));
+    assert_eq!(h.placement.owner(&quad), 1);
 }
 
 #[test]
@@ -72,7 +106,7 @@ fn we_can_speak_to_ourselves_across_shards() {
         if bound > 0 {
             h.stacks[shard].bind(client, Endpoint::new(v4(US), bound)).unwrap();
         }
-        assert_eq!(h.stacks[shard].connect(client, to, now), Err(Error::InProgress));
+        assert_eq!(h.connect(client, to), Err(Error::InProgress));
         h.pass(Duration::from_millis(100));
         let (server, _) = h.accept(listener).unwrap();
         assert!(bound > 0 || usize::from(server.shard()) == shard, "both ends in one");
