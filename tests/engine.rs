@@ -8,10 +8,9 @@ mod namespace;
 mod host;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
 
 use host::{ADDRESSES, LONG, config, exchange, ip, pattern};
 use tunstack::device::netlink;

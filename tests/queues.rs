@@ -9,10 +9,10 @@ mod host;
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use host::{ADDRESSES, LONG, config, exchange, ip, pattern};
 use tunstack::device::setup::{Offload, TunConfig, bring_up_queues};

@@ -20,7 +20,7 @@ use tunstack::core::tcp::state::State;
 use tunstack::device::pipe::Pipe;
 use tunstack::device::{Capabilities, Device, Frames};
 use tunstack::engine::Engine;
-use tunstack::net::{TcpListener, TcpStream};
+use tunstack::net::{TcpListener, TcpSocket, TcpStream};
 
 /// For what must come long before.
 const LONG: Duration = Duration::from_secs(60);
@@ -304,6 +304,44 @@ fn one_listener_alone_gets_it_of_many_that_try_at_once() {
             });
             assert_eq!(got.len(), 1, "port {port}");
         }
+    });
+}
+
+#[test]
+fn one_alone_connects_from_a_port_that_several_share() {
+    limited(|| {
+        let (engine, peer) = pair(3, Way::Elsewhere);
+        let listener = TcpListener::bind_on(&peer, "10.7.0.1:80").unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                thread::spawn(move || echo(stream));
+            }
+        });
+        let mut shards = BTreeSet::new();
+        for port in 5000..5030 {
+            // One in each shard; the hash names one of these, or none that tries first.
+            let sockets = [(); 3].map(|()| {
+                let socket = TcpSocket::new_v4(&engine).unwrap();
+                socket.set_reuseport(true).unwrap();
+                socket.bind(SocketAddr::from(([10, 7, 0, 2], port))).unwrap();
+                socket
+            });
+            let to = SocketAddr::from(([10, 7, 0, 1], 80));
+            let tried = thread::scope(|scope| {
+                sockets.map(|socket| scope.spawn(move || socket.connect(to))).map(|t| t.join().unwrap())
+            });
+            let (connected, refused): (Vec<_>, Vec<_>) = tried.into_iter().partition(Result::is_ok);
+            for error in refused.into_iter().filter_map(Result::err) {
+                assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
+            }
+            assert_eq!(connected.len(), 1, "port {port}");
+            let stream = connected.into_iter().next().unwrap().unwrap();
+            shards.insert(stream.id().shard());
+            ask(stream, 3000);
+        }
+        assert!(shards.len() > 1, "{shards:?}");
+        eventually("nothing is left", || engine.sockets().is_empty());
+        peer.shutdown(Duration::from_secs(20)).unwrap();
     });
 }
 

@@ -132,6 +132,39 @@ fn time_does_not_go_back_for_a_reader_that_had_to_wait() {
 }
 
 #[test]
+fn each_who_waits_as_seated_counts() {
+    let (shard, _) = shard(0);
+    let (took, taken) = std::sync::mpsc::channel();
+    let (goes_on, may_go_on) = std::sync::mpsc::channel();
+    let may_go_on = Mutex::new(may_go_on);
+    let waiting = |number| {
+        while shard.seated_waits.load(Ordering::Acquire) != number {
+            thread::yield_now();
+        }
+    };
+    thread::scope(|scope| {
+        let held = shard.lock();
+        for _ in 0..2 {
+            let took = took.clone();
+            scope.spawn(|| {
+                let took = took;
+                let held = shard.lock_seated();
+                took.send(()).unwrap();
+                may_go_on.lock().unwrap().recv().unwrap();
+                held.release();
+            });
+        }
+        waiting(2);
+        held.release();
+        taken.recv().unwrap();
+        // One has it, the other is at the door still.
+        assert_eq!(shard.seated_waits.load(Ordering::Acquire), 1);
+        (0..2).for_each(|_| goes_on.send(()).unwrap());
+    });
+    assert_eq!(shard.seated_waits.load(Ordering::Acquire), 0);
+}
+
+#[test]
 fn a_readers_hold_is_bounded_too() {
     let (shard, sink) = shard(usize::MAX);
     shard.seated_waits.store(1, Ordering::Relaxed);

@@ -345,3 +345,65 @@ fn late_word_of_an_earlier_use_takes_nobody_from_the_later() {
     notify(&mut waiters, new, Readiness::READABLE);
     assert_eq!((told.take(), times(&count)), (vec![Readiness::READABLE], 1));
 }
+
+/// Panics when it is woken.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_keeps_no_other_from_being_woken() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let counts: Vec<_> = (0..7).map(|_| counter()).collect();
+    for (n, (_, waker)) in counts.iter().enumerate() {
+        if n % 3 == 0 {
+            let key = Some(waiters.key());
+            waiters.register(id, Readiness::READABLE, key, &Waker::from(Arc::new(Panics)));
+        }
+        let key = Some(waiters.key());
+        waiters.register(id, Readiness::READABLE, key, waker);
+    }
+    waiters.notify(Event { id, readiness: Readiness::READABLE, edges: Readiness::READABLE });
+    let woken = waiters.take_woken();
+    let panic = catch_unwind(AssertUnwindSafe(|| woken.wake())).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"on purpose"));
+    assert!(counts.iter().all(|(count, _)| times(count) == 1));
+    // Nor does a panic that comes before they are woken.
+    let (count, waker) = counter();
+    let key = Some(waiters.key());
+    waiters.register(id, Readiness::READABLE, key, &waker);
+    waiters.notify(Event { id, readiness: Readiness::READABLE, edges: Readiness::READABLE });
+    let woken = waiters.take_woken();
+    let other = catch_unwind(AssertUnwindSafe(move || {
+        let _woken = woken;
+        panic!("before");
+    }));
+    assert_eq!(other.unwrap_err().downcast_ref(), Some(&"before"));
+    assert_eq!(times(&count), 1);
+}
+
+#[test]
+fn calls_are_woken_without_tasks() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let places: [Place; 6] = Default::default();
+    let counts: Vec<_> = places.iter().map(|_| counter()).collect();
+    for (n, (place, (_, waker))) in places.iter().zip(&counts).enumerate() {
+        match n % 2 {
+            0 => waiters.enter(id, Readiness::READABLE, place, waker),
+            _ => waiters.enter_call(id, Readiness::READABLE, place, waker),
+        }
+    }
+    waiters.notify(Event { id, readiness: Readiness::READABLE, edges: Readiness::READABLE });
+    waiters.take_woken_calls().wake();
+    let woken = || counts.iter().map(|(count, _)| times(count)).collect::<Vec<_>>();
+    assert_eq!(woken(), [0, 1, 0, 1, 0, 1]);
+    assert!(waiters.woken_now(None).others_code);
+    wake(&mut waiters);
+    assert_eq!(woken(), [1; 6]);
+}
