@@ -47,6 +47,7 @@ Examples:
   sudo tunstack bench --quick
   sudo tunstack bench --offload on --svg bench.svg --save bench.json
   sudo tunstack bench --only up,down --streams 1,16 --seconds 5 --runs 9
+  sudo tunstack bench --only up,down,rr --offload on --shards 2
 
 What is measured (--only takes these names, and those of single rows such as up-4):
   up, down, both   octets a second to the server, from it, and both at once, over --streams

@@ -121,6 +121,7 @@ fn own(plan: &Plan, side: &str) -> Result<Command, Failure> {
     let mut command = Command::new(program);
     command.args(["bench", "--log", "warn", "--serve", side]);
     command.args(["--mtu", &plan.mtu.to_string(), "--offload", plan.offload_text()]);
+    command.args(["--shards", &plan.shards.to_string()]);
     Ok(command)
 }
 

@@ -118,6 +118,7 @@ pub(super) struct Plan {
     pub(super) runs: usize,
     pub(super) mtu: u32,
     pub(super) offload: Offload,
+    pub(super) shards: u16,
     pub(super) peers: Vec<String>,
 }
 
@@ -146,6 +147,7 @@ impl Plan {
             runs: args.runs.map_or(if quick { 1 } else { 5 }, usize::from),
             mtu: common.mtu,
             offload: common.offload,
+            shards: common.shards,
             peers: args.peer_command.clone(),
         })
     }

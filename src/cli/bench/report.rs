@@ -37,6 +37,7 @@ pub(super) fn document(measured: &Results, plan: &Plan) -> Value {
         "kernel": proc::kernel(),
         "mtu": plan.mtu,
         "offload": plan.offload_text(),
+        "shards": plan.shards,
         "seconds": plan.seconds.as_secs_f64(),
         "runs": plan.runs,
         "servers": measured.names,

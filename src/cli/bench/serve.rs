@@ -23,7 +23,7 @@ use std::thread;
 use clap::ValueEnum;
 use tunstack::core::config::Config;
 use tunstack::device::netlink;
-use tunstack::device::setup::bring_up;
+use tunstack::device::setup::bring_up_queues;
 use tunstack::engine::Engine;
 
 use super::super::common::Common;
@@ -117,10 +117,14 @@ fn linked(mtu: u32) -> Result<(), Failure> {
 }
 
 fn stack(common: &Common) -> Result<ours::Ours, Failure> {
-    let tun = tunstack::device::setup::TunConfig { offload: common.offload, ..lanes::tun(common.mtu) };
+    let tun = tunstack::device::setup::TunConfig {
+        offload: common.offload,
+        queues: common.shards,
+        ..lanes::tun(common.mtu)
+    };
     let config = Config { addresses: tun.addr.into_iter().collect(), ..Config::default() };
-    let device = bring_up(&tun).map_err(device_failure)?;
-    let engine = Engine::builder().config(config).device(device).start();
+    let queues = bring_up_queues(&tun).map_err(device_failure)?;
+    let engine = Engine::builder().config(config).queues(queues).start();
     Ok(ours::Ours::new(engine.map_err(|e| Failure::of("cannot start the stack", &e))?))
 }
 
