@@ -173,7 +173,7 @@ fn writers_are_woken_in_turn_as_many_as_there_is_room_for() {
     for end in &waiting {
         assert_eq!(try_write(&mut r, end, 1000), Ok(1000));
     }
-    assert_eq!(r.host.memory().send(), 51 * (1024 + 4 * size_of::<crate::tcp::buffer::send::Piece>()));
+    assert_eq!(r.host.memory().send(), 51 * (1024 + 4 * size_of::<crate::tcp::buffer::chunk::Piece>()));
 }
 
 #[test]
