@@ -25,7 +25,7 @@ for argument in "$@"; do
     esac
 done
 
-need cc chromium curl dig ip nc ping tshark unshare setpriv wrk
+need cc chromium curl dig ip nc ping python3 tshark unshare setpriv wrk
 need_cargo
 
 # What the tests with devices need. They find it out for themselves, and are skipped without it.
