@@ -2,6 +2,7 @@
 //! tools of the host as its peers.
 
 #[path = "common/namespace.rs"]
+#[allow(dead_code)] // whose `main` is for tests that wait less
 mod namespace;
 
 #[path = "cli/program.rs"]
@@ -84,7 +85,7 @@ fn main() -> ExitCode {
             None => tests.push(*test),
         }
     }
-    namespace::main(&tests)
+    namespace::main_waiting(&tests)
 }
 
 fn is_there(tool: &str) -> bool {

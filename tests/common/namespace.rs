@@ -29,6 +29,7 @@ use std::env;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::process::{Command, ExitCode, Stdio};
+use std::thread::available_parallelism;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -44,13 +45,25 @@ pub(crate) fn main(tests: &[Test]) -> ExitCode {
     main_with(&tests)
 }
 
+/// As [`main`], for tests that for the most part wait: twice as many at a time.
+#[allow(dead_code)] // others have a processor's work to do
+pub(crate) fn main_waiting(tests: &[Test]) -> ExitCode {
+    let tests: Vec<_> = tests.iter().map(|&test| (test, &[][..])).collect();
+    main_at_once(&tests, available_parallelism().ok().map(|n| 2 * n.get()))
+}
+
 /// As [`main`], for tests each of which needs programs that not every host has. Without them it is ignored.
 pub(crate) fn main_with(tests: &[(Test, &[&str])]) -> ExitCode {
+    main_at_once(tests, None)
+}
+
+fn main_at_once(tests: &[(Test, &[&str])], at_once: Option<usize>) -> ExitCode {
     if let Ok(outside) = env::var(OUTSIDE) {
         let tests: Vec<_> = tests.iter().map(|&(test, _)| test).collect();
         return inside(&tests, &outside);
     }
-    let args = Arguments::from_args();
+    let mut args = Arguments::from_args();
+    args.test_threads = args.test_threads.or(at_once);
     let unshare = unshare();
     if let Err(why) = &unshare
         && !args.list

@@ -3,6 +3,7 @@
 //! See README.md beside this file.
 
 #[path = "../common/namespace.rs"]
+#[allow(dead_code)] // whose `main` is for tests that wait less
 mod namespace;
 
 mod sys;
@@ -54,7 +55,7 @@ use tunstack::device::setup::{TunConfig, bring_up};
 use table::Table;
 
 fn main() -> ExitCode {
-    namespace::main(&[
+    namespace::main_waiting(&[
         ("the_judge", table::judges),
         ("tcp", || run("tcp", 2600, |t| scene::product(t, &tcp_states::STATES, &tcp_calls::CALLS))),
         ("udp", || run("udp", 1000, |t| scene::product(t, &udp_states::STATES, &udp_calls::CALLS))),
