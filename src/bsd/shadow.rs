@@ -183,13 +183,14 @@ impl Shadow {
 }
 
 impl Observer for Shadow {
-    fn changed(&self, readiness: Readiness, edges: Readiness) {
+    fn changed(&self, readiness: Readiness, edges: Readiness) -> Option<usize> {
         let mut guard = self.steer();
-        let Some(steer) = guard.as_mut() else { return };
-        if let Err(error) = steer.show(readiness, edges) {
+        if let Err(error) = guard.as_mut()?.show(readiness, edges) {
             // Out of kernel memory: the program sees an old state until the next change.
             tracing::warn!(%error, "a descriptor cannot be made to show its socket's readiness");
         }
+        // Who waits for the descriptor is known to the kernel alone.
+        None
     }
 }
 

@@ -59,7 +59,7 @@ impl Shard {
         let mut held = self.lock();
         let now = self.clock.now();
         held.seat.pace.came(now);
-        let seated = if held.waiters.woken_now(None).anybody { None } else { self.sit(&mut held, now, true) };
+        let seated = self.sit(&mut held, now, true);
         held.release();
         let deadline = deadline.unwrap_or(Instant::FAR_FUTURE);
         seated.map_or(Sat::Elsewhere, |seated| seated.serve_poller(poller, deadline))

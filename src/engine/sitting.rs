@@ -110,6 +110,8 @@ impl Shard {
             return None;
         }
         let tools = held.seat.tools.take()?;
+        // What passes from now on are others.
+        held.seat.passed = None;
         held.sleep_until = self.deadline(held);
         let next = if more { Next::More } else { Next::Sleep(held.sleep_until) };
         Some(Seated { shard: self, tools: Some(tools), next, now, ended: Ended::default() })
@@ -307,7 +309,7 @@ impl Seated<'_> {
         // The one who is woken alone, time and again, does better to read for itself.
         let alone = woken.anybody && held.seat.pace.woke(woken.alone);
         // And so does who calls again and again and never waits.
-        let in_passing = caller.is_none() && held.seat.is_passed(now);
+        let in_passing = held.seat.is_passed(now);
         if has_its_own || (alone || in_passing) && !more {
             if caller.is_some_and(|caller| caller.poller().is_some()) {
                 held.seat.pace.went(now);

@@ -47,8 +47,8 @@ impl Interest {
 /// wait, and never call into the engine.
 pub(crate) trait Observer: Send + Sync {
     /// How the socket stands now, and which of that is new: it arose, or something arrived for it though it stood
-    /// before.
-    fn changed(&self, readiness: Readiness, edges: Readiness);
+    /// before. Gives a name of the thread that was woken by that, if one was.
+    fn changed(&self, readiness: Readiness, edges: Readiness) -> Option<usize>;
 }
 
 /// Names one waiter or observer, to take it back. No two of a stack's are the same, and none is 0. It says whether
@@ -114,6 +114,8 @@ struct ToWake {
     wakers: Vec<Waker>,
     /// How many of them are calls of threads: the first.
     calls: usize,
+    /// Threads that observers have woken: how many, and the last.
+    polls: (usize, Option<usize>),
 }
 
 impl ToWake {
@@ -141,7 +143,7 @@ impl ToWake {
 pub(super) struct WokenNow {
     /// The one who asks is among them.
     pub(super) asker: bool,
-    /// It is one, and a thread in a call: which.
+    /// It is one, and a thread in a call or a poll: which.
     pub(super) alone: Option<usize>,
     /// There is somebody.
     pub(super) anybody: bool,
@@ -158,14 +160,20 @@ struct Slot {
 impl Slot {
     /// Tells the observers, and wakes those whom it concerns.
     fn tell(&mut self, readiness: Readiness, edges: Readiness, woken: &mut ToWake) {
+        let mut polls = (0, None);
         let fits = |e: &mut Entry| match &e.wait {
             Wait::Once(wanted, _) => readiness.intersects(*wanted),
             Wait::Always(observer) => {
-                observer.changed(readiness, edges);
+                if let Some(thread) = observer.changed(readiness, edges) {
+                    polls = (polls.0 + 1, Some(thread));
+                }
                 false
             }
         };
         woken.extend(self.entries.extract_if(.., fits));
+        if polls.0 > 0 {
+            woken.polls = (woken.polls.0 + polls.0, polls.1);
+        }
     }
 
     /// Those who are here asked for a socket that its owner gave up: who waits looks again, and observers are let
@@ -345,28 +353,30 @@ impl Waiters {
 
     /// Who is to be woken as it stands, and whether that is `asker`, too.
     pub(super) fn woken_now(&self, asker: Option<&Waker>) -> WokenNow {
-        let ToWake { wakers, calls } = &self.woken;
-        let only = match &wakers[..] {
-            [only] if *calls == 1 => Some(only.data().addr()),
+        let ToWake { wakers, calls, polls } = &self.woken;
+        let only = match (&wakers[..], polls) {
+            ([only], (0, _)) if *calls == 1 => Some(only.data().addr()),
+            ([], (1, thread)) => *thread,
             _ => None,
         };
         WokenNow {
             asker: asker.is_some_and(|asker| wakers.iter().any(|w| w.will_wake(asker))),
             alone: only,
-            anybody: !wakers.is_empty(),
+            anybody: !wakers.is_empty() || polls.0 > 0,
             others_code: wakers.len() > *calls || !self.gone.is_empty(),
         }
     }
 
     /// What is to be done after the lock is gone.
     pub(crate) fn take_woken(&mut self) -> Woken {
-        self.woken.calls = 0;
+        (self.woken.calls, self.woken.polls) = (0, (0, None));
         let (woken, gone) = (self.woken.wakers.len(), self.gone.len());
         Woken { woken: Few::take(&mut self.woken.wakers, woken), _gone: Few::take(&mut self.gone, gone) }
     }
 
     /// The same of threads in calls alone: to wake these runs nobody's code.
     pub(super) fn take_woken_calls(&mut self) -> Woken {
+        self.woken.polls = (0, None);
         let calls = std::mem::take(&mut self.woken.calls);
         Woken { woken: Few::take(&mut self.woken.wakers, calls), _gone: Few::take(&mut self.gone, 0) }
     }

@@ -271,10 +271,13 @@ impl Watched {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn changed(&self, handle: Handle, level: Readiness, edges: Readiness) {
-        if self.ready.changed(handle, level, edges) {
+    /// Gives a name of the poller's if it was woken.
+    pub(super) fn changed(&self, handle: Handle, level: Readiness, edges: Readiness) -> Option<usize> {
+        let wakes = self.ready.changed(handle, level, edges);
+        if wakes {
             self.nudge();
         }
+        wakes.then(|| std::ptr::from_ref(self).addr())
     }
 
     /// Wakes the poller. The count cannot overflow in practice, and if it did the poller would have been woken.
@@ -324,8 +327,8 @@ struct Watch {
 }
 
 impl Observer for Watch {
-    fn changed(&self, readiness: Readiness, edges: Readiness) {
-        self.watched.changed(self.handle, readiness, edges);
+    fn changed(&self, readiness: Readiness, edges: Readiness) -> Option<usize> {
+        self.watched.changed(self.handle, readiness, edges)
     }
 }
 

@@ -26,12 +26,13 @@ struct News {
 }
 
 impl Observer for News {
-    fn changed(&self, readiness: Readiness, edges: Readiness) {
+    fn changed(&self, readiness: Readiness, edges: Readiness) -> Option<usize> {
         if edges.intersects(self.wanted) {
             self.seen.fetch_or((readiness & self.wanted).bits(), Ordering::AcqRel);
             // It enters the operation on a list, and does no more.
             self.waker.wake_by_ref();
         }
+        None
     }
 }
 

@@ -158,8 +158,9 @@ pub fn a_task_moves_while_it_is_woken() {
 struct Seen(Mutex<Vec<(Readiness, Readiness)>>);
 
 impl Observer for Seen {
-    fn changed(&self, readiness: Readiness, edges: Readiness) {
+    fn changed(&self, readiness: Readiness, edges: Readiness) -> Option<usize> {
         self.0.lock().expect("no thread panics with it").push((readiness, edges));
+        None
     }
 }
 

@@ -253,8 +253,9 @@ fn a_waker_is_not_dropped_under_the_lock() {
 struct Told(std::sync::Mutex<Vec<Readiness>>);
 
 impl Observer for Told {
-    fn changed(&self, readiness: Readiness, _: Readiness) {
+    fn changed(&self, readiness: Readiness, _: Readiness) -> Option<usize> {
         self.0.lock().unwrap().push(readiness);
+        None
     }
 }
 
