@@ -43,6 +43,11 @@ impl Stamp {
     pub const fn sent(&self) -> Instant {
         self.send_time
     }
+
+    /// It stands for `octets` more, which left at the same moment behind it.
+    pub const fn follow(&mut self, octets: u32) {
+        self.tx_in_flight = self.tx_in_flight.saturating_add(octets);
+    }
 }
 
 /// What an acknowledgment of new data says of the path (§4.1.2.1.3, §2.3).

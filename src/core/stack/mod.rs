@@ -97,6 +97,8 @@ mod syn_cookies;
 
 mod transmit;
 
+mod train;
+
 pub mod socket;
 
 mod binding;
@@ -286,6 +288,8 @@ pub struct Stack {
     ids: Ids,
     /// The head of the packet that leaves.
     head: Vec<u8>,
+    /// What may follow the segment that left last, with the head that it had.
+    train: Option<train::Coupled>,
     orphans: u32,
     time_waits: u32,
     /// The stacks it is one of, if there are several to the host.
@@ -346,6 +350,7 @@ impl Stack {
             icmp_limit: RateLimit::new(config.icmp_errors_per_second),
             ids: Ids::new(ids),
             head: Vec::with_capacity(128),
+            train: None,
             orphans: 0,
             time_waits: 0,
             share,
@@ -407,6 +412,7 @@ impl Stack {
     /// stack has made of them is not made again: addresses, the range of ephemeral ports, and the memory and limits of
     /// reassembly, of path MTUs and of ICMP errors.
     pub const fn config_mut(&mut self) -> &mut Config {
+        self.train = None;
         &mut self.config
     }
 

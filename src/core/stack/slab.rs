@@ -40,6 +40,8 @@ pub struct Slab<T> {
     len: u32,
     /// What its handles say of where it is.
     shard: u16,
+    /// How often something in it may have been changed.
+    changes: u64,
 }
 
 #[derive(Debug)]
@@ -62,7 +64,7 @@ impl<T> Slab<T> {
 
     /// Empty, of the shard with this number: the handles of another's values name nothing here.
     pub const fn in_shard(shard: u16) -> Self {
-        Self { slots: Vec::new(), free: NONE, len: 0, shard }
+        Self { slots: Vec::new(), free: NONE, len: 0, shard, changes: 0 }
     }
 
     /// How many values there are.
@@ -75,12 +77,18 @@ impl<T> Slab<T> {
         self.len == 0
     }
 
+    /// A number that is another one once any value was lent to be changed, came or went.
+    pub const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Keeps a value and gives its handle.
     ///
     /// # Panics
     ///
     /// When there are 2³² - 1 values already.
     pub fn insert(&mut self, value: T) -> SocketId {
+        self.changes += 1;
         let index = self.free;
         let id = if let Some(slot) = self.slots.get_mut(index as usize) {
             if let Entry::Vacant { next } = slot.entry {
@@ -108,6 +116,7 @@ impl<T> Slab<T> {
 
     /// The value of a handle, to change it.
     pub fn get_mut(&mut self, id: SocketId) -> Option<&mut T> {
+        self.changes += 1;
         let ours = self.shard == id.shard;
         self.slots.get_mut(id.index as usize).filter(|s| ours && s.generation == id.generation)?.value_mut()
     }
@@ -119,6 +128,7 @@ impl<T> Slab<T> {
 
     /// The value in a slot, to change it.
     pub fn by_index_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.changes += 1;
         self.slots.get_mut(index as usize)?.value_mut()
     }
 
@@ -130,6 +140,7 @@ impl<T> Slab<T> {
 
     /// Takes a value out. Its handle is dead then, also when the slot is used again.
     pub fn remove(&mut self, id: SocketId) -> Option<T> {
+        self.changes += 1;
         let ours = self.shard == id.shard;
         let slot = self.slots.get_mut(id.index as usize).filter(|s| ours && s.generation == id.generation)?;
         slot.value()?;
@@ -151,6 +162,7 @@ impl<T> Slab<T> {
 
     /// All values with their handles, in the order of their slots, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (SocketId, &mut T)> + '_ {
+        self.changes += 1;
         let shard = self.shard;
         (0..).zip(&mut self.slots).filter_map(move |(index, slot)| {
             let id = SocketId { index, generation: slot.generation, shard };

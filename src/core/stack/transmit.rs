@@ -8,22 +8,23 @@ use crate::addr::Quad;
 use crate::sockopt::PathMtuDiscovery;
 use crate::tcp::context::ControlSegment;
 use crate::tcp::output::Outgoing;
-use crate::tcp::trace::{TcpEvent, What};
+use crate::tcp::tcb::Tcb;
+use crate::tcp::trace::{Reason, TcpEvent, What};
 use crate::time::Instant;
 use crate::wire::ip::{self, protocol};
 use crate::wire::tcp;
 
 /// What leaves next: its head has been built.
 #[derive(Clone, Copy)]
-struct Next {
-    checksum: Checksum,
-    octets: Octets,
-    gso_size: u16,
+pub(super) struct Next {
+    pub(super) checksum: Checksum,
+    pub(super) octets: Octets,
+    pub(super) gso_size: u16,
 }
 
 /// Where the octets of a packet lie.
 #[derive(Clone, Copy)]
-enum Octets {
+pub(super) enum Octets {
     /// The head alone.
     Head,
     /// The head, and text in the send buffer of the connection in a slot: where, and how much.
@@ -36,6 +37,11 @@ impl Stack {
     /// The next packet to send, until there is none.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Datagram<'_>> {
         let mut event = None;
+        if let Some(next) = self.next_of_train(now, &mut event) {
+            self.counters.ip_out_requests += 1;
+            let (head, body) = self.octets_of(&next);
+            return Some(Datagram { head, body, gso_size: 0, checksum: next.checksum, event });
+        }
         loop {
             let Some(next) = self.next_to_send(now, &mut event) else {
                 // What we sent to ourselves has to be answered before there is truly nothing to send.
@@ -54,6 +60,7 @@ impl Stack {
                     packet.extend_from_slice(piece);
                 }
                 self.loop_back(now, packet, gso_size);
+                self.train = None;
                 continue;
             }
             let (head, body) = self.octets_of(&next);
@@ -88,6 +95,7 @@ impl Stack {
                         self.output.rotate_left(1);
                     }
                     let checksum = self.build_segment(index, &outgoing, event);
+                    self.couple(index, &outgoing, checksum, now);
                     let octets = Octets::Segment(index, outgoing.offset, outgoing.len);
                     return Some(Next { checksum, octets, gso_size: outgoing.gso_size });
                 }
@@ -166,15 +174,7 @@ impl Stack {
             partial,
             &mut self.head,
         );
-        *event = self.config.trace.then(|| {
-            Sent::Tcp(TcpEvent {
-                quad: tcb.quad,
-                state: tcb.state(),
-                what: What::Sent(outgoing.reason),
-                change: None,
-                variables: Some(tcb.variables()),
-            })
-        });
+        *event = self.config.trace.then(|| sent(tcb, outgoing.reason));
         checksum
     }
 
@@ -198,6 +198,17 @@ impl Stack {
         let inbound = Inbound { trust: Trust::Trusted, gso_size, ..Inbound::plain(packet) };
         self.receive_from_ourselves(now, inbound);
     }
+}
+
+/// Why a segment of a connection has left.
+pub(super) fn sent(tcb: &Tcb, reason: Reason) -> Sent {
+    Sent::Tcp(TcpEvent {
+        quad: tcb.quad,
+        state: tcb.state(),
+        what: What::Sent(reason),
+        change: None,
+        variables: Some(tcb.variables()),
+    })
 }
 
 /// The IP header of a segment: DF is set unless the program says otherwise, because path MTU discovery finds the size that fits (RFC 1191 §6).

@@ -9,12 +9,15 @@ use super::checksum::{Checksum, Trust, pseudo_header};
 use super::flags::Flags;
 use super::ip::{self, protocol};
 use super::options::Options;
+use crate::addr::Address;
 use crate::seq::Seq;
 
 /// Octets of a header without options.
 pub const HEADER_LEN: usize = 20;
 /// Where the checksum stands in the header.
 const CHECKSUM_OFFSET: u16 = 16;
+/// Where the sequence number does.
+const SEQUENCE_OFFSET: usize = 4;
 
 /// The fixed part of a TCP header, in host order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,7 +118,6 @@ pub fn emit<'a>(
     // The data offset counts words and stands in the upper four bits.
     let [m, n] = (((header_len / 4) as u16) << 12 | tcp.flags.bits()).to_be_bytes();
     let ([o, p], [q, r]) = (tcp.window.to_be_bytes(), tcp.urgent.to_be_bytes());
-    let before_checksum = start + usize::from(CHECKSUM_OFFSET);
     out.extend_from_slice(&[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, 0, 0, q, r]);
     options.emit(out);
 
@@ -128,10 +130,40 @@ pub fn emit<'a>(
         let head = pseudo.add(out.get(start..).unwrap_or_default());
         (body.fold(head, |sum, piece| sum.add(piece)).finish(), Checksum::Complete)
     };
-    if let Some(place) = out.get_mut(before_checksum..).and_then(|rest| rest.first_chunk_mut()) {
+    put_checksum(out.get_mut(start..).unwrap_or_default(), field);
+    checksum
+}
+
+/// Makes the head in `head`, which [`emit`] wrote for another segment from `src` to `dst`, that of one with the sequence number
+/// `seq`: the same in all else, in the `body_len` octets of text too, and in who completes the checksum. `body` is read where
+/// that is nobody.
+pub fn follow<'a>(
+    head: &mut [u8],
+    (src, dst): (Address, Address),
+    seq: Seq,
+    body: impl Iterator<Item = &'a [u8]>,
+    body_len: usize,
+    checksum: Checksum,
+) {
+    let start = if src.is_v4() { ip::V4_HEADER_LEN } else { ip::V6_HEADER_LEN };
+    let Some(tcp) = head.get_mut(start..) else { return };
+    if let Some(place) = tcp.get_mut(SEQUENCE_OFFSET..).and_then(|rest| rest.first_chunk_mut()) {
+        *place = seq.get().to_be_bytes();
+    }
+    if checksum != Checksum::Complete {
+        // The pseudo-header is the same, and its sum stands there.
+        return;
+    }
+    let len = tcp.len().saturating_add(body_len) as u32;
+    put_checksum(tcp, 0);
+    let sum = body.fold(pseudo_header(src, dst, protocol::TCP, len).add(tcp), |sum, piece| sum.add(piece));
+    put_checksum(tcp, sum.finish());
+}
+
+fn put_checksum(tcp: &mut [u8], field: u16) {
+    if let Some(place) = tcp.get_mut(usize::from(CHECKSUM_OFFSET)..).and_then(|rest| rest.first_chunk_mut()) {
         *place = field.to_be_bytes();
     }
-    checksum
 }
 
 #[cfg(test)]
@@ -214,6 +246,21 @@ mod tests {
             expected.sack.truncate(options.max_sack_blocks());
             prop_assert_eq!(segment.options, expected);
             prop_assert_eq!(segment.payload, pieces.concat());
+        }
+
+        #[test]
+        fn what_follows_is_as_if_it_had_been_emitted(
+            ip in header(protocol::TCP), tcp in tcp(), options in options(), partial: bool, seq: u32,
+            texts in prop::array::uniform2(proptest::collection::vec(any::<u8>(), 77))
+        ) {
+            let [first, second] = texts.map(|text| vec![text[..30].to_vec(), text[30..].to_vec()]);
+            let (mut bytes, checksum) = packet(&ip, &tcp, &options, &first, partial);
+            let seq = Seq::new(seq);
+            let head = bytes.len() - 77;
+            bytes.truncate(head);
+            follow(&mut bytes, (ip.src, ip.dst), seq, second.iter().map(Vec::as_slice), 77, checksum);
+            bytes.extend(second.concat());
+            prop_assert_eq!(bytes, packet(&ip, &Header { seq, ..tcp }, &options, &second, partial).0);
         }
 
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1

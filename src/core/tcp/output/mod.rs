@@ -21,6 +21,8 @@ mod pacing;
 
 mod record;
 
+pub mod train;
+
 pub mod build;
 
 pub use build::Outgoing;

@@ -229,6 +229,27 @@ impl Scoreboard {
         self.records.push_back(record);
     }
 
+    /// Octets of full segments of `mss` octets that the newest record takes without another one being made, if they leave
+    /// now from `seq` on.
+    pub fn room_in_last(&self, seq: Seq, mss: u32, now: Instant) -> u32 {
+        let fits = |last: &&Record| {
+            last.end == seq
+                && last.marks.is_empty()
+                && last.sent() == now
+                && u32::from(last.mss) == mss
+                && last.ends_full()
+        };
+        self.records.back().filter(fits).map_or(0, |last| MOST.saturating_sub(last.len()))
+    }
+
+    /// A full segment of `len` octets has left for which the newest record has [room](Self::room_in_last).
+    pub fn extend_last(&mut self, len: u32) {
+        if let Some(last) = self.records.back_mut() {
+            last.end = last.end.add(len);
+            last.stamp.follow(len);
+        }
+    }
+
     /// How long the oldest of what `ack` acknowledges took, if none of that was sent again (Karn) nor had been told of before.
     pub fn round_trip(&self, ack: Seq, now: Instant) -> Option<Duration> {
         let acknowledged = || self.records.iter().take_while(|r| r.start.before(ack));

@@ -1,0 +1,103 @@
+//! Packet trains: what was decided of one full segment holds for those behind it that leave at the same moment.
+//!
+//! In a burst of segments of MTU size each is like the one before it, but for its sequence number. So whether and why it
+//! leaves is decided once, and for those that follow only what their leaving changes is noted. A train is no more than that
+//! knowledge: nothing is planned ahead, each segment leaves when it is asked for, and after each the connection is as it would
+//! be had it been decided on by itself. Whatever changes in between ends the train, and [`decide`](super::decide) is asked
+//! again.
+//!
+//! A segment that differs is not part of one: the last of a burst or of what the program wrote (PSH), one that is not full, a
+//! FIN, a repair, a probe; and none is where each is judged by itself, as with accurate ECN or while the path's MTU is
+//! searched.
+
+use super::build::Outgoing;
+use crate::seq::Seq;
+use crate::tcp::context::Context;
+use crate::tcp::recovery::Phase;
+use crate::tcp::tcb::{Is, Tcb};
+use crate::tcp::trace::Reason;
+use crate::time::Instant;
+use crate::wire::flags::Flags;
+
+/// Full segments that may follow the one that has just left, with its header but for the sequence number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Train {
+    /// Text of each, octets.
+    pub mss: u32,
+    /// None of them ends behind this.
+    end: Seq,
+}
+
+impl Tcb {
+    /// The train that begins with `first`, which has just left.
+    pub fn train_behind(&self, first: &Outgoing, now: Instant) -> Option<Train> {
+        let mss = first.len as u32;
+        let options = &first.options;
+        let plain = first.reason == Reason::Data
+            && first.header.flags == Flags::ACK
+            && first.gso_size == 0
+            && options.acc_ecn.is_none()
+            && options.user_timeout.is_none()
+            && options.sack.is_empty();
+        if !plain || mss != self.smss() || !self.is_in_calm() {
+            return None;
+        }
+        let nxt = self.snd.nxt;
+        // What makes a segment more than one of many lies with the segment that it ends with.
+        let pushed = if self.snd.pushed.after(nxt) { self.snd.pushed.since(nxt) - 1 } else { u32::MAX };
+        let burst = if self.snd.burst.contains(nxt) { self.snd.burst.end.since(nxt) - 1 } else { 0 };
+        let unsent = self.data_end().saturating_since(nxt);
+        let uncongested = self.cwnd().saturating_sub(self.snd.outstanding());
+        let octets = pushed.min(burst).min(unsent).min(self.snd.usable()).min(uncongested);
+        let octets = octets.min(self.recovery.board.room_in_last(nxt, mss, now));
+        let offset = nxt.saturating_since(self.data_start()) as usize;
+        let reach = self.send_buffer.in_reach(offset, octets as usize) as u32;
+        (reach >= mss).then(|| Train { mss, end: nxt.add(reach) })
+    }
+
+    /// Nothing is to be repaired, told or tried, so that new text alone is what may leave.
+    fn is_in_calm(&self) -> bool {
+        let (recovery, board) = (&self.recovery, &*self.recovery.board);
+        let repaired = recovery.phase() == Phase::Open
+            && recovery.pending().is_none()
+            && recovery.cwnd().is_none()
+            && recovery.dup_acks() == 0
+            && (board.sacked(), board.lost(), board.resent()) == (0, 0, 0);
+        let untold = !self.acks.owed() && self.ecn.accurate.is_none() && self.snd.up.at_or_before(self.snd.nxt);
+        let untried = self.mtu.is_none() && self.fast_open.is_none() && !self.probe_is_due();
+        // The probe timer waits longer for a single segment.
+        let several = self.snd.outstanding() > self.smss();
+        repaired
+            && untold
+            && untried
+            && several
+            && self.state().is_synchronized()
+            && self.timed.is_some()
+            && self.send_buffer.records() == 0
+            && self.options.unsent_limit().is_none()
+            && self.paced_until().is_none()
+            && !self.ecn.holds()
+    }
+
+    /// The next segment of a train leaves; gives its sequence number. `None` where the train is over.
+    pub fn follow(&mut self, train: Train, cx: &mut Context<'_>) -> Option<Seq> {
+        let (seq, mss) = (self.snd.nxt, train.mss);
+        let end = seq.add(mss);
+        if end.after(train.end) || self.paced_until().is_some() {
+            return None;
+        }
+        debug_assert_eq!(
+            self.decide(),
+            Some(super::decide::Plan { reason: Reason::Data, seq, len: mss, fin: false }),
+            "a train is what would leave one by one"
+        );
+        cx.counters.tcp_out_segs += 1;
+        self.tally.sent(mss, 1, false);
+        self.on_paced_departure(mss, cx);
+        self.recovery.board.extend_last(mss);
+        self.snd.nxt = end;
+        self.judge_cwnd(cx);
+        self.is.remove(Is::OVERRIDE);
+        Some(seq)
+    }
+}
