@@ -12,9 +12,18 @@ pub struct Frames {
     size: usize,
     /// A receiver may keep what it is given: text is then taken by reference.
     lends: bool,
-    waiting: VecDeque<(Bytes, u16)>,
-    /// Packets that were received, parts of which the receiver may still hold; the oldest in front.
-    lent: VecDeque<Bytes>,
+    waiting: VecDeque<Frame>,
+    /// Memory of packets that were received, parts of which the receiver may still hold; the oldest in front.
+    lent: VecDeque<BytesMut>,
+}
+
+/// A packet under way.
+#[derive(Debug)]
+struct Frame {
+    packet: Bytes,
+    gso_size: u16,
+    /// The memory that it lies in, empty but for it.
+    room: BytesMut,
 }
 
 impl Frames {
@@ -34,10 +43,11 @@ impl Frames {
     }
 
     fn room(&mut self) -> BytesMut {
-        match self.lent.pop_front().map(Bytes::try_into_mut) {
-            Some(Ok(room)) => return room,
-            Some(Err(held)) => self.lent.push_front(held),
-            None => {}
+        // It is free once nobody holds a part of what lay in it.
+        if self.lent.front_mut().is_some_and(|room| room.try_reclaim(self.size))
+            && let Some(room) = self.lent.pop_front()
+        {
+            return room;
         }
         BytesMut::with_capacity(self.size)
     }
@@ -45,20 +55,20 @@ impl Frames {
     /// A packet leaves: the copy that any device makes.
     pub fn push(&mut self, datagram: &Datagram<'_>) {
         let mut room = self.room();
-        room.clear();
         room.extend_from_slice(datagram.head);
         for piece in datagram.body.pieces() {
             room.extend_from_slice(piece);
         }
-        self.waiting.push_back((room.freeze(), datagram.gso_size));
+        let packet = room.split().freeze();
+        self.waiting.push_back(Frame { packet, gso_size: datagram.gso_size, room });
     }
 
     /// The next packet arrives, if one waits; says whether.
     pub fn pop(&mut self, receive: impl FnOnce(Inbound<'_>)) -> bool {
-        let Some((packet, gso_size)) = self.waiting.pop_front() else { return false };
+        let Some(Frame { packet, gso_size, room }) = self.waiting.pop_front() else { return false };
         let backing = self.lends.then_some(&packet);
         receive(Inbound { packet: &packet, backing, trust: Trust::Trusted, gso_size });
-        self.lent.push_back(packet);
+        self.lent.push_back(room);
         true
     }
 }
