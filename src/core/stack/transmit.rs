@@ -16,15 +16,15 @@ use crate::wire::tcp;
 
 /// What leaves next: its head has been built.
 #[derive(Clone, Copy)]
-pub(super) struct Next {
-    pub(super) checksum: Checksum,
-    pub(super) octets: Octets,
-    pub(super) gso_size: u16,
+struct Next {
+    checksum: Checksum,
+    octets: Octets,
+    gso_size: u16,
 }
 
 /// Where the octets of a packet lie.
 #[derive(Clone, Copy)]
-pub(super) enum Octets {
+enum Octets {
     /// The head alone.
     Head,
     /// The head, and text in the send buffer of the connection in a slot: where, and how much.
@@ -36,12 +36,11 @@ pub(super) enum Octets {
 impl Stack {
     /// The next packet to send, until there is none.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Datagram<'_>> {
-        let mut event = None;
-        if let Some(next) = self.next_of_train(now, &mut event) {
+        if let Some(leaves) = self.next_of_train(now) {
             self.counters.ip_out_requests += 1;
-            let (head, body) = self.octets_of(&next);
-            return Some(Datagram { head, body, gso_size: 0, checksum: next.checksum, event });
+            return self.depart(leaves);
         }
+        let mut event = None;
         loop {
             let Some(next) = self.next_to_send(now, &mut event) else {
                 // What we sent to ourselves has to be answered before there is truly nothing to send.

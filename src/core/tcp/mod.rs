@@ -123,3 +123,36 @@ pub mod mtu;
 pub mod time_wait;
 
 pub mod listener;
+
+/// Short cuts for what is usual, as tests have to do with them: to be closed, and to be counted.
+#[cfg(test)]
+pub(crate) mod short_cuts {
+    extern crate std;
+
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static CLOSED: Cell<bool> = const { Cell::new(false) };
+        static TAKEN: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// From here on none is taken in this thread, or any may be.
+    pub(crate) fn close(closed: bool) {
+        CLOSED.set(closed);
+    }
+
+    /// Whether none is to be taken.
+    pub(crate) fn are_closed() -> bool {
+        CLOSED.get()
+    }
+
+    /// One is being taken.
+    pub(crate) fn taken() {
+        TAKEN.set(TAKEN.get() + 1);
+    }
+
+    /// How many were taken in this thread.
+    pub(crate) fn count() -> usize {
+        TAKEN.get()
+    }
+}

@@ -46,6 +46,11 @@ impl Sum {
         Self { native: 0, odd: false }
     }
 
+    /// Of a few words of 32 bits, in the order of octets that they have in memory.
+    pub fn of_words(words: &[[u8; 4]]) -> Self {
+        Self { native: sum_of_words(words), odd: false }
+    }
+
     /// With the octets that come next.
     #[must_use]
     #[expect(clippy::should_implement_trait, reason = "octets are no number that `+` would suggest")]
@@ -55,6 +60,13 @@ impl Sum {
         // is the sum with its halves swapped (RFC 1071 §2 B).
         let sum = if self.odd { u64::from(fold(sum).swap_bytes()) } else { sum };
         Self { native: self.native + sum, odd: self.odd ^ (bytes.len() % 2 == 1) }
+    }
+
+    /// With a pseudo-header, or whatever else has an even number of octets: where it stands does not matter.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        debug_assert!(!other.odd, "its words would be another's halves");
+        Self { native: self.native + other.native, odd: self.odd }
     }
 
     /// The checksum: the complement of the sum, to be stored big-endian. Over octets that hold a valid

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use etherparse::{TcpHeaderSlice, err};
 
 use super::WireError;
-use super::checksum::{Checksum, Trust, pseudo_header};
+use super::checksum::{Checksum, Sum, Trust, pseudo_header};
 use super::flags::Flags;
 use super::ip::{self, protocol};
 use super::options::Options;
@@ -15,9 +15,9 @@ use crate::seq::Seq;
 /// Octets of a header without options.
 pub const HEADER_LEN: usize = 20;
 /// Where the checksum stands in the header.
-const CHECKSUM_OFFSET: u16 = 16;
+pub const CHECKSUM_OFFSET: u16 = 16;
 /// Where the sequence number does.
-const SEQUENCE_OFFSET: usize = 4;
+pub const SEQUENCE_OFFSET: usize = 4;
 
 /// The fixed part of a TCP header, in host order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +55,7 @@ pub struct Packet<'a> {
 ///
 /// [`WireError::Truncated`] where it is shorter than its header, [`WireError::Length`] where the data offset
 /// is below 5, [`WireError::Checksum`] unless `trust` says not to look.
+#[inline]
 pub fn parse<'a>(ip: &ip::Header, bytes: &'a [u8], trust: Trust) -> Result<Packet<'a>, WireError> {
     let slice = TcpHeaderSlice::from_slice(bytes).map_err(|e| match e {
         err::tcp::HeaderSliceError::Len(_) => WireError::Truncated,
@@ -135,14 +136,13 @@ pub fn emit<'a>(
 }
 
 /// Makes the head in `head`, which [`emit`] wrote for another segment from `src` to `dst`, that of one with the sequence number
-/// `seq`: the same in all else, in the `body_len` octets of text too, and in who completes the checksum. `body` is read where
-/// that is nobody.
+/// `seq` and the text in the pieces of `body`: the same in all else, in the length of the text too, and in who completes the
+/// checksum. The text is read where that is nobody, and may else be left out.
 pub fn follow<'a>(
     head: &mut [u8],
     (src, dst): (Address, Address),
     seq: Seq,
     body: impl Iterator<Item = &'a [u8]>,
-    body_len: usize,
     checksum: Checksum,
 ) {
     let start = if src.is_v4() { ip::V4_HEADER_LEN } else { ip::V6_HEADER_LEN };
@@ -154,10 +154,13 @@ pub fn follow<'a>(
         // The pseudo-header is the same, and its sum stands there.
         return;
     }
-    let len = tcp.len().saturating_add(body_len) as u32;
     put_checksum(tcp, 0);
-    let sum = body.fold(pseudo_header(src, dst, protocol::TCP, len).add(tcp), |sum, piece| sum.add(piece));
-    put_checksum(tcp, sum.finish());
+    let mut len = tcp.len();
+    let text = body.fold(Sum::new().add(tcp), |sum, piece| {
+        len = len.saturating_add(piece.len());
+        sum.add(piece)
+    });
+    put_checksum(tcp, text.with(pseudo_header(src, dst, protocol::TCP, len as u32)).finish());
 }
 
 fn put_checksum(tcp: &mut [u8], field: u16) {
@@ -171,7 +174,6 @@ mod tests {
     use super::*;
     use crate::addr::Family;
     use crate::seq::SeqRange;
-    use crate::wire::checksum::Sum;
     use crate::wire::options::{SackBlocks, Timestamps};
     use crate::wire::testing::{header, octets, plain};
     use alloc::vec;
@@ -258,7 +260,7 @@ mod tests {
             let seq = Seq::new(seq);
             let head = bytes.len() - 77;
             bytes.truncate(head);
-            follow(&mut bytes, (ip.src, ip.dst), seq, second.iter().map(Vec::as_slice), 77, checksum);
+            follow(&mut bytes, (ip.src, ip.dst), seq, second.iter().map(Vec::as_slice), checksum);
             bytes.extend(second.concat());
             prop_assert_eq!(bytes, packet(&ip, &Header { seq, ..tcp }, &options, &second, partial).0);
         }

@@ -28,6 +28,14 @@ pub struct SendBuffer {
     records: Records,
 }
 
+impl Piece {
+    /// Its `len` octets from `at` on, if it has them all.
+    fn octets(&self, at: u64, len: usize) -> Option<&[u8]> {
+        let begin = usize::try_from(at.checked_sub(self.start)?).ok()?;
+        self.chunk.as_slice().get(begin..begin.checked_add(len)?)
+    }
+}
+
 impl SendBuffer {
     /// Empty, without an allocation.
     pub const fn new() -> Self {
@@ -152,7 +160,13 @@ impl SendBuffer {
         let Some(base) = self.pieces.front().map(|p| p.start) else { return body };
         let mut at = base.saturating_add(offset as u64);
         let mut left = len.min(self.len().saturating_sub(offset));
-        for piece in self.pieces.range(self.piece_at(at)..) {
+        let first = self.piece_at(at);
+        if let Some(piece) = self.pieces.get(first)
+            && let Some(whole) = piece.octets(at, left)
+        {
+            return Body::from_slice(whole);
+        }
+        for piece in self.pieces.range(first..) {
             if left == 0 {
                 break;
             }
@@ -166,6 +180,22 @@ impl SendBuffer {
             left -= here.len();
         }
         body
+    }
+
+    /// The piece that `len` octets from `offset` on lie in, if they lie in one, and that is the piece `near` or the next.
+    pub fn lies_near(&self, near: usize, offset: usize, len: usize) -> Option<usize> {
+        [near, near + 1].into_iter().find(|&piece| self.within(piece, offset, len).is_some())
+    }
+
+    /// The piece that the octet at `offset` lies in.
+    pub fn piece_of(&self, offset: usize) -> usize {
+        self.pieces.front().map_or(0, |first| self.piece_at(first.start.saturating_add(offset as u64)))
+    }
+
+    /// `len` octets from `offset` on, if they lie in this piece.
+    pub fn within(&self, piece: usize, offset: usize, len: usize) -> Option<&[u8]> {
+        let at = self.pieces.front()?.start.saturating_add(offset as u64);
+        self.pieces.get(piece)?.octets(at, len)
     }
 
     /// How many octets [`slice`](Self::slice) would give.

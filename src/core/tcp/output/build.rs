@@ -289,7 +289,7 @@ impl Tcb {
         }
         if end.after(plan.seq) {
             self.snd.nxt = self.snd.nxt.max(end);
-            self.judge_cwnd(cx);
+            self.judge_cwnd(self.in_flight(), cx);
             self.sent = cx.now;
             self.is.remove(Is::OVERRIDE);
         }

@@ -21,8 +21,8 @@ mod pacing;
 
 mod record;
 
-pub mod train;
-
 pub mod build;
+
+pub mod train;
 
 pub use build::Outgoing;

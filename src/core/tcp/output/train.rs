@@ -31,6 +31,10 @@ pub struct Train {
 impl Tcb {
     /// The train that begins with `first`, which has just left.
     pub fn train_behind(&self, first: &Outgoing, now: Instant) -> Option<Train> {
+        #[cfg(test)]
+        if crate::tcp::short_cuts::are_closed() {
+            return None;
+        }
         let mss = first.len as u32;
         let options = &first.options;
         let plain = first.reason == Reason::Data
@@ -50,9 +54,7 @@ impl Tcb {
         let uncongested = self.cwnd().saturating_sub(self.snd.outstanding());
         let octets = pushed.min(burst).min(unsent).min(self.snd.usable()).min(uncongested);
         let octets = octets.min(self.recovery.board.room_in_last(nxt, mss, now));
-        let offset = nxt.saturating_since(self.data_start()) as usize;
-        let reach = self.send_buffer.in_reach(offset, octets as usize) as u32;
-        (reach >= mss).then(|| Train { mss, end: nxt.add(reach) })
+        (octets >= mss).then(|| Train { mss, end: nxt.add(octets) })
     }
 
     /// Nothing is to be repaired, told or tried, so that new text alone is what may leave.
@@ -63,7 +65,8 @@ impl Tcb {
             && recovery.cwnd().is_none()
             && recovery.dup_acks() == 0
             && (board.sacked(), board.lost(), board.resent()) == (0, 0, 0);
-        let untold = !self.acks.owed() && self.ecn.accurate.is_none() && self.snd.up.at_or_before(self.snd.nxt);
+        let untold =
+            !self.acks.owed() && self.ecn.accurate.is_none() && self.snd.up.at_or_before(self.snd.nxt);
         let untried = self.mtu.is_none() && self.fast_open.is_none() && !self.probe_is_due();
         // The probe timer waits longer for a single segment.
         let several = self.snd.outstanding() > self.smss();
@@ -91,12 +94,15 @@ impl Tcb {
             Some(super::decide::Plan { reason: Reason::Data, seq, len: mss, fin: false }),
             "a train is what would leave one by one"
         );
+        #[cfg(test)]
+        crate::tcp::short_cuts::taken();
         cx.counters.tcp_out_segs += 1;
         self.tally.sent(mss, 1, false);
         self.on_paced_departure(mss, cx);
         self.recovery.board.extend_last(mss);
         self.snd.nxt = end;
-        self.judge_cwnd(cx);
+        // Nothing is deemed lost, nor told of beyond a gap.
+        self.judge_cwnd(self.snd.outstanding(), cx);
         self.is.remove(Is::OVERRIDE);
         Some(seq)
     }

@@ -7,14 +7,13 @@ use crate::tcp::recovery::Phase;
 use crate::tcp::tcb::{Is, Tcb};
 
 impl Tcb {
-    /// Something has left. Once a round trip the window is judged anew; before that only by what is worse: that it is
+    /// Something has left, and `in_flight` octets are in flight. Once a round trip the window is judged anew; before that only by what is worse: that it is
     /// full, or that more is in flight than ever since.
     //= https://www.rfc-editor.org/rfc/rfc9438#section-4.6
     //= id=rfc9438-4.6-3
     //# Implementations that use _cwnd_ MUST use other measures to prevent _cwnd_ from growing when the volume
     //# of bytes in flight is smaller than _cwnd_.
-    pub(super) fn judge_cwnd(&mut self, cx: &Context<'_>) {
-        let in_flight = self.in_flight();
+    pub(super) fn judge_cwnd(&mut self, in_flight: u32, cx: &Context<'_>) {
         let full = in_flight.saturating_add(self.smss()) > self.cwnd();
         let (peak, judged) = self.snd.peak;
         let more = !self.is.contains(Is::CWND_LIMITED) && in_flight > peak;
@@ -32,10 +31,10 @@ impl Tcb {
     /// Nothing but the program kept the window from being filled for the time of one RTO: what it might send at once now
     /// has not been tried for so long. Where the send buffer is what is small, the program could not have done more.
     fn decay_cwnd(&mut self, cx: &Context<'_>) {
-        let since = cx.now.saturating_since(self.cwnd_used);
         // Probes of a closed window say nothing of it either.
         let calm = self.recovery.phase() == Phase::Open && self.snd.wnd > 0;
-        if since < self.rtt.rto() || !calm || self.is.contains(Is::NO_SPACE) {
+        if self.is.contains(Is::NO_SPACE) || !calm || cx.now.saturating_since(self.cwnd_used) < self.rtt.rto()
+        {
             return;
         }
         self.cwnd_used = cx.now;
