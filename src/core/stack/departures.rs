@@ -58,11 +58,6 @@ impl Departures {
     /// Octets that an empty queue keeps room for.
     const KEPT: usize = 2 * Self::BATCH;
 
-    /// Whether none waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.packets.is_empty()
-    }
-
     /// Whether one more is refused.
     pub(super) fn is_full(&self) -> bool {
         self.packets.len() >= Self::PACKETS || self.waiting() >= self.most

@@ -89,6 +89,8 @@ mod settle;
 
 mod receive;
 
+mod expected;
+
 pub mod fast_open;
 
 mod tcp;
@@ -260,6 +262,12 @@ pub struct Stack {
     routes: Routes,
     slab: Slab<Socket>,
     table: Table,
+    /// The connection that a segment from outside came for last, and its slot: mostly the next one is for it too.
+    flow: Option<(Quad, u32)>,
+    /// The slot of the connection whose predicted segment came last, and when.
+    predicted: Option<(u32, Instant)>,
+    /// What the next packet looks like, if it is the next of a burst.
+    expected: Option<Box<expected::Expected>>,
     wheel: Wheel,
     /// TCP sockets by the port they are bound to: idle ones and listeners, and connections that keep a chosen port.
     tcp_bound: PortMap,
@@ -327,6 +335,9 @@ impl Stack {
             last_options: Arc::new(SocketOptions::tcp(&config)),
             slab: Slab::in_shard(number),
             table: Table::new(keys.table_key()),
+            flow: None,
+            predicted: None,
+            expected: None,
             wheel: Wheel::new(),
             tcp_bound: PortMap::default(),
             tcp_ports: Holders::default(),
@@ -412,7 +423,8 @@ impl Stack {
     /// stack has made of them is not made again: addresses, the range of ephemeral ports, and the memory and limits of
     /// reassembly, of path MTUs and of ICMP errors.
     pub const fn config_mut(&mut self) -> &mut Config {
-        self.train = None;
+        // What was concluded from them for the next packet does not hold any more.
+        self.slab.touch();
         &mut self.config
     }
 

@@ -58,10 +58,17 @@ impl Stack {
     //# as that link's MTU.
     pub fn receive(&mut self, now: Instant, inbound: Inbound<'_>) -> Received {
         self.counters.ip_in_receives += 1;
+        if let Some(received) = self.receive_expected(now, &inbound) {
+            return received;
+        }
         let parsed = match ip::parse(inbound.packet) {
             Ok(parsed) => parsed,
             Err(error) => return self.malformed(error, inbound.packet, now),
         };
+        if self.is_of_flow(&parsed.header) && parsed.header.fragment.is_none() {
+            self.counters.ip_in_delivers += 1;
+            return self.receive_tcp(now, &parsed.header, parsed.payload, inbound);
+        }
         match input::accept(&parsed.header, &self.routes) {
             Ok(delivery) => self.on_ip(now, parsed, inbound, delivery),
             Err(Refusal::Martian) => {
@@ -207,7 +214,7 @@ impl Stack {
         match whole.header.protocol {
             protocol::TCP => {
                 self.counters.ip_in_delivers += 1;
-                self.receive_tcp(now, &whole)
+                self.receive_tcp(now, &whole.header, whole.payload, whole.inbound)
             }
             protocol::UDP => {
                 self.counters.ip_in_delivers += 1;
@@ -227,8 +234,14 @@ impl Stack {
         }
     }
 
-    fn receive_tcp(&mut self, now: Instant, whole: &Whole<'_>) -> Received {
-        let packet = match tcp::parse(&whole.header, whole.payload, whole.inbound.trust) {
+    fn receive_tcp(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        payload: &[u8],
+        inbound: Inbound<'_>,
+    ) -> Received {
+        let packet = match tcp::parse(header, payload, inbound.trust) {
             Ok(packet) => packet,
             Err(error) => {
                 self.counters.tcp_in_segs += 1;
@@ -243,15 +256,19 @@ impl Stack {
         let scale_beyond_limit = packet.options.window_scale.is_some_and(|s| s > WindowScale::MAX.shift());
         self.counters.tcp_in_bad_options += u64::from(packet.options.malformed || scale_beyond_limit);
         let quad = Quad {
-            local: Endpoint::new(whole.header.dst, packet.header.dst_port),
-            remote: Endpoint::new(whole.header.src, packet.header.src_port),
+            local: Endpoint::new(header.dst, packet.header.dst_port),
+            remote: Endpoint::new(header.src, packet.header.src_port),
         };
-        let segment = Segment {
-            joined: whole.inbound.gso_size,
-            ..Segment::new(&packet, whole.header.ecn(), whole.inbound.backing)
-        };
+        let segment =
+            Segment { joined: inbound.gso_size, ..Segment::new(&packet, header.ecn(), inbound.backing) };
         self.counters.tcp_in_segs += u64::from(segment.segments());
-        Received::Tcp(self.on_tcp(quad, segment, now))
+        let before = self.predicted.take();
+        let event = self.on_tcp(quad, &segment, now);
+        // Of a second one there are mostly more.
+        if let Some((index, _)) = self.predicted.filter(|_| self.predicted == before) {
+            self.expect_another(index, inbound.packet, &segment, now);
+        }
+        Received::Tcp(event)
     }
 
     fn receive_udp(&mut self, now: Instant, whole: &Whole<'_>) -> Received {

@@ -17,24 +17,31 @@ impl Stack {
     pub(super) fn settle(&mut self, index: u32, now: Instant, news: bool) {
         self.settle_pending(index, now);
         self.recharge(index);
-        let Some(socket) = self.slab.by_index(index) else { return };
+        if let Some(state) = self.is_over(index)
+            && let Some(quad) = self.slab.by_index(index).and_then(Socket::quad)
+            && self.table.find(&quad, quad_of(&self.slab)) == Some(index)
+        {
+            self.leave_table(index, now, state);
+        }
+        let Some(socket) = self.slab.by_index_mut(index) else { return };
         if let Kind::Connection(tcb) = &socket.kind {
-            let state = tcb.state();
-            let over = state == State::Closed || state == State::TimeWait;
-            if over && self.table.find(&tcb.quad, quad_of(&self.slab)) == Some(index) {
-                self.leave_table(index, now, state);
+            if !core::mem::replace(&mut socket.queued, true) {
+                self.output.push_back(index);
             }
-            let Some(socket) = self.slab.by_index(index) else { return };
-            if let Kind::Connection(tcb) = &socket.kind {
-                let deadline = tcb.timers.earliest();
-                self.queue_output(index);
-                if let Some(deadline) = deadline {
-                    // Never in this very instant, or a timer that re-arms itself could spin.
-                    self.wheel.arm(index, deadline.max(now + Duration::from_nanos(1)));
-                }
+            if let Some(deadline) = tcb.timers.earliest() {
+                // Never in this very instant, or a timer that re-arms itself could spin.
+                self.wheel.arm(index, deadline.max(now + Duration::from_nanos(1)));
             }
         }
-        self.publish(index, news);
+        if tell(socket, news) {
+            self.changed.push_back(index);
+        }
+    }
+
+    /// The state of a connection that has ended.
+    fn is_over(&self, index: u32) -> Option<State> {
+        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else { return None };
+        Some(tcb.state()).filter(|state| matches!(state, State::Closed | State::TimeWait))
     }
 
     /// A connection has ended: its quad is free again, or TIME-WAIT keeps it.
@@ -112,6 +119,7 @@ impl Stack {
     pub(super) fn remember_quad(&mut self, quad: crate::addr::Quad, index: u32) {
         self.strays(&quad);
         self.table.insert(&quad, index, quad_of(&self.slab));
+        self.flow = None;
         self.hold_port(index);
     }
 
@@ -122,6 +130,7 @@ impl Stack {
             return;
         }
         self.table.remove(&quad, quad_of(&self.slab));
+        self.flow = None;
         self.stray_ends(&quad);
         if let Some((held, reuse)) = self.slab.by_index(index).and_then(Socket::holds) {
             self.remove_holder(held, reuse);
@@ -183,22 +192,7 @@ impl Stack {
     /// Tells the program of a changed readiness.
     pub(super) fn publish(&mut self, index: u32, news: bool) {
         let Some(socket) = self.slab.by_index_mut(index) else { return };
-        if !socket.held {
-            return;
-        }
-        let readiness = readiness(&socket.kind);
-        let edge = news && !readiness.is_empty();
-        if readiness == socket.published && !edge {
-            return;
-        }
-        socket.edges |= readiness.difference(socket.published);
-        if edge {
-            socket.edges |= readiness & Readiness::ARRIVALS;
-        }
-        // What came and went again is no news.
-        socket.edges &= readiness;
-        socket.published = readiness;
-        if !core::mem::replace(&mut socket.changed, true) {
+        if tell(socket, news) {
             self.changed.push_back(index);
         }
     }
@@ -248,6 +242,27 @@ impl Stack {
     }
 }
 
+/// Notes how a socket stands now for whoever holds it. Says whether it is to stand among those that have changed, where it did
+/// not before.
+fn tell(socket: &mut Socket, news: bool) -> bool {
+    if !socket.held {
+        return false;
+    }
+    let readiness = readiness(&socket.kind);
+    let edge = news && !readiness.is_empty();
+    if readiness == socket.published && !edge {
+        return false;
+    }
+    socket.edges |= readiness.difference(socket.published);
+    if edge {
+        socket.edges |= readiness & Readiness::ARRIVALS;
+    }
+    // What came and went again is no news.
+    socket.edges &= readiness;
+    socket.published = readiness;
+    !core::mem::replace(&mut socket.changed, true)
+}
+
 /// Where the table finds the quad of a slot.
 pub(super) fn quad_of(slab: &super::Slab<Socket>) -> impl Fn(u32) -> crate::addr::Quad + '_ {
     |index| {
@@ -288,9 +303,26 @@ fn datagram_readiness(readable: bool, closed: (bool, bool), error: bool) -> Read
     readiness
 }
 
+/// What would have more to be said of a connection that stands than whether it can be read from and written to.
+const UNUSUAL: Is = Is::URGENT
+    .union(Is::URGENT_HERE)
+    .union(Is::PEER_CLOSED)
+    .union(Is::SHUT_READ)
+    .union(Is::FIN_QUEUED)
+    .union(Is::SHUT_WRITE);
+
 fn stream_readiness(tcb: &Tcb) -> Readiness {
     let state = tcb.state();
     let mut readiness = Readiness::empty();
+    if state == State::Established
+        && tcb.error.is_none()
+        && tcb.soft_error.is_none()
+        && !tcb.is.intersects(UNUSUAL)
+    {
+        readiness.set(Readiness::READABLE, enough_to_read(tcb));
+        readiness.set(Readiness::WRITABLE, tcb.has_space());
+        return readiness;
+    }
     readiness.set(Readiness::ERROR, tcb.error.is_some());
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.8
     //= id=MUST-47, rfc9293-3.9.1.8-1

@@ -82,6 +82,11 @@ impl<T> Slab<T> {
         self.changes
     }
 
+    /// Counts as a change of all values: what they depend on has changed.
+    pub const fn touch(&mut self) {
+        self.changes += 1;
+    }
+
     /// Keeps a value and gives its handle.
     ///
     /// # Panics

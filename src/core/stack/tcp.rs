@@ -19,16 +19,17 @@ use crate::tcp::time_wait;
 use crate::tcp::trace::{Change, Reason, RstReason, TcpEvent, Variables, Verdict, What};
 use crate::time::Instant;
 use crate::wire::fast_open::FastOpen;
+use crate::wire::ip::{self, protocol};
 
 impl Stack {
     /// A segment arrived for `quad`. Gives what became of it, and the slot that dealt with it.
-    pub(super) fn on_tcp(&mut self, quad: Quad, segment: Segment<'_>, now: Instant) -> Option<TcpEvent> {
-        let found = self.table.find(&quad, quad_of(&self.slab));
+    pub(super) fn on_tcp(&mut self, quad: Quad, segment: &Segment<'_>, now: Instant) -> Option<TcpEvent> {
+        let found = self.find(&quad);
         let before = self.config.trace.then(|| self.seen(found, now));
         let mut seen = None;
         let (verdict, index) = match found {
             Some(index) => (self.on_known(index, segment, now, &mut seen), Some(index)),
-            None => self.on_unknown(quad, segment, now),
+            None => self.on_unknown(quad, *segment, now),
         };
         let (from, before) = before?;
         let (state, variables) = seen.unwrap_or_else(|| self.seen(index, now));
@@ -40,6 +41,26 @@ impl Stack {
         };
         let change = Change::new(from, before.as_ref(), variables.as_ref());
         Some(TcpEvent { quad, state, change: Some(change), what: What::Received(verdict), variables })
+    }
+
+    fn find(&mut self, quad: &Quad) -> Option<u32> {
+        if let Some((_, index)) = self.flow.filter(|(last, _)| last == quad) {
+            return Some(index);
+        }
+        let found = self.table.find(quad, quad_of(&self.slab));
+        // Of what we send to ourselves there is nothing to remember: none of it may come from outside.
+        if !self.routes.is_local(quad.remote.address) {
+            self.flow = found.map(|index| (*quad, index));
+        }
+        found
+    }
+
+    /// Whether a segment with these addresses may come in, as the one before it could.
+    pub(super) fn is_of_flow(&self, header: &ip::Header) -> bool {
+        header.protocol == protocol::TCP
+            && self.flow.as_ref().is_some_and(|(quad, _)| {
+                quad.remote.address == header.src && quad.local.address == header.dst
+            })
     }
 
     /// What a slot has to say of itself for a [`TcpEvent`].
@@ -59,7 +80,7 @@ impl Stack {
     fn on_known(
         &mut self,
         index: u32,
-        segment: Segment<'_>,
+        segment: &Segment<'_>,
         now: Instant,
         seen: &mut Option<(State, Option<Variables>)>,
     ) -> Verdict {
@@ -68,6 +89,15 @@ impl Stack {
             Kind::Connection(tcb) => {
                 let before = tcb.rcv.nxt;
                 let urgent_before = tcb.rcv.up;
+                if let Some(verdict) = tcb.on_predicted(segment, &mut context!(self, now)) {
+                    if self.config.trace {
+                        *seen = Some((tcb.state(), Some(tcb.variables())));
+                    }
+                    let news = verdict == Verdict::Accepted;
+                    self.settle(index, now, news);
+                    self.predicted = news.then_some((index, now));
+                    return verdict;
+                }
                 let verdict = tcb.on_segment(segment, &mut context!(self, now));
                 let news = tcb.rcv.nxt != before;
                 let urgent_news = tcb.is.contains(Is::URGENT) && tcb.rcv.up != urgent_before;
@@ -87,9 +117,9 @@ impl Stack {
             }
             Kind::Request(request) => {
                 let request = **request;
-                self.on_request(index, request, segment, now)
+                self.on_request(index, request, *segment, now)
             }
-            Kind::TimeWait(record) => match record.on_segment(&segment, &mut context!(self, now)) {
+            Kind::TimeWait(record) => match record.on_segment(segment, &mut context!(self, now)) {
                 time_wait::Outcome::Stay(verdict) => verdict,
                 time_wait::Outcome::Restart(verdict) => {
                     self.wheel.disarm(index);
@@ -104,7 +134,7 @@ impl Stack {
                     }
                     self.counters.tcp_tw_recycled += 1;
                     self.remove(index);
-                    self.on_listen(listener, quad, segment, Some(iss_after), now).0
+                    self.on_listen(listener, quad, *segment, Some(iss_after), now).0
                 }
             },
             _ => Verdict::Ignored,
@@ -322,7 +352,7 @@ impl Stack {
         let mut cx = context!(self, now);
         let mut tcb = Box::new(request.establish(options.clone(), mss, &mut cx));
         tcb.mss_offered = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
-        let verdict = tcb.on_segment(segment, &mut cx);
+        let verdict = tcb.on_segment(&segment, &mut cx);
         self.discharge(index);
         if let Some(socket) = self.slab.by_index_mut(index) {
             socket.kind = Kind::Connection(tcb);

@@ -60,6 +60,7 @@ mod rfc9293;
 mod room;
 mod scarcity;
 mod shards;
+mod short_cuts;
 mod starving;
 mod storm;
 mod tuning;

@@ -114,10 +114,15 @@ impl Wheel {
         if at >= self.entries.len() {
             self.entries.resize(at + 1, Entry::UNARMED);
         }
+        let entry = &self.entries[at];
+        let armed = entry.list().is_some();
+        // Mostly it comes up before, and the deadline has only moved on: known without a division.
+        if armed && entry.tick().saturating_mul(TICK) <= deadline.as_nanos() {
+            return;
+        }
         // What is past is due at once.
         let tick = deadline.as_nanos().div_ceil(TICK).max(self.present);
-        let entry = &self.entries[at];
-        if entry.list().is_some() {
+        if armed {
             if entry.tick() <= tick {
                 return;
             }

@@ -118,6 +118,11 @@ impl TimerTable {
         (!self.is_held_from(timer) && deadline != Instant::FAR_FUTURE).then_some(deadline)
     }
 
+    /// Whether one is armed that watches over outstanding or unsent data.
+    pub fn watches_over_data(&self) -> bool {
+        self.shared != Instant::FAR_FUTURE
+    }
+
     /// When the first timer is due.
     pub fn earliest(&self) -> Option<Instant> {
         let first = self.shared.min(self.delayed_ack).min(self.keep_alive).min(self.pacing);

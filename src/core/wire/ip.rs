@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice, err};
+use etherparse::Ipv6HeaderSlice;
 
 use super::WireError;
 use super::checksum::Sum;
@@ -247,12 +247,14 @@ pub fn destination(packet: &[u8]) -> Option<Address> {
 }
 
 fn parse_v4(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
-    let slice = Ipv4HeaderSlice::from_slice(packet).map_err(|e| match e {
-        err::ipv4::HeaderSliceError::Len(_) => WireError::Truncated,
-        err::ipv4::HeaderSliceError::Content(_) => WireError::Length,
-    })?;
-    let header_len = slice.slice().len();
-    let total_len = usize::from(slice.total_len());
+    let Some(&fixed) = packet.first_chunk::<V4_HEADER_LEN>() else { return Err(WireError::Truncated) };
+    let [first, class, l0, l1, i0, i1, f0, f1, ttl, protocol, _, _, src @ .., d0, d1, d2, d3] = fixed;
+    let header_len = usize::from(first & 0xf) * 4;
+    if header_len < V4_HEADER_LEN {
+        return Err(WireError::Length);
+    }
+    let options = packet.get(V4_HEADER_LEN..header_len).ok_or(WireError::Truncated)?;
+    let total_len = usize::from(u16::from_be_bytes([l0, l1]));
     if total_len < header_len {
         return Err(WireError::Length);
     }
@@ -261,15 +263,17 @@ fn parse_v4(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
     //= id=rfc1122-3.2.1.2-1
     //# A host MUST verify the IP header checksum on every received datagram and silently discard every
     //# datagram that has a bad checksum.
-    if Sum::new().add(slice.slice()).finish() != 0 {
+    if Sum::of_words(fixed.as_chunks().0).add(options).finish() != 0 {
         return Err(WireError::Checksum);
     }
-    check_v4_options(slice.options())?;
+    check_v4_options(options)?;
 
     let payload = packet.get(header_len..).unwrap_or_default();
-    let (offset, more) = (u32::from(slice.fragments_offset().byte_offset()), slice.more_fragments());
-    let fragment =
-        (more || offset != 0).then(|| Fragment { id: slice.identification().into(), offset, more });
+    // Flags and offset (RFC 791 §3.1): a reserved bit, DF, MF, and 13 bits that count eights of octets.
+    let field = u16::from_be_bytes([f0, f1]);
+    let (offset, more) = (u32::from(field & 0x1fff) * 8, field & 0x2000 != 0);
+    let id = u32::from(u16::from_be_bytes([i0, i1]));
+    let fragment = (more || offset != 0).then_some(Fragment { id, offset, more });
     if fragment.is_some() {
         // RFC 791 §3.2: all but the last are cut at a multiple of 8, and the whole has a length that fits.
         let end = header_len + offset as usize + payload.len();
@@ -278,13 +282,13 @@ fn parse_v4(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
         }
     }
     let header = Header {
-        src: Address::from_v4_octets(slice.source()),
-        dst: Address::from_v4_octets(slice.destination()),
-        protocol: slice.protocol().0,
-        hop_limit: slice.ttl(),
-        traffic_class: slice.dcp().value() << 2 | slice.ecn().value(),
+        src: Address::from_v4_octets(src),
+        dst: Address::from_v4_octets([d0, d1, d2, d3]),
+        protocol,
+        hop_limit: ttl,
+        traffic_class: class,
         flow_label: 0,
-        dont_fragment: slice.dont_fragment(),
+        dont_fragment: field & 0x4000 != 0,
         fragment,
     };
     Ok(Parsed { header, payload, header_len, protocol_offset: 9, packet })

@@ -72,6 +72,11 @@ impl RightSizing {
         (self.rtt > 0).then(|| Duration::from_micros(u64::from(self.rtt / 8)))
     }
 
+    /// Whether this echo has been taken: each counts once.
+    pub const fn has_heard(&self, echo: u32) -> bool {
+        echo == self.echo
+    }
+
     /// A full segment echoes `echo`, which our clock showed one round trip ago. Of the segments that echo the same the first
     /// alone counts: the others are later for no other reason than that they are behind it.
     pub fn echoed(&mut self, echo: u32, round_trip: Duration) {

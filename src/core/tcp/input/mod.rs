@@ -21,6 +21,8 @@ pub mod fin;
 
 pub mod syn_sent;
 
+mod predicted;
+
 use core::ops::ControlFlow;
 
 use super::context::Context;
@@ -36,12 +38,12 @@ pub type Step = ControlFlow<Verdict>;
 impl Tcb {
     /// A segment arrived for this connection. Gives what became of it; what it made due (acknowledgments,
     /// data, a changed deadline) is found by output and timers.
-    pub fn on_segment(&mut self, segment: Segment<'_>, cx: &mut Context<'_>) -> Verdict {
-        self.tally.received(&segment, cx.now);
+    pub fn on_segment(&mut self, segment: &Segment<'_>, cx: &mut Context<'_>) -> Verdict {
+        self.tally.received(segment, cx.now);
         let walk = match self.state() {
             State::Closed | State::Listen | State::TimeWait => ControlFlow::Break(Verdict::Ignored),
-            State::SynSent => self.in_syn_sent(segment, cx),
-            _ => self.in_synchronized(segment, cx),
+            State::SynSent => self.in_syn_sent(*segment, cx),
+            _ => self.in_synchronized(*segment, cx),
         };
         match walk {
             ControlFlow::Continue(()) => Verdict::Accepted,

@@ -44,17 +44,7 @@ impl Tcb {
         // A reset may bring text (§3.5.3, SHLD-2), and a closed window keeps out the text alone.
         let len = if seg.rst() && seg.seq == self.rcv.nxt { 0 } else { seg.len() };
         if self.rcv.acceptable(seg.seq, len) {
-            //= https://www.rfc-editor.org/rfc/rfc7323#section-5.2
-            //= id=rfc7323-5.2-5
-            //# When an <RST> segment is received, it MUST NOT be subjected to the PAWS check by verifying an
-            //# acceptable value in SEG.TSval, and information from the Timestamps option MUST NOT be used to update
-            //# connection state information.
-            // A segment that the ACK check will throw away says nothing (RFC 7323 §4.3 takes what is acceptable).
-            let counts = self.timestamps.enabled() && !seg.rst() && self.believes_ack(seg);
-            if let (true, Some(ts)) = (counts, seg.timestamps()) {
-                self.timestamps.update(ts.value, seg.seq, self.rcv.last_ack_sent, cx.now);
-            }
-            self.note_heard(cx);
+            self.take_arrival(seg, cx);
             return Continue(());
         }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
@@ -88,6 +78,21 @@ impl Tcb {
         //= id=STEP-3.10.7.4-5
         //# After sending the acknowledgment, drop the unacceptable segment and return.
         Break(Verdict::NotAcceptable)
+    }
+
+    /// An acceptable segment came: the peer lives, and tells the time.
+    pub(super) fn take_arrival(&mut self, seg: &Segment<'_>, cx: &Context<'_>) {
+        //= https://www.rfc-editor.org/rfc/rfc7323#section-5.2
+        //= id=rfc7323-5.2-5
+        //# When an <RST> segment is received, it MUST NOT be subjected to the PAWS check by verifying an
+        //# acceptable value in SEG.TSval, and information from the Timestamps option MUST NOT be used to update
+        //# connection state information.
+        // A segment that the ACK check will throw away says nothing (RFC 7323 §4.3 takes what is acceptable).
+        let counts = self.timestamps.enabled() && !seg.rst() && self.believes_ack(seg);
+        if let (true, Some(ts)) = (counts, seg.timestamps()) {
+            self.timestamps.update(ts.value, seg.seq, self.rcv.last_ack_sent, cx.now);
+        }
+        self.note_heard(cx);
     }
 
     fn check_timestamps(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {

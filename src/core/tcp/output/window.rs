@@ -54,10 +54,11 @@ impl Tcb {
         let (arrived, edge) = (self.rcv.nxt, self.rcv.edge());
         let limit = self.window_limit().min(cx.config.receive_buffer_max);
         let stamps = seg.timestamps().filter(|_| self.timestamps.enabled() && text >= mss);
-        let round_trip = |echo| self.timestamps.round_trip(echo, cx.now);
-        let echo = stamps.and_then(|ts| Some((ts.echo, round_trip(ts.echo)?)));
+        let timestamps = self.timestamps;
         let sizing = self.offer_more(nxt, text, cx.now);
-        if let Some((echo, round_trip)) = echo {
+        if let Some(echo) = stamps.map(|ts| ts.echo).filter(|&echo| !sizing.has_heard(echo))
+            && let Some(round_trip) = timestamps.round_trip(echo, cx.now)
+        {
             sizing.echoed(echo, round_trip);
         }
         sizing.arrived(arrived, edge, cx.now);

@@ -17,7 +17,6 @@ pub mod probe;
 pub mod lost;
 
 use self::news::News;
-use crate::config::EcnFeedback;
 use crate::seq::Seq;
 use crate::tcp::congestion::{AckSample, CongestionEvent};
 use crate::tcp::context::Context;
@@ -102,18 +101,11 @@ impl Tcb {
 
     /// Nothing was in flight and nothing is to be repaired, as where one end alone sends: there is nothing to respond to.
     fn is_quiet(&self, news: &News) -> bool {
-        let recovery = &self.recovery;
         news.una == self.snd.nxt
             && news.advanced == 0
             && news.dsack.is_none()
             && news.rtt.is_none()
-            && recovery.phase == Phase::Open
-            && recovery.tlp.end.is_none()
-            && !recovery.rack.advanced
-            && !recovery.all_came_twice()
-            && self.mtu.is_none()
-            && self.ecn.feedback() == EcnFeedback::None
-            && !self.congestion.sizes_own_window()
+            && self.has_nothing_to_respond()
     }
 
     /// The peer had reported what it now asks for. Either the ACK that covers it is still on its way, or the peer has
