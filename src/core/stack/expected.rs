@@ -148,11 +148,15 @@ impl Stack {
         let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(index) else {
             return None;
         };
+        let watched = tcb.timers.earliest();
         let verdict = tcb.on_repeated(&segment, &mut context!(self, now))?;
         self.counters.ip_in_delivers += 1;
         self.counters.tcp_in_segs += u64::from(segment.segments());
         if verdict == Verdict::Accepted {
-            if let Some(deadline) = tcb.timers.earliest() {
+            let due = tcb.timers.earliest();
+            if due != watched
+                && let Some(deadline) = due
+            {
                 self.wheel.arm(index, deadline.max(now + Duration::from_nanos(1)));
             }
             expected.changes = self.slab.changes();

@@ -12,13 +12,11 @@ use crate::ip::input::{self, Delivery, Refusal};
 use crate::ip::output;
 use crate::ip::queue::Labels;
 use crate::ip::reassembly::{self, Outcome};
-use crate::seq::WindowScale;
-use crate::tcp::segment::Segment;
 use crate::time::Instant;
 use crate::wire::WireError;
 use crate::wire::icmp::Message;
 use crate::wire::ip::{self, Header, Parsed, protocol};
-use crate::wire::{tcp, udp};
+use crate::wire::udp;
 
 /// Octets of the headers of a fragment, and what it is shorter for the next to begin at a multiple of eight.
 const MOST_HEADERS: usize = 60;
@@ -232,43 +230,6 @@ impl Stack {
                 Received::Dropped("unknown protocol")
             }
         }
-    }
-
-    fn receive_tcp(
-        &mut self,
-        now: Instant,
-        header: &Header,
-        payload: &[u8],
-        inbound: Inbound<'_>,
-    ) -> Received {
-        let packet = match tcp::parse(header, payload, inbound.trust) {
-            Ok(packet) => packet,
-            Err(error) => {
-                self.counters.tcp_in_segs += 1;
-                self.counters.tcp_in_errs += 1;
-                self.counters.tcp_in_csum_errors += u64::from(error == WireError::Checksum);
-                return Received::Dropped(match error {
-                    WireError::Checksum => "bad TCP checksum",
-                    _ => "malformed TCP header",
-                });
-            }
-        };
-        let scale_beyond_limit = packet.options.window_scale.is_some_and(|s| s > WindowScale::MAX.shift());
-        self.counters.tcp_in_bad_options += u64::from(packet.options.malformed || scale_beyond_limit);
-        let quad = Quad {
-            local: Endpoint::new(header.dst, packet.header.dst_port),
-            remote: Endpoint::new(header.src, packet.header.src_port),
-        };
-        let segment =
-            Segment { joined: inbound.gso_size, ..Segment::new(&packet, header.ecn(), inbound.backing) };
-        self.counters.tcp_in_segs += u64::from(segment.segments());
-        let before = self.predicted.take();
-        let event = self.on_tcp(quad, &segment, now);
-        // Of a second one there are mostly more.
-        if let Some((index, _)) = self.predicted.filter(|_| self.predicted == before) {
-            self.expect_another(index, inbound.packet, &segment, now);
-        }
-        Received::Tcp(event)
     }
 
     fn receive_udp(&mut self, now: Instant, whole: &Whole<'_>) -> Received {

@@ -5,10 +5,10 @@ use alloc::sync::Arc;
 
 use super::fast_open::Answer;
 use super::settle::quad_of;
-use super::{Kind, Own, Readiness, Socket, SocketId, Stack};
-use crate::addr::{Address, Quad};
+use super::{Inbound, Kind, Own, Readiness, Received, Socket, SocketId, Stack};
+use crate::addr::{Address, Endpoint, Quad};
 use crate::memory::Record;
-use crate::seq::Seq;
+use crate::seq::{Seq, WindowScale};
 use crate::sockopt::SocketOptions;
 use crate::tcp::input::closed;
 use crate::tcp::request::{self, Request};
@@ -18,12 +18,52 @@ use crate::tcp::tcb::Is;
 use crate::tcp::time_wait;
 use crate::tcp::trace::{Change, Reason, RstReason, TcpEvent, Variables, Verdict, What};
 use crate::time::Instant;
+use crate::wire::WireError;
 use crate::wire::fast_open::FastOpen;
 use crate::wire::ip::{self, protocol};
+use crate::wire::tcp;
 
 impl Stack {
+    /// A packet of TCP came in.
+    pub(super) fn receive_tcp(
+        &mut self,
+        now: Instant,
+        header: &ip::Header,
+        payload: &[u8],
+        inbound: Inbound<'_>,
+    ) -> Received {
+        let packet = match tcp::parse(header, payload, inbound.trust) {
+            Ok(packet) => packet,
+            Err(error) => {
+                self.counters.tcp_in_segs += 1;
+                self.counters.tcp_in_errs += 1;
+                self.counters.tcp_in_csum_errors += u64::from(error == WireError::Checksum);
+                return Received::Dropped(match error {
+                    WireError::Checksum => "bad TCP checksum",
+                    _ => "malformed TCP header",
+                });
+            }
+        };
+        let scale_beyond_limit = packet.options.window_scale.is_some_and(|s| s > WindowScale::MAX.shift());
+        self.counters.tcp_in_bad_options += u64::from(packet.options.malformed || scale_beyond_limit);
+        let quad = Quad {
+            local: Endpoint::new(header.dst, packet.header.dst_port),
+            remote: Endpoint::new(header.src, packet.header.src_port),
+        };
+        let segment =
+            Segment { joined: inbound.gso_size, ..Segment::new(&packet, header.ecn(), inbound.backing) };
+        self.counters.tcp_in_segs += u64::from(segment.segments());
+        let before = self.predicted.take();
+        let event = self.on_tcp(quad, &segment, now);
+        // Of a second one there are mostly more.
+        if let Some((index, _)) = self.predicted.filter(|_| self.predicted == before) {
+            self.expect_another(index, inbound.packet, &segment, now);
+        }
+        Received::Tcp(event)
+    }
+
     /// A segment arrived for `quad`. Gives what became of it, and the slot that dealt with it.
-    pub(super) fn on_tcp(&mut self, quad: Quad, segment: &Segment<'_>, now: Instant) -> Option<TcpEvent> {
+    fn on_tcp(&mut self, quad: Quad, segment: &Segment<'_>, now: Instant) -> Option<TcpEvent> {
         let found = self.find(&quad);
         let before = self.config.trace.then(|| self.seen(found, now));
         let mut seen = None;

@@ -6,10 +6,13 @@ use alloc::string::String;
 use super::*;
 use crate::tcp::short_cuts;
 
+/// What is different from a pair as it is made.
+type Setting<'a> = &'a dyn Fn(&mut Pair);
+
 /// What went over the wire, when, and how the two ends stood at the end.
 type Seen = (Vec<(Instant, usize, Vec<u8>)>, [String; 2]);
 
-fn conversation(setting: &dyn Fn(&mut Pair), sizes: [usize; 3]) -> Seen {
+fn conversation(setting: Setting<'_>, sizes: [usize; 3]) -> Seen {
     let mut p = Pair::new();
     p.log = Some(Vec::new());
     setting(&mut p);
@@ -34,7 +37,7 @@ fn they_lead_where_the_whole_way_leads() {
     let without_sack = |p: &mut Pair| p.hosts[0].config_mut().tcp.sack = false;
     let without_timestamps = |p: &mut Pair| p.hosts[1].config_mut().tcp.timestamps = false;
     let paced = |p: &mut Pair| p.hosts.each_mut().map(|h| h.config_mut().tcp.pacing = true);
-    let settings: [(&str, &dyn Fn(&mut Pair)); 7] = [
+    let settings: [(&str, Setting<'_>); 7] = [
         ("plain", &plain),
         ("lossy", &lossy),
         ("very lossy", &very_lossy),

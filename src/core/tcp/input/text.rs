@@ -81,7 +81,7 @@ impl Tcb {
         self.tally.octets_received += seg.text.len() as u64;
         self.acks.advanced();
         let had_gap = !self.reassembly.is_empty();
-        while let Some(text) = self.reassembly.take(self.rcv.nxt) {
+        while had_gap && let Some(text) = self.reassembly.take(self.rcv.nxt) {
             self.rcv.advance(text.octets.len() as u32);
             self.tally.octets_received += text.octets.len() as u64;
             if wanted {

@@ -72,7 +72,23 @@ impl Tcb {
     }
 
     /// Octets of options that a segment of data carries now.
+    #[inline]
     pub(in crate::tcp) fn options_len(&self) -> usize {
+        // Each segment asks several times, and mostly there is nothing to tell but the time.
+        let tells = !self.reassembly.is_empty()
+            || self.acks.dsack().is_some()
+            || self.ecn.accurate.is_some()
+            || self.is.contains(Is::TELL_USER_TIMEOUT);
+        if tells {
+            self.all_options_len()
+        } else if self.timestamps.enabled() {
+            12
+        } else {
+            0
+        }
+    }
+
+    fn all_options_len(&self) -> usize {
         let timestamps = if self.timestamps.enabled() { 12 } else { 0 };
         let blocks = self.sack_block_count();
         let others = timestamps + self.ecn_option_len() + self.user_timeout_len();

@@ -39,12 +39,14 @@ impl Tcb {
 
     /// The text of a segment was taken, RCV.NXT having been `nxt` before it: more of the buffer may be offered.
     pub(in crate::tcp) fn offer_more(&mut self, nxt: Seq, text: u32, now: Instant) -> &mut RightSizing {
-        let (mss, edge, room) = (u32::from(self.rcv.mss), self.rcv.edge(), self.room());
-        let threshold = self.window_threshold().max(edge.saturating_since(nxt));
-        let begin = || Box::new(RightSizing::new(threshold, mss, nxt, edge, now));
-        let sizing = self.right_sizing.get_or_insert_with(begin);
+        let room = self.room();
+        let mut sizing = self.right_sizing.take().unwrap_or_else(|| {
+            let edge = self.rcv.edge();
+            let threshold = self.window_threshold().max(edge.saturating_since(nxt));
+            Box::new(RightSizing::new(threshold, self.rcv.mss.into(), nxt, edge, now))
+        });
         sizing.grow(text, room, self.options.receive_buffer);
-        sizing
+        self.right_sizing.insert(sizing)
     }
 
     /// The same in order. Once a round trip the buffer is made as large as the program reads fast.
