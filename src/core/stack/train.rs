@@ -52,7 +52,7 @@ impl Stack {
     /// A segment of a connection has left, by the head that stands: others may follow with it.
     pub(super) fn couple(&mut self, index: u32, first: &Outgoing, checksum: Checksum, now: Instant) {
         // Several connections have their turns, segment by segment.
-        if self.output.len() > 1 || first.gso_size > 0 {
+        if self.output.len() > 1 || first.reason != Reason::Data || first.gso_size > 0 {
             return;
         }
         let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else { return };
