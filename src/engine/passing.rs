@@ -1,12 +1,12 @@
 //! Those who read the device and wait for no socket of their own: a call that does not have to wait looks at it in passing,
 //! and a poller sits there until any of what it watches has changed.
 
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use tunstack_core::time::Instant;
 
 use super::error::Failure;
+pub(crate) use super::seat::Poller;
 use super::shard::{Guard, Next, Shard};
 use super::sitting::{Caller, Seated, Turn, Who};
 
@@ -15,15 +15,6 @@ pub(super) const GLANCE: Duration = Duration::from_micros(20);
 
 /// How often such a call looks while there is more to send.
 const GLANCES: usize = 4;
-
-/// One that waits for any of many things.
-pub(crate) trait Poller {
-    /// Whether any of our sockets has something to tell.
-    fn is_roused(&self) -> bool;
-
-    /// What is readable when the kernel has something to tell, or when it was roused by another thread.
-    fn readable(&self) -> BorrowedFd<'_>;
-}
 
 /// How a poller's time on the seat ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

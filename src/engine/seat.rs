@@ -11,11 +11,22 @@
 //! Whether somebody sits is guarded by the shard's lock, as is the table of waiters: that a call is entered there, and
 //! that it sits, are one step.
 
+use std::os::fd::BorrowedFd;
+
 use tunstack_core::time::Instant;
 
 use super::pace::{Pace, SOON};
 use super::sleep::PATIENCE;
 use crate::device::Frames;
+
+/// One that waits for any of many things.
+pub(crate) trait Poller {
+    /// Whether any of our sockets has something to tell.
+    fn is_roused(&self) -> bool;
+
+    /// What is readable when the kernel has something to tell, or when it was roused by another thread.
+    fn readable(&self) -> BorrowedFd<'_>;
+}
 
 /// What lies on the seat: what its holder works with.
 pub(super) struct Tools {

@@ -10,8 +10,7 @@ use tunstack_core::time::Instant;
 
 use super::clock::Sleeper;
 use super::error::Failure;
-use super::passing::Poller;
-use super::seat::Tools;
+use super::seat::{Poller, Tools};
 use super::shard::{Guard, Held, Next, Shard};
 use super::sleep::{Ended, PATIENCE};
 use super::sync::thread;
