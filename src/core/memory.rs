@@ -280,6 +280,11 @@ impl Memory {
         }
     }
 
+    /// When what is kept for those that were told that they can write is for others again.
+    pub fn grants_expire(&self) -> Option<Instant> {
+        (self.grants.count > 0).then(|| self.grants.last + GRANT)
+    }
+
     /// By how much what is received may grow.
     pub fn room_to_receive(&self) -> usize {
         (self.budget / 4 * 3).saturating_sub(self.receive).min(self.left_to_most())

@@ -30,10 +30,17 @@ pub(crate) enum Sat {
 impl Shard {
     /// Ends the hold of a call that was done. Where nobody sits, it looks at the device in passing: who calls again and
     /// again and never has to wait, as a writer with room in its buffer, reads its acknowledgments itself so.
-    pub(super) fn conclude_looking(&self, mut held: Guard<'_>, now: Instant, more: bool) {
-        let in_passing = !more && held.seat.is_empty() && now >= held.seat.left + GLANCE;
-        if !in_passing || held.waiters.woken_now(None).others_code {
+    /// Where there is `more` to send, that goes first.
+    pub(super) fn conclude_looking<'a>(&'a self, mut held: Guard<'a>, mut now: Instant, more: bool) {
+        if more {
             self.conclude(held, now, more);
+            held = self.lock();
+            now = self.clock.now();
+        }
+        held.seat.pass(now);
+        let in_passing = held.seat.is_empty() && now >= held.seat.left + GLANCE;
+        if !in_passing || held.waiters.woken_now(None).others_code {
+            self.conclude(held, now, false);
             return;
         }
         match self.sit(&mut held, now, true) {
@@ -41,7 +48,7 @@ impl Shard {
                 held.release();
                 seated.glance();
             }
-            None => self.conclude(held, now, more),
+            None => self.conclude(held, now, false),
         }
     }
 
@@ -87,6 +94,7 @@ impl Seated<'_> {
                 }
                 Ok(Turn::Stays) => {}
                 Ok(Turn::Left) if poller.is_roused() => return Sat::Through,
+                Ok(Turn::Left) if self.ended.interrupted => return Sat::Interrupted,
                 Ok(Turn::Left | Turn::End) => return Sat::Elsewhere,
                 Err(error) => {
                     self.shard.fail(Failure::device(&error));

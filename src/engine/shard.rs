@@ -188,7 +188,6 @@ impl Shard {
         if is_reader() {
             self.conclude(held, now, more);
         } else {
-            held.seat.pass(now);
             self.conclude_looking(held, now, more);
         }
         result
@@ -345,6 +344,8 @@ impl Shard {
         held.call_reader(self);
         let failure = held.failure.clone();
         held.release();
+        // Who sits for a poll may watch nothing that tells it.
+        self.nudge.nudge();
         // What ends one shard ends them all.
         for other in self.others() {
             let mut held = other.lock();

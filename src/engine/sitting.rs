@@ -24,7 +24,7 @@ const BATCH: usize = 64;
 const BATCH_OCTETS: usize = 1 << 20;
 
 /// How often the reader tries for the lock before it queues.
-const LOOKS: u32 = 4;
+const LOOKS: u32 = 1;
 
 /// How often a device may hang up and have nothing to say before it counts as lost. One that is being
 /// deleted polls as broken a while before it gives the error that tells why.
@@ -318,7 +318,7 @@ impl Seated<'_> {
             held.release();
             return Turn::Left;
         }
-        if caller.is_some() && woken.others_code {
+        if woken.others_code && (caller.is_some() || !shard.on_reader()) {
             // A task's waker may do anything, and if it waits somebody else has to read: it may itself.
             shard.leave(&mut held, tools, now + PATIENCE, now);
             held.release();

@@ -195,17 +195,21 @@ fn attempt<'a, T>(
         Ok(value) => Ok(value),
         Err(error) => Err(held.error(error)),
     };
+    let mut waited = false;
     match who {
         Who::Call(place) | Who::Task(Some(place)) => {
             if matches!(who, Who::Call(_)) {
-                if place.is_free() { held.seat.pass(now) } else { held.seat.pace.went(now) }
+                waited = !place.is_free();
+                if waited {
+                    held.seat.pace.went(now);
+                }
             }
             held.waiters.leave(id, place);
         }
         Who::Task(None) => {}
     }
     match who {
-        Who::Call(_) if !shard.on_reader() => shard.conclude_looking(held, now, more),
+        Who::Call(_) if !waited && !shard.on_reader() => shard.conclude_looking(held, now, more),
         _ => shard.conclude(held, now, more),
     }
     Attempt::Done(result)

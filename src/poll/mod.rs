@@ -187,12 +187,13 @@ impl Poll {
             return Ok(left);
         }
         let poller = Before { ready: &watched.ready, epoll: self.registry.shared.epoll.as_fd() };
-        let sat = shard.sit_for(&poller, shard.clock.deadline(left));
+        let deadline = shard.clock.deadline(left);
+        let sat = shard.sit_for(&poller, deadline);
         watched.ready.awake();
         match sat {
             // Whatever it was is there now.
             Sat::Through => Ok(Some(Duration::ZERO)),
-            Sat::Elsewhere => Ok(left),
+            Sat::Elsewhere => Ok(deadline.map(|deadline| deadline.saturating_since(shard.clock.now()))),
             Sat::Interrupted => Err(io::ErrorKind::Interrupted.into()),
         }
     }

@@ -36,6 +36,13 @@ impl Default for Starved {
     }
 }
 
+impl Starved {
+    /// Whether anybody waits to write.
+    pub(super) const fn writers_wait(&self) -> bool {
+        self.writers.live > 0
+    }
+}
+
 impl Queue {
     const fn new(flag: Is) -> Self {
         Self { flag, ids: VecDeque::new(), live: 0 }

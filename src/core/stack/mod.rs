@@ -401,7 +401,8 @@ impl Stack {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next, if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.wheel.next(), self.reassembly.next_deadline()].into_iter().flatten().min()
+        let grants = if self.starved.writers_wait() { self.memory.grants_expire() } else { None };
+        [self.wheel.next(), self.reassembly.next_deadline(), grants].into_iter().flatten().min()
     }
 
     /// What has been counted.

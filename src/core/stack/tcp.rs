@@ -56,7 +56,11 @@ impl Stack {
         let before = self.predicted.take();
         let event = self.on_tcp(quad, &segment, now);
         // Of a second one there are mostly more.
-        if let Some((index, _)) = self.predicted.filter(|_| self.predicted == before) {
+        let more = self.predicted.filter(|_| self.predicted == before);
+        let well_formed = !packet.options.malformed && packet.options.window_scale.is_none();
+        // What comes from ourselves must not let in what says so and comes from outside.
+        let from_outside = self.flow.is_some_and(|(_, at)| more.is_some_and(|(index, _)| at == index));
+        if let Some((index, _)) = more.filter(|_| well_formed && from_outside) {
             self.expect_another(index, inbound.packet, &segment, now);
         }
         Received::Tcp(event)

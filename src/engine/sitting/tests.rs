@@ -130,6 +130,13 @@ impl World {
         (alarm < Instant::FAR_FUTURE).then(|| alarm.saturating_since(self.shard.clock.now()))
     }
 
+    /// A call that does not wait, a while after somebody has looked.
+    fn look_in_passing(&self) {
+        self.shard.lock().seat.left = Instant::ZERO;
+        while self.shard.clock.now() < Instant::ZERO + GLANCE {}
+        self.shard.call(|_, _| Ok(())).unwrap();
+    }
+
     fn make_quick(&self) {
         let mut held = self.shard.lock();
         for _ in 0..8 {
@@ -264,6 +271,24 @@ fn a_waker_that_waits_has_the_seat_for_itself() {
     world.arrive(1);
     // Woken with the waker, and served after it.
     assert_eq!(world.receive(Some(Duration::from_secs(60))).unwrap(), 3);
+}
+
+/// The same where it was a call in passing that took in what the task waited for.
+#[test]
+fn a_waker_that_waits_has_the_seat_of_who_looked_in_passing() {
+    let world = Arc::new(World::new());
+    let inner = Arc::downgrade(&world);
+    let waker = Waker::from(Arc::new(Does(move || {
+        let world = inner.upgrade().unwrap();
+        assert_eq!(world.receive(None).unwrap(), 1);
+        world.arrive(2);
+        assert_eq!(world.receive(Some(Duration::from_secs(60))).unwrap(), 2);
+    })));
+    assert!(!world.poll(&Place::default(), &waker));
+    drop(waker);
+    world.arrive(1);
+    world.look_in_passing();
+    assert!(world.is_empty());
 }
 
 /// The same while the caller has nothing for itself: it sits down again.
@@ -449,12 +474,9 @@ fn a_poller_waits_elsewhere_where_somebody_sits_and_until_its_time_is_over() {
 fn a_call_looks_at_the_device_in_passing() {
     let world = World::new();
     let readable = || world.shard.query(|stack| Ok(stack.readiness(world.id).contains(Readiness::READABLE)));
-    let call = || world.shard.call(|_, _| Ok(())).unwrap();
     world.arrive(1);
     assert!(!readable().unwrap());
-    world.shard.lock().seat.left = Instant::ZERO;
-    while world.shard.clock.now() < Instant::ZERO + GLANCE {}
-    call();
+    world.look_in_passing();
     assert!(readable().unwrap() && world.is_empty());
     world.make_quick();
     let mut seated = world.shard.sit(&mut world.shard.lock(), Instant::ZERO, false).unwrap();

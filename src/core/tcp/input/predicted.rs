@@ -34,8 +34,8 @@ impl Tcb {
     }
 
     /// The same for a segment that differs from the predicted one before it by its sequence number and its text alone, where
-    /// nothing has happened to the connection since and no time has passed. What the one before has said, of the window, of the
-    /// clock of the peer, of its being alive, this one need not say again.
+    /// nothing has happened to the connection since and no time has passed. What the one before has said, of the clock
+    /// of the peer, of its being alive, this one need not say again.
     pub fn on_repeated(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Option<Verdict> {
         if seg.seq != self.rcv.nxt || seg.text.len() > self.rcv.wnd as usize {
             return None;
@@ -44,7 +44,7 @@ impl Tcb {
         #[cfg(test)]
         crate::tcp::short_cuts::taken();
         self.tally.received(seg, cx.now);
-        self.snd.wl1 = seg.seq;
+        self.snd.update_window(seg.seq, seg.ack, self.snd.scale.octets(seg.window));
         Some(self.take_predicted_text(seg, cx))
     }
 
