@@ -23,9 +23,6 @@ const BATCH: usize = 64;
 /// The same in octets.
 const BATCH_OCTETS: usize = 1 << 20;
 
-/// How often the reader tries for the lock before it queues.
-const LOOKS: u32 = 1;
-
 /// How often a device may hang up and have nothing to say before it counts as lost. One that is being
 /// deleted polls as broken a while before it gives the error that tells why.
 const HANG_UPS: u32 = 100;
@@ -177,16 +174,14 @@ impl Shard {
         }
     }
 
-    /// The lock, for the reader that looks whether others read. While it is not to be had somebody is at work here, who sees
-    /// to what is due, and whom a thread that queues for the lock would slow down.
+    /// The lock, for the reader that looks whether others read. It tries again before it queues: a thread that queues slows
+    /// down who is at work here, and that one may well have looked.
     fn lock_patiently(&self) -> io::Result<Guard<'_>> {
-        for _ in 0..LOOKS {
-            if let Some(held) = self.try_lock() {
-                return Ok(held);
-            }
-            self.alarm.set(PATIENCE / 2);
-            self.alarm.wait()?;
+        if let Some(held) = self.try_lock() {
+            return Ok(held);
         }
+        self.alarm.set(PATIENCE / 2);
+        self.alarm.wait()?;
         Ok(self.lock())
     }
 
