@@ -12,7 +12,7 @@ use tunstack_core::stack::Stack;
 use tunstack_core::stack::shards::Placement;
 
 use super::clock::Clock;
-use super::several::{Common, Members, Several};
+use super::several::{Common, Members, Several, TAKEN_ALONG};
 use super::shard::Shard;
 use super::{Engine, Stepper, reader};
 use crate::device::Device;
@@ -120,7 +120,7 @@ impl Builder {
         Ok((engine, stepper))
     }
 
-    fn make(self, clock: Clock) -> io::Result<Vec<Arc<Shard>>> {
+    pub(super) fn make(self, clock: Clock) -> io::Result<Vec<Arc<Shard>>> {
         let queues = self.devices.len();
         if let Some(count) = self.shards.filter(|count| *count == 0 || *count != queues.max(1)) {
             return Err(unsupported(format!("{count} shards over {queues} queues: there is one to each")));
@@ -148,7 +148,9 @@ impl Builder {
             let shard = Shard::new(stack, device, Arc::clone(&clock), self.spin)?;
             if count > 1 {
                 let (placement, members) = (Arc::clone(&placement), Arc::clone(&members));
-                shard.neighbours.get_or_init(|| Box::new(Several::new(number, placement, members)));
+                shard
+                    .neighbours
+                    .get_or_init(|| Box::new(Several::new(number, placement, members, TAKEN_ALONG)));
             }
             shards.push(Arc::new(shard));
         }

@@ -5,6 +5,9 @@
 //!
 //! Who carries runs nobody's code: it may sit before a device, or have more to carry. Threads that wait in the other shard
 //! are woken; a task there is woken by the other's own reader, or by whoever gives that lock back before.
+//!
+//! What is carried brings about more to carry, and while others write to connections between two shards there is no end of
+//! that. Who carries does so much of it; the rest stays where it arose, and who sits there carries it, or the reader.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,6 +19,10 @@ use super::error::Failure;
 use super::shard::{Neighbours, Shard};
 use super::sync::{AtomicU64, Mutex, Ordering};
 use crate::device::Frames;
+
+/// How much of what came of it who carries takes along. Enough for the whole of a handshake, or a window of usual size and
+/// its acknowledgments.
+pub(super) const TAKEN_ALONG: usize = 256;
 
 /// The shards of an engine.
 #[derive(Default)]
@@ -56,12 +63,19 @@ pub(super) struct Several {
     number: u16,
     placement: Arc<Placement>,
     members: Arc<Members>,
+    taken_along: usize,
     passed_on: AtomicU64,
 }
 
 impl Several {
-    pub(super) fn new(number: u16, placement: Arc<Placement>, members: Arc<Members>) -> Self {
-        Self { number, placement, members, passed_on: AtomicU64::new(0) }
+    /// `taken_along`: as [`TAKEN_ALONG`].
+    pub(super) fn new(
+        number: u16,
+        placement: Arc<Placement>,
+        members: Arc<Members>,
+        taken_along: usize,
+    ) -> Self {
+        Self { number, placement, members, taken_along, passed_on: AtomicU64::new(0) }
     }
 
     fn numbered(&self) -> impl Iterator<Item = (u16, Arc<Shard>)> + '_ {
@@ -94,12 +108,13 @@ impl Neighbours for Several {
                 here.device.settled(now, &inbound, &received);
             }
             let more = other.drive(&mut held, now);
-            self.carry(other.conclude_for_another(held, now, more));
+            self.carry(other.conclude_for_another(held, now, more, self.taken_along));
         }
     }
 
     fn carry(&self, posts: Vec<(u16, Post)>) {
         let mut parcels = Parcels { members: &self.members, posts: posts.into() };
+        let mut taken_along = self.taken_along;
         while let Some((shard, post)) = parcels.next() {
             let mut held = shard.lock();
             if held.failure.is_some() {
@@ -112,7 +127,9 @@ impl Neighbours for Several {
                 held.stack.take_post(post, now);
             }
             let more = shard.drive(&mut held, now);
-            parcels.posts.extend(shard.conclude_for_another(held, now, more));
+            let posts = shard.conclude_for_another(held, now, more, taken_along);
+            taken_along -= posts.len();
+            parcels.posts.extend(posts);
         }
     }
 
@@ -153,3 +170,6 @@ impl Drop for Parcels<'_> {
         }
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;

@@ -93,7 +93,8 @@ pub(super) trait Neighbours: Send + Sync {
     /// none. Called without a lock.
     fn pass_on(&self, here: &Shard, frames: &Frames, owners: &mut Vec<u16>);
 
-    /// Carries what a stack has for others, and what comes of that. Called without a lock; runs nobody's code.
+    /// Carries what a stack has for others, and what comes of that as far as it is not too much. Called without a lock; runs
+    /// nobody's code.
     fn carry(&self, posts: Vec<(u16, Post)>);
 
     /// How many packets were passed on.
@@ -289,13 +290,17 @@ impl Shard {
     }
 
     /// The same for who has another device to read, or more to carry: what is left to send is for the one who sits here,
-    /// and so are the wakers of tasks, which may do anything and take their time. Gives what there is for other shards.
+    /// and so are the wakers of tasks, which may do anything and take their time. Gives what there is for other shards, `most`
+    /// at the most: the rest is for the one who sits here, too.
     pub(super) fn conclude_for_another<'a>(
         &'a self,
         mut held: Guard<'a>,
         now: Instant,
         more: bool,
+        most: usize,
     ) -> Vec<(u16, Post)> {
+        let posts = held.posts(most);
+        let more = more || held.stack.has_post();
         let empty = held.seat.is_empty();
         // They stay in the table: whoever gives the lock back next wakes them.
         let others_code = held.waiters.woken_now(None).others_code;
@@ -304,7 +309,6 @@ impl Shard {
         }
         let late = self.keep_time(&mut held, now);
         let woken = held.waiters.take_woken_calls();
-        let posts = held.posts();
         drop(held);
         woken.wake();
         if late || more || others_code && !empty {
@@ -418,7 +422,7 @@ impl Guard<'_> {
     /// Unlocks, then carries what there is for other shards, then wakes: a waker may run code that takes the lock.
     pub(crate) fn release(mut self) {
         let woken = self.held.waiters.take_woken();
-        let (shard, posts) = (self.shard, self.posts());
+        let (shard, posts) = (self.shard, self.posts(usize::MAX));
         drop(self);
         if let Some(neighbours) = shard.neighbours.get().filter(|_| !posts.is_empty()) {
             neighbours.carry(posts);
@@ -426,10 +430,10 @@ impl Guard<'_> {
         woken.wake();
     }
 
-    /// Takes out what there is for other shards.
-    fn posts(&mut self) -> Vec<(u16, Post)> {
+    /// Takes out what there is for other shards, `most` at the most.
+    fn posts(&mut self, most: usize) -> Vec<(u16, Post)> {
         match self.shard.neighbours.get() {
-            Some(_) => std::iter::from_fn(|| self.held.stack.poll_post()).collect(),
+            Some(_) => std::iter::from_fn(|| self.held.stack.poll_post()).take(most).collect(),
             None => Vec::new(),
         }
     }

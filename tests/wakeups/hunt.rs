@@ -38,7 +38,8 @@ hunts! {
     shards:
         packets_for_the_other_at_both,
         a_packet_for_a_task_of_the_other,
-        a_waker_of_the_other_waits_for_what_comes_here;
+        a_waker_of_the_other_waits_for_what_comes_here,
+        a_connection_of_the_other_to_accept;
     ready:
         changes_while_one_polls,
         modified_while_one_polls,

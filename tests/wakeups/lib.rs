@@ -15,12 +15,13 @@
 //! |---|---|
 //! | `wait.rs`: the waiter is entered in a later hold of the lock than the look | nine |
 //! | `wait.rs`: no second look after driving | `an_operation_wants_more_than_readiness_says` |
-//! | `waiters.rs`: a change wakes the first of those whom it concerns | `a_reader_times_out_while_it_is_woken` and others |
-//! | `waiters.rs`: a close wakes nobody | `close_while_others_wait` |
-//! | `waiters.rs`: whoever leaves stays in the table | `a_task_is_dropped_while_it_is_woken` |
-//! | `waiters.rs`: a thread is unparked before it is marked as woken | ten |
+//! | `waiters`: a change wakes the first of those whom it concerns | `a_reader_times_out_while_it_is_woken` and others |
+//! | `waiters`: a close wakes nobody | `close_while_others_wait` |
+//! | `waiters`: whoever leaves stays in the table | `a_task_is_dropped_while_it_is_woken` |
+//! | `waiters`: a thread is unparked before it is marked as woken | ten |
 //! | `shard.rs`: a packet from another queue wakes tasks where it was found | `a_waker_of_the_other_waits_for_what_comes_here` |
 //! | `shard.rs`: a task that such a packet is for is left to nobody | `a_packet_for_a_task_of_the_other` |
+//! | `shard.rs`: what is not carried at once is left to nobody | `a_connection_of_the_other_to_accept` |
 //! | `poll/ready.rs`: the poller sleeps though the list is not empty | `changes_while_one_polls` and others |
 
 use shuttle::Runner;
@@ -34,6 +35,8 @@ mod device {
 mod engine;
 
 mod poll;
+
+mod port;
 
 mod world;
 

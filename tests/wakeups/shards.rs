@@ -1,13 +1,10 @@
 //! Two shards, and packets that come in at the other's queue.
 
-use std::collections::VecDeque;
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::sync::{Arc, OnceLock, PoisonError, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use shuttle::thread::{JoinHandle, spawn};
-use tunstack::device::Capabilities;
 use tunstack_core::addr::{Address, Endpoint, Family, Prefix, Quad};
 use tunstack_core::config::{Config, SynCookies};
 use tunstack_core::packet::Inbound;
@@ -15,52 +12,18 @@ use tunstack_core::stack::shards::Placement;
 use tunstack_core::stack::{SocketId, Stack};
 use tunstack_core::time::Instant;
 
-use crate::device::{Device, Frames};
+use crate::device::Device;
 use crate::engine::pair::{Fault, pair};
 use crate::engine::reader;
 use crate::engine::shard::Shard;
-use crate::engine::sleep::{self, Nudge, break_it};
+use crate::engine::sleep::{self, break_it};
 use crate::engine::sync::{Condvar, Mutex};
 use crate::engine::wait::{poll_op, wait_until};
 use crate::engine::waiters::Interest;
+use crate::port::Port;
 use crate::scenarios::join;
 use crate::seats::Does;
 use crate::world::{Task, block_on};
-
-/// A queue: what comes is on the wire of its shard, what leaves is looked at and gone.
-#[derive(Clone, Default)]
-struct Queue {
-    wire: Arc<OnceLock<Weak<Nudge>>>,
-    sent: Arc<std::sync::Mutex<VecDeque<Vec<u8>>>>,
-}
-
-impl Device for Queue {
-    fn recv(&self, _: Instant, frames: &mut Frames) -> io::Result<usize> {
-        let Some(wire) = self.wire.get().and_then(Weak::upgrade) else { return Ok(0) };
-        let fill = |buffer: &mut [u8]| {
-            let packet = wire.receive()?;
-            let len = packet.map(|packet| {
-                buffer[..packet.len()].copy_from_slice(&packet);
-                packet.len()
-            });
-            io::Result::Ok(len)
-        };
-        Ok(usize::from(frames.fill(fill)?))
-    }
-
-    fn send(&self, _: Instant, datagram: &tunstack_core::packet::Datagram<'_>) -> io::Result<()> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push_back(datagram.head.to_vec());
-        Ok(())
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { mtu: 1500, checksum_offload: false, max_gso: 0 }
-    }
-
-    fn readable(&self) -> BorrowedFd<'_> {
-        rustix::stdio::stdin()
-    }
-}
 
 const ACK: u8 = 0x10;
 const SYN: u8 = 0x02;
@@ -99,6 +62,10 @@ fn segment(quad: &Quad, seq: u32, ack: u32, flags: u8, text: &[u8]) -> Vec<u8> {
 #[derive(Clone)]
 struct Host {
     shards: [Arc<Shard>; 2],
+    placement: Arc<Placement>,
+    queues: [Port; 2],
+    /// In the first.
+    listener: SocketId,
 }
 
 /// A connection, and what the peer has to say on it.
@@ -119,57 +86,54 @@ impl Host {
         let mut config = Config { addresses: vec![Prefix::new(local().address, 24)], ..Config::default() };
         // A handshake then leaves no timer behind.
         config.tcp.syn_cookies = SynCookies::Always;
-        let queues = [(); 2].map(|()| Queue::default());
+        let queues = [(); 2].map(|()| Port::open());
         let devices = queues.clone().map(|queue| Box::new(queue) as Box<dyn Device>);
         let (shards, placement) = pair(&config, devices, fault);
         for (queue, shard) in queues.iter().zip(&shards) {
-            assert!(queue.wire.set(Arc::downgrade(&shard.nudge)).is_ok());
+            queue.is_of(shard);
         }
-        let host = Self { shards };
-        let listener = host.shards[0].call(|stack, _| {
+        let listener = shards[0].call(|stack, _| {
             let id = stack.tcp_socket(Family::V4);
             stack.bind(id, local()).and_then(|()| stack.listen(id, 5)).map(|()| id)
         });
         let listener = listener.expect("the address is the host's");
+        let host = Self { shards, placement, queues, listener };
         let mut port = 1000;
-        let connections = places.map(|place| host.connected(listener, place, &placement, &queues, &mut port));
+        let connections = places.map(|place| host.connected(place, &mut port));
         (host, connections)
     }
 
-    fn connected(
-        &self,
-        listener: SocketId,
-        place: u16,
-        placement: &Placement,
-        queues: &[Queue; 2],
-        port: &mut u16,
-    ) -> Connection {
+    fn arrives(&self, place: u16, packet: &[u8]) {
+        let arrived = self.shards[usize::from(place)].call(|stack, now| {
+            stack.receive(now, Inbound::plain(packet));
+            Ok(())
+        });
+        arrived.expect("nothing breaks");
+    }
+
+    /// The peer begins a connection that lives in this shard. Gives its ends, and what is to be acknowledged.
+    fn half_open(&self, place: u16, port: &mut u16) -> (Quad, u32) {
         let quad = loop {
             *port += 1;
             let remote = Endpoint::new(Address::from_v4_octets([10, 7, 0, 2]), *port);
             let quad = Quad { local: local(), remote };
-            if placement.owner(&quad) == place {
+            if self.placement.owner(&quad) == place {
                 break quad;
             }
         };
-        let shard = &self.shards[usize::from(place)];
-        let arrives = |packet: &[u8]| {
-            let arrived = shard.call(|stack, now| {
-                stack.receive(now, Inbound::plain(packet));
-                Ok(())
-            });
-            arrived.expect("nothing breaks");
-        };
-        arrives(&segment(&quad, 0, 0, SYN, &[]));
-        let sent = &queues[usize::from(place)].sent;
-        let answer =
-            sent.lock().unwrap_or_else(PoisonError::into_inner).pop_back().expect("a SYN is answered");
+        self.arrives(place, &segment(&quad, 0, 0, SYN, &[]));
+        let answer = self.queues[usize::from(place)].last_sent().expect("a SYN is answered");
         let ack = u32::from_be_bytes([answer[24], answer[25], answer[26], answer[27]]).wrapping_add(1);
-        arrives(&segment(&quad, 1, ack, ACK, &[]));
-        let id = self.shards[0].call(|stack, _| stack.try_accept(listener)).expect("it is announced");
+        (quad, ack)
+    }
+
+    fn connected(&self, place: u16, port: &mut u16) -> Connection {
+        let (quad, ack) = self.half_open(place, port);
+        self.arrives(place, &segment(&quad, 1, ack, ACK, &[]));
+        let id = self.shards[0].call(|stack, _| stack.try_accept(self.listener)).expect("it is announced");
         assert_eq!(id.shard(), place);
         // While a timer runs nobody sleeps for long, and whoever is not woken is not found.
-        let timer = shard.call(|stack, _| Ok(stack.poll_timeout()));
+        let timer = self.shards[usize::from(place)].call(|stack, _| Ok(stack.poll_timeout()));
         assert_eq!(timer.expect("nothing breaks"), None);
         // With a FIN, so that it is acknowledged at once and no timer runs.
         Connection { id, text: segment(&quad, 1, ack, ACK | FIN, &[id.index() as u8]) }
@@ -274,6 +238,26 @@ fn a_waker_of_the_other_waits(fault: Option<Fault>) {
         while !*is_through {
             is_through = through.1.wait(is_through).expect("no thread panics with it");
         }
+    });
+}
+
+/// A connection begins in the second shard with a packet that comes in at the first, whose caller waits to accept it. That it
+/// is there is carried back, and left to the second to carry.
+pub fn a_connection_of_the_other_to_accept() {
+    let (host, []) = Host::new(None, []);
+    let (quad, ack) = host.half_open(1, &mut 1000);
+    host.with_readers(|| {
+        let caller = spawn({
+            let host = host.clone();
+            move || {
+                let (shard, listener) = (&host.shards[0], host.listener);
+                let accept = |stack: &mut Stack, _| stack.try_accept(listener);
+                let accepted = wait_until(shard, listener, Interest::Readable, None, accept);
+                assert_eq!(accepted.expect("nothing breaks").shard(), 1);
+            }
+        });
+        host.shards[0].nudge.transmit(segment(&quad, 1, ack, ACK, &[]));
+        join(caller);
     });
 }
 

@@ -1,57 +1,24 @@
 //! A host alone with itself.
 
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use shuttle::thread::{JoinHandle, spawn};
-use tunstack::device::Capabilities;
 use tunstack_core::addr::{Address, Endpoint, Family, Prefix};
 use tunstack_core::config::Config;
 use tunstack_core::error::Error;
-use tunstack_core::stack::{Datagram, Readiness, SocketId, Stack};
+use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::time::Instant;
 
-use crate::device::{Device, Frames};
 use crate::engine::clock::Clock;
 use crate::engine::reader;
 use crate::engine::shard::Shard;
-use crate::engine::sleep::{Fault, Nudge, break_it};
+use crate::engine::sleep::{Fault, break_it};
 use crate::engine::wait::{leave, poll_op, wait_until};
 use crate::engine::waiters::{Interest, Parker, Place};
-
-/// Nothing leaves this host; what comes is on the wire of its shard, once it has one.
-#[derive(Default)]
-struct Wall(Arc<OnceLock<Weak<Nudge>>>);
-
-impl Device for Wall {
-    fn recv(&self, _: Instant, frames: &mut Frames) -> io::Result<usize> {
-        let Some(wire) = self.0.get().and_then(Weak::upgrade) else { return Ok(0) };
-        let fill = |buffer: &mut [u8]| {
-            let packet = wire.receive()?;
-            let len = packet.map(|packet| {
-                buffer[..packet.len()].copy_from_slice(&packet);
-                packet.len()
-            });
-            io::Result::Ok(len)
-        };
-        Ok(usize::from(frames.fill(fill)?))
-    }
-
-    fn send(&self, _: Instant, _: &Datagram<'_>) -> io::Result<()> {
-        panic!("it talks to itself alone");
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { mtu: 1500, checksum_offload: false, max_gso: 0 }
-    }
-
-    fn readable(&self) -> BorrowedFd<'_> {
-        rustix::stdio::stdin()
-    }
-}
+use crate::port::Port;
 
 /// A shard and a socket that its own datagrams come to.
 #[derive(Clone)]
@@ -71,11 +38,10 @@ impl World {
         let mut stack = Stack::new(Config { addresses, ..Config::default() }, [7; 32]);
         let id = stack.udp_socket(Family::V4);
         stack.bind(id, home()).expect("the address is the host's");
-        let wall = Wall::default();
-        let wire = Arc::clone(&wall.0);
-        let shard = Shard::new(stack, Box::new(wall), Clock::start(), Duration::ZERO);
+        let port = Port::default();
+        let shard = Shard::new(stack, Box::new(port.clone()), Clock::start(), Duration::ZERO);
         let shard = Arc::new(shard.expect("there is nothing to fail"));
-        assert!(wire.set(Arc::downgrade(&shard.nudge)).is_ok());
+        port.is_of(&shard);
         Self { shard, id }
     }
 

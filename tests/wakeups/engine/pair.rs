@@ -27,6 +27,9 @@ pub(crate) enum Fault {
 
 const SEED: [u8; 32] = [7; 32];
 
+/// Whatever comes of what is carried is left to the others.
+const NOTHING: usize = 0;
+
 /// The shards, and where connections live. Without a fault it is the engine's own that is tried.
 pub(crate) fn pair(
     config: &Config,
@@ -44,7 +47,7 @@ pub(crate) fn pair(
         Arc::new(shard.expect("there is nothing to fail"))
     });
     for (number, shard) in (0..).zip(&shards) {
-        let right = Several::new(number, Arc::clone(&placement), Arc::clone(&members));
+        let right = Several::new(number, Arc::clone(&placement), Arc::clone(&members), NOTHING);
         let other = OnceLock::from(Arc::downgrade(&shards[1 - usize::from(number)]));
         let neighbours: Box<dyn Neighbours> = match fault {
             None => Box::new(right),
@@ -81,7 +84,7 @@ impl Neighbours for Careless {
             held.stack.receive(now, inbound);
             let more = other.drive(&mut held, now);
             match self.fault {
-                Fault::None => self.carry(other.conclude_for_another(held, now, more)),
+                Fault::None => self.carry(other.conclude_for_another(held, now, more, usize::MAX)),
                 Fault::NobodyIsWoken => drop(held),
                 Fault::NobodyIsTold => {
                     let woken = held.waiters.take_woken_calls();

@@ -56,6 +56,11 @@ impl Stack {
         self.posts.pop_front()
     }
 
+    /// Whether there is one.
+    pub fn has_post(&self) -> bool {
+        !self.posts.is_empty()
+    }
+
     /// Gives a packet to the shard it is for, if that is not this one: says whether.
     pub(in crate::stack) fn post_packet(&mut self, packet: &[u8], gso_size: u16, ours: bool) -> bool {
         let Some(share) = &self.share else { return false };
