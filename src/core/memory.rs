@@ -23,6 +23,8 @@
 //! What is thrown away is not acknowledged, so that the peer sends it again. A peer that finds a window of zero asks for as
 //! long as it takes (RFC 9293 §3.8.6.1): no connection is lost.
 
+use core::num::NonZeroU32;
+
 use crate::counters::Counters;
 use crate::time::{Duration, Instant};
 
@@ -77,12 +79,29 @@ const fn pressed(was: bool, held: usize, more: usize, less: usize) -> bool {
     held > more || (was && held >= less)
 }
 
+/// Says of one that was told that it can write among whom it was: when these have not written in time, what was kept for all
+/// of them is for others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Grant(NonZeroU32);
+
 /// Room for those that were told that they can write and have not written yet.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Grants {
     octets: usize,
     count: u32,
     last: Instant,
+    current: Grant,
+}
+
+impl Grants {
+    /// None, and those who had one before are told apart from those who get one.
+    const fn after(Grant(number): Grant) -> Self {
+        let next = match number.checked_add(1) {
+            Some(next) => next,
+            None => NonZeroU32::MIN,
+        };
+        Self { octets: 0, count: 0, last: Instant::ZERO, current: Grant(next) }
+    }
 }
 
 /// The books of a stack. All figures are octets.
@@ -117,7 +136,7 @@ impl Memory {
             send_pressure: false,
             receive_pressure: false,
             promised: 0,
-            grants: Grants::default(),
+            grants: Grants::after(Grant(NonZeroU32::MAX)),
         }
     }
 
@@ -260,14 +279,20 @@ impl Memory {
     }
 
     /// One that waited to write is told that it can, and `room` octets are kept for it for a moment.
-    pub fn grant(&mut self, room: usize, now: Instant) {
+    pub fn grant(&mut self, own: &mut Option<Grant>, room: usize, now: Instant) {
+        self.use_grant(own);
+        *own = Some(self.grants.current);
         self.grants.octets += room.min(FLOOR);
         self.grants.count += 1;
         self.grants.last = now;
     }
 
     /// It writes now, or never will.
-    pub fn use_grant(&mut self) {
+    pub fn use_grant(&mut self, own: &mut Option<Grant>) {
+        // If it is late, what was kept for it may be kept for another by now.
+        if own.take() != Some(self.grants.current) {
+            return;
+        }
         let each = self.grants.octets.checked_div(self.grants.count as usize).unwrap_or(0);
         self.grants.octets -= each;
         self.grants.count = self.grants.count.saturating_sub(1);
@@ -276,7 +301,7 @@ impl Memory {
     /// Who has not written in the meantime has to ask again.
     pub fn expire_grants(&mut self, now: Instant) {
         if self.grants.count > 0 && now.saturating_since(self.grants.last) >= GRANT {
-            self.grants = Grants::default();
+            self.grants = Grants::after(self.grants.current);
         }
     }
 
@@ -415,18 +440,43 @@ mod tests {
         let mut charge = Charge::default();
         let now = Instant::from_secs(1);
         m.charge(&mut charge, (8 << 20) - 3 * FLOOR, 0, &mut c);
-        for left in [FLOOR, FLOOR, FIRST] {
-            m.grant(m.room_to_send(0), now);
+        let mut own = [None; 3];
+        for (own, left) in own.iter_mut().zip([FLOOR, FLOOR, FIRST]) {
+            m.grant(own, m.room_to_send(0), now);
             assert_eq!(m.room_to_send(0), left);
         }
-        m.use_grant();
+        m.use_grant(&mut own[0]);
         assert_eq!(m.room_to_send(0), FLOOR);
+        m.use_grant(&mut own[0]);
+        assert_eq!(m.room_to_send(0), FLOOR, "only once");
         m.expire_grants(now);
         assert_eq!(m.grants.count, 2);
         m.expire_grants(now + GRANT);
         assert_eq!((m.grants.count, m.grants.octets), (0, 0));
-        m.use_grant();
+        m.use_grant(&mut own[1]);
         assert_eq!((m.grants.count, m.grants.octets), (0, 0));
+    }
+
+    #[test]
+    fn who_is_late_takes_nothing_off_what_is_kept_for_others() {
+        let (mut m, mut late, mut other) = (books().0, None, None);
+        let now = Instant::from_secs(1);
+        m.grant(&mut late, 5000, now);
+        m.expire_grants(now + GRANT);
+        m.grant(&mut other, 6000, now + GRANT);
+        m.use_grant(&mut late);
+        assert_eq!((m.grants.count, m.grants.octets), (1, 6000));
+        m.use_grant(&mut other);
+        assert_eq!((m.grants.count, m.grants.octets), (0, 0));
+    }
+
+    #[test]
+    fn what_was_not_used_is_given_back_before_more_is_granted() {
+        let (mut m, mut own) = (books().0, None);
+        for _ in 0..3 {
+            m.grant(&mut own, 5000, Instant::from_secs(1));
+            assert_eq!((m.grants.count, m.grants.octets), (1, 5000));
+        }
     }
 
     #[test]

@@ -147,10 +147,7 @@ impl Stack {
                 self.memory.charge(&mut tcb.charge, 0, 0, &mut self.counters);
                 self.starved.windows.forget(tcb);
                 self.starved.writers.forget(tcb);
-                if tcb.is.contains(Is::GRANTED) {
-                    tcb.is.remove(Is::GRANTED);
-                    self.memory.use_grant();
-                }
+                self.memory.use_grant(&mut tcb.grant);
             }
             Some(Kind::Request(_)) => self.memory.remove_record(Record::Request, &mut self.counters),
             Some(Kind::TimeWait(_)) => self.memory.remove_record(Record::TimeWait, &mut self.counters),
@@ -180,10 +177,7 @@ impl Stack {
             return room;
         }
         let Some(tcb) = connection(&mut self.slab, id) else { return room };
-        if tcb.is.contains(Is::GRANTED) {
-            tcb.is.remove(Is::GRANTED);
-            self.memory.use_grant();
-        }
+        self.memory.use_grant(&mut tcb.grant);
         let left = self.memory.room_to_send(tcb.charge.send());
         let fits = match shared {
             true => tcb.send_buffer.fits_bytes(left, wanted.min(room)),
@@ -235,9 +229,8 @@ impl Stack {
             }
             self.starved.writers.pop(tcb);
             tcb.is.remove(Is::CANNOT_WRITE);
-            if waits && !tcb.is.contains(Is::GRANTED) {
-                tcb.is.insert(Is::GRANTED);
-                self.memory.grant(room, now);
+            if waits {
+                self.memory.grant(&mut tcb.grant, room, now);
             }
             self.publish(id.index(), false);
         }

@@ -29,7 +29,7 @@ use super::timestamps::Timestamps;
 use crate::addr::Quad;
 use crate::congestion::delivery_rate::DeliveryRate;
 use crate::error::Error;
-use crate::memory::Charge;
+use crate::memory::{Charge, Grant};
 use crate::sockopt::SocketOptions;
 use crate::tcp::trace::{Reason, RstReason, Variables};
 use crate::time::Instant;
@@ -107,6 +107,8 @@ pub struct Tcb {
     pub urgent_octet: u8,
     /// What it holds, as it is in the stack's books.
     pub(crate) charge: Charge,
+    /// Memory that is kept for what the program may write, since it was told that it can.
+    pub(crate) grant: Option<Grant>,
     /// Properties that are either so or not.
     pub is: Is,
     /// What it has counted.
@@ -176,8 +178,6 @@ bitflags::bitflags! {
         const AWAITS_TO_SEND = 1 << 23;
         /// Memory for what programs write was short when it was last looked at.
         const PRESSED_TO_SEND = 1 << 24;
-        /// It was told that it can write, and memory is kept for that.
-        const GRANTED = 1 << 25;
     }
 }
 
@@ -242,6 +242,7 @@ impl Tcb {
             window_probes: 0,
             urgent_octet: 0,
             charge: Charge::default(),
+            grant: None,
             is: Is::empty(),
             tally: Tally::new(now),
             limits: None,

@@ -76,6 +76,14 @@ impl Raw {
         out
     }
 
+    /// All that the program is told now. What leaves the stack meanwhile is lost.
+    pub(super) fn told(&mut self) -> Vec<Event> {
+        let mut told = Vec::new();
+        drive(&mut self.host, self.now, |_| {}, |event| told.push(event));
+        self.host.check_invariants();
+        told
+    }
+
     /// Lets time pass, one deadline after the other, and gives all that left meanwhile.
     pub(super) fn wait(&mut self, duration: Duration) -> Vec<Sent> {
         let end = self.now + duration;
