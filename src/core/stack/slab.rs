@@ -258,6 +258,31 @@ mod tests {
         assert_eq!(one.insert('c').shard(), 1, "a slot used again");
     }
 
+    /// Who remembers the number finds out by it that what it knows may hold no more.
+    #[test]
+    fn whatever_may_change_a_value_is_a_change() {
+        let deeds: [(&str, fn(&mut Slab<char>, SocketId)); 7] = [
+            ("get_mut", |s, id| _ = s.get_mut(id)),
+            ("by_index_mut", |s, id| _ = s.by_index_mut(id.index())),
+            ("iter_mut", |s, _| _ = s.iter_mut()),
+            ("touch", |s, _| s.touch()),
+            ("insert in a new slot", |s, _| _ = s.insert('b')),
+            ("remove", |s, id| _ = s.remove(id)),
+            ("insert in a slot used again", |s, _| _ = s.insert('c')),
+        ];
+        let mut s = Slab::new();
+        let id = s.insert('a');
+        let mut seen = alloc::vec![s.changes()];
+        for (what, deed) in deeds {
+            deed(&mut s, id);
+            assert!(!seen.contains(&s.changes()), "{what}");
+            seen.push(s.changes());
+        }
+        let before = s.changes();
+        _ = (s.get(id), s.by_index(0), s.id_of(0), s.iter().count(), s.len(), s.is_empty());
+        assert_eq!(s.changes(), before, "a look is none");
+    }
+
     #[test]
     fn a_generation_is_never_zero() {
         let mut s = Slab::new();

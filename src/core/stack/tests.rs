@@ -25,6 +25,7 @@ mod defer_accept;
 mod disconnect;
 mod ecn;
 mod edges;
+mod expected;
 mod handshake;
 mod invariants;
 mod linux;

@@ -135,3 +135,6 @@ impl<S: Sockets> EventLoop<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
