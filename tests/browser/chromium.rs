@@ -10,8 +10,13 @@ use crate::host::until;
 use crate::picture::Picture;
 use crate::program::{Scratch, child};
 
-/// The window, CSS pixels.
+/// What is looked at of a page, from its upper left corner, CSS pixels.
 pub(crate) const SIZE: (u32, u32) = (800, 600);
+
+/// What the window is higher. Its own bars are taken off the height that a page is laid out and drawn for, 87 pixels of
+/// them or, from when one comes that warns of the missing sandbox, 139; only for the picture is it stretched to the whole,
+/// and where that bar comes just then what lies beneath has not been drawn.
+const BARS: u32 = 200;
 
 /// What Chromium made of an address.
 pub(crate) struct Shown {
@@ -39,7 +44,7 @@ pub(crate) fn show(url: &str, more: &[&str]) -> Shown {
         .args(["--disable-background-networking", "--disable-component-update", "--no-proxy-server"])
         // The clock of its scripts stands still while something is being fetched.
         .args(["--hide-scrollbars", "--virtual-time-budget=500", "--dump-dom"])
-        .arg(format!("--window-size={},{}", SIZE.0, SIZE.1))
+        .arg(format!("--window-size={},{}", SIZE.0, SIZE.1 + BARS))
         .arg(format!("--screenshot={}", png.display()))
         .arg(format!("--user-data-dir={}", dir.path("profile").display()))
         .args(more)
@@ -57,6 +62,6 @@ pub(crate) fn show(url: &str, more: &[&str]) -> Shown {
     let _ = kill_process_group(Pid::from_child(&chromium), Signal::KILL);
     let said = String::from_utf8_lossy(&fs::read(err).unwrap()).into_owned();
     assert!(status.success(), "{url}: {status}\n{said}");
-    let picture = png.exists().then(|| Picture::read(&png));
+    let picture = png.exists().then(|| Picture::read(&png).up_to(SIZE.1));
     Shown { picture, document: String::from_utf8_lossy(&fs::read(out).unwrap()).into_owned(), said }
 }

@@ -31,6 +31,13 @@ impl Picture {
         Self { width: frame.width, height: frame.height, pixels }
     }
 
+    /// Its upper part, of so many rows if it has them.
+    pub(crate) fn up_to(mut self, height: u32) -> Self {
+        self.height = self.height.min(height);
+        self.pixels.truncate((self.width * self.height) as usize);
+        self
+    }
+
     /// How many pixels of a part of it have this colour, give or take `tolerance` in each channel.
     pub(crate) fn count(&self, x: Range<u32>, y: Range<u32>, colour: Colour, tolerance: u8) -> usize {
         let alike = |p: &&Colour| (0..3).all(|i| p[i].abs_diff(colour[i]) <= tolerance);
