@@ -32,7 +32,7 @@ mod seat;
 pub(crate) mod reader;
 
 #[rustfmt::skip]
-#[path = "../../src/engine/waiters.rs"]
+#[path = "../../src/engine/waiters/mod.rs"]
 pub(crate) mod waiters;
 
 #[rustfmt::skip]

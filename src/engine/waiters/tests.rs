@@ -1,12 +1,18 @@
 //! Who is woken, and who is not, in the table of waiters.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicUsize;
+use std::task::Wake;
+use std::thread;
 
 use tunstack_core::addr::Family;
 use tunstack_core::config::Config;
 use tunstack_core::stack::Stack;
+use tunstack_core::time::Instant;
 
+use super::slot::KEYLESS;
 use super::*;
+use crate::engine::clock::Clock;
 
 #[derive(Default)]
 struct Count(AtomicUsize);

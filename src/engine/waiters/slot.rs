@@ -1,0 +1,54 @@
+//! Those who wait for one socket.
+
+use tunstack_core::stack::Readiness;
+
+use super::entry::{Entry, Wait};
+use super::woken::ToWake;
+
+/// How many tasks without a key may wait for one socket. Nothing takes back the entry of one that is dropped, so
+/// that on a socket where nothing happens they would pile up. Beyond this the oldest is woken: if it lives it comes
+/// back.
+pub(super) const KEYLESS: usize = 1024;
+
+/// Of one use of a slot.
+#[derive(Default)]
+pub(super) struct Slot {
+    pub(super) generation: u32,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Slot {
+    /// Tells the observers, and wakes those whom it concerns.
+    pub(super) fn tell(&mut self, readiness: Readiness, edges: Readiness, woken: &mut ToWake) {
+        let mut polls = (0, None);
+        let fits = |e: &mut Entry| match &e.wait {
+            Wait::Once(wanted, _) => readiness.intersects(*wanted),
+            Wait::Always(observer) => {
+                if let Some(thread) = observer.changed(readiness, edges) {
+                    polls = (polls.0 + 1, Some(thread));
+                }
+                false
+            }
+        };
+        woken.extend(self.entries.extract_if(.., fits));
+        if polls.0 > 0 {
+            woken.polls = (woken.polls.0 + polls.0, polls.1);
+        }
+    }
+
+    /// Those who are here asked for a socket that its owner gave up: who waits looks again, and observers are let
+    /// go without a word, as epoll lets go of a descriptor that is closed.
+    pub(super) fn retire(&mut self, woken: &mut ToWake) {
+        woken.extend(self.entries.drain(..));
+    }
+
+    /// Makes room for one more task without a key.
+    pub(super) fn bound_keyless(&mut self, woken: &mut ToWake) {
+        let mut keyless = self.entries.iter().enumerate().filter(|(_, e)| e.key.is_none()).map(|(i, _)| i);
+        if let Some(oldest) = keyless.next()
+            && keyless.count() + 1 >= KEYLESS
+        {
+            woken.extend(std::iter::once(self.entries.remove(oldest)));
+        }
+    }
+}
