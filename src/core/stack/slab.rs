@@ -261,7 +261,8 @@ mod tests {
     /// Who remembers the number finds out by it that what it knows may hold no more.
     #[test]
     fn whatever_may_change_a_value_is_a_change() {
-        let deeds: [(&str, fn(&mut Slab<char>, SocketId)); 7] = [
+        type Deed = fn(&mut Slab<char>, SocketId);
+        let deeds: [(&str, Deed); 7] = [
             ("get_mut", |s, id| _ = s.get_mut(id)),
             ("by_index_mut", |s, id| _ = s.by_index_mut(id.index())),
             ("iter_mut", |s, _| _ = s.iter_mut()),

@@ -155,7 +155,8 @@ fn a_burst_is_taken_across_the_end_of_the_numbers() {
 /// Each with its checksums right.
 #[test]
 fn what_differs_in_more_goes_the_whole_way() {
-    let changes: &[(&str, fn(&mut Packet))] = &[
+    type Change = fn(&mut Packet);
+    let changes: &[(&str, Change)] = &[
         ("the hop limit", |p| p.ip.hop_limit -= 1),
         ("the class", |p| p.ip.traffic_class = 4),
         ("congestion experienced", |p| p.ip.traffic_class = 3),
@@ -179,7 +180,7 @@ fn what_differs_in_more_goes_the_whole_way() {
     ];
     for family in [Family::V4, Family::V6] {
         let mut burst = Burst::new(family, Config::default());
-        let own: (&str, fn(&mut Packet)) = match family {
+        let own: (&str, Change) = match family {
             Family::V4 => ("may be cut", |p| p.ip.dont_fragment = false),
             Family::V6 => ("the flow", |p| p.ip.flow_label = 1),
         };
@@ -232,7 +233,8 @@ fn one_that_is_joined_is_not_like_one_that_is_not() {
 /// Whatever is done to a socket, or what sockets depend on, may be of matter.
 #[test]
 fn nothing_is_expected_once_anything_was_done() {
-    let deeds: &[(&str, fn(&mut Burst))] = &[
+    type Deed = fn(&mut Burst);
+    let deeds: &[(&str, Deed)] = &[
         ("time passes", |b| b.now += Duration::from_nanos(1)),
         ("the program reads", |b| assert_eq!(b.host.try_read(b.id, &mut [0]), Ok(1))),
         ("the program writes", |b| assert_eq!(b.host.try_write(b.id, b"x", b.now), Ok(1))),

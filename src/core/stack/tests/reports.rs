@@ -9,8 +9,8 @@ fn raw() -> Raw {
 
 /// What is told of one socket now: how it stands, and what is new of it.
 fn news(r: &mut Raw, id: SocketId) -> Option<(Readiness, Readiness)> {
-    let of_it = r.told().into_iter().filter(|event| event.id == id);
-    of_it.last().map(|event| (event.readiness, event.edges))
+    let mut of_it = r.told().into_iter().filter(|event| event.id == id);
+    of_it.next_back().map(|event| (event.readiness, event.edges))
 }
 
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.5
