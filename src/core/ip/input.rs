@@ -97,14 +97,10 @@ fn delivery(dst: Address, routes: &Routes) -> Result<Delivery, Refusal> {
 #[cfg(test)]
 mod tests {
     use alloc::vec;
-    use core::net::IpAddr;
 
     use super::*;
     use crate::addr::Prefix;
-
-    fn a(s: &str) -> Address {
-        s.parse::<IpAddr>().unwrap().into()
-    }
+    use crate::ip::testing::a;
 
     fn try_accept(src: &str, dst: &str, protocol: u8) -> Result<Delivery, Refusal> {
         let routes = Routes::new(vec![Prefix::new(a("10.7.0.2"), 24), Prefix::new(a("fd00::2"), 64)]);

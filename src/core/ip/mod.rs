@@ -7,6 +7,9 @@
 //!
 //! Reading order: [`route`], [`input`], [`pmtu`], [`output`], [`reassembly`], [`queue`].
 
+#[cfg(test)]
+mod testing;
+
 pub mod route;
 
 pub mod input;

@@ -151,30 +151,13 @@ mod tests {
     extern crate std;
 
     use alloc::vec;
-    use core::net::IpAddr;
     use std::collections::HashSet;
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::ip::{parse, protocol};
-
-    fn a(s: &str) -> Address {
-        s.parse::<IpAddr>().unwrap().into()
-    }
-
-    fn header(v4: bool) -> Header {
-        Header {
-            src: a(if v4 { "10.7.0.1" } else { "fd00::1" }),
-            dst: a(if v4 { "10.7.0.2" } else { "fd00::2" }),
-            protocol: protocol::UDP,
-            hop_limit: 64,
-            traffic_class: 0,
-            flow_label: 0,
-            dont_fragment: !v4,
-            fragment: None,
-        }
-    }
+    use crate::ip::testing::{a, header};
+    use crate::wire::ip::parse;
 
     fn cut(header: Header, payload: &[u8], mtu: usize) -> Result<Vec<Vec<u8>>, TooBig> {
         let mut packets = Vec::new();

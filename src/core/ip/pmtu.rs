@@ -204,17 +204,12 @@ fn plateau(quoted_len: u16, current: u16) -> u16 {
 mod tests {
     extern crate std;
 
-    use core::net::IpAddr;
-
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ip::testing::a;
 
     const LIFE: Duration = Duration::from_secs(600);
-
-    fn a(s: &str) -> Address {
-        s.parse::<IpAddr>().unwrap().into()
-    }
 
     fn at(secs: u64) -> Instant {
         Instant::from_secs(secs)

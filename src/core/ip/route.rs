@@ -162,10 +162,7 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-
-    fn a(s: &str) -> Address {
-        s.parse::<IpAddr>().unwrap().into()
-    }
+    use crate::ip::testing::a;
 
     fn routes(list: &[(&str, u8)]) -> Routes {
         Routes::new(list.iter().map(|(s, l)| Prefix::new(a(s), *l)).collect())

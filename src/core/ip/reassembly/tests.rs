@@ -3,35 +3,18 @@ extern crate std;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use core::mem::size_of;
-use core::net::IpAddr;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::ip::output;
+use crate::ip::testing::{a, header};
 use crate::wire::ip::{parse, protocol};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-fn a(s: &str) -> Address {
-    s.parse::<IpAddr>().unwrap().into()
-}
-
 fn at(secs: u64) -> Instant {
     Instant::from_secs(secs)
-}
-
-fn header(v4: bool) -> Header {
-    Header {
-        src: a(if v4 { "10.7.0.1" } else { "fd00::1" }),
-        dst: a(if v4 { "10.7.0.2" } else { "fd00::2" }),
-        protocol: protocol::UDP,
-        hop_limit: 64,
-        traffic_class: 0,
-        flow_label: 0,
-        dont_fragment: !v4,
-        fragment: None,
-    }
 }
 
 /// A fragment as it comes off the wire.

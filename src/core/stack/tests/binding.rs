@@ -1,11 +1,8 @@
 //! Who may bind and listen where, and who gets what comes: the table that Linux gives.
 
+use super::rfc1122::a;
 use super::*;
 use crate::sockopt::SocketOptions;
-
-fn a(s: &str) -> Address {
-    s.parse::<core::net::IpAddr>().unwrap().into()
-}
 
 fn host() -> Stack {
     let addresses = vec![Prefix::new(v4(1), 24), Prefix::new(a("fd00::1"), 64)];

@@ -1,12 +1,9 @@
 //! connect in every state, where to, and what the names of the ends are: as Linux answers.
 
 use super::raw::Raw;
+use super::rfc1122::a;
 use super::*;
 use Family::{V4, V6};
-
-fn a(s: &str) -> Address {
-    s.parse::<core::net::IpAddr>().unwrap().into()
-}
 
 /// A host that knows no other network than its own two.
 fn host() -> Stack {

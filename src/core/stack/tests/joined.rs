@@ -1,8 +1,6 @@
 //! Datagrams that leave together, arrive together, and are sent and received by batches.
 
-use core::net::IpAddr;
-
-use super::rfc1122::icmp;
+use super::rfc1122::{a, icmp};
 use super::*;
 use crate::config::Offload;
 use crate::packet::Checksum;
@@ -15,10 +13,6 @@ use crate::wire::{checksum, ip};
 
 const NOW: Instant = Instant::from_secs(1);
 const ENDS: [(&str, &str); 2] = [("10.7.0.2", "10.7.0.1"), ("fd00::2", "fd00::1")];
-
-fn a(s: &str) -> Address {
-    s.parse::<IpAddr>().unwrap().into()
-}
 
 fn end(s: &str, port: u16) -> Endpoint {
     Endpoint::new(a(s), port)

@@ -97,8 +97,8 @@ impl Raw {
         all
     }
 
-    /// A segment of the peer, whatever it says.
-    pub(super) fn inject(&mut self, seq: u32, ack: u32, flags: Flags, text: &[u8], options: &Options) {
+    /// A segment of the peer, whatever it says, as it is on the wire.
+    pub(super) fn packet(&self, seq: u32, ack: u32, flags: Flags, text: &[u8], options: &Options) -> Vec<u8> {
         let ip = ip::Header {
             src: v4(2),
             dst: v4(1),
@@ -121,6 +121,12 @@ impl Raw {
         let mut packet = Vec::new();
         tcp::emit(&ip, &header, options, core::iter::once(text), text.len(), 0, false, &mut packet);
         packet.extend_from_slice(text);
+        packet
+    }
+
+    /// Such a segment arrives.
+    pub(super) fn inject(&mut self, seq: u32, ack: u32, flags: Flags, text: &[u8], options: &Options) {
+        let packet = self.packet(seq, ack, flags, text, options);
         self.host.receive(self.now, Inbound::plain(&packet));
         self.host.check_invariants();
     }

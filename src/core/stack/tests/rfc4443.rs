@@ -15,7 +15,7 @@ fn datagram(dst: &str, port: u16, len: usize) -> Vec<u8> {
     let mut payload = Vec::new();
     let ports = udp::Header { src_port: 53, dst_port: port };
     udp::emit(a(PEER), a(dst), ports, &vec![9; len], &mut payload);
-    packet(&header(PEER, dst, protocol::UDP), &payload)
+    packet(header(PEER, dst, protocol::UDP), &payload)
 }
 
 /// From whom, to whom, and what.
@@ -203,13 +203,13 @@ fn errors_reach_whoever_sent_what_they_quote() {
 #[test]
 fn a_header_that_cannot_be_processed_is_told_with_its_place() {
     let mut s = six();
-    let unknown = packet(&header(PEER, US, 253), &[0; 16]);
+    let unknown = packet(header(PEER, US, 253), &[0; 16]);
     s.receive(&unknown);
     let out = s.sent();
     let problem = Message::ParameterProblem { code: 1, pointer: 6, quoted: &unknown };
     assert_eq!(message(&out[0]), (a(US), a(PEER), problem));
     // A destination option of unknown type 0x80: discard, and say so.
-    let option = packet(&header(PEER, US, 60), &[protocol::UDP, 0, 0x80, 0, 1, 2, 0, 0]);
+    let option = packet(header(PEER, US, 60), &[protocol::UDP, 0, 0x80, 0, 1, 2, 0, 0]);
     s.receive(&option);
     let out = s.sent();
     let problem = Message::ParameterProblem { code: 2, pointer: 42, quoted: &option };

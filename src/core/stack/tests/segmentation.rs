@@ -3,8 +3,8 @@
 use super::raw::Raw;
 use super::*;
 use crate::config::{Offload, TcpConfig};
-use crate::seq::Seq;
 use crate::wire::checksum::{Checksum, Sum};
+use crate::wire::options::Options;
 use crate::wire::{ip, tcp};
 
 const OFFLOAD: Offload = Offload { checksum: true, segmentation: 65_535 };
@@ -218,7 +218,7 @@ fn what_has_been_joined_counts_as_what_it_was_joined_from() {
     let (mut r, id) = accepted(OFFLOAD);
     let (before, now) = (r.host.counters().tcp_in_segs, r.now);
     let text = pattern(2500);
-    let mut whole = segment_of(&r, &text);
+    let mut whole = r.packet(r.seq, r.ack, Flags::ACK, &text, &Options::default());
     r.host.receive(now, Inbound { gso_size: 1000, ..Inbound::plain(&whole) });
     r.seq += 2500;
     assert_eq!(r.host.counters().tcp_in_segs - before, 3);
@@ -260,34 +260,6 @@ fn smaller_segments_are_acknowledged_as_often() {
         });
         assert_eq!(acknowledged, wanted, "{len} {flags:?}");
     }
-}
-
-/// A packet of the peer with this text.
-fn segment_of(r: &Raw, text: &[u8]) -> Vec<u8> {
-    let ip = ip::Header {
-        src: v4(2),
-        dst: v4(1),
-        protocol: ip::protocol::TCP,
-        hop_limit: 64,
-        traffic_class: 0,
-        flow_label: 0,
-        dont_fragment: true,
-        fragment: None,
-    };
-    let header = tcp::Header {
-        src_port: r.ports.1,
-        dst_port: r.ports.0,
-        seq: Seq::new(r.seq),
-        ack: Seq::new(r.ack),
-        flags: Flags::ACK,
-        window: r.window,
-        urgent: 0,
-    };
-    let mut packet = Vec::new();
-    let none = crate::wire::options::Options::default();
-    tcp::emit(&ip, &header, &none, core::iter::once(text), text.len(), 0, false, &mut packet);
-    packet.extend_from_slice(text);
-    packet
 }
 
 /// A datagram is what the program of the other end sent, however many of them came in one packet.

@@ -1,7 +1,6 @@
 //! One stack with IPv6 addresses against a peer and routers written packet by packet.
 
-use core::net::IpAddr;
-
+pub(super) use super::rfc1122::{a, header, packet};
 use super::*;
 use crate::addr::Quad;
 use crate::seq::Seq;
@@ -9,10 +8,6 @@ use crate::wire::icmp::Message;
 use crate::wire::ip::{self, protocol};
 use crate::wire::options::Options;
 use crate::wire::tcp;
-
-pub(super) fn a(s: &str) -> Address {
-    s.parse::<IpAddr>().unwrap().into()
-}
 
 pub(super) const US: &str = "fd00::1";
 pub(super) const PEER: &str = "fd00::2";
@@ -22,26 +17,6 @@ pub(super) const ROUTER: &str = "fd00::9";
 pub(super) struct Six {
     pub(super) now: Instant,
     pub(super) host: Stack,
-}
-
-pub(super) fn header(src: &str, dst: &str, protocol: u8) -> ip::Header {
-    ip::Header {
-        src: a(src),
-        dst: a(dst),
-        protocol,
-        hop_limit: 64,
-        traffic_class: 0,
-        flow_label: 0,
-        dont_fragment: true,
-        fragment: None,
-    }
-}
-
-pub(super) fn packet(header: &ip::Header, payload: &[u8]) -> Vec<u8> {
-    let mut packet = Vec::new();
-    header.emit(payload.len(), 1, &mut packet).unwrap();
-    packet.extend_from_slice(payload);
-    packet
 }
 
 impl Six {
@@ -74,7 +49,7 @@ impl Six {
     pub(super) fn icmp(&mut self, src: &str, dst: &str, message: &Message<'_>) {
         let mut bytes = Vec::new();
         message.emit(a(src), a(dst), &mut bytes);
-        self.receive(&packet(&header(src, dst, protocol::ICMPV6), &bytes));
+        self.receive(&packet(header(src, dst, protocol::ICMPV6), &bytes));
     }
 
     /// A router complains to us.
