@@ -10,7 +10,6 @@ use tunstack_core::config::{Config, SynCookies};
 use tunstack_core::packet::Inbound;
 use tunstack_core::stack::shards::Placement;
 use tunstack_core::stack::{SocketId, Stack};
-use tunstack_core::time::Instant;
 
 use crate::device::Device;
 use crate::engine::pair::{Fault, pair};
