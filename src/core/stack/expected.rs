@@ -7,11 +7,10 @@
 use alloc::boxed::Box;
 use core::ops::Range;
 
-use super::{Inbound, Kind, Readiness, Received, Socket, Stack, Trust};
+use super::{Inbound, Kind, Readiness, Socket, Stack, Trust};
 use crate::addr::Address;
 use crate::seq::Seq;
 use crate::tcp::segment::Segment;
-use crate::tcp::trace::Verdict;
 use crate::time::{Duration, Instant};
 use crate::wire::checksum::{Sum, pseudo_header};
 use crate::wire::flags::Flags;
@@ -45,25 +44,36 @@ pub(super) struct Expected {
     now: Instant,
     /// What the slab said then.
     changes: u64,
+    /// The first of the deadlines of the connection, which the wheel knows.
+    due: Option<Instant>,
 }
 
 impl Expected {
     /// Whether a packet looks so.
+    #[inline]
     fn fits(&self, packet: &[u8]) -> bool {
         let Some(head) = packet.first_chunk::<HEAD>() else { return false };
-        words(head).zip(words(&self.head)).zip(words(&self.same)).all(|((a, b), same)| (a ^ b) & same == 0)
+        // All of it is looked at, several words at a time: mostly it is the same to the end.
+        let pairs = words(head).zip(words(&self.head));
+        pairs.zip(words(&self.same)).fold(0, |differs, ((a, b), same)| differs | (a ^ b) & same) == 0
     }
 
     /// Whether its checksums are right, as far as they are to be looked at.
+    #[inline]
     fn is_intact(&self, packet: &[u8], trust: Trust) -> bool {
-        let (ip, tcp) = packet.split_at_checked(self.ip_len).unwrap_or_default();
         // IPv6 has none.
-        if self.ip_len == ip::V4_HEADER_LEN && Sum::of_words(ip.as_chunks().0).finish() != 0 {
-            return false;
+        if self.ip_len == ip::V4_HEADER_LEN {
+            let Some(ip) = packet.first_chunk::<{ ip::V4_HEADER_LEN }>() else { return false };
+            if Sum::of_words(ip.as_chunks().0).finish() != 0 {
+                return false;
+            }
+        }
+        if trust == Trust::Trusted {
+            return true;
         }
         let (src, dst) = self.ends();
-        trust == Trust::Trusted
-            || pseudo_header(src, dst, protocol::TCP, tcp.len() as u32).add(tcp).finish() == 0
+        let tcp = packet.get(self.ip_len..).unwrap_or_default();
+        pseudo_header(src, dst, protocol::TCP, tcp.len() as u32).add(tcp).finish() == 0
     }
 
     fn ends(&self) -> (Address, Address) {
@@ -85,6 +95,8 @@ impl Stack {
     /// The predicted segment of the connection in a slot came in `packet`: more of the kind are expected.
     pub(super) fn expect_another(&mut self, index: u32, packet: &[u8], segment: &Segment<'_>, now: Instant) {
         let Some(socket) = self.slab.by_index(index) else { return };
+        let Kind::Connection(tcb) = &socket.kind else { return };
+        let due = tcb.timers.earliest();
         // What a further segment could change of how the socket stands: nothing, if these are so.
         let told = !socket.held || socket.changed && socket.published.contains(Readiness::READABLE);
         if !told || !socket.queued || self.config.trace || self.memory.is_bounded() {
@@ -111,7 +123,7 @@ impl Stack {
         let (options, changes) = (segment.options.clone(), self.slab.changes());
         #[rustfmt::skip]
         let expected = Expected {
-            head, same, ip_len, head_len, len, ack, flags, window, options, joined, ecn, index, now, changes,
+            head, same, ip_len, head_len, len, ack, flags, window, options, joined, ecn, index, now, changes, due,
         };
         match &mut self.expected {
             Some(before) => **before = expected,
@@ -120,7 +132,8 @@ impl Stack {
     }
 
     /// A packet arrived: takes it if it is the expected one.
-    pub(super) fn receive_expected(&mut self, now: Instant, inbound: &Inbound<'_>) -> Option<Received> {
+    #[inline]
+    pub(super) fn receive_expected(&mut self, now: Instant, inbound: &Inbound<'_>) -> Option<()> {
         let expected = self.expected.as_deref_mut()?;
         let holds = expected.changes == self.slab.changes() && expected.now == now;
         if !holds || inbound.gso_size != expected.joined || !expected.fits(inbound.packet) {
@@ -148,22 +161,18 @@ impl Stack {
         let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(index) else {
             return None;
         };
-        let watched = tcb.timers.earliest();
-        let verdict = tcb.on_repeated(&segment, &mut context!(self, now))?;
+        tcb.on_repeated(&segment, &mut context!(self, now))?;
         self.counters.ip_in_delivers += 1;
         self.counters.tcp_in_segs += u64::from(segment.segments());
-        if verdict == Verdict::Accepted {
-            let due = tcb.timers.earliest();
-            if due != watched
-                && let Some(deadline) = due
-            {
+        let due = tcb.timers.earliest();
+        if due != expected.due {
+            expected.due = due;
+            if let Some(deadline) = due {
                 self.wheel.arm(index, deadline.max(now + Duration::from_nanos(1)));
             }
-            expected.changes = self.slab.changes();
-        } else {
-            self.settle(index, now, false);
         }
-        Some(Received::Tcp(None))
+        expected.changes = self.slab.changes();
+        Some(())
     }
 }
 

@@ -56,9 +56,15 @@ impl Stack {
     //# as that link's MTU.
     pub fn receive(&mut self, now: Instant, inbound: Inbound<'_>) -> Received {
         self.counters.ip_in_receives += 1;
-        if let Some(received) = self.receive_expected(now, &inbound) {
-            return received;
+        match self.receive_expected(now, &inbound) {
+            Some(()) => Received::Tcp(None),
+            None => self.receive_anew(now, inbound),
         }
+    }
+
+    /// A packet arrived that nothing is known of.
+    #[inline(never)]
+    fn receive_anew(&mut self, now: Instant, inbound: Inbound<'_>) -> Received {
         let parsed = match ip::parse(inbound.packet) {
             Ok(parsed) => parsed,
             Err(error) => return self.malformed(error, inbound.packet, now),

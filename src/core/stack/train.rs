@@ -1,9 +1,8 @@
 //! Trains of segments leave with one head, in which the sequence number alone is written anew.
 
-use super::transmit::sent;
 use super::{Body, Checksum, Datagram, Kind, Socket, Stack};
 use crate::sockopt::PathMtuDiscovery;
-use crate::tcp::buffer::send::SendBuffer;
+use crate::tcp::buffer::send::{Place, SendBuffer};
 use crate::tcp::output::Outgoing;
 use crate::tcp::output::train::Train;
 use crate::tcp::trace::Reason;
@@ -21,8 +20,9 @@ pub(super) struct Coupled {
     /// What the slab said when its last segment had left: nothing has been done to any socket since.
     changes: u64,
     checksum: Checksum,
-    /// The piece of the send buffer that its last segment lay in.
-    piece: usize,
+    /// Where the text of the next segment begins in the send buffer: octets from the front, and in which piece.
+    offset: usize,
+    place: Place,
 }
 
 /// A segment that leaves by the head that stands.
@@ -35,13 +35,14 @@ pub(super) struct Leaves {
     offset: usize,
     /// Octets of text.
     len: usize,
-    /// The piece of the send buffer that they lie in, if it is one.
-    piece: Option<usize>,
+    /// Where they lie, if that is one piece.
+    place: Option<Place>,
 }
 
 impl Leaves {
+    #[inline]
     fn text<'a>(&self, buffer: &'a SendBuffer) -> Body<'a> {
-        match self.piece.and_then(|piece| buffer.within(piece, self.offset, self.len)) {
+        match self.place.and_then(|place| buffer.at(place, self.len)) {
             Some(text) => Body::from_slice(text),
             None => buffer.slice(self.offset, self.len),
         }
@@ -51,8 +52,8 @@ impl Leaves {
 impl Stack {
     /// A segment of a connection has left, by the head that stands: others may follow with it.
     pub(super) fn couple(&mut self, index: u32, first: &Outgoing, checksum: Checksum, now: Instant) {
-        // Several connections have their turns, segment by segment.
-        if self.output.len() > 1 || first.reason != Reason::Data || first.gso_size > 0 {
+        // Several connections have their turns, segment by segment; and who traces is told of each at length.
+        if self.output.len() > 1 || first.reason != Reason::Data || first.gso_size > 0 || self.config.trace {
             return;
         }
         let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else { return };
@@ -61,17 +62,26 @@ impl Stack {
             return;
         }
         let changes = self.slab.changes();
-        self.train = tcb.train_behind(first, now).map(|train| {
-            let piece = tcb.send_buffer.piece_of(first.offset);
-            Coupled { train, index, now, changes, checksum, piece }
-        });
+        let offset = first.offset + first.len;
+        let Some(train) = tcb.train_behind(first, &context!(self, now)) else { return };
+        let place = tcb.send_buffer.place_of(offset);
+        self.train = Some(Coupled { train, index, now, changes, checksum, offset, place });
     }
 
     /// What leaves next, if it is the next segment of a train.
+    #[inline]
     pub(super) fn next_of_train(&mut self, now: Instant) -> Option<Leaves> {
-        let coupled = self.train?;
-        self.train = None;
-        let Coupled { train, index, checksum, .. } = coupled;
+        self.train.as_ref()?;
+        let leaves = self.go_on(now);
+        if leaves.is_none() {
+            self.train = None;
+        }
+        leaves
+    }
+
+    #[inline]
+    fn go_on(&mut self, now: Instant) -> Option<Leaves> {
+        let coupled = self.train.as_mut()?;
         let undisturbed = coupled.now == now
             && coupled.changes == self.slab.changes()
             && self.control.is_empty()
@@ -79,36 +89,41 @@ impl Stack {
         if !undisturbed {
             return None;
         }
-        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(index) else {
+        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(coupled.index) else {
             return None;
         };
-        let (offset, len) = (tcb.snd.nxt.saturating_since(tcb.data_start()) as usize, train.mss as usize);
-        let piece = tcb.send_buffer.lies_near(coupled.piece, offset, len);
-        if piece.is_none() && tcb.send_buffer.in_reach(offset, len) < len {
+        let (offset, len) = (coupled.offset, coupled.train.mss as usize);
+        let place = tcb.send_buffer.at(coupled.place, len).map(|_| coupled.place);
+        if place.is_none() && tcb.send_buffer.in_reach(offset, len) < len {
             return None;
         }
-        let seq = tcb.follow(train, &mut context!(self, now))?;
-        let leaves = Leaves { checksum, index, offset, len, piece };
+        let seq = tcb.follow(&mut coupled.train, &mut context!(self, now))?;
+        let leaves = Leaves { checksum: coupled.checksum, index: coupled.index, offset, len, place };
+        coupled.offset += len;
+        coupled.place = match place {
+            Some(place) => place.behind(len),
+            None => tcb.send_buffer.place_of(coupled.offset),
+        };
+        coupled.changes = self.slab.changes();
+        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(leaves.index) else {
+            return None;
+        };
         let ends = (tcb.quad.local.address, tcb.quad.remote.address);
-        let summed = checksum == Checksum::Complete;
-        let text = if summed { leaves.text(&tcb.send_buffer) } else { Body::EMPTY };
-        tcp::follow(&mut self.head, ends, seq, text.pieces(), checksum);
-        let piece = piece.unwrap_or(coupled.piece);
-        self.train = Some(Coupled { changes: self.slab.changes(), piece, ..coupled });
+        if leaves.checksum == Checksum::Complete {
+            tcp::follow(&mut self.head, ends, seq, leaves.text(&tcb.send_buffer).pieces(), leaves.checksum);
+        } else {
+            tcp::follow(&mut self.head, ends, seq, core::iter::empty(), leaves.checksum);
+        }
         Some(leaves)
     }
 
     /// The packet that leaves by the head that stands.
+    #[inline]
     pub(super) fn depart(&self, leaves: Leaves) -> Option<Datagram<'_>> {
         let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(leaves.index) else {
             return None;
         };
-        Some(Datagram {
-            head: &self.head,
-            body: leaves.text(&tcb.send_buffer),
-            gso_size: 0,
-            checksum: leaves.checksum,
-            event: if self.config.trace { Some(sent(tcb, Reason::Data)) } else { None },
-        })
+        let body = leaves.text(&tcb.send_buffer);
+        Some(Datagram { head: &self.head, body, gso_size: 0, checksum: leaves.checksum, event: None })
     }
 }

@@ -40,6 +40,12 @@ impl Stack {
             self.counters.ip_out_requests += 1;
             return self.depart(leaves);
         }
+        self.poll_transmit_anew(now)
+    }
+
+    /// The same where what left before says nothing of it.
+    #[inline(never)]
+    fn poll_transmit_anew(&mut self, now: Instant) -> Option<Datagram<'_>> {
         let mut event = None;
         loop {
             let Some(next) = self.next_to_send(now, &mut event) else {
@@ -84,6 +90,16 @@ impl Stack {
                 continue;
             };
             if let Kind::Connection(tcb) = &mut socket.kind {
+                if let Some(ack) = tcb.poll_predicted_ack(&mut context!(self, now)) {
+                    // It was all: the turn is over.
+                    if let Some(deadline) = tcb.timers.earliest() {
+                        self.wheel.arm(index, deadline);
+                    }
+                    socket.queued = false;
+                    self.output.pop_front();
+                    let checksum = self.build_segment(index, &ack, event);
+                    return Some(Next { checksum, octets: Octets::Head, gso_size: 0 });
+                }
                 let outgoing = tcb.poll_transmit(&mut context!(self, now));
                 if let Some(outgoing) = outgoing {
                     if tcb.options.unsent_limit().is_some() {

@@ -70,6 +70,15 @@ impl TimerTable {
         }
     }
 
+    const fn value(&self, timer: Timer) -> Instant {
+        match timer {
+            Timer::DelayedAck => self.delayed_ack,
+            Timer::KeepAlive => self.keep_alive,
+            Timer::Pacing => self.pacing,
+            Timer::Rto | Timer::Persist | Timer::FinWait2 | Timer::Reordering | Timer::Tlp => self.shared,
+        }
+    }
+
     /// Whether another one has the slot that `timer` would have.
     fn is_held_from(&self, timer: Timer) -> bool {
         let alone = matches!(timer, Timer::DelayedAck | Timer::KeepAlive | Timer::Pacing);
@@ -101,6 +110,11 @@ impl TimerTable {
         }
     }
 
+    /// Nothing is outstanding or unsent, nor to be acknowledged: what watches over that is disarmed. Not in FIN-WAIT-2.
+    pub const fn rest(&mut self) {
+        (self.shared, self.delayed_ack) = (Instant::FAR_FUTURE, Instant::FAR_FUTURE);
+    }
+
     /// Disarms all.
     pub const fn cancel_all(&mut self) {
         *self = Self::new();
@@ -113,8 +127,7 @@ impl TimerTable {
 
     /// When a timer is due.
     pub fn deadline(&self, timer: Timer) -> Option<Instant> {
-        let mut table = *self;
-        let deadline = *table.slot(timer);
+        let deadline = self.value(timer);
         (!self.is_held_from(timer) && deadline != Instant::FAR_FUTURE).then_some(deadline)
     }
 

@@ -160,17 +160,12 @@ impl Header {
         let [i0, i1] = id.to_be_bytes();
         let [f0, f1] = (fragment | u16::from(self.dont_fragment) << 14).to_be_bytes();
         let (ttl, class, protocol) = (self.hop_limit, self.traffic_class, self.protocol);
-        let first = [0x45, class, l0, l1, i0, i1, f0, f1, ttl, protocol];
-        let (src, dst) = (self.src.v4_octets(), self.dst.v4_octets());
-        let mut header = [0; V4_HEADER_LEN];
-        let (begin, rest) = header.split_at_mut(first.len());
-        begin.copy_from_slice(&first);
-        let (sum, ends) = rest.split_at_mut(2);
-        let (from, to) = ends.split_at_mut(4);
-        from.copy_from_slice(&src);
-        to.copy_from_slice(&dst);
-        sum.copy_from_slice(&Sum::new().add(&first).add(&src).add(&dst).finish().to_be_bytes());
-        out.extend_from_slice(&header);
+        let words = |c0, c1| {
+            let ends = (self.src.v4_octets(), self.dst.v4_octets());
+            [[0x45, class, l0, l1], [i0, i1, f0, f1], [ttl, protocol, c0, c1], ends.0, ends.1]
+        };
+        let [c0, c1] = Sum::of_words(&words(0, 0)).finish().to_be_bytes();
+        out.extend_from_slice(words(c0, c1).as_flattened());
         Ok(())
     }
 

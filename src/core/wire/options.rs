@@ -32,6 +32,17 @@ pub struct Timestamps {
     pub echo: u32,
 }
 
+/// Octets that the timestamps option takes up, with the NOPs that align it.
+pub const TIMESTAMPS_LEN: usize = 12;
+
+impl Timestamps {
+    /// As it stands behind the header of nearly every segment (RFC 7323 appendix A).
+    pub const fn emitted(&self) -> [u8; TIMESTAMPS_LEN] {
+        let ([c, d, e, f], [g, h, i, j]) = (self.value.to_be_bytes(), self.echo.to_be_bytes());
+        [NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10, c, d, e, f, g, h, i, j]
+    }
+}
+
 /// At most four blocks fit in a header without timestamps, three with (RFC 2018 §3).
 pub type SackBlocks = ArrayVec<SeqRange, 4>;
 
@@ -204,6 +215,18 @@ impl Options {
         }
         let blocks = self.sack.len().min(self.max_sack_blocks());
         self.len_without_sack() + if blocks == 0 { 0 } else { 4 + 8 * blocks }
+    }
+
+    /// The timestamps, where there is nothing else to emit.
+    pub fn only_timestamps(&self) -> Option<Timestamps> {
+        let others = self.mss.is_some()
+            || self.window_scale.is_some()
+            || self.sack_permitted
+            || !self.sack.is_empty()
+            || self.user_timeout.is_some()
+            || self.acc_ecn.is_some()
+            || self.fast_open.is_some();
+        self.timestamps.filter(|_| !others)
     }
 
     /// How many SACK blocks fit beside the other options that are set: 4 alone, 3 with timestamps

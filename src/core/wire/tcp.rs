@@ -8,7 +8,7 @@ use super::WireError;
 use super::checksum::{Checksum, Sum, Trust, pseudo_header};
 use super::flags::Flags;
 use super::ip::{self, protocol};
-use super::options::Options;
+use super::options::{Options, TIMESTAMPS_LEN};
 use crate::addr::Address;
 use crate::seq::Seq;
 
@@ -105,7 +105,8 @@ pub fn emit<'a>(
     out: &mut Vec<u8>,
 ) -> Checksum {
     out.clear();
-    let header_len = HEADER_LEN + options.emitted_len();
+    let stamps = options.only_timestamps();
+    let header_len = HEADER_LEN + if stamps.is_some() { TIMESTAMPS_LEN } else { options.emitted_len() };
     let len = header_len.saturating_add(body_len);
     if ip.emit(len, id, out).is_err() {
         return Checksum::Complete;
@@ -119,8 +120,18 @@ pub fn emit<'a>(
     // The data offset counts words and stands in the upper four bits.
     let [m, n] = (((header_len / 4) as u16) << 12 | tcp.flags.bits()).to_be_bytes();
     let ([o, p], [q, r]) = (tcp.window.to_be_bytes(), tcp.urgent.to_be_bytes());
-    out.extend_from_slice(&[a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, 0, 0, q, r]);
-    options.emit(out);
+    let fixed = [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, 0, 0, q, r];
+    if let Some(stamps) = stamps {
+        // Nearly every one: in one piece.
+        let mut head = [0; HEADER_LEN + TIMESTAMPS_LEN];
+        let (before, behind) = head.split_at_mut(HEADER_LEN);
+        before.copy_from_slice(&fixed);
+        behind.copy_from_slice(&stamps.emitted());
+        out.extend_from_slice(&head);
+    } else {
+        out.extend_from_slice(&fixed);
+        options.emit(out);
+    }
 
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1
     //= id=MUST-2

@@ -309,3 +309,23 @@ fn what_a_syn_brought_widens_no_window() {
     assert_eq!(r.host.try_read(id, &mut [0; 2000]), Ok(900));
     assert!(r.sent().is_empty());
 }
+
+/// A buffer of two segments, of which as much is offered as there was room for when one had come: hardly more than a
+/// segment. The few octets by which the window then trails must not keep the reader from offering it anew.
+#[test]
+fn a_buffer_of_two_segments_does_not_stall() {
+    let mut p = Pair::new();
+    for host in &mut p.hosts {
+        let config = host.config_mut();
+        config.mtu = 65_535;
+        let tcp = &mut config.tcp;
+        (tcp.send_buffer, tcp.send_buffer_max) = (128 << 10, 128 << 10);
+        (tcp.receive_buffer, tcp.receive_buffer_max) = (128 << 10, 128 << 10);
+    }
+    let (c, s) = p.connected();
+    let began = p.now;
+    p.transfer((0, c), (1, s), &pattern(4_000_000));
+    // A round trip for each segment, and for a few of them a delayed acknowledgment.
+    let took = p.now.saturating_since(began);
+    assert!(took < 80 * 2 * DELAY, "{took:?}");
+}

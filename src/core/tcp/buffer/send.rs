@@ -28,6 +28,21 @@ pub struct SendBuffer {
     records: Records,
 }
 
+/// Where an octet lies: the number of its piece, and how many octets of that lie before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    piece: usize,
+    skip: usize,
+}
+
+impl Place {
+    /// The place `len` octets further.
+    #[must_use]
+    pub const fn behind(self, len: usize) -> Self {
+        Self { piece: self.piece, skip: self.skip.saturating_add(len) }
+    }
+}
+
 impl Piece {
     /// Its `len` octets from `at` on, if it has them all.
     fn octets(&self, at: u64, len: usize) -> Option<&[u8]> {
@@ -182,20 +197,20 @@ impl SendBuffer {
         body
     }
 
-    /// The piece that `len` octets from `offset` on lie in, if they lie in one, and that is the piece `near` or the next.
-    pub fn lies_near(&self, near: usize, offset: usize, len: usize) -> Option<usize> {
-        [near, near + 1].into_iter().find(|&piece| self.within(piece, offset, len).is_some())
+    /// Where the octet at `offset` lies, or is to lie.
+    pub fn place_of(&self, offset: usize) -> Place {
+        let Some(first) = self.pieces.front() else { return Place { piece: 0, skip: 0 } };
+        let at = first.start.saturating_add(offset as u64);
+        let piece = self.piece_at(at);
+        let begin = self.pieces.get(piece).map_or(0, |p| p.start);
+        Place { piece, skip: usize::try_from(at.saturating_sub(begin)).unwrap_or(usize::MAX) }
     }
 
-    /// The piece that the octet at `offset` lies in.
-    pub fn piece_of(&self, offset: usize) -> usize {
-        self.pieces.front().map_or(0, |first| self.piece_at(first.start.saturating_add(offset as u64)))
-    }
-
-    /// `len` octets from `offset` on, if they lie in this piece.
-    pub fn within(&self, piece: usize, offset: usize, len: usize) -> Option<&[u8]> {
-        let at = self.pieces.front()?.start.saturating_add(offset as u64);
-        self.pieces.get(piece)?.octets(at, len)
+    /// `len` octets from `place` on, if they lie in its piece. Nothing may have been acknowledged since it was found.
+    #[inline]
+    pub fn at(&self, place: Place, len: usize) -> Option<&[u8]> {
+        let octets = self.pieces.get(place.piece)?.chunk.as_slice();
+        octets.get(place.skip..place.skip.checked_add(len)?)
     }
 
     /// How many octets [`slice`](Self::slice) would give.

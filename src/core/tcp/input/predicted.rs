@@ -30,29 +30,28 @@ impl Tcb {
         self.snd.update_window(seg.seq, seg.ack, self.snd.scale.octets(seg.window));
         self.count_repair(cx.now);
         self.note_limit(cx.now);
-        Some(self.take_predicted_text(seg, cx))
+        Some(match self.seventh_process_text(seg, cx) {
+            ControlFlow::Continue(()) => Verdict::Accepted,
+            ControlFlow::Break(verdict) => verdict,
+        })
     }
 
     /// The same for a segment that differs from the predicted one before it by its sequence number and its text alone, where
     /// nothing has happened to the connection since and no time has passed. What the one before has said, of the clock
     /// of the peer, of its being alive, this one need not say again.
-    pub fn on_repeated(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Option<Verdict> {
+    #[inline]
+    pub fn on_repeated(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Option<()> {
         if seg.seq != self.rcv.nxt || seg.text.len() > self.rcv.wnd as usize {
             return None;
         }
         debug_assert!(self.is_predicted(seg, cx), "what repeats a predicted segment is one");
         #[cfg(test)]
         crate::tcp::short_cuts::taken();
+        debug_assert!(!cx.memory.is_bounded(), "where memory is bounded each is judged by itself");
         self.tally.received(seg, cx.now);
         self.snd.update_window(seg.seq, seg.ack, self.snd.scale.octets(seg.window));
-        Some(self.take_predicted_text(seg, cx))
-    }
-
-    fn take_predicted_text(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Verdict {
-        match self.seventh_process_text(seg, cx) {
-            ControlFlow::Continue(()) => Verdict::Accepted,
-            ControlFlow::Break(verdict) => verdict,
-        }
+        self.process_repeated_text(seg, cx);
+        Some(())
     }
 
     fn is_predicted(&self, seg: &Segment<'_>, cx: &Context<'_>) -> bool {

@@ -36,14 +36,7 @@ impl Tcb {
             self.reset_at(seg.ack, Error::Reset, Event::Abort, RstReason::DataAfterClose, cx);
             return Break(Verdict::DataAfterClose);
         }
-        match seg.joined {
-            0 => {
-                let (len, pushed) = (seg.text.len().min(0xffff) as u16, seg.flags.contains(Flags::PSH));
-                self.rcv.measure(len, pushed, &mut self.acks.shorter);
-            }
-            // Only full segments are joined.
-            full => self.rcv.mss = full.max(LEAST_MSS),
-        }
+        self.measure_text(seg);
         if seg.seq == self.rcv.nxt {
             if cx.memory.is_bounded() && !self.has_memory_for(seg, cx) {
                 return Break(Verdict::NoMemory);
@@ -52,6 +45,25 @@ impl Tcb {
             Continue(())
         } else {
             self.keep_out_of_order(seg, cx)
+        }
+    }
+
+    /// The text of a segment that follows one like it, which was taken: what spoke for that one speaks for this one.
+    #[inline]
+    pub(super) fn process_repeated_text(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) {
+        self.measure_text(seg);
+        self.take_in_order(seg, cx);
+    }
+
+    #[inline]
+    fn measure_text(&mut self, seg: &Segment<'_>) {
+        match seg.joined {
+            0 => {
+                let (len, pushed) = (seg.text.len().min(0xffff) as u16, seg.flags.contains(Flags::PSH));
+                self.rcv.measure(len, pushed, &mut self.acks.shorter);
+            }
+            // Only full segments are joined.
+            full => self.rcv.mss = full.max(LEAST_MSS),
         }
     }
 
@@ -67,6 +79,7 @@ impl Tcb {
         !self.is.contains(Is::SHUT_READ) || (owned && self.options.keep_after_shutdown)
     }
 
+    #[inline]
     fn take_in_order(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) {
         let nxt = self.rcv.nxt;
         let wanted = self.wants_text();

@@ -105,6 +105,11 @@ impl Acks {
         self.due.is_some() || self.delayed
     }
 
+    /// Whether the acknowledgment that leaves next is all that is owed.
+    pub const fn is_last(&self) -> bool {
+        self.repeats == 0
+    }
+
     /// What came twice and has not been told.
     pub const fn dsack(&self) -> Option<SeqRange> {
         self.duplicate

@@ -23,6 +23,8 @@ mod record;
 
 pub mod build;
 
+mod predicted;
+
 pub mod train;
 
 pub use build::Outgoing;

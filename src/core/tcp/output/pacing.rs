@@ -46,7 +46,7 @@ impl Tcb {
         Some(rate.max(1))
     }
 
-    fn is_paced(&self, config: &TcpConfig) -> bool {
+    pub(super) fn is_paced(&self, config: &TcpConfig) -> bool {
         config.pacing
             || self.congestion.is_scalable()
             || self.options.pacing_limit().is_some()

@@ -16,7 +16,6 @@ use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::trace::Reason;
-use crate::time::Instant;
 use crate::wire::flags::Flags;
 
 /// Full segments that may follow the one that has just left, with its header but for the sequence number.
@@ -26,11 +25,15 @@ pub struct Train {
     pub mss: u32,
     /// None of them ends behind this.
     end: Seq,
+    /// The congestion window: nothing is acknowledged or lost in between.
+    cwnd: u32,
+    /// What leaves is counted by a pacer.
+    paced: bool,
 }
 
 impl Tcb {
     /// The train that begins with `first`, which has just left.
-    pub fn train_behind(&self, first: &Outgoing, now: Instant) -> Option<Train> {
+    pub fn train_behind(&self, first: &Outgoing, cx: &Context<'_>) -> Option<Train> {
         #[cfg(test)]
         if crate::tcp::short_cuts::are_closed() {
             return None;
@@ -51,10 +54,11 @@ impl Tcb {
         let pushed = if self.snd.pushed.after(nxt) { self.snd.pushed.since(nxt) - 1 } else { u32::MAX };
         let burst = if self.snd.burst.contains(nxt) { self.snd.burst.end.since(nxt) - 1 } else { 0 };
         let unsent = self.data_end().saturating_since(nxt);
-        let uncongested = self.cwnd().saturating_sub(self.snd.outstanding());
+        let cwnd = self.cwnd();
+        let uncongested = cwnd.saturating_sub(self.snd.outstanding());
         let octets = pushed.min(burst).min(unsent).min(self.snd.usable()).min(uncongested);
-        let octets = octets.min(self.recovery.board.room_in_last(nxt, mss, now));
-        (octets >= mss).then(|| Train { mss, end: nxt.add(octets) })
+        let octets = octets.min(self.recovery.board.room_in_last(nxt, mss, cx.now));
+        (octets >= mss).then(|| Train { mss, end: nxt.add(octets), cwnd, paced: self.is_paced(cx.config) })
     }
 
     /// Nothing is to be repaired, told or tried, so that new text alone is what may leave.
@@ -83,10 +87,11 @@ impl Tcb {
     }
 
     /// The next segment of a train leaves; gives its sequence number. `None` where the train is over.
-    pub fn follow(&mut self, train: Train, cx: &mut Context<'_>) -> Option<Seq> {
+    #[inline]
+    pub fn follow(&mut self, train: &mut Train, cx: &mut Context<'_>) -> Option<Seq> {
         let (seq, mss) = (self.snd.nxt, train.mss);
         let end = seq.add(mss);
-        if end.after(train.end) || self.paced_until().is_some() {
+        if end.after(train.end) || train.paced && self.paced_until().is_some() {
             return None;
         }
         debug_assert_eq!(
@@ -98,11 +103,17 @@ impl Tcb {
         crate::tcp::short_cuts::taken();
         cx.counters.tcp_out_segs += 1;
         self.tally.sent(mss, 1, false);
-        self.on_paced_departure(mss, cx);
+        if train.paced {
+            self.on_paced_departure(mss, cx);
+        }
         self.recovery.board.extend_last(mss);
         self.snd.nxt = end;
+        debug_assert_eq!((train.cwnd, mss), (self.cwnd(), self.smss()), "nothing has changed the window");
         // Nothing is deemed lost, nor told of beyond a gap.
-        self.judge_cwnd(self.snd.outstanding(), cx);
+        if self.judge_cwnd_of(self.snd.outstanding(), train.cwnd, mss, cx) {
+            // It is another one now.
+            train.end = end;
+        }
         self.is.remove(Is::OVERRIDE);
         Some(seq)
     }

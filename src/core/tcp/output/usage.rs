@@ -14,7 +14,13 @@ impl Tcb {
     //# Implementations that use _cwnd_ MUST use other measures to prevent _cwnd_ from growing when the volume
     //# of bytes in flight is smaller than _cwnd_.
     pub(super) fn judge_cwnd(&mut self, in_flight: u32, cx: &Context<'_>) {
-        let full = in_flight.saturating_add(self.smss()) > self.cwnd();
+        self.judge_cwnd_of(in_flight, self.cwnd(), self.smss(), cx);
+    }
+
+    /// The same of a window of `cwnd` octets, as it is, and segments of `smss`. Says whether it was cut down.
+    #[inline]
+    pub(super) fn judge_cwnd_of(&mut self, in_flight: u32, cwnd: u32, smss: u32, cx: &Context<'_>) -> bool {
+        let full = in_flight.saturating_add(smss) > cwnd;
         let (peak, judged) = self.snd.peak;
         let more = !self.is.contains(Is::CWND_LIMITED) && in_flight > peak;
         if full || more || self.snd.una.at_or_after(judged) {
@@ -23,22 +29,25 @@ impl Tcb {
         }
         if self.is.contains(Is::CWND_LIMITED) {
             self.cwnd_used = cx.now;
-        } else if cx.config.slow_start_after_idle {
-            self.decay_cwnd(cx);
+            false
+        } else {
+            cx.config.slow_start_after_idle && self.decay_cwnd(cx)
         }
     }
 
     /// Nothing but the program kept the window from being filled for the time of one RTO: what it might send at once now
-    /// has not been tried for so long. Where the send buffer is what is small, the program could not have done more.
-    fn decay_cwnd(&mut self, cx: &Context<'_>) {
+    /// has not been tried for so long. Where the send buffer is what is small, the program could not have done more. Says
+    /// whether the window came down.
+    fn decay_cwnd(&mut self, cx: &Context<'_>) -> bool {
         // Probes of a closed window say nothing of it either.
         let calm = self.recovery.phase() == Phase::Open && self.snd.wnd > 0;
         if self.is.contains(Is::NO_SPACE) || !calm || cx.now.saturating_since(self.cwnd_used) < self.rtt.rto()
         {
-            return;
+            return false;
         }
         self.cwnd_used = cx.now;
         self.congestion.on_event(CongestionEvent::Unused, self.snd.peak.0, cx.now);
+        true
     }
 
     /// Whether the window may grow for what is acknowledged now: it was full, or is in slow start and less than twice

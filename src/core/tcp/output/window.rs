@@ -38,38 +38,41 @@ impl Tcb {
     }
 
     /// The text of a segment was taken, RCV.NXT having been `nxt` before it: more of the buffer may be offered.
+    #[inline]
     pub(in crate::tcp) fn offer_more(&mut self, nxt: Seq, text: u32, now: Instant) -> &mut RightSizing {
         let room = self.room();
-        let mut sizing = self.right_sizing.take().unwrap_or_else(|| {
-            let edge = self.rcv.edge();
-            let threshold = self.window_threshold().max(edge.saturating_since(nxt));
-            Box::new(RightSizing::new(threshold, self.rcv.mss.into(), nxt, edge, now))
+        let (rcv, options, mss_offered) = (&self.rcv, &self.options, self.mss_offered);
+        let sizing = self.right_sizing.get_or_insert_with(|| {
+            let (edge, first) = (rcv.edge(), options.first_window(mss_offered).into());
+            let threshold = rcv.wnd.max(first).max(edge.saturating_since(nxt));
+            Box::new(RightSizing::new(threshold, rcv.mss.into(), nxt, edge, now))
         });
-        sizing.grow(text, room, self.options.receive_buffer);
-        self.right_sizing.insert(sizing)
+        sizing.grow(text, room, options.receive_buffer);
+        sizing
     }
 
     /// The same in order. Once a round trip the buffer is made as large as the program reads fast.
+    #[inline]
     pub(in crate::tcp) fn right_size(&mut self, nxt: Seq, seg: &Segment<'_>, cx: &Context<'_>) {
         let (mss, text) = (u32::from(self.rcv.mss), seg.text.len() as u32);
-        let unread = u32::try_from(self.receive_buffer.len()).unwrap_or(u32::MAX);
-        let (arrived, edge) = (self.rcv.nxt, self.rcv.edge());
-        let limit = self.window_limit().min(cx.config.receive_buffer_max);
-        let stamps = seg.timestamps().filter(|_| self.timestamps.enabled() && text >= mss);
-        let timestamps = self.timestamps;
-        let sizing = self.offer_more(nxt, text, cx.now);
-        if let Some(echo) = stamps.map(|ts| ts.echo).filter(|&echo| !sizing.has_heard(echo))
-            && let Some(round_trip) = timestamps.round_trip(echo, cx.now)
+        self.offer_more(nxt, text, cx.now);
+        let Some(sizing) = self.right_sizing.as_deref_mut() else { return };
+        if let Some(echo) = seg.timestamps().map(|ts| ts.echo)
+            && !sizing.has_heard(echo)
+            && text >= mss
+            && self.timestamps.enabled()
+            && let Some(round_trip) = self.timestamps.round_trip(echo, cx.now)
         {
             sizing.echoed(echo, round_trip);
         }
-        sizing.arrived(arrived, edge, cx.now);
-        let Some(wanted) = sizing.measure(arrived.sub(unread), mss, cx.now) else { return };
+        sizing.arrived(self.rcv.nxt, self.rcv.edge(), cx.now);
+        let unread = u32::try_from(self.receive_buffer.len()).unwrap_or(u32::MAX);
+        let Some(wanted) = sizing.measure(self.rcv.nxt.sub(unread), mss, cx.now) else { return };
         if cx.memory.under_pressure() {
             return;
         }
         if cx.config.moderate_receive_buffer && !self.options.buffer_lock.contains(BufferLock::RECEIVE) {
-            let wanted = wanted.min(limit);
+            let wanted = wanted.min(self.window_limit()).min(cx.config.receive_buffer_max);
             if wanted > self.options.receive_buffer {
                 Arc::make_mut(&mut self.options).receive_buffer = wanted;
             }
@@ -133,8 +136,12 @@ impl Tcb {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.2
     //= id=MUST-39
     //# A TCP implementation MUST include a SWS avoidance algorithm in the receiver (MUST-39).
+    ///
+    /// RCV.BUFF is what may be offered at the most. Where that is less than the buffer and hardly more than a segment, the
+    /// edge would otherwise lack a few octets of a segment for ever, and the peer wait with all it has.
     fn may_grow_by(&self, octets: u32) -> bool {
-        octets > 0 && octets >= u32::from(self.rcv.mss).min(self.options.largest_window() / 2)
+        let most = || self.options.largest_window().min(self.window_threshold());
+        octets > 0 && (octets >= u32::from(self.rcv.mss) || octets >= most() / 2)
     }
 
     /// Whether the program has read so much that the peer should hear of it though nothing else is to be said:
