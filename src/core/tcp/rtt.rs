@@ -171,7 +171,10 @@ fn towards(old: u64, new: u64, divisor: u64) -> u64 {
 
 /// Whole microseconds, rounded up, at most `u32::MAX` (71 minutes).
 fn micros(d: Duration) -> u32 {
-    u32::try_from(d.as_nanos().div_ceil(1_000)).unwrap_or(u32::MAX)
+    // In 64 bits: a division of 128 costs more than the whole sample.
+    let micros =
+        d.as_secs().saturating_mul(1_000_000).saturating_add(d.subsec_nanos().div_ceil(1_000).into());
+    u32::try_from(micros).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

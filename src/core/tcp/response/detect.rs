@@ -73,6 +73,11 @@ impl Tcb {
     //= https://www.rfc-editor.org/rfc/rfc8985#section-9.2
     //= id=rfc8985-9.2-1
     pub(in crate::tcp) fn rack_detect(&mut self, cx: &mut Context<'_>) -> Lost {
+        if self.recovery.board.front().is_none() {
+            // All has arrived.
+            self.timers.cancel(Timer::Reordering);
+            return Lost::default();
+        }
         let rack = self.recovery.rack;
         let wait = Duration::from_micros(rack.rtt.into()) + self.reordering_window();
         let mut longest = None;
