@@ -13,23 +13,30 @@ pub struct Frames {
     /// A receiver may keep what it is given: text is then taken by reference.
     lends: bool,
     waiting: VecDeque<Frame>,
-    /// Memory of packets that were received, parts of which the receiver may still hold; the oldest in front.
+    /// Memory of packets that were received and are nobody's now.
+    free: Vec<Vec<u8>>,
+    /// The same of packets parts of which the receiver may still hold; the oldest in front.
     lent: VecDeque<BytesMut>,
 }
 
 /// A packet under way.
 #[derive(Debug)]
 struct Frame {
-    packet: Bytes,
+    packet: Packet,
     gso_size: u16,
-    /// The memory that it lies in, empty but for it.
-    room: BytesMut,
+}
+
+#[derive(Debug)]
+enum Packet {
+    Own(Vec<u8>),
+    /// With the memory that it lies in, empty but for it.
+    Lent(Bytes, BytesMut),
 }
 
 impl Frames {
     /// None yet, of up to `size` octets.
     pub const fn new(size: usize, lends: bool) -> Self {
-        Self { size, lends, waiting: VecDeque::new(), lent: VecDeque::new() }
+        Self { size, lends, waiting: VecDeque::new(), free: Vec::new(), lent: VecDeque::new() }
     }
 
     /// How many wait to be received.
@@ -54,21 +61,38 @@ impl Frames {
 
     /// A packet leaves: the copy that any device makes.
     pub fn push(&mut self, datagram: &Datagram<'_>) {
-        let mut room = self.room();
-        room.extend_from_slice(datagram.head);
-        for piece in datagram.body.pieces() {
-            room.extend_from_slice(piece);
-        }
-        let packet = room.split().freeze();
-        self.waiting.push_back(Frame { packet, gso_size: datagram.gso_size, room });
+        let packet = if self.lends {
+            let mut room = self.room();
+            room.extend_from_slice(datagram.head);
+            for piece in datagram.body.pieces() {
+                room.extend_from_slice(piece);
+            }
+            Packet::Lent(room.split().freeze(), room)
+        } else {
+            let mut room = self.free.pop().unwrap_or_else(|| Vec::with_capacity(self.size));
+            room.extend_from_slice(datagram.head);
+            for piece in datagram.body.pieces() {
+                room.extend_from_slice(piece);
+            }
+            Packet::Own(room)
+        };
+        self.waiting.push_back(Frame { packet, gso_size: datagram.gso_size });
     }
 
     /// The next packet arrives, if one waits; says whether.
     pub fn pop(&mut self, receive: impl FnOnce(Inbound<'_>)) -> bool {
-        let Some(Frame { packet, gso_size, room }) = self.waiting.pop_front() else { return false };
-        let backing = self.lends.then_some(&packet);
-        receive(Inbound { packet: &packet, backing, trust: Trust::Trusted, gso_size });
-        self.lent.push_back(room);
+        let Some(Frame { packet, gso_size }) = self.waiting.pop_front() else { return false };
+        match packet {
+            Packet::Own(mut room) => {
+                receive(Inbound { packet: &room, backing: None, trust: Trust::Trusted, gso_size });
+                room.clear();
+                self.free.push(room);
+            }
+            Packet::Lent(packet, room) => {
+                receive(Inbound { packet: &packet, backing: Some(&packet), trust: Trust::Trusted, gso_size });
+                self.lent.push_back(room);
+            }
+        }
         true
     }
 }

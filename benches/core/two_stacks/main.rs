@@ -1,11 +1,11 @@
 //! Two stacks joined by a queue, in one thread, checksums off: ours and smoltcp's, alternated.
 //!
-//! `cargo bench -p tunstack-benches --bench two_stacks [-- SECONDS [ROW]]`, with ROW the number of the only one to run.
+//! `cargo bench -p tunstack-benches --bench two_stacks [-- SECONDS [ROW]]`, with ROW the number of the only one to run, each way.
 //!
 //! Both run the same loop: the sender writes all it can, at most a batch of packets goes through the queue, the
 //! receiver reads all there is, and its ACKs go back; the clock is read once a turn. Each packet is copied once, into
-//! memory of the queue that is used again. What the best buffers and the best batch are is tried first, for each stack
-//! and row by itself; then all rows run in turn, five times, and the medians count.
+//! memory of the queue that is used again; whether our receiver may keep that memory, or copies out of it as smoltcp's does, is
+//! tried too. What the best buffers and the best batch are is tried first, for each stack and row by itself; then all rows run in turn, five times, and the medians count.
 
 mod ours;
 
@@ -45,26 +45,42 @@ impl Moved {
 #[derive(Clone, Copy, Debug)]
 enum Runner {
     Smoltcp { mtu: usize },
-    Ours { mtu: u16, segmentation: u32, way: Way, lends: bool },
+    Ours { mtu: u16, segmentation: u32, way: Way },
+}
+
+/// How it is run.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    /// Octets of each buffer.
+    buffers: u32,
+    /// Packets of a turn at the most.
+    batch: usize,
+    /// Our receiver may keep the memory of a packet.
+    lends: bool,
 }
 
 impl Runner {
-    fn run(self, (buffers, batch): (u32, usize), time: Duration) -> Result<Moved, Box<dyn Error>> {
+    fn run(self, shape: Shape, time: Duration) -> Result<Moved, Box<dyn Error>> {
+        let Shape { buffers, batch, lends } = shape;
         match self {
             Self::Smoltcp { mtu } => theirs::run(mtu, buffers as usize, batch, time),
-            Self::Ours { mtu, segmentation, way, lends } => {
+            Self::Ours { mtu, segmentation, way } => {
                 ours::run(Setting { mtu, segmentation, buffers, lends }, way, batch, time)
             }
         }
     }
 
-    fn best(self, time: Duration) -> Result<(u32, usize), Box<dyn Error>> {
-        let mut best = ((0, 0), 0.0);
-        for buffers in BUFFERS {
-            for batch in BATCHES {
-                let speed = self.run((buffers, batch), time)?.speed();
-                if speed > best.1 {
-                    best = ((buffers, batch), speed);
+    fn best(self, time: Duration) -> Result<Shape, Box<dyn Error>> {
+        let lending: &[bool] = if matches!(self, Self::Ours { .. }) { &[true, false] } else { &[false] };
+        let mut best = (Shape { buffers: 0, batch: 0, lends: false }, 0.0);
+        for &lends in lending {
+            for buffers in BUFFERS {
+                for batch in BATCHES {
+                    let shape = Shape { buffers, batch, lends };
+                    let speed = self.run(shape, time)?.speed();
+                    if speed > best.1 {
+                        best = (shape, speed);
+                    }
                 }
             }
         }
@@ -84,7 +100,7 @@ const ROWS: [(&str, Runner, usize, f64); 7] = [
 ];
 
 const fn ours(mtu: u16, segmentation: u32, way: Way) -> Runner {
-    Runner::Ours { mtu, segmentation, way, lends: true }
+    Runner::Ours { mtu, segmentation, way }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -92,8 +108,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let time = Duration::from_secs_f64(numbers.next().unwrap_or(0.5));
     if let Some(row) = numbers.next() {
         let (name, runner, ..) = ROWS.get(row as usize).ok_or("there is no such row")?;
-        let moved = runner.run((256 << 10, 16), time)?;
-        println!("{name}: {:.2} GB/s, {:.0} ns/packet", moved.speed() / 1e9, moved.nanos_a_packet());
+        for lends in [true, false] {
+            let moved = runner.run(Shape { buffers: 256 << 10, batch: 16, lends }, time)?;
+            let copies = if lends { "" } else { ", received by copies" };
+            println!(
+                "{name}{copies}: {:.2} GB/s, {:.0} ns/packet",
+                moved.speed() / 1e9,
+                moved.nanos_a_packet()
+            );
+        }
         return Ok(());
     }
     let mut best = Vec::new();
@@ -108,17 +131,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let medians: Vec<Moved> = runs.iter_mut().map(|runs| median(runs)).collect();
     println!(
-        "{:60} {:>8} {:>10} {:>6} {:>6} {:>9}  buffers, batch",
+        "{:60} {:>8} {:>10} {:>6} {:>6} {:>9}  buffers, batch, received",
         "", "GB/s", "ns/packet", "ratio", "asked", "to first"
     );
-    for (((name, _, beside, asked), moved), (buffers, batch)) in ROWS.iter().zip(&medians).zip(&best) {
+    for (((name, runner, beside, asked), moved), shape) in ROWS.iter().zip(&medians).zip(&best) {
+        let ours = matches!(runner, Runner::Ours { .. });
+        let received = if ours && shape.lends { "by reference" } else { "by copies" };
         let ratio = moved.speed() / medians[*beside].speed();
         let to_first = moved.speed() / medians[0].speed();
         println!(
-            "{name:60} {:8.2} {:10.0} {ratio:6.2} {asked:6.1} {to_first:9.2}  {} KiB, {batch}",
+            "{name:60} {:8.2} {:10.0} {ratio:6.2} {asked:6.1} {to_first:9.2}  {} KiB, {}, {received}",
             moved.speed() / 1e9,
             moved.nanos_a_packet(),
-            buffers >> 10,
+            shape.buffers >> 10,
+            shape.batch,
         );
     }
     Ok(())
