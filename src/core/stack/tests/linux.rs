@@ -199,6 +199,42 @@ fn acknowledgments_are_quick_at_first_and_then_wait_40_ms() {
     }
 }
 
+/// Who replies soon acknowledges with replies: from the first on, none leaves at once because the connection is young.
+#[test]
+fn acknowledgments_go_with_replies() {
+    let (mut r, id) = accepted(linux());
+    r.send(Flags::ACK | Flags::PSH, b"asked");
+    assert_eq!(r.sent().len(), 1, "nothing tells yet that a reply comes");
+    for n in 0..3 {
+        r.write(id, b"reply");
+        let out = r.sent();
+        assert_eq!((out.len(), out[0].text.as_slice(), out[0].header.ack.get()), (1, &b"reply"[..], r.seq), "{n}");
+        r.ack = r.ack.wrapping_add(5);
+        r.send(Flags::ACK | Flags::PSH, b"asked");
+        assert!(r.sent().is_empty(), "{n}");
+    }
+    assert_eq!(r.wait(Duration::from_millis(40) + TICK).len(), 1, "no reply came");
+}
+
+/// What is no reply changes nothing: text before any of the peer's, and text long after it.
+#[test]
+fn a_stream_of_the_peer_has_quick_acknowledgments() {
+    let (mut r, id) = accepted(linux());
+    r.write(id, b"greeting");
+    r.sent();
+    r.ack = r.ack.wrapping_add(8);
+    for n in 0..2 {
+        r.send(Flags::ACK, &[0; 1000]);
+        assert_eq!(r.sent().len(), 1, "{n}");
+        r.wait(Duration::from_millis(40));
+        r.write(id, b"late");
+        r.sent();
+        r.ack = r.ack.wrapping_add(4);
+    }
+    r.send(Flags::ACK, &[0; 1000]);
+    assert_eq!(r.sent().len(), 1);
+}
+
 /// A write's last, short segment leaves with the full ones before it; another short one waits until that is acknowledged, or
 /// until it is full.
 #[test]

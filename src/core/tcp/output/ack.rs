@@ -162,6 +162,17 @@ impl Tcb {
         self.timers.arm_if_idle(Timer::DelayedAck, cx.now + cx.config.delayed_ack);
     }
 
+    /// New text has left. If it came so soon after the peer's that an acknowledgment might have waited for it, it is taken
+    /// for the reply: acknowledgments go with replies then, and as in Linux none leaves at once any more because the
+    /// connection is young.
+    pub(in crate::tcp) fn has_replied(&mut self, cx: &Context<'_>) {
+        let asked = self.tally.data_in > 0
+            && u128::from(self.tally.since_data_in(cx.now)) < cx.config.delayed_ack.as_millis();
+        if asked {
+            self.acks.quick = 0;
+        }
+    }
+
     /// The delayed-ACK timer ran out.
     pub(in crate::tcp) fn delayed_ack_due(&mut self, cx: &mut Context<'_>) {
         if self.acks.delayed {

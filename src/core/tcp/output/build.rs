@@ -283,6 +283,9 @@ impl Tcb {
                 self.timed_since = cx.now;
             }
             if !syn {
+                if self.acks.is_quick() && plan.len > 0 {
+                    self.has_replied(cx);
+                }
                 let stamp = self.stamp(end.since(self.snd.nxt), cx.now);
                 let last = end.sub(last_segment(plan, mss)).max(self.snd.nxt);
                 for range in [SeqRange::new(self.snd.nxt, last), SeqRange::new(last, end)] {
