@@ -52,6 +52,7 @@ mod shutdown;
 pub(crate) mod socket;
 
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -105,6 +106,15 @@ pub struct SocketInfo {
     pub readiness: Readiness,
     /// Octets handed over but not yet acknowledged.
     pub unacknowledged: usize,
+}
+
+/// The slots of a shard's sockets, as many at a time as may be looked at in one hold of the lock.
+pub(crate) fn pieces(shard: &Shard) -> impl Iterator<Item = Range<u32>> + '_ {
+    const SLOTS: u32 = 512;
+    (0..).step_by(SLOTS as usize).map_while(|first: u32| {
+        let end = shard.lock().stack.slots_end();
+        (first < end).then(|| first..first.saturating_add(SLOTS).min(end))
+    })
 }
 
 impl Engine {
@@ -164,20 +174,23 @@ impl Engine {
         self.shards().iter().for_each(|shard| shard.lock().stack.forget_fast_open());
     }
 
-    /// Every socket that the program holds, as they stand at this moment; those of each shard at one of its own.
+    /// Every socket that the program holds, each as it stood when it was looked at: of very many not all at one moment, for
+    /// nobody is to wait so long. What comes or goes meanwhile may be among them or not.
     pub fn sockets(&self) -> Vec<SocketInfo> {
         let mut sockets = Vec::new();
         for shard in self.shards() {
-            let held = shard.lock();
-            let stack = &held.stack;
-            sockets.extend(stack.sockets().map(|id| SocketInfo {
-                id,
-                state: stack.state(id),
-                local: stack.local_endpoint(id).ok(),
-                remote: stack.remote_endpoint(id).ok(),
-                readiness: stack.readiness(id),
-                unacknowledged: stack.unacknowledged(id).unwrap_or(0),
-            }));
+            for slots in pieces(shard) {
+                let held = shard.lock();
+                let stack = &held.stack;
+                sockets.extend(stack.sockets_in(slots).map(|id| SocketInfo {
+                    id,
+                    state: stack.state(id),
+                    local: stack.local_endpoint(id).ok(),
+                    remote: stack.remote_endpoint(id).ok(),
+                    readiness: stack.readiness(id),
+                    unacknowledged: stack.unacknowledged(id).unwrap_or(0),
+                }));
+            }
         }
         sockets
     }

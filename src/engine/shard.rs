@@ -427,7 +427,9 @@ impl Guard<'_> {
         if let Some(neighbours) = shard.neighbours.get().filter(|_| !posts.is_empty()) {
             neighbours.carry(posts);
         }
-        woken.wake();
+        if let Some(woken) = woken {
+            woken.wake();
+        }
     }
 
     /// Takes out what there is for other shards, `most` at the most.

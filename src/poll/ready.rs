@@ -4,7 +4,6 @@
 //! the list and makes an event of how things stand when it is taken, as the kernel's edge-triggered epoll does.
 //! First in, first out, so none starves.
 
-use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use tunstack_core::stack::Readiness;
@@ -24,18 +23,29 @@ struct Entry {
     mask: Readiness,
     /// How the source stood when it was last told of.
     level: Readiness,
-    /// Its place in the list, while it stands there.
-    place: Option<u64>,
+    /// Who stands before and behind it in the list, while it stands there.
+    place: Option<Place>,
     /// It is removed when it has been told.
     ends: bool,
 }
 
+/// A place in a list: the slots of its neighbours.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    before: u32,
+    behind: u32,
+}
+
+/// No neighbour.
+const NONE: u32 = u32::MAX;
+
 #[derive(Debug)]
 struct State {
     entries: Slab<Entry>,
-    /// In order of arrival. A map, so that one who leaves is taken out without a search.
-    list: BTreeMap<u64, Handle>,
-    next_place: u64,
+    /// The ends of the list, which is in order of arrival. It runs through the entries, so that one who leaves is taken out
+    /// without a search.
+    first: u32,
+    last: u32,
     /// The poller found nothing, and sleeps or is about to.
     asleep: bool,
     /// It sleeps before the device, by this thread: what the thread itself changes it looks at.
@@ -45,18 +55,34 @@ struct State {
 impl State {
     /// Puts an entry at the end of the list unless it stands there.
     fn enlist(&mut self, handle: Handle) {
-        if let Some(entry) = self.entries.get_mut(handle)
-            && entry.place.is_none()
-        {
-            entry.place = Some(self.next_place);
-            self.list.insert(self.next_place, handle);
-            self.next_place += 1;
+        let last = self.last;
+        let Some(entry) = self.entries.get_mut(handle).filter(|entry| entry.place.is_none()) else { return };
+        entry.place = Some(Place { before: last, behind: NONE });
+        let index = handle.index();
+        self.link(last, NONE, index, index);
+    }
+
+    /// Takes out of the list who stood at `place`.
+    fn strike(&mut self, place: Place) {
+        self.link(place.before, place.behind, place.behind, place.before);
+    }
+
+    /// Whoever stands at `before`, or else the list's beginning, has `first` behind it; and `behind`, or its end, has `last`
+    /// before it.
+    fn link(&mut self, before: u32, behind: u32, first: u32, last: u32) {
+        match self.entries.by_index_mut(before).and_then(|entry| entry.place.as_mut()) {
+            Some(place) => place.behind = first,
+            None => self.first = first,
+        }
+        match self.entries.by_index_mut(behind).and_then(|entry| entry.place.as_mut()) {
+            Some(place) => place.before = last,
+            None => self.last = last,
         }
     }
 
     /// Whether the poller has to be woken. Once for each sleep: one wake-up is enough.
     fn rouse(&mut self) -> bool {
-        !self.list.is_empty()
+        self.first != NONE
             && std::mem::take(&mut self.asleep)
             && self.sits.is_none_or(|thread| thread != thread::current().id())
     }
@@ -68,13 +94,7 @@ pub(super) struct Ready(Mutex<State>);
 
 impl Ready {
     pub(super) const fn new() -> Self {
-        Self(Mutex::new(State {
-            entries: Slab::new(),
-            list: BTreeMap::new(),
-            next_place: 0,
-            asleep: false,
-            sits: None,
-        }))
+        Self(Mutex::new(State { entries: Slab::new(), first: NONE, last: NONE, asleep: false, sits: None }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -125,7 +145,7 @@ impl Ready {
     pub(super) fn remove(&self, handle: Handle) {
         let mut state = self.state();
         if let Some(Entry { place: Some(place), .. }) = state.entries.remove(handle) {
-            state.list.remove(&place);
+            state.strike(place);
         }
     }
 
@@ -144,12 +164,15 @@ impl Ready {
         let mut state = self.state();
         let end = told.len() + room;
         while told.len() < end {
-            let Some((_, handle)) = state.list.pop_first() else { break };
-            let Some(entry) = state.entries.get_mut(handle) else { continue };
-            entry.place = None;
+            let first = state.first;
+            let Some(entry) = state.entries.by_index_mut(first) else { break };
             // It may have passed meanwhile: somebody has read what there was.
             told.extend(Event::of_socket(entry.token, entry.level, entry.mask));
-            if entry.ends {
+            let (place, ends) = (entry.place.take(), entry.ends);
+            if let Some(place) = place {
+                state.strike(place);
+            }
+            if ends && let Some(handle) = state.entries.id_of(first) {
                 state.entries.remove(handle);
             }
         }
@@ -158,14 +181,14 @@ impl Ready {
     /// Whether the poller may sleep. If so, who comes next says that it has to be woken.
     pub(super) fn sleep(&self) -> bool {
         let mut state = self.state();
-        state.asleep = state.list.is_empty();
+        state.asleep = state.first == NONE;
         state.asleep
     }
 
     /// The same for a poller that sits before the device meanwhile: its thread need not wake itself.
     pub(super) fn sit(&self) -> bool {
         let mut state = self.state();
-        state.asleep = state.list.is_empty();
+        state.asleep = state.first == NONE;
         state.sits = state.asleep.then(|| thread::current().id());
         state.asleep
     }
@@ -185,7 +208,8 @@ impl Ready {
     #[cfg(test)]
     pub(super) fn len(&self) -> (usize, usize) {
         let state = self.state();
-        (state.entries.len(), state.list.len())
+        let listed = state.entries.iter().filter(|(_, entry)| entry.place.is_some());
+        (state.entries.len(), listed.count())
     }
 }
 
@@ -217,6 +241,27 @@ mod tests {
         assert_eq!(tokens(&ready, 1), [1]);
         assert_eq!(tokens(&ready, 9), [0, 2], "whoever is told goes to the end");
         assert_eq!(tokens(&ready, 9), []);
+    }
+
+    #[test]
+    fn who_leaves_is_taken_out_from_anywhere() {
+        for leaves in 0..4 {
+            let ready = Ready::new();
+            let handles: Vec<_> = (0..4).map(|n| ready.insert(Token(n), Interest::READABLE)).collect();
+            for &handle in &handles {
+                assert!(!ready.changed(handle, R, R));
+            }
+            ready.remove(handles[leaves]);
+            // Its slot is used again at once, and what stands there now comes last.
+            let next = ready.insert(Token(9), Interest::READABLE);
+            assert_eq!(next.index(), handles[leaves].index());
+            assert!(!ready.changed(next, R, R));
+            let mut expected: Vec<_> = (0..4).filter(|&n| n != leaves).collect();
+            expected.push(9);
+            assert_eq!((ready.len(), tokens(&ready, 2)), ((4, 4), expected[..2].to_vec()));
+            assert_eq!((ready.len(), tokens(&ready, 9)), ((4, 2), expected[2..].to_vec()));
+            assert_eq!(ready.len(), (4, 0));
+        }
     }
 
     #[test]

@@ -202,11 +202,16 @@ impl Stack {
         let Some(socket) = self.slab.by_index_mut(index) else { return };
         match &mut socket.kind {
             Kind::Connection(tcb) => {
-                // The wheel is told only of earlier deadlines, so this may be one that moved on.
-                if tcb.timers.earliest().is_some_and(|due| due <= now) {
-                    tcb.handle_timeout(&mut context!(self, now));
+                // The wheel is told only of earlier deadlines, so this is mostly one that moved on or is no more: each request
+                // that was replied to leaves one behind. Nothing has changed then.
+                match tcb.timers.earliest() {
+                    Some(due) if due <= now => {
+                        tcb.handle_timeout(&mut context!(self, now));
+                        self.settle(index, now, false);
+                    }
+                    Some(later) => self.wheel.arm(index, later),
+                    None => {}
                 }
-                self.settle(index, now, false);
             }
             Kind::Request(request) => {
                 let mut request = **request;

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::mem;
+use core::ops::Range;
 
 /// A socket's handle. A handle kept after its socket is gone names nothing: the slot's generation differs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -160,9 +161,21 @@ impl<T> Slab<T> {
 
     /// All values with their handles, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (SocketId, &T)> + '_ {
-        (0..).zip(&self.slots).filter_map(|(index, slot)| {
+        self.iter_in(0..NONE)
+    }
+
+    /// The values in these slots with their handles, in the order of their slots.
+    pub fn iter_in(&self, slots: Range<u32>) -> impl Iterator<Item = (SocketId, &T)> + '_ {
+        let end = slots.end.min(self.end());
+        let lent = self.slots.get(slots.start as usize..end as usize).unwrap_or_default();
+        (slots.start..).zip(lent).filter_map(|(index, slot)| {
             Some((SocketId { index, generation: slot.generation, shard: self.shard }, slot.value()?))
         })
+    }
+
+    /// The number behind that of the last slot, be they taken or free.
+    pub const fn end(&self) -> u32 {
+        self.slots.len() as u32
     }
 
     /// All values with their handles, in the order of their slots, to change them.
@@ -231,6 +244,20 @@ mod tests {
         assert_eq!(s.by_index_mut(9), None);
         let again: Vec<_> = (0..3).map(|n| s.insert(n).index()).collect();
         assert_eq!(again, [0, 2, 4]);
+    }
+
+    #[test]
+    fn the_values_in_some_slots() {
+        let mut s = Slab::new();
+        let ids: Vec<_> = (0..5).map(|n| s.insert(n)).collect();
+        s.remove(ids[1]);
+        s.remove(ids[4]);
+        let listed = |slots: Range<u32>| s.iter_in(slots).map(|(id, n)| (id, *n)).collect::<Vec<_>>();
+        assert_eq!(s.end(), 5, "free ones count");
+        assert_eq!(listed(0..3), [(ids[0], 0), (ids[2], 2)]);
+        assert_eq!(listed(3..9), [(ids[3], 3)]);
+        assert_eq!((listed(5..9), listed(4..5)), (Vec::new(), Vec::new()));
+        assert_eq!(listed(0..u32::MAX).len(), s.iter().count());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::ops::Range;
 
 use super::settle::readiness;
 use super::{Idle, Kind, Own, Readiness, Socket, SocketId, Stack};
@@ -346,7 +347,17 @@ impl Stack {
 
     /// Every socket that a program holds.
     pub fn sockets(&self) -> impl Iterator<Item = SocketId> + '_ {
-        self.slab.iter().filter(|(_, socket)| socket.held).map(|(id, _)| id)
+        self.sockets_in(0..self.slots_end())
+    }
+
+    /// Those of them in these slots, for who does not look at a million in one go.
+    pub fn sockets_in(&self, slots: Range<u32>) -> impl Iterator<Item = SocketId> + '_ {
+        self.slab.iter_in(slots).filter(|(_, socket)| socket.held).map(|(id, _)| id)
+    }
+
+    /// The number behind that of the last slot, taken or free.
+    pub const fn slots_end(&self) -> u32 {
+        self.slab.end()
     }
 
     /// How many TCP connections go on without an owner, to deliver what was written before it closed them.

@@ -1,5 +1,7 @@
 //! What a program may ask of a TCP socket.
 
+use core::ops::Range;
+
 use bytes::Bytes;
 
 use super::{Kind, Own, Socket, SocketId, Stack, Waiting};
@@ -323,18 +325,18 @@ impl Stack {
         Ok(())
     }
 
-    /// Resets every TCP connection that goes on without an owner: the host ends and waits no longer.
-    pub fn abort_orphans(&mut self, now: Instant) {
+    /// Resets the TCP connections in these slots that go on without an owner: the host ends and waits no longer.
+    pub fn abort_orphans_in(&mut self, slots: Range<u32>, now: Instant) {
         let is_orphan = |s: &Socket| match &s.kind {
             Kind::Connection(tcb) => !s.held && tcb.is.contains(Is::ORPHAN),
             _ => false,
         };
-        let orphans: alloc::vec::Vec<u32> =
-            self.slab.iter().filter(|(_, s)| is_orphan(s)).map(|(id, _)| id.index()).collect();
-        for index in orphans {
-            self.with_connection(index, now, |tcb, cx| {
-                tcb.reset(Error::Aborted, Event::Abort, RstReason::Abort, cx);
-            });
+        for index in slots.start..slots.end.min(self.slots_end()) {
+            if self.slab.by_index(index).is_some_and(is_orphan) {
+                self.with_connection(index, now, |tcb, cx| {
+                    tcb.reset(Error::Aborted, Event::Abort, RstReason::Abort, cx);
+                });
+            }
         }
     }
 }

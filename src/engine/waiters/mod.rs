@@ -95,7 +95,12 @@ impl Waiters {
     /// hold of the lock.
     pub(crate) fn observe(&mut self, id: SocketId, key: Key, observer: Arc<dyn Observer>) {
         let index = self.slot_for(id);
-        self.slots[index].entries.push(Entry { key: Some(key), wait: Wait::Always(observer) });
+        let entries = &mut self.slots[index].entries;
+        if entries.is_empty() {
+            // Mostly it stays the only one, for as long as the socket lives: of a crowd each has one.
+            entries.reserve_exact(1);
+        }
+        entries.push(Entry { key: Some(key), wait: Wait::Always(observer) });
     }
 
     /// Takes an observer back: when this returns it is told no more.
@@ -208,11 +213,14 @@ impl Waiters {
         }
     }
 
-    /// What is to be done after the lock is gone.
-    pub(crate) fn take_woken(&mut self) -> Woken {
+    /// What is to be done after the lock is gone: mostly nothing.
+    pub(crate) fn take_woken(&mut self) -> Option<Woken> {
         (self.woken.calls, self.woken.polls) = (0, (0, None));
         let (woken, gone) = (self.woken.wakers.len(), self.gone.len());
-        Woken { woken: Few::take(&mut self.woken.wakers, woken), _gone: Few::take(&mut self.gone, gone) }
+        (woken + gone > 0).then(|| Woken {
+            woken: Few::take(&mut self.woken.wakers, woken),
+            _gone: Few::take(&mut self.gone, gone),
+        })
     }
 
     /// The same of threads in calls alone: to wake these runs nobody's code.

@@ -156,6 +156,35 @@ fn a_panic_inside_is_an_error_to_the_others() {
     });
 }
 
+/// More than are looked at in one hold of the lock: each is listed, and each is ended.
+#[test]
+fn very_many_are_ended_in_pieces() {
+    limited(|| {
+        let pair = pair();
+        let first = pair.connected();
+        let many: Vec<_> = (0..1200).map(|_| pair.left.bind_udp("10.7.0.1:0").unwrap()).collect();
+        // Its connections take slots behind all the others, and are ended though it is closed before.
+        let listener = pair.left.listen("10.7.0.1:0").unwrap();
+        let last =
+            (pair.right.connect(listener.local_addr().unwrap()).unwrap(), listener.accept().unwrap().0);
+        let listed: Vec<_> = pair.left.sockets().iter().map(|socket| socket.id).collect();
+        let own = [first.0.id()].into_iter().chain(many.iter().map(|udp| udp.id()));
+        assert_eq!(listed, own.chain([listener.id(), last.1.id()]).collect::<Vec<_>>());
+        let sizes: Vec<_> = crate::engine::pieces(pair.left.shard()).map(|slots| slots.len()).collect();
+        assert_eq!(sizes, [512, 512, 179 + 1]);
+        thread::scope(|scope| {
+            for peer in [&first.1, &last.0] {
+                scope.spawn(move || {
+                    assert_eq!({ peer }.read(&mut [0]).unwrap(), 0, "its end is told");
+                    peer.shutdown(Shutdown::Write).unwrap();
+                });
+            }
+            pair.left.shutdown(LONG).unwrap();
+        });
+        assert_eq!(many[1199].local_addr().unwrap_err().raw_os_error(), ESHUTDOWN);
+    });
+}
+
 /// Connections that are half-way to their end, or to their beginning, are no obstacle to the end of the engine.
 #[test]
 fn it_ends_from_every_state() {

@@ -208,12 +208,43 @@ fn acknowledgments_go_with_replies() {
     for n in 0..3 {
         r.write(id, b"reply");
         let out = r.sent();
-        assert_eq!((out.len(), out[0].text.as_slice(), out[0].header.ack.get()), (1, &b"reply"[..], r.seq), "{n}");
+        assert_eq!(
+            (out.len(), out[0].text.as_slice(), out[0].header.ack.get()),
+            (1, &b"reply"[..], r.seq),
+            "{n}"
+        );
         r.ack = r.ack.wrapping_add(5);
         r.send(Flags::ACK | Flags::PSH, b"asked");
         assert!(r.sent().is_empty(), "{n}");
     }
     assert_eq!(r.wait(Duration::from_millis(40) + TICK).len(), 1, "no reply came");
+}
+
+/// A request and its reply leave a deadline in the wheel that has passed away. When it comes up the connection, which has long
+/// been out of the processor's caches, is only looked at.
+#[test]
+fn a_deadline_that_is_no_more_gives_no_turn_to_send() {
+    let (mut r, id) = accepted(linux());
+    r.send(Flags::ACK | Flags::PSH, b"asked");
+    r.write(id, b"reply");
+    r.sent();
+    r.ack = r.ack.wrapping_add(5);
+    r.send(Flags::ACK, b"");
+    assert!(r.sent().is_empty());
+    assert_eq!(r.tcb(id).timers.earliest(), None);
+    assert_eq!((r.host.wheel.len(), r.host.output.len()), (1, 0));
+    r.now = r.host.poll_timeout().unwrap() + Duration::from_secs(1);
+    r.host.handle_timeout(r.now);
+    assert_eq!((r.host.wheel.len(), r.host.output.len()), (0, 0));
+    // One that has moved on is awaited again.
+    r.write(id, b"reply");
+    r.sent();
+    let due = r.tcb(id).timers.earliest().unwrap();
+    r.host.wheel.arm(id.index(), r.now + Duration::from_millis(1));
+    r.host.handle_timeout(r.now + Duration::from_millis(2));
+    assert_eq!((r.host.wheel.len(), r.host.output.len()), (1, 0));
+    r.host.handle_timeout(due + TICK);
+    assert_eq!(r.sent().len(), 1, "a probe, or the segment again");
 }
 
 /// What is no reply changes nothing: text before any of the peer's, and text long after it.
