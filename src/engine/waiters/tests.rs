@@ -378,6 +378,16 @@ impl Wake for Panics {
     }
 }
 
+/// Of a crowd each socket has one: a table that grows by doubling would keep room for four.
+#[test]
+fn an_observer_has_the_room_of_one() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let key = waiters.key();
+    waiters.observe(id, key, Arc::new(Told::default()));
+    assert_eq!(waiters.slots[id.index() as usize].entries.capacity(), 1);
+}
+
 #[test]
 fn a_waker_that_panics_keeps_no_other_from_being_woken() {
     let (id, _) = ids();
