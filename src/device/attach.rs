@@ -1,10 +1,11 @@
 //! What the devices on `/dev/net/tun` share: names, refusals, and what is put back in the end.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use tunstack_core::addr::Prefix;
 use tunstack_core::packet::{Body, Datagram};
 
@@ -146,23 +147,20 @@ pub(super) fn explain(name: &str, there: Option<&Link>, e: io::Error) -> DeviceE
     }
 }
 
-/// Writes one packet, with `header` before it: one vectored write, so the text goes from the stack's buffers
-/// to the kernel without a copy between.
+/// Packets of up to so many octets are put together before they are written: the kernel takes longer to look at the pieces
+/// of a vectored write than a copy of these takes.
+const WHOLE: usize = 2048;
+
+thread_local! {
+    static PACKET: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes one packet, with `header` before it. A large one goes from the stack's buffers to the kernel without a copy
+/// between.
 pub(super) fn write(tun: BorrowedFd<'_>, header: &[u8], datagram: &Datagram<'_>) -> io::Result<()> {
-    let mut pieces = [IoSlice::new(&[]); 2 + Body::MAX_PIECES];
-    let mut count = 0;
-    let front = [header, datagram.head].into_iter().filter(|piece| !piece.is_empty());
-    for (slot, piece) in pieces.iter_mut().zip(front.chain(datagram.body.pieces())) {
-        *slot = IoSlice::new(piece);
-        count += 1;
-    }
-    let sent = loop {
-        match rustix::io::writev(tun, &pieces[..count]) {
-            Err(Errno::INTR) => {}
-            other => break other?,
-        }
-    };
     let len = header.len() + datagram.len();
+    let whole = if len <= WHOLE { write_whole(tun, header, datagram) } else { None };
+    let sent = whole.unwrap_or_else(|| write_pieces(tun, header, datagram))?;
     if sent < len {
         return Err(io::Error::new(
             io::ErrorKind::WriteZero,
@@ -170,6 +168,37 @@ pub(super) fn write(tun: BorrowedFd<'_>, header: &[u8], datagram: &Datagram<'_>)
         ));
     }
     Ok(())
+}
+
+/// Puts a packet together and writes it; `None` on a thread that is ending and has lost the room for that.
+fn write_whole(
+    tun: BorrowedFd<'_>,
+    header: &[u8],
+    datagram: &Datagram<'_>,
+) -> Option<rustix::io::Result<usize>> {
+    let write = |packet: &RefCell<Vec<u8>>| {
+        let mut packet = packet.try_borrow_mut().ok()?;
+        packet.clear();
+        pieces(header, datagram).for_each(|piece| packet.extend_from_slice(piece));
+        Some(retry_on_intr(|| rustix::io::write(tun, &packet)))
+    };
+    PACKET.try_with(write).ok()?
+}
+
+fn write_pieces(tun: BorrowedFd<'_>, header: &[u8], datagram: &Datagram<'_>) -> rustix::io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); 2 + Body::MAX_PIECES];
+    let mut count = 0;
+    for (slot, piece) in slices.iter_mut().zip(pieces(header, datagram)) {
+        *slot = IoSlice::new(piece);
+        count += 1;
+    }
+    retry_on_intr(|| rustix::io::writev(tun, &slices[..count]))
+}
+
+/// The octets of a packet with `header` before it.
+fn pieces<'a>(header: &'a [u8], datagram: &Datagram<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let front = [header, datagram.head].into_iter().filter(|piece| !piece.is_empty());
+    front.chain(datagram.body.pieces())
 }
 
 /// What an error of a read or write means.
@@ -189,7 +218,69 @@ pub(super) fn failed(name: &str, e: io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use tunstack_core::packet::Checksum;
+
     use super::*;
+
+    /// What keeps packets apart, as a TUN does.
+    fn pair() -> (OwnedFd, OwnedFd) {
+        socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::NONBLOCK, None).unwrap()
+    }
+
+    fn arrived(end: &OwnedFd) -> Vec<u8> {
+        let mut packet = vec![0; 9000];
+        let len = rustix::io::read(end, &mut packet).unwrap();
+        packet.truncate(len);
+        packet
+    }
+
+    fn write_to(end: &OwnedFd, header: &[u8], head: &[u8], pieces: &[&[u8]]) {
+        let mut body = Body::EMPTY;
+        assert!(pieces.iter().all(|piece| body.push(piece)));
+        let datagram = Datagram { head, body, gso_size: 0, checksum: Checksum::Complete, event: None };
+        write(end.as_fd(), header, &datagram).unwrap();
+    }
+
+    #[test]
+    fn a_packet_is_written_whole_whatever_its_size() {
+        let (ours, theirs) = pair();
+        for len in [0, 1, WHOLE - 8, WHOLE - 7, WHOLE + 100] {
+            let text: Vec<u8> = (0..len).map(|n| n as u8).collect();
+            let (front, back) = text.split_at(len / 3);
+            for header in [&b""[..], b"vn"] {
+                write_to(&ours, header, b"the head", &[front, back]);
+                assert_eq!(arrived(&theirs), [header, b"the head", &text].concat(), "{len}");
+            }
+        }
+    }
+
+    /// Streams that lie in a thread's own memory are closed when that goes, and what was put together lay there, too.
+    #[test]
+    fn a_thread_that_ends_writes_as_well() {
+        struct Last(OwnedFd);
+        impl Drop for Last {
+            fn drop(&mut self) {
+                assert!(PACKET.try_with(|_| ()).is_err(), "it is gone before this");
+                write_to(&self.0, b"", b"head", &[b"last"]);
+            }
+        }
+        thread_local! {
+            static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+        }
+        let (ours, theirs) = pair();
+        let ended = std::thread::spawn(move || {
+            // What was used last goes first.
+            LAST.with_borrow_mut(|last| {
+                let Last(end) = last.insert(Last(ours));
+                write_to(end, b"", b"head", &[b"first"]);
+            });
+        });
+        ended.join().unwrap();
+        assert_eq!((arrived(&theirs), arrived(&theirs)), (b"headfirst".to_vec(), b"headlast".to_vec()));
+    }
 
     #[test]
     fn names() {

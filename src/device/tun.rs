@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use tun_tap::{Iface, Mode};
 use tunstack_core::packet::Datagram;
 use tunstack_core::time::Instant;
@@ -67,11 +68,10 @@ impl Device for Tun {
     fn recv(&self, _now: Instant, frames: &mut Frames) -> io::Result<usize> {
         let mut count = 0;
         loop {
-            let filled = frames.fill(|buffer| match self.iface.recv(buffer) {
+            // Not by the crate: it calls the C library, whose `read` can be cancelled, at two atomic operations a packet.
+            let filled = frames.fill(|buffer| match rustix::io::read(self.readable(), buffer) {
                 Ok(len) => Ok(Some(len)),
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                    Ok(None)
-                }
+                Err(Errno::AGAIN | Errno::INTR) => Ok(None),
                 Err(e) => Err(e),
             });
             match filled {
@@ -79,7 +79,7 @@ impl Device for Tun {
                 Ok(false) => return Ok(count),
                 // What came before the error is not lost: the next call meets the error again.
                 Err(_) if count > 0 => return Ok(count),
-                Err(e) => return Err(attach::failed(self.name(), e)),
+                Err(e) => return Err(attach::failed(self.name(), e.into())),
             }
         }
     }

@@ -82,19 +82,25 @@ impl Sum {
     }
 }
 
-/// Adds 32-bit words, which are congruent to the sum of their halves modulo 0xffff. Independent lanes let the
-/// compiler use vector registers.
+/// Adds 64-bit words, each of which is congruent to the sum of its halves modulo 0xffff. Independent lanes let the compiler
+/// use vector registers.
 fn sum_of(bytes: &[u8]) -> u64 {
-    let (blocks, rest) = bytes.as_chunks::<32>();
+    let (blocks, rest) = bytes.as_chunks::<64>();
     let mut sum = 0;
     if !blocks.is_empty() {
-        let mut lanes = [0u64; 8];
+        let (mut lanes, mut uppers) = ([0u64; 8], [0u64; 8]);
         for block in blocks {
-            for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
-                *lane += u64::from(u32::from_ne_bytes(*word));
+            for ((lane, upper), word) in lanes.iter_mut().zip(&mut uppers).zip(block.as_chunks().0) {
+                let word = u64::from_ne_bytes(*word);
+                *lane = lane.wrapping_add(word);
+                *upper += word >> 32;
             }
         }
-        sum = lanes.iter().sum();
+        // The words overflow. But the sum of their lower halves does not, and it is what is left of the words without the
+        // upper ones, so it comes out right.
+        let upper: u64 = uppers.iter().sum();
+        let lower = lanes.iter().fold(0u64, |all, lane| all.wrapping_add(*lane)).wrapping_sub(upper << 32);
+        sum = lower + upper;
     }
     let (words, rest) = rest.as_chunks::<4>();
     sum += sum_of_words(words);
