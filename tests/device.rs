@@ -18,7 +18,7 @@ use tunstack::core::packet::{Body, Checksum, Datagram};
 use tunstack::core::time::Instant;
 use tunstack::device::error::DeviceError;
 use tunstack::device::netlink::{self, LinkAddress};
-use tunstack::device::setup::{TunConfig, bring_up, persist, remove};
+use tunstack::device::setup::{Offload, TunConfig, bring_up, persist, remove};
 use tunstack::device::tun::Tun;
 use tunstack::device::{Capabilities, Device, Frames};
 
@@ -52,8 +52,13 @@ fn ip(s: &str) -> IpAddr {
     s.parse().unwrap()
 }
 
+/// Each packet as it would be on a wire.
+fn plain() -> TunConfig {
+    TunConfig { offload: Offload::Off, ..TunConfig::default() }
+}
+
 fn named(name: &str) -> TunConfig {
-    TunConfig { name: Some(name.to_owned()), ..TunConfig::default() }
+    TunConfig { name: Some(name.to_owned()), ..plain() }
 }
 
 fn has(addresses: &[LinkAddress], wanted: &str) -> bool {
@@ -117,7 +122,7 @@ fn a_device_comes_up_as_asked_and_goes() {
 }
 
 fn packets_pass_both_ways() {
-    let tun = bring_up(&TunConfig::default()).unwrap();
+    let tun = bring_up(&plain()).unwrap();
     for (host, stack) in [("10.7.0.1", "10.7.0.2"), ("fd07::1", "fd07::2")] {
         // The address serves at once: an IPv6 address that were still looked for elsewhere could not be bound.
         let socket = UdpSocket::bind((ip(host), 4000)).unwrap();
@@ -159,7 +164,7 @@ fn packets_pass_both_ways() {
 }
 
 fn a_route_leads_to_the_device() {
-    let tun = bring_up(&TunConfig::default()).unwrap();
+    let tun = bring_up(&plain()).unwrap();
     for (route, to) in [("203.0.113.77/24", "203.0.113.200"), ("2001:db8:5::9/48", "2001:db8:5:6::7")] {
         let unbound = if ip(to).is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
         let socket = UdpSocket::bind(unbound).unwrap();
@@ -177,7 +182,7 @@ fn the_kernel_picks_a_name() {
     let (one, two) = (Tun::open(None).unwrap(), Tun::open(None).unwrap());
     assert_eq!((one.name(), two.name()), ("tun0", "tun1"));
     assert_eq!(one.capabilities().mtu, 1500);
-    let config = TunConfig { name: None, ..TunConfig::default() };
+    let config = TunConfig { name: None, ..plain() };
     assert_eq!(bring_up(&config).unwrap().name(), "tun2");
 }
 
@@ -205,7 +210,7 @@ fn other_interfaces_are_left_alone() {
 }
 
 fn a_range_in_use_is_refused() {
-    let _first = bring_up(&TunConfig::default()).unwrap();
+    let _first = bring_up(&plain()).unwrap();
     let second = TunConfig { addr: None, ..named("tun1") };
     let refused = bring_up(&second).unwrap_err();
     let DeviceError::InUse { wanted, interface, theirs } = refused else { panic!("{refused}") };
@@ -215,7 +220,7 @@ fn a_range_in_use_is_refused() {
 }
 
 fn a_device_that_is_down_says_so() {
-    let tun = bring_up(&TunConfig::default()).unwrap();
+    let tun = bring_up(&plain()).unwrap();
     let mut packet = Vec::new();
     PacketBuilder::ipv4([10, 7, 0, 2], [10, 7, 0, 1], 64).udp(1, 2).write(&mut packet, b"").unwrap();
     netlink::set_up(tun.name(), false).unwrap();
@@ -227,7 +232,7 @@ fn a_device_that_is_down_says_so() {
 }
 
 fn a_deleted_device_is_noticed() {
-    let tun = bring_up(&TunConfig::default()).unwrap();
+    let tun = bring_up(&plain()).unwrap();
     netlink::delete_link(tun.name()).unwrap();
     // Whoever waits for packets wakes up.
     assert!(wait(&tun).contains(PollFlags::ERR));
@@ -307,7 +312,7 @@ fn without_rights_it_says_what_to_do() {
 
 fn ipv6_is_switched_on_for_the_device() {
     fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").unwrap();
-    let tun = bring_up(&TunConfig::default()).unwrap();
+    let tun = bring_up(&plain()).unwrap();
     assert!(has(&netlink::addresses(tun.name()).unwrap(), "fd07::1/64"));
     assert_eq!(fs::read_to_string("/proc/sys/net/ipv6/conf/default/disable_ipv6").unwrap(), "1\n");
 }

@@ -486,7 +486,7 @@ fn queues_and_the_device_that_is_there() {
 
 fn a_descriptor_is_handed_over() {
     // Set up by one, used by another, who may do nothing.
-    let tun = bring_up(&TunConfig::default()).unwrap();
+    let tun = bring_up(&with(Offload::Off)).unwrap();
     let plain = tun.readable().try_clone_to_owned().unwrap();
     drop(tun);
     administer(false);

@@ -26,7 +26,7 @@ use smoltcp::time::Instant as SmolInstant;
 use smoltcp::wire::{HardwareAddress, IpCidr};
 use tunstack::core::addr::Prefix;
 use tunstack::device::Device;
-use tunstack::device::setup::{TunConfig, bring_up};
+use tunstack::device::setup::{Offload, TunConfig, bring_up};
 
 const DISCARD: u16 = 5001;
 const SOURCE: u16 = 5002;
@@ -60,6 +60,8 @@ fn main() -> Done {
         peer: Some(prefix(of("TUNSTACK_BENCH_HOST")?)?.address),
         addr6: None,
         mtu: of("TUNSTACK_BENCH_MTU")?.parse()?,
+        // It sums and cuts for itself.
+        offload: Offload::Off,
         ..TunConfig::default()
     };
     let tun = bring_up(&config)?;

@@ -46,8 +46,9 @@ pub(crate) struct Common {
     /// Whether the kernel sums, cuts and joins packets: on, off, or auto: on where it can
     ///
     /// With it, packets of up to 64 KiB pass at once, with the work on them left to the kernel, which is many
-    /// times faster. Without it, the stack makes and takes each packet as it is on the link.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "off", help_heading = DEVICE)]
+    /// times faster. Without it, the stack makes and takes each packet as it is on the link. A --link has packets
+    /// of its own size whatever the device does.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = DEVICE)]
     #[arg(hide_possible_values = true, value_parser = offload)]
     pub(crate) offload: Offload,
     /// Look for packets so long before sleeping, such as 20us: answers come sooner, and a processor is busy

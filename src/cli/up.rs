@@ -75,7 +75,8 @@ fn refuse_run_flags(common: &Common, command: &str) -> Result<(), Failure> {
         Common { pcap: Some(_), .. } => "--pcap",
         Common { link: Some(_), .. } => "--link",
         Common { mem: Some(_), .. } => "--mem",
-        Common { offload: Offload::On | Offload::Auto, .. } => "--offload",
+        // Whoever attaches says whether the kernel shall do it.
+        Common { offload: Offload::On | Offload::Off, .. } => "--offload",
         Common { spin, .. } if !spin.is_zero() => "--spin",
         _ => return Ok(()),
     };

@@ -32,11 +32,11 @@ const TX_QUEUE_LEN: u32 = 10_000;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Offload {
     /// It does not: each packet passes as it would on a wire.
-    #[default]
     Off,
     /// It does, or there is no device.
     On,
     /// It does where it can.
+    #[default]
     Auto,
 }
 
@@ -64,7 +64,7 @@ pub struct TunConfig {
 
 impl Default for TunConfig {
     /// `tun0`, the stack at 10.7.0.2/24 and fd07::2/64, the host at 10.7.0.1 and fd07::1, 1500 octets,
-    /// no offload, one queue.
+    /// offload where the kernel can, one queue.
     fn default() -> Self {
         Self {
             name: Some("tun0".to_owned()),
@@ -73,7 +73,7 @@ impl Default for TunConfig {
             addr6: Some(Prefix::new(Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 2).into(), 64)),
             peer6: None,
             mtu: 1500,
-            offload: Offload::Off,
+            offload: Offload::Auto,
             queues: 1,
         }
     }

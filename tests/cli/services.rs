@@ -223,7 +223,7 @@ pub(crate) fn the_kernel_joins_where_it_is_told() {
     let dir = Scratch::new();
     let file = dir.path("run.pcapng");
     for (flags, offload, large) in [
-        ("", false, false),
+        ("", true, true),
         ("--offload off --pcap-split", false, false),
         ("--offload auto --spin 50us", true, true),
         ("--offload on --pcap-split", true, false),

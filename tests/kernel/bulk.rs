@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::ends::{End, Meeting, Pattern};
-use crate::host::{LONG, start, tcp_ext};
+use crate::host::{LONG, start_plain, tcp_ext};
 
 /// Sends and receives at both ends at once, to the end of the data, and checks every octet.
 pub(crate) fn exchange(client: &End, server: &End, octets: usize, piece: usize) {
@@ -23,7 +23,7 @@ pub(crate) fn exchange(client: &End, server: &End, octets: usize, piece: usize) 
 }
 
 pub(crate) fn both_ways_at_once() {
-    let engine = start();
+    let engine = start_plain(1500);
     const OCTETS: usize = 48_000_000;
     for meeting in Meeting::all() {
         let (client, server) = meeting.connect(&engine);
@@ -40,7 +40,7 @@ pub(crate) fn both_ways_at_once() {
 
 /// Each write is a segment of its own at most, and there are many.
 pub(crate) fn small_writes() {
-    let engine = start();
+    let engine = start_plain(1500);
     for meeting in Meeting::all() {
         let (client, server) = meeting.connect(&engine);
         client.set_nodelay();

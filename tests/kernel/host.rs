@@ -11,7 +11,7 @@ use tunstack::core::config::Config;
 use tunstack::device::Device;
 use tunstack::device::capture::{Capture, CaptureWriter};
 use tunstack::device::netlink;
-use tunstack::device::setup::{TunConfig, bring_up};
+use tunstack::device::setup::{Offload, TunConfig, bring_up};
 use tunstack::engine::Engine;
 
 /// For what must come long before: no wait of a test is longer.
@@ -33,6 +33,12 @@ pub(crate) fn ip(s: &str) -> IpAddr {
 /// The namespace made ready and the engine on `tun0` in it.
 pub(crate) fn start() -> Engine {
     start_with(|_| {}, |tun| tun)
+}
+
+/// As [`start`], without offload: each packet passes as on a wire.
+pub(crate) fn start_plain(mtu: u32) -> Engine {
+    let device = TunConfig { mtu, offload: Offload::Off, ..TunConfig::default() };
+    start_on(&device, |_| {}, |tun| tun)
 }
 
 /// As [`start`], with the stack's settings changed and a device around the TUN.

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use tunstack::device::impair::Impair;
-use tunstack::device::setup::TunConfig;
 use tunstack::sim::link::LinkConfig;
 
 use crate::bulk::exchange;
 use crate::ends::Meeting;
-use crate::host::{LONG, start, start_on, start_with, sysctl};
+use crate::host::{LONG, start, start_plain, start_with, sysctl};
 
 /// What TCP may negotiate, one at a time and together; the kernel's values of the namespace.
 pub(crate) fn negotiated() {
@@ -78,7 +77,7 @@ pub(crate) fn bad_link() {
 pub(crate) fn sizes_of_packets() {
     for mtu in [1280, 1281, 9000, 65_535] {
         println!("an MTU of {mtu}");
-        let engine = start_on(&TunConfig { mtu, ..TunConfig::default() }, |_| {}, |tun| tun);
+        let engine = start_plain(mtu);
         for meeting in Meeting::all() {
             let (client, server) = meeting.connect(&engine);
             exchange(&client, &server, 10_000_000, 100_000);

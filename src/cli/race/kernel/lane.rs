@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tunstack::core::config::Config;
 use tunstack::device::impair::Impair;
-use tunstack::device::setup::{TunConfig, bring_up};
+use tunstack::device::setup::{Offload, TunConfig, bring_up};
 use tunstack::engine::Engine;
 use tunstack::net;
 use tunstack::sim::bottleneck::set_algorithm;
@@ -100,7 +100,8 @@ pub(super) fn run(
     seed: u64,
 ) -> Result<Sent, Failure> {
     let failed = |what: &'static str| move |e: io::Error| Failure::of(what, &e);
-    let device = TunConfig { mtu: u32::from(setup.mtu), addr6: None, ..TunConfig::default() };
+    let mtu = u32::from(setup.mtu);
+    let device = TunConfig { mtu, addr6: None, offload: Offload::Off, ..TunConfig::default() };
     let tun = bring_up(&device).map_err(device_failure)?;
     let mut config =
         Config { addresses: device.addr.into_iter().collect(), mtu: setup.mtu, ..Config::default() };
