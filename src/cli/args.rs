@@ -271,6 +271,8 @@ mod tests {
             ("tunstack race --kernel --flows 2", "cannot be used with"),
             ("tunstack bench --streams 0", "1 to 64"),
             ("tunstack bench --runs 0", "1..=99"),
+            ("tunstack bench --from x --runs 2", "cannot be used with"),
+            ("tunstack bench --from x --save y", "cannot be used with"),
             ("tunstack bench --only sideways", "up, down, both"),
         ] {
             let error = Args::try_parse_from(line.split(' ')).unwrap_err();

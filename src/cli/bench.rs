@@ -10,6 +10,8 @@
 
 mod plan;
 
+mod conditions;
+
 mod figures;
 
 mod proc;
@@ -45,13 +47,16 @@ use plan::Plan;
 const EXAMPLES: &str = "\
 Examples:
   sudo tunstack bench --quick
-  sudo tunstack bench --offload on --svg bench.svg --save bench.json
+  sudo tunstack bench --svg bench.svg --save bench.json
+  tunstack bench --from bench.json --svg bench.svg
   sudo tunstack bench --only up,down --streams 1,16 --seconds 5 --runs 9
-  sudo tunstack bench --only up,down,rr --offload on --shards 2
+  sudo tunstack bench --only up,down,rr --shards 2
+  sudo tunstack bench --offload off --peer-command target/release/examples/peer_smoltcp
 
 What is measured (--only takes these names, and those of single rows such as up-4):
   up, down, both   octets a second to the server, from it, and both at once, over --streams
-                   connections; and the processor time of the server for each KiB
+                   connections; and the processor time of the server for each KiB, below in user
+                   mode and in the kernel, and beside it that of the whole machine
   rr               round trips of 1 octet and of 1 KiB on one connection: median and 99th
                    percentile
   request          connections a second that carry one octet each way, 1, 4 and 64 at a time
@@ -72,8 +77,18 @@ How:
   each of --runs times, after up to 0.7 s of warm-up; a figure is the median of its runs (of an
   even number, the mean of the middle two), a ratio that of the medians to the kernel's: more is
   better but for times, processor time and memory. The kernel's veth passes segments of 64 KiB
-  whole; so does --offload on. The memory of the kernel's end is what its slabs grow by, beyond
-  what they grow by for the client alone. Close other programs, and repeat.
+  whole; so does a TUN, but with --offload off. The memory of the kernel's end is what its slabs
+  grow by, beyond what they grow by for the client alone. Close other programs, and repeat.
+
+Processor time:
+  That of a server is its process's, in user mode and in the kernel, as Linux counts it: in
+  hundredths of a second, and on many systems by what it finds at each tick, so it takes seconds.
+  The kernel handles packets in the time of whoever the processor is with. What the client sends
+  over veth passes the server's TCP in the client's time, mostly; over TUN it does so in the
+  server's. What a server sends passes the client's TCP in the server's time, over both. So \"the
+  whole machine's CPU\" is the fairer one: all processors, whatever they did meanwhile, client and
+  other programs included. Cycles for an octet are processor time by the nominal frequency, not
+  counted by the processor; where that is unknown (no constant time stamp counter) there are none.
 
 JSON (--json: an object a line on standard output):
   {\"event\":\"run\",\"column\":NAME,\"server\":NAME,\"run\":N,\"readings\":{FIGURE:NUMBER,..}}
@@ -81,11 +96,13 @@ JSON (--json: an object a line on standard output):
   {\"event\":\"result\",\"column\":NAME,\"figure\":FIGURE,\"less_is_better\":BOOL,
    \"median\":{SERVER:NUMBER,..},\"ratio\":{SERVER:NUMBER,..},\"runs\":{SERVER:[NUMBER,..],..}}
   {\"event\":\"summary\",\"command\":\"bench\",\"ok\":BOOL,\"seconds\":NUMBER}
-  --save writes one object: version, machine, kernel, mtu, offload, seconds, runs, servers (names,
-  the kernel first), failures (texts) and results (as above). A median is null where all runs
-  failed, a ratio also where the kernel's is 0. Figures, in octets and seconds unless said
-  otherwise:
-  up, down, both   throughput (a second), cpu, cpu_user, cpu_system (nanoseconds a KiB)
+  --save writes one object: version, machine, hertz (the nominal frequency, or null), kernel, mtu,
+  offload (on or off: what the device had), shards, seconds, runs, connections (of the crowd, or
+  null), servers (names, the kernel first), failures (texts) and results (as above). A median is
+  null where all runs failed, a ratio also where the kernel's is 0. Figures, in octets and seconds
+  unless said otherwise:
+  up, down, both   throughput (a second), cpu, cpu_user, cpu_system, cpu_machine (nanoseconds a
+                   KiB), cycles, cycles_user, cycles_system (an octet)
   rr               p50, p99, trips (a second), cpu_each
   request, connect connections (a second), connection_p50, connection_p99, cpu_each, failed (in
                    the run)
@@ -98,6 +115,10 @@ JSON (--json: an object a line on standard output):
 Exit status: 0; 1 when something failed, with what was measured on standard output all the same; 2
 when the command line makes no sense; 130 after a signal. Whatever the end, no process, namespace
 or device stays.";
+
+/// Flags that say something of a measurement.
+const MEASURING: [&str; 8] =
+    ["streams", "seconds", "runs", "only", "connections", "quick", "peer_command", "save"];
 
 /// Arguments of `bench`.
 #[derive(ClapArgs, Debug)]
@@ -141,6 +162,9 @@ pub(crate) struct BenchArgs {
     /// Draw the ratios to FILE, as SVG
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Measure nothing: show again, and draw with --svg, what --save wrote to FILE
+    #[arg(long, value_name = "FILE", conflicts_with_all = MEASURING)]
+    from: Option<PathBuf>,
     #[arg(long, value_name = "SIDE", hide = true)]
     serve: Option<serve::Side>,
 }
@@ -150,35 +174,42 @@ pub(crate) fn main(common: &Common, args: BenchArgs) -> Result<(), Failure> {
     if let Some(side) = args.serve {
         return serve::main(side, common);
     }
-    let plan = Plan::new(common, &args)?;
+    let begun = Instant::now();
+    let out = Output::stdout(common.json);
     let cannot = |path: &PathBuf| {
         let what = format!("cannot write {}", path.display());
         move |e| Failure::of(what, &e)
     };
-    for path in [&args.save, &args.svg].into_iter().flatten() {
-        // To be told now, and not after all is measured.
-        OpenOptions::new().append(true).create(true).open(path).map_err(cannot(path))?;
-    }
-    apart("a benchmark")?;
-    child::end_all_on_signals()?;
-    let begun = Instant::now();
-    let out = Output::stdout(common.json);
-    let results = matrix::run(&plan, out)?;
-    out.text(|| table::text(&results, &plan));
+    let results = match &args.from {
+        Some(path) => report::load(path)?,
+        None => {
+            let plan = Plan::new(common, &args)?;
+            for path in [&args.save, &args.svg].into_iter().flatten() {
+                // To be told now, and not after all is measured.
+                OpenOptions::new().append(true).create(true).open(path).map_err(cannot(path))?;
+            }
+            apart("a benchmark")?;
+            child::end_all_on_signals()?;
+            matrix::run(&plan, out)?
+        }
+    };
+    out.text(|| table::text(&results));
     for object in report::results(&results) {
         out.object(|| object);
     }
     if let Some(path) = &args.save {
-        let document = report::document(&results, &plan);
+        let document = report::document(&results);
         fs::write(path, format!("{document:#}\n")).map_err(cannot(path))?;
         out.text(|| format!("\nsaved: {}", path.display()));
     }
     if let Some(path) = &args.svg {
-        let drawing = chart::draw(&results, &plan).map_err(Failure::Failed)?;
+        let drawing = chart::draw(&results).map_err(Failure::Failed)?;
         fs::write(path, drawing).map_err(cannot(path))?;
         out.text(|| format!("\nplot: {}", path.display()));
     }
-    let (took, ok) = (begun.elapsed().as_secs_f64(), results.failures.is_empty());
+    // What is shown again failed then.
+    let ok = results.failures.is_empty() || args.from.is_some();
+    let took = begun.elapsed().as_secs_f64();
     out.object(|| json!({ "event": "summary", "command": "bench", "ok": ok, "seconds": took }));
     // What failed was said when it did.
     if ok { Ok(()) } else { Err(Failure::Told) }

@@ -2,10 +2,9 @@
 
 use tunstack::observe::plot::{BarRow, bars};
 
-use super::figures::Row;
+use super::figures::{Row, Shown};
 use super::matrix::Results;
-use super::plan::Plan;
-use super::{proc, table};
+use super::table;
 
 /// How many times better than the kernel a server is.
 fn times_better(row: &Row, lane: usize) -> Option<f64> {
@@ -15,24 +14,20 @@ fn times_better(row: &Row, lane: usize) -> Option<f64> {
 }
 
 /// An SVG document.
-pub(super) fn draw(results: &Results, plan: &Plan) -> Result<String, String> {
+pub(super) fn draw(results: &Results) -> Result<String, String> {
     let servers = results.names.len() - 1;
     let rows: Vec<_> = results
         .outcomes
         .iter()
-        .flat_map(|outcome| outcome.rows.iter().filter(|row| row.figure.shown).map(move |row| (outcome, row)))
+        .flat_map(|outcome| outcome.rows.iter().map(move |row| (outcome, row)))
+        .filter(|(_, row)| row.figure.shown == Shown::Above)
         .map(|(outcome, row)| BarRow {
             title: table::title(outcome, row),
             ratios: (1..=servers).map(|lane| times_better(row, lane)).collect(),
         })
         .collect();
-    let heading = format!(
-        "MTU {}, offload {}; {}, Linux {}",
-        plan.mtu,
-        plan.offload_text(),
-        proc::machine(),
-        proc::kernel()
-    );
+    let of = &results.conditions;
+    let heading = format!("MTU {}, offload {}; {}", of.mtu, of.offload, of.host());
     let title = "How many times as good as the kernel over veth";
     bars(title, &heading, &results.names[1..], &rows).map_err(|e| e.to_string())
 }

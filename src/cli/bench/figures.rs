@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::plan::Column;
+use Shown::{Above, No, Parts};
 
 /// One number out of one run, by the name that it has in JSON.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -28,9 +29,22 @@ pub(super) enum Unit {
     Time,
     /// Nanoseconds for a KiB.
     NanosPerKib,
+    /// Cycles for an octet.
+    CyclesPerOctet,
     Octets,
     /// Of a run.
     Number,
+}
+
+/// Where people see a figure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Shown {
+    /// In the table and in the plot.
+    Above,
+    /// In the table of what processor time is made of.
+    Parts,
+    /// Nowhere: it is for programs.
+    No,
 }
 
 /// What a reading means.
@@ -41,40 +55,43 @@ pub(super) struct Figure {
     pub(super) title: &'static str,
     pub(super) unit: Unit,
     pub(super) less_is_better: bool,
-    /// Whether it is in the table and in the plot.
-    pub(super) shown: bool,
+    pub(super) shown: Shown,
 }
 
-const fn figure(name: &'static str, title: &'static str, unit: Unit, less: bool, shown: bool) -> Figure {
+const fn figure(name: &'static str, title: &'static str, unit: Unit, less: bool, shown: Shown) -> Figure {
     Figure { name, title, unit, less_is_better: less, shown }
 }
 
-const FIGURES: [Figure; 25] = [
-    figure("throughput", "", Unit::Throughput, false, true),
-    figure("cpu", "server's CPU", Unit::NanosPerKib, true, true),
-    figure("cpu_user", "in user mode", Unit::NanosPerKib, true, false),
-    figure("cpu_system", "in the kernel", Unit::NanosPerKib, true, false),
-    figure("cpu_each", "server's CPU each", Unit::Time, true, false),
-    figure("p50", "p50", Unit::Time, true, true),
-    figure("p99", "p99", Unit::Time, true, true),
-    figure("trips", "a second", Unit::PerSecond, false, false),
-    figure("connections", "", Unit::PerSecond, false, true),
-    figure("connection_p50", "p50", Unit::Time, true, false),
-    figure("connection_p99", "p99", Unit::Time, true, false),
-    figure("failed", "failed", Unit::Number, true, false),
-    figure("requests", "", Unit::PerSecond, false, true),
-    figure("request_p50", "p50", Unit::Time, true, false),
-    figure("request_p99", "p99", Unit::Time, true, false),
-    figure("datagrams", "", Unit::PerSecond, false, true),
-    figure("datagram_throughput", "text", Unit::Throughput, false, false),
-    figure("sent", "sent", Unit::PerSecond, false, false),
-    figure("connects", "connects", Unit::PerSecond, false, true),
-    figure("echoes", "echoes of 1 octet over all", Unit::PerSecond, false, true),
-    figure("echo_p50", "p50", Unit::Time, true, false),
-    figure("echo_p99", "p99", Unit::Time, true, false),
-    figure("resident", "resident", Unit::Octets, true, false),
-    figure("slab", "slabs, both ends", Unit::Octets, true, false),
-    figure("memory", "server's memory each", Unit::Octets, true, true),
+const FIGURES: [Figure; 29] = [
+    figure("throughput", "", Unit::Throughput, false, Above),
+    figure("cpu", "server's CPU", Unit::NanosPerKib, true, Above),
+    figure("cpu_user", "server's CPU in user mode", Unit::NanosPerKib, true, Parts),
+    figure("cpu_system", "server's CPU in the kernel", Unit::NanosPerKib, true, Parts),
+    figure("cpu_machine", "the whole machine's CPU", Unit::NanosPerKib, true, Parts),
+    figure("cycles", "server's cycles", Unit::CyclesPerOctet, true, Parts),
+    figure("cycles_user", "server's cycles in user mode", Unit::CyclesPerOctet, true, Parts),
+    figure("cycles_system", "server's cycles in the kernel", Unit::CyclesPerOctet, true, Parts),
+    figure("cpu_each", "server's CPU each", Unit::Time, true, No),
+    figure("p50", "p50", Unit::Time, true, Above),
+    figure("p99", "p99", Unit::Time, true, Above),
+    figure("trips", "a second", Unit::PerSecond, false, No),
+    figure("connections", "", Unit::PerSecond, false, Above),
+    figure("connection_p50", "p50", Unit::Time, true, No),
+    figure("connection_p99", "p99", Unit::Time, true, No),
+    figure("failed", "failed", Unit::Number, true, No),
+    figure("requests", "", Unit::PerSecond, false, Above),
+    figure("request_p50", "p50", Unit::Time, true, No),
+    figure("request_p99", "p99", Unit::Time, true, No),
+    figure("datagrams", "", Unit::PerSecond, false, Above),
+    figure("datagram_throughput", "text", Unit::Throughput, false, No),
+    figure("sent", "sent", Unit::PerSecond, false, No),
+    figure("connects", "connects", Unit::PerSecond, false, Above),
+    figure("echoes", "echoes of 1 octet over all", Unit::PerSecond, false, Above),
+    figure("echo_p50", "p50", Unit::Time, true, No),
+    figure("echo_p99", "p99", Unit::Time, true, No),
+    figure("resident", "resident", Unit::Octets, true, No),
+    figure("slab", "slabs, both ends", Unit::Octets, true, No),
+    figure("memory", "server's memory each", Unit::Octets, true, Above),
 ];
 
 impl Figure {
@@ -87,6 +104,7 @@ impl Figure {
         match self.unit {
             Unit::Throughput => thousands(value / 1e6),
             Unit::Time => format!("{:.1}", value * 1e6),
+            Unit::CyclesPerOctet => format!("{value:.3}"),
             Unit::PerSecond | Unit::NanosPerKib | Unit::Octets | Unit::Number => thousands(value),
         }
     }
@@ -97,6 +115,7 @@ impl Figure {
             Unit::Time => "µs",
             Unit::PerSecond => "/s",
             Unit::NanosPerKib => "ns/KiB",
+            Unit::CyclesPerOctet => "cycles/octet",
             Unit::Octets => "octets",
             Unit::Number => "",
         }

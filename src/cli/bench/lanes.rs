@@ -8,9 +8,10 @@ use std::process::Command;
 
 use rustix::net::sockopt;
 use tunstack::core::addr::Prefix;
+use tunstack::device::Device;
 use tunstack::device::error::DeviceError;
 use tunstack::device::netlink;
-use tunstack::device::setup::{TunConfig, bring_up};
+use tunstack::device::setup::{Offload, TunConfig, bring_up};
 
 use super::super::apart::needs_root;
 use super::super::output::Failure;
@@ -86,20 +87,21 @@ pub(super) fn start(n: usize, plan: &Plan) -> Result<Lane, Failure> {
     }
 }
 
-/// Prepares the load generator's namespace.
-pub(super) fn prepare() -> Result<(), Failure> {
+/// Prepares the load generator's namespace, and says whether this stack's device will be one with offload.
+pub(super) fn prepare(plan: &Plan) -> Result<Offload, Failure> {
     // Whoever may make a namespace need not be its root.
     netlink::set_up("lo", true).map_err(|_| needs_root("a benchmark"))?;
     // That there is a device is found out before anything is measured.
-    let probe = TunConfig { addr6: None, ..TunConfig::default() };
-    bring_up(&probe).map_err(device_failure)?;
+    let probe = TunConfig { offload: plan.offload, ..tun(plan.mtu) };
+    let able = bring_up(&probe).map_err(device_failure)?.capabilities();
     let without = |e: io::Error| {
         let name = CONGESTION_CONTROL;
         Failure::of(format!("the kernel cannot use {name} (modprobe tcp_{name})"), &e)
     };
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(set_congestion_control);
     socket.map_err(without)?;
-    settings()
+    settings()?;
+    Ok(if able.checksum_offload { Offload::On } else { Offload::Off })
 }
 
 /// Sets what both namespaces have in common.

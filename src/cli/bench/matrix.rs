@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::output::{Failure, Output, complain};
 use super::super::race::progress;
+use super::conditions::Conditions;
 use super::figures::{Outcome, Reading};
 use super::lanes::{self, Lane};
 use super::plan::{Column, Plan};
@@ -12,6 +13,7 @@ use super::{load, serve};
 /// What was measured.
 #[derive(Debug)]
 pub(super) struct Results {
+    pub(super) conditions: Conditions,
     /// The servers' names: the kernel, this stack, and peers.
     pub(super) names: Vec<String>,
     pub(super) outcomes: Vec<Outcome>,
@@ -20,7 +22,7 @@ pub(super) struct Results {
 }
 
 pub(super) fn run(plan: &Plan, out: Output) -> Result<Results, Failure> {
-    lanes::prepare()?;
+    let conditions = Conditions::of(plan, lanes::prepare(plan)?);
     serve::raise_limit()?;
     let servers = lanes::count(plan);
     // They run until the end; those that do not come up now never will.
@@ -59,7 +61,7 @@ pub(super) fn run(plan: &Plan, out: Output) -> Result<Results, Failure> {
         outcomes.push(Outcome::new(column, &readings));
     }
     bar.finish_and_clear();
-    Ok(Results { names, outcomes, failures })
+    Ok(Results { conditions, names, outcomes, failures })
 }
 
 fn once(column: Column, n: usize, lane: &mut Option<Lane>, plan: &Plan) -> Result<Vec<Reading>, Failure> {

@@ -104,6 +104,28 @@ impl Column {
         }
     }
 
+    /// That of a name, as [`Display`](fmt::Display) writes it; `crowd` is how many connections one has.
+    pub(super) fn named(name: &str, crowd: usize) -> Option<Self> {
+        if name == "crowd" {
+            return Some(Self::Crowd { connections: crowd });
+        }
+        let (kind, number) = name.rsplit_once('-')?;
+        let n: usize = number.parse().ok()?;
+        let datagrams = |up| Some(Self::Datagrams { up, octets: u16::try_from(n).ok()? });
+        match kind {
+            "up" => Some(Self::Bulk { way: Way::Up, streams: n }),
+            "down" => Some(Self::Bulk { way: Way::Down, streams: n }),
+            "both" => Some(Self::Bulk { way: Way::Both, streams: n }),
+            "rr" => Some(Self::Trips { octets: n }),
+            "request" => Some(Self::Connections { request: true, in_flight: n }),
+            "connect" => Some(Self::Connections { request: false, in_flight: n }),
+            "http" => Some(Self::Http { connections: n }),
+            "udp-up" => datagrams(true),
+            "udp-down" => datagrams(false),
+            _ => None,
+        }
+    }
+
     fn is_of(self, name: &str) -> bool {
         let own = self.to_string();
         own == name || own.rsplit_once('-').is_some_and(|(kind, _)| kind == name)
@@ -226,7 +248,9 @@ mod tests {
         assert_eq!(of("crowd"), ["crowd"]);
         for column in &all {
             assert_eq!(name(&column.to_string()), Ok(column.to_string()));
+            assert_eq!(Column::named(&column.to_string(), 10), Some(*column));
         }
+        assert_eq!(["up", "up-", "sideways-1", "udp-up-65536"].map(|n| Column::named(n, 1)), [None; 4]);
         assert!(name("sideways").is_err() && name("up-").is_err() && name("udp-1").is_err());
     }
 }

@@ -1,37 +1,49 @@
 //! The results as a table in Markdown.
 
 use super::super::race::table::markdown;
-use super::figures::{Outcome, Row};
+use super::figures::{Outcome, Row, Shown};
 use super::matrix::Results;
-use super::plan::Plan;
-use super::proc;
 
 /// What a server failed at.
 const FAILED: &str = "failed";
 
-pub(super) fn text(results: &Results, plan: &Plan) -> String {
+pub(super) fn text(results: &Results) -> String {
+    let of = &results.conditions;
+    let range = if of.runs > 1 { " (least to most)" } else { "" };
+    let number = if of.runs == 1 { "1 run".to_owned() } else { format!("{} runs", of.runs) };
+    format!(
+        "Medians{range} of {number} of each, in turn, {} s a run; MTU {}, offload {}; ratio to the kernel over veth.\n\
+         {}\n\n{}{}{}",
+        of.seconds,
+        of.mtu,
+        of.offload,
+        of.host(),
+        table(results, Shown::Above).unwrap_or_default(),
+        parts(results),
+        lost(results)
+    )
+}
+
+/// The rows that are shown there, if there are any.
+fn table(results: &Results, shown: Shown) -> Option<String> {
     let mut header = vec!["", "", results.names[0].as_str()];
     for name in &results.names[1..] {
         header.extend([name.as_str(), "ratio"]);
     }
-    let rows: Vec<_> = results
-        .outcomes
-        .iter()
-        .flat_map(|outcome| outcome.rows.iter().filter(|row| row.figure.shown).map(|row| line(outcome, row)))
-        .collect();
-    let range = if plan.runs > 1 { " (least to most)" } else { "" };
-    let number = if plan.runs == 1 { "1 run".to_owned() } else { format!("{} runs", plan.runs) };
-    format!(
-        "Medians{range} of {number} of each, in turn, {} s a run; MTU {}, offload {}; ratio to the kernel over veth.\n\
-         {}, Linux {}\n\n{}{}",
-        plan.seconds.as_secs_f64(),
-        plan.mtu,
-        plan.offload_text(),
-        proc::machine(),
-        proc::kernel(),
-        markdown(&header, &rows),
-        lost(results)
-    )
+    let rows = results.outcomes.iter().flat_map(|o| o.rows.iter().map(move |row| (o, row)));
+    let rows: Vec<_> =
+        rows.filter(|(_, row)| row.figure.shown == shown).map(|(o, row)| line(o, row)).collect();
+    (!rows.is_empty()).then(|| markdown(&header, &rows))
+}
+
+/// What processor time is made of, in a table of its own.
+fn parts(results: &Results) -> String {
+    let Some(table) = table(results, Shown::Parts) else { return String::new() };
+    let cycles = match results.conditions.hertz {
+        Some(hertz) => format!("; cycles are that time by {:.2} GHz, the nominal clock", hertz / 1e9),
+        None => String::new(),
+    };
+    format!("\n\nProcessor time of it{cycles}.\n\n{table}")
 }
 
 /// Connections that were refused or broken, of which the figures know nothing.
@@ -87,8 +99,53 @@ fn cell(row: &Row, lane: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::figures::Reading;
-    use super::super::plan::Column;
+    use super::super::plan::{Column, Way};
+    use super::super::report::example;
     use super::*;
+
+    #[test]
+    fn processor_time_is_taken_apart_below() {
+        let reading = |name, value| Reading::new(name, value);
+        let run = |n: f64| {
+            vec![vec![
+                reading("throughput", n * 1e9),
+                reading("cpu", n * 30.0),
+                reading("cpu_user", n * 10.0),
+                reading("cpu_system", n * 20.0),
+                reading("cycles", n / 8.0),
+            ]]
+        };
+        let bulk = |way| Outcome::new(Column::Bulk { way, streams: 1 }, &[run(2.0), run(1.0)]);
+        let all = text(&example(vec![bulk(Way::Up), bulk(Way::Down)]));
+        let (above, below) =
+            all.split_once("Processor time of it; cycles are that time by 2.50 GHz").unwrap();
+        let cells = |text: &str| -> Vec<Vec<String>> {
+            let rows = text.lines().filter(|line| line.starts_with("| bulk up, 1 stream"));
+            rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+        };
+        assert_eq!(
+            cells(above),
+            [
+                ["", "bulk up, 1 stream", "MB/s", "2,000", "1,000", "0.50", ""],
+                ["", "bulk up, 1 stream: server's CPU", "ns/KiB", "60.0", "30.0", "0.50", ""],
+            ]
+        );
+        let row = |title: &str, unit: &str, kernel: &str, own: &str| {
+            let title = format!("bulk up, 1 stream: {title}");
+            ["", &title, unit, kernel, own, "0.50", ""].map(ToOwned::to_owned).to_vec()
+        };
+        assert_eq!(
+            cells(below),
+            [
+                row("server's CPU in user mode", "ns/KiB", "20.0", "10.0"),
+                row("server's CPU in the kernel", "ns/KiB", "40.0", "20.0"),
+                row("server's cycles", "cycles/octet", "0.250", "0.125"),
+            ]
+        );
+        // Where nothing is carried in bulk there is nothing to take apart.
+        let trips = Outcome::new(Column::Trips { octets: 1 }, &[vec![vec![reading("p50", 1.0)]], vec![]]);
+        assert!(!text(&example(vec![trips])).contains("Processor time"));
+    }
 
     #[test]
     fn what_failed_is_told() {
@@ -96,9 +153,7 @@ mod tests {
             |count: f64| vec![vec![Reading::new("connections", 1.0), Reading::new("failed", count)]; 2];
         let column = Column::Connections { request: false, in_flight: 4 };
         let outcome = |lost| Outcome::new(column, &[runs(0.0), runs(lost)]);
-        let names = vec!["kernel".to_owned(), "other".to_owned()];
-        let results =
-            |lost| Results { names: names.clone(), outcomes: vec![outcome(lost)], failures: Vec::new() };
+        let results = |lost| example(vec![outcome(lost)]);
         assert_eq!(
             lost(&results(3.0)),
             "\n\nconnect, close, 4 in flight, other: 6 connections failed in 2 runs"
@@ -113,7 +168,7 @@ mod tests {
         };
         let lanes = [runs(&[10e-6, 30e-6, 20e-6]), runs(&[5e-6]), vec![]];
         let outcome = Outcome::new(Column::Trips { octets: 1 }, &lanes);
-        let shown: Vec<_> = outcome.rows.iter().filter(|r| r.figure.shown).collect();
+        let shown: Vec<_> = outcome.rows.iter().filter(|r| r.figure.shown == Shown::Above).collect();
         assert_eq!(shown.len(), 1);
         let cells = line(&outcome, shown[0]);
         let wanted =

@@ -61,8 +61,8 @@ pub fn bars(title: &str, heading: &str, names: &[String], rows: &[BarRow]) -> Re
         let step = if longest > 2.0 { 0.5 } else { 0.25 };
         let mut tick = 0.0;
         while tick <= longest.min(MOST) + 1e-9 {
-            let colour = if tick == 1.0 { INK } else { LINE };
-            let line = PathElement::new([(x(tick), top), (x(tick), bottom)], colour);
+            let style = if tick == 1.0 { INK.stroke_width(2) } else { LINE.stroke_width(1) };
+            let line = PathElement::new([(x(tick), top), (x(tick), bottom)], style);
             root.draw(&line).map_err(failed)?;
             write(&format!("{tick}"), (x(tick), bottom + 8), 12, HPos::Center)?;
             tick += step;
@@ -79,6 +79,11 @@ pub fn bars(title: &str, heading: &str, names: &[String], rows: &[BarRow]) -> Re
                 };
                 let bar = Rectangle::new([(x(0.0), y), (end, below)], colour.filled());
                 root.draw(&bar).map_err(failed)?;
+                if end > x(1.0) {
+                    // The line goes on through it.
+                    let line = PathElement::new([(x(1.0), y), (x(1.0), below)], WHITE.stroke_width(2));
+                    root.draw(&line).map_err(failed)?;
+                }
                 text(&label, (end + 5, y), 11)?;
                 y += BAR.cast_signed();
             }

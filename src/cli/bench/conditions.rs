@@ -1,0 +1,80 @@
+//! What the figures were measured on, and how: it stands above them, and is kept with them.
+
+use serde_json::{Map, Value, json};
+use tunstack::device::setup::Offload;
+
+use super::plan::Plan;
+use super::proc;
+
+/// All that a figure depends on, beside what is measured.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Conditions {
+    /// This program's.
+    pub(super) version: String,
+    /// Processors, in words.
+    pub(super) machine: String,
+    /// Their nominal frequency, a second, where it is known.
+    pub(super) hertz: Option<f64>,
+    /// The kernel's release.
+    pub(super) kernel: String,
+    pub(super) mtu: u64,
+    pub(super) offload: String,
+    pub(super) shards: u64,
+    /// How long a run was measured.
+    pub(super) seconds: f64,
+    pub(super) runs: u64,
+}
+
+impl Conditions {
+    /// Those of this machine now. `offload` is what a device has that was made as planned.
+    pub(super) fn of(plan: &Plan, offload: Offload) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            machine: proc::machine(),
+            hertz: proc::hertz(),
+            kernel: proc::kernel(),
+            mtu: plan.mtu.into(),
+            offload: if offload == Offload::Off { "off" } else { "on" }.to_owned(),
+            shards: plan.shards.into(),
+            seconds: plan.seconds.as_secs_f64(),
+            runs: plan.runs as u64,
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Map<String, Value> {
+        let pairs = [
+            ("version", json!(self.version)),
+            ("machine", json!(self.machine)),
+            ("hertz", json!(self.hertz)),
+            ("kernel", json!(self.kernel)),
+            ("mtu", json!(self.mtu)),
+            ("offload", json!(self.offload)),
+            ("shards", json!(self.shards)),
+            ("seconds", json!(self.seconds)),
+            ("runs", json!(self.runs)),
+        ];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// What [`to_json`](Self::to_json) made.
+    pub(super) fn from_json(document: &Value) -> Option<Self> {
+        let text = |name: &str| document[name].as_str().map(ToOwned::to_owned);
+        Some(Self {
+            version: text("version")?,
+            machine: text("machine")?,
+            hertz: document["hertz"].as_f64(),
+            kernel: text("kernel")?,
+            mtu: document["mtu"].as_u64()?,
+            offload: text("offload")?,
+            shards: document["shards"].as_u64()?,
+            seconds: document["seconds"].as_f64()?,
+            runs: document["runs"].as_u64()?,
+        })
+    }
+
+    /// The machine in a line.
+    pub(super) fn host(&self) -> String {
+        let clock = self.hertz.map(|hertz| format!(", {:.2} GHz nominal", hertz / 1e9)).unwrap_or_default();
+        format!("{}{clock}, Linux {}", self.machine, self.kernel)
+    }
+}
