@@ -11,12 +11,14 @@ use tunstack::device::{Capabilities, Device, Frames};
 use tunstack::engine::Engine;
 
 use crate::forward::forward;
-use crate::host::{start_with, until};
+use crate::host::{plain, start_on, until};
 
-/// As [`start`](crate::host::start), with a gate before the device. It is open.
+/// As [`start`](crate::host::start), with a gate before a device without offload: it keeps packets that are whole. It is
+/// open.
 pub(crate) fn start_gated() -> (Engine, Arc<Gate>) {
     let mut gate = None;
-    let engine = start_with(
+    let engine = start_on(
+        &plain(),
         |_| {},
         |device| {
             let device = Arc::new(Gate { device, held: Mutex::default() });

@@ -35,10 +35,14 @@ pub(crate) fn start() -> Engine {
     start_with(|_| {}, |tun| tun)
 }
 
-/// As [`start`], without offload: each packet passes as on a wire.
+/// A device without offload: each packet passes as on a wire.
+pub(crate) fn plain() -> TunConfig {
+    TunConfig { offload: Offload::Off, ..TunConfig::default() }
+}
+
+/// As [`start`], without offload.
 pub(crate) fn start_plain(mtu: u32) -> Engine {
-    let device = TunConfig { mtu, offload: Offload::Off, ..TunConfig::default() };
-    start_on(&device, |_| {}, |tun| tun)
+    start_on(&TunConfig { mtu, ..plain() }, |_| {}, |tun| tun)
 }
 
 /// As [`start`], with the stack's settings changed and a device around the TUN.
