@@ -10,11 +10,11 @@
 
 mod plan;
 
+mod proc;
+
 mod conditions;
 
 mod figures;
-
-mod proc;
 
 mod child;
 

@@ -13,13 +13,16 @@ use tunstack_core::packet::{Inbound, Trust};
 /// memory side by side than each in its slot.
 const LENT: usize = 16 << 10;
 
+/// Octets of lent memory that are remembered: what a flow has unread in a window of the usual size.
+const REMEMBERED: usize = 4 << 20;
+
 /// How many packets that were lent are looked at for one that has come back. They come back mostly in order;
 /// those of a program that does not read must not hide the rest.
 const LOOKS: usize = 4;
 
 /// Room for a batch of arriving packets, used again and again.
 ///
-/// Beside its slots it keeps as many more that are lent, to use them when they come back: those lent beyond that
+/// Beside its slots it keeps some more that are lent, to use them when they come back: those lent beyond that
 /// belong to whom they were lent, and are freed by the last of these.
 #[derive(Debug)]
 pub struct Frames {
@@ -58,7 +61,7 @@ impl Frames {
                 self.lent.push_back(mem::take(&mut slot.memory));
             }
         }
-        let excess = self.lent.len().saturating_sub(self.slots.len());
+        let excess = self.lent.len().saturating_sub(REMEMBERED / self.size.max(LENT));
         self.lent.drain(..excess);
         self.filled = 0;
     }
@@ -218,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_remembered_than_there_are_slots() {
-        let mut frames = Frames::new(3, LENT);
-        let mut kept: Vec<_> = (0..50).map(|n| put_large(&mut frames, n)).collect();
+    fn what_is_remembered_is_bounded() {
+        let mut frames = Frames::new(3, 2 * LENT);
+        let mut kept: Vec<_> = (0..150).map(|n| put_large(&mut frames, n)).collect();
         frames.clear();
-        assert_eq!(frames.lent.len(), 3);
-        assert!(kept.iter().zip(0..).all(|(bytes, n)| bytes.iter().all(|&octet| octet == n)));
+        assert_eq!(frames.lent.len() * 2 * LENT, REMEMBERED);
+        assert!(kept.iter().zip(0..).all(|(bytes, n)| bytes[..LENT].iter().all(|&octet| octet == n)));
         let remembered = |kept: &Vec<Bytes>| kept.iter().filter(|bytes| !bytes.is_unique()).count();
-        assert_eq!(remembered(&kept), 3);
+        assert_eq!(remembered(&kept), REMEMBERED / (2 * LENT));
         drop(frames);
         assert_eq!(remembered(&kept), 0);
         kept.clear();

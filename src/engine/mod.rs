@@ -27,6 +27,8 @@ mod pace;
 
 mod seat;
 
+mod watch;
+
 pub(crate) mod shard;
 
 mod several;

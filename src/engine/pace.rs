@@ -10,6 +10,10 @@ pub(super) const SOON: Duration = Duration::from_micros(200);
 /// How many in a row have to come back soon before that is relied on, at the least and at the most.
 const NEEDED: (u32, u32) = (4, 64);
 
+/// One who comes late leaves so much less of those in a row: who came soon for long, and is held up by the scheduler for once,
+/// is still expected.
+const FORGIVEN: u32 = 4;
+
 /// After so many in a row, earlier disappointments are forgotten.
 const FORGOTTEN: u32 = 512;
 
@@ -55,11 +59,11 @@ impl Pace {
     pub(super) fn came(&mut self, now: Instant) {
         let Some(away) = self.away.take() else { return };
         if now.saturating_since(away) > SOON {
-            self.quick = 0;
+            self.quick /= FORGIVEN;
             return;
         }
-        self.quick = self.quick.saturating_add(1);
-        if self.quick >= FORGOTTEN {
+        self.quick = (self.quick + 1).min(FORGOTTEN);
+        if self.quick == FORGOTTEN {
             self.needed = NEEDED.0;
         }
     }
@@ -128,6 +132,19 @@ mod tests {
         away(&mut pace, 300);
         (0..4).for_each(|_| away(&mut pace, 1));
         assert!(pace.is_quick());
+    }
+
+    /// What held up one who came soon for long was not its own doing.
+    #[test]
+    fn one_who_came_soon_for_long_may_be_late_for_once() {
+        let mut pace = Pace::default();
+        (0..1000).for_each(|_| away(&mut pace, 1));
+        for _ in 0..3 {
+            away(&mut pace, 300);
+            assert!(pace.is_quick());
+        }
+        away(&mut pace, 300);
+        assert!(!pace.is_quick());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tunstack_core::stack::{Readiness, SocketId};
 use tunstack_core::time::Instant;
 
 use super::error::Failure;
@@ -12,6 +13,10 @@ use super::sitting::{Caller, Seated, Turn, Who};
 
 /// How long the device goes without a look by calls that do not wait.
 pub(super) const GLANCE: Duration = Duration::from_micros(20);
+
+/// The same while the socket has something unread: that is read first, as long as it is warm, and more of it waits where it
+/// is. It is not too long for others, nor for the window.
+const BEHIND: Duration = Duration::from_micros(100);
 
 /// How often such a call looks while there is more to send.
 const GLANCES: usize = 4;
@@ -31,21 +36,29 @@ impl Shard {
     /// Ends the hold of a call that was done. Where nobody sits, it looks at the device in passing: who calls again and
     /// again and never has to wait, as a writer with room in its buffer, reads its acknowledgments itself so.
     /// Where there is `more` to send, that goes first.
-    pub(super) fn conclude_looking<'a>(&'a self, mut held: Guard<'a>, mut now: Instant, more: bool) {
+    pub(super) fn conclude_looking<'a>(
+        &'a self,
+        mut held: Guard<'a>,
+        id: SocketId,
+        mut now: Instant,
+        more: bool,
+    ) {
         if more {
             self.conclude(held, now, more);
             held = self.lock();
             now = self.clock.now();
         }
         held.seat.pass(now);
-        let in_passing = held.seat.is_empty() && now >= held.seat.left + GLANCE;
-        if !in_passing || held.waiters.woken_now(None).others_code {
+        let unread = || held.stack.readiness(id).contains(Readiness::READABLE);
+        let looks = held.seat.is_empty() && is_time(held.seat.left, now, unread);
+        if !looks || held.waiters.woken_now(None).others_code {
             self.conclude(held, now, false);
             return;
         }
-        match self.sit(&mut held, now, true) {
-            Some(seated) => {
+        match self.take_seat(&mut held, now) {
+            Some(mut seated) => {
                 held.release();
+                (seated.next, seated.passing) = (Next::More, true);
                 seated.glance();
             }
             None => self.conclude(held, now, false),
@@ -106,3 +119,12 @@ impl Seated<'_> {
         Sat::Through
     }
 }
+
+/// Whether a call looks that was done at `now`, where the seat was `left` then.
+fn is_time(left: Instant, now: Instant, unread: impl FnOnce() -> bool) -> bool {
+    let time = now.saturating_since(left);
+    time >= BEHIND || time >= GLANCE && !unread()
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;

@@ -40,7 +40,7 @@ pub(super) struct Tools {
 pub(crate) struct Seat {
     /// `None` while somebody sits, and where nobody may: before the reader runs, and where time is virtual.
     pub(super) tools: Option<Tools>,
-    /// When the reader looks.
+    /// When the reader looks, if nothing is due before.
     pub(super) alarm: Instant,
     /// Since when it is empty.
     pub(super) left: Instant,

@@ -19,10 +19,11 @@ use tunstack_core::time::Instant;
 use super::clock::Clock;
 use super::error::{Failure, io_error};
 use super::seat::Seat;
-use super::sleep::{Alarm, Nudge};
+use super::sleep::Nudge;
 use super::sync::thread::{self, ThreadId};
 use super::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, thread_local};
 use super::waiters::Waiters;
+use super::watch::Watch;
 use crate::device::{Device, Frames};
 
 /// Datagrams that are sent in one hold of the lock at the most. A send is a system call, and the order of
@@ -67,12 +68,6 @@ impl Held {
     pub(crate) fn error(&self, error: Error) -> io::Error {
         if self.closing && error == Error::BadSocket { Failure::Stopped.to_io() } else { io_error(error) }
     }
-
-    /// Lets the reader look at once, where it does not sit.
-    fn call_reader(&mut self, shard: &Shard) {
-        self.seat.alarm = Instant::ZERO;
-        shard.alarm.set(Duration::ZERO);
-    }
 }
 
 /// What is next to do for the one who sits.
@@ -108,8 +103,10 @@ pub(crate) struct Shard {
     pub(crate) clock: Arc<Clock>,
     /// Wakes the one who sits from its sleep.
     pub(crate) nudge: Arc<Nudge>,
-    /// Wakes the reader where it does not sit.
-    pub(super) alarm: Alarm,
+    /// Wakes the reader where nobody sits.
+    pub(super) watch: Watch,
+    /// The device cuts large packets.
+    cuts: bool,
     /// How long who sits looks for packets before it sleeps.
     pub(super) spin: Duration,
     stop: AtomicBool,
@@ -141,10 +138,11 @@ impl Shard {
         };
         Ok(Self {
             held: Mutex::new(held),
+            cuts: device.capabilities().max_gso > 0,
             device,
             clock: clock.into(),
             nudge: Arc::new(Nudge::new()?),
-            alarm: Alarm::new()?,
+            watch: Watch::new()?,
             spin,
             stop: AtomicBool::new(false),
             seated_waits: AtomicU64::new(0),
@@ -165,12 +163,6 @@ impl Shard {
         Guard { held, shard: self }
     }
 
-    /// Takes the lock if it is to be had at once.
-    pub(super) fn try_lock(&self) -> Option<Guard<'_>> {
-        // A lock that is poisoned is for `lock` to see to.
-        self.held.try_lock().ok().map(|held| Guard { held, shard: self })
-    }
-
     /// Takes the lock of an engine that works, or gives what ended it.
     pub(crate) fn lock_working(&self) -> io::Result<Guard<'_>> {
         let held = self.lock();
@@ -185,12 +177,24 @@ impl Shard {
         let mut held = self.lock_working()?;
         let now = self.clock.now();
         let result = op(&mut held.stack, now).map_err(|e| held.error(e));
-        let more = self.drive(&mut held, now);
+        self.finish(held, now);
+        result
+    }
+
+    /// The same of a socket that a program reads or writes: see [`conclude_looking`](Self::conclude_looking).
+    pub(crate) fn call_of<T>(
+        &self,
+        id: SocketId,
+        op: impl FnOnce(&mut Stack, Instant) -> Result<T, Error>,
+    ) -> io::Result<T> {
         if is_reader() {
-            self.conclude(held, now, more);
-        } else {
-            self.conclude_looking(held, now, more);
+            return self.call(op);
         }
+        let mut held = self.lock_working()?;
+        let now = self.clock.now();
+        let result = op(&mut held.stack, now).map_err(|e| held.error(e));
+        let more = self.drive_passing(&mut held, id, now);
+        self.conclude_looking(held, id, now, more);
         result
     }
 
@@ -230,6 +234,23 @@ impl Shard {
     /// The one function where lock, clock, stack and device meet. Sends one burst at the most and says
     /// whether there may be more.
     pub(crate) fn drive(&self, held: &mut Held, now: Instant) -> bool {
+        held.stack.release_remainder();
+        self.drive_on(held, now)
+    }
+
+    /// The same for a call that comes back soon, as it seems: what is left of a large write behind full packets waits for the
+    /// next call of anybody, or for the reader's look. Where nobody would look in time, or the device has no large packets,
+    /// it leaves.
+    pub(super) fn drive_passing(&self, held: &mut Held, id: SocketId, now: Instant) -> bool {
+        if !(self.cuts && held.seat.is_empty() && held.seat.pace.is_quick()) {
+            return self.drive(held, now);
+        }
+        held.stack.hold_remainder(id);
+        self.drive_on(held, now)
+    }
+
+    /// The same, but what is held back stays so.
+    pub(super) fn drive_on(&self, held: &mut Held, now: Instant) -> bool {
         if held.failure.is_some() {
             return false;
         }
@@ -305,7 +326,7 @@ impl Shard {
         // They stay in the table: whoever gives the lock back next wakes them.
         let others_code = held.waiters.woken_now(None).others_code;
         if more || others_code && empty {
-            self.ring(&mut held, now, now);
+            held.seat.alarm = now;
         }
         let late = self.keep_time(&mut held, now);
         let woken = held.waiters.take_woken_calls();
@@ -321,7 +342,7 @@ impl Shard {
     /// the lock is gone.
     fn keep_time(&self, held: &mut Held, now: Instant) -> bool {
         if held.seat.is_empty() {
-            self.ring(held, Instant::FAR_FUTURE, now);
+            self.ring(held, now);
             return false;
         }
         let deadline = self.deadline(held);
@@ -345,7 +366,7 @@ impl Shard {
         let mut held = self.lock();
         held.failure.get_or_insert(failure);
         held.waiters.notify_all();
-        held.call_reader(self);
+        self.watch.call();
         let failure = held.failure.clone();
         held.release();
         // Who sits for a poll may watch nothing that tells it.
@@ -357,7 +378,7 @@ impl Shard {
             if news {
                 held.failure.clone_from(&failure);
                 held.waiters.notify_all();
-                held.call_reader(&other);
+                other.watch.call();
             }
             held.release();
             if news {
@@ -369,8 +390,8 @@ impl Shard {
     /// Tells the reader to end.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
-        let mut held = self.lock();
-        held.call_reader(self);
+        let held = self.lock();
+        self.watch.call();
         held.release();
         self.nudge.nudge();
     }
@@ -458,7 +479,7 @@ impl Drop for Guard<'_> {
     fn drop(&mut self) {
         // Who sits, or the reader, finds the lock poisoned and wakes all who would wait for ever.
         if thread::panicking() {
-            self.held.call_reader(self.shard);
+            self.shard.watch.call();
             self.shard.nudge.nudge();
         }
     }

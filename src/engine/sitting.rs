@@ -20,8 +20,8 @@ use crate::device::Frames;
 /// Packets that are read in one go at the most: the acknowledgments for them wait until they are all read.
 const BATCH: usize = 64;
 
-/// The same in octets.
-const BATCH_OCTETS: usize = 1 << 20;
+/// The same in octets: what is read next is still in the cache of the one who read it from the device.
+const BATCH_OCTETS: usize = 512 << 10;
 
 /// How often a device may hang up and have nothing to say before it counts as lost. One that is being
 /// deleted polls as broken a while before it gives the error that tells why.
@@ -89,6 +89,8 @@ pub(crate) struct Seated<'a> {
     pub(super) now: Instant,
     /// How the last sleep ended.
     pub(super) ended: Ended,
+    /// It only looks, on behalf of a call that comes back soon.
+    pub(super) passing: bool,
 }
 
 impl Shard {
@@ -102,15 +104,26 @@ impl Shard {
     }
 
     fn sit_anyway(&self, held: &mut Held, now: Instant, more: bool) -> Option<Seated<'_>> {
+        let mut seated = self.take_seat(held, now)?;
+        // Who may sleep lets nothing lie.
+        if held.stack.release_remainder() || more {
+            seated.next = Next::More;
+        }
+        Some(seated)
+    }
+
+    /// Takes the seat, if it is free.
+    pub(super) fn take_seat(&self, held: &mut Held, now: Instant) -> Option<Seated<'_>> {
         if held.failure.is_some() {
             return None;
         }
         let tools = held.seat.tools.take()?;
+        self.watch.rest();
         // What passes from now on are others.
         held.seat.passed = None;
         held.sleep_until = self.deadline(held);
-        let next = if more { Next::More } else { Next::Sleep(held.sleep_until) };
-        Some(Seated { shard: self, tools: Some(tools), next, now, ended: Ended::default() })
+        let (next, ended) = (Next::Sleep(held.sleep_until), Ended::default());
+        Some(Seated { shard: self, tools: Some(tools), next, now, ended, passing: false })
     }
 
     /// Ends the hold of a call that has to wait, as [`conclude`](Self::conclude). It [sits](Self::sit) down if it can.
@@ -144,9 +157,8 @@ impl Shard {
     /// The reader's wait for a seat that stays empty; `None` when the engine ends.
     pub(super) fn stand_by(&self) -> io::Result<Option<Seated<'_>>> {
         loop {
-            self.alarm.wait()?;
-            let mut held = self.lock_patiently()?;
-            held.seat.alarm = Instant::FAR_FUTURE;
+            self.watch.wait(&self.clock)?;
+            let mut held = self.lock();
             if self.stopped() || held.failure.is_some() {
                 held.release();
                 return Ok(None);
@@ -168,37 +180,22 @@ impl Shard {
                 held.release();
                 return Ok(seated);
             }
-            let patience = held.seat.patience();
-            self.ring(&mut held, patience, now);
+            held.seat.alarm = held.seat.patience();
             self.conclude(held, now, more);
         }
     }
 
-    /// The lock, for the reader that looks whether others read. It tries again before it queues: a thread that queues slows
-    /// down who is at work here, and that one may well have looked.
-    fn lock_patiently(&self) -> io::Result<Guard<'_>> {
-        if let Some(held) = self.try_lock() {
-            return Ok(held);
-        }
-        self.alarm.set(PATIENCE / 2);
-        self.alarm.wait()?;
-        Ok(self.lock())
-    }
-
-    /// Sets the alarm to `at`, or to when the stack has something to do, unless it rings before.
-    pub(super) fn ring(&self, held: &mut Held, at: Instant, now: Instant) {
-        let at = at.min(self.deadline(held));
-        if at < held.seat.alarm {
-            held.seat.alarm = at;
-            self.alarm.set(at.saturating_since(now));
-        }
+    /// The reader looks when it was told to, or when the stack has something to do, if nobody sits down before.
+    pub(super) fn ring(&self, held: &Held, now: Instant) {
+        self.watch.expect(held.seat.alarm.min(self.deadline(held)), now);
     }
 
     /// The seat is empty from now on. `at`: when the reader is to look.
     fn leave(&self, held: &mut Held, tools: Tools, at: Instant, now: Instant) {
         held.seat.tools = Some(tools);
         held.seat.left = now;
-        self.ring(held, at, now);
+        held.seat.alarm = at;
+        self.ring(held, now);
     }
 }
 
@@ -290,7 +287,7 @@ impl Seated<'_> {
             let received = held.stack.receive(now, inbound);
             shard.device.settled(now, &inbound, &received);
         }
-        let more = shard.drive(&mut held, now);
+        let more = if self.passing { shard.drive_on(&mut held, now) } else { shard.drive(&mut held, now) };
         let deadline = shard.deadline(&held);
         // A deadline that moved to later does not move the alarm: a request and its answer arm and disarm
         // the retransmission timer each time, and each arming would otherwise cost a nudge.

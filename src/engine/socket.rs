@@ -75,7 +75,7 @@ impl Socket {
         &self,
         op: impl FnOnce(&mut Stack, SocketId, Instant) -> Result<T, Error>,
     ) -> io::Result<T> {
-        self.shard().call(|stack, now| op(stack, self.id, now))
+        self.shard().call_of(self.id, |stack, now| op(stack, self.id, now))
     }
 
     /// A call that changes nothing.

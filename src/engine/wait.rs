@@ -177,7 +177,13 @@ fn attempt<'a, T>(
             more = None;
         }
     }
-    let more = more.unwrap_or_else(|| shard.drive(&mut held, now));
+    // A call that did not have to wait.
+    let passes = |place: &Place| result.is_ok() && place.is_free() && !shard.on_reader();
+    let passes = matches!(who, Who::Call(place) if passes(place));
+    let more = more.unwrap_or_else(|| match passes {
+        true => shard.drive_passing(&mut held, id, now),
+        false => shard.drive(&mut held, now),
+    });
     let result = match result {
         Err(Error::WouldBlock) => {
             let seated = match who {
@@ -195,22 +201,19 @@ fn attempt<'a, T>(
         Ok(value) => Ok(value),
         Err(error) => Err(held.error(error)),
     };
-    let mut waited = false;
     match who {
         Who::Call(place) | Who::Task(Some(place)) => {
-            if matches!(who, Who::Call(_)) {
-                waited = !place.is_free();
-                if waited {
-                    held.seat.pace.went(now);
-                }
+            if matches!(who, Who::Call(_)) && !place.is_free() {
+                held.seat.pace.went(now);
             }
             held.waiters.leave(id, place);
         }
         Who::Task(None) => {}
     }
-    match who {
-        Who::Call(_) if !waited && !shard.on_reader() => shard.conclude_looking(held, now, more),
-        _ => shard.conclude(held, now, more),
+    if passes {
+        shard.conclude_looking(held, id, now, more);
+    } else {
+        shard.conclude(held, now, more);
     }
     Attempt::Done(result)
 }

@@ -45,7 +45,7 @@ const NOT_IN_CORE: [&[&str]; 5] = [
 ];
 
 /// Where numbers wrap around that are not sequence numbers.
-const WRAPS: [(&str, &str); 10] = [
+const WRAPS: [(&str, &str); 11] = [
     ("src/core/seq.rs", "sequence numbers"),
     ("src/core/tcp/timestamps.rs", "timestamps, RFC 7323"),
     ("src/core/tcp/time_wait.rs", "timestamps, RFC 6191"),
@@ -56,6 +56,7 @@ const WRAPS: [(&str, &str); 10] = [
     ("src/core/tcp/marks.rs", "the same"),
     ("src/core/tcp/syn_cookie.rs", "the sums of SYN cookies, RFC 4987"),
     ("src/core/ip/output.rs", "the Identification field"),
+    ("src/core/wire/checksum.rs", "words that overflow on the way to their sum"),
 ];
 
 /// Where `unsafe` stands, and for what.

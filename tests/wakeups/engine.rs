@@ -28,6 +28,10 @@ mod pace;
 mod seat;
 
 #[rustfmt::skip]
+#[path = "../../src/engine/watch.rs"]
+mod watch;
+
+#[rustfmt::skip]
 #[path = "../../src/engine/reader.rs"]
 pub(crate) mod reader;
 

@@ -50,6 +50,7 @@ use crate::tcp::fast_open::Host;
 use crate::tcp::fast_open::secret::Secrets;
 use crate::tcp::isn::Keys;
 use crate::tcp::listener::Listener;
+use crate::tcp::recovery::board::Lists;
 use crate::tcp::request::Request;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::time_wait::TimeWait;
@@ -77,9 +78,12 @@ macro_rules! context {
             fast_open: &mut $stack.fast_open,
             control: &mut $stack.control,
             spares: &mut $stack.spares,
+            lists: &mut $stack.lists,
         }
     };
 }
+
+mod holding;
 
 mod memory;
 
@@ -286,10 +290,14 @@ pub struct Stack {
     looped: VecDeque<(Vec<u8>, u16)>,
     /// Connections that may have something to send.
     output: VecDeque<u32>,
+    /// The connection that holds back the rest of a write.
+    holds: Option<SocketId>,
     /// Sockets whose readiness changed.
     changed: VecDeque<u32>,
     /// Memory of receive buffers that ran empty.
     spares: Spares,
+    /// Memory of what was in flight.
+    lists: Lists,
     reassembly: Reassembly,
     path_mtu: PathMtu,
     icmp_limit: RateLimit,
@@ -349,7 +357,9 @@ impl Stack {
             departures: memory.budget().map_or_else(Departures::default, Departures::within),
             looped: VecDeque::new(),
             output: VecDeque::new(),
+            holds: None,
             changed: VecDeque::new(),
+            lists: if config.memory.is_some() { Lists::none() } else { Lists::default() },
             spares: if config.memory.is_some() { Spares::none() } else { Spares::default() },
             reassembly: Reassembly::new(
                 memory.budget().map_or(config.reassembly_memory, |m| {

@@ -27,6 +27,7 @@ mod ecn;
 mod edges;
 mod expected;
 mod handshake;
+mod holding;
 mod invariants;
 mod linux;
 mod numbers;

@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use super::buffer::spares::Spares;
 use super::fast_open::Host;
 use super::isn::Keys;
+use super::recovery::board::Lists;
 use super::seq::Seq;
 use super::state::State;
 use crate::addr::Quad;
@@ -39,6 +40,8 @@ pub struct Context<'a> {
     pub control: &'a mut ControlQueue,
     /// Memory for octets.
     pub spares: &'a mut Spares,
+    /// Memory for what is in flight.
+    pub lists: &'a mut Lists,
 }
 
 /// A segment without text that leaves on behalf of something lighter than a connection: a reset, a SYN,ACK,

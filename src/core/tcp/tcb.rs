@@ -178,6 +178,8 @@ bitflags::bitflags! {
         const AWAITS_TO_SEND = 1 << 23;
         /// Memory for what programs write was short when it was last looked at.
         const PRESSED_TO_SEND = 1 << 24;
+        /// What does not fill a run is held back for a moment: more of the same is expected.
+        const HOLDS = 1 << 25;
     }
 }
 

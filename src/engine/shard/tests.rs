@@ -171,7 +171,7 @@ fn a_readers_hold_is_bounded_too() {
 fn without_one_who_sits_an_earlier_deadline_sets_the_alarm() {
     let (shard, _sink) = shard(usize::MAX);
     shard.open_seat();
-    shard.alarm.wait().unwrap();
+    shard.watch.wait(&shard.clock).unwrap();
     shard.lock().seat.alarm = Instant::FAR_FUTURE;
     let begun = shard.open(|stack, now| {
         let id = stack.tcp_socket(Family::V4);
@@ -181,7 +181,7 @@ fn without_one_who_sits_an_earlier_deadline_sets_the_alarm() {
     begun.unwrap();
     assert!(!shard.nudge.take(), "nobody sleeps there");
     let held = shard.lock();
-    assert_eq!(held.seat.alarm, held.stack.poll_timeout().unwrap());
+    assert_eq!(shard.watch.due(), held.stack.poll_timeout().unwrap());
     held.release();
 }
 

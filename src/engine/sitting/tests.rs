@@ -27,7 +27,14 @@ impl<'a> Seated<'a> {
     /// The seat with these packets on it.
     pub(in crate::engine) fn with(shard: &'a Shard, frames: Frames) -> Self {
         let tools = Some(Tools { frames, owners: Vec::new(), hang_ups: 0 });
-        Self { shard, tools, next: Next::More, now: shard.clock.now(), ended: Ended::default() }
+        Self {
+            shard,
+            tools,
+            next: Next::More,
+            now: shard.clock.now(),
+            ended: Ended::default(),
+            passing: false,
+        }
     }
 
     pub(in crate::engine) fn next(&self) -> Next {
@@ -125,8 +132,8 @@ impl World {
 
     /// When the reader looks, from now, and no more after this.
     fn alarm(&self) -> Option<Duration> {
-        let mut held = self.shard.lock();
-        let alarm = std::mem::replace(&mut held.seat.alarm, Instant::FAR_FUTURE);
+        let alarm = self.shard.watch.due();
+        self.shard.watch.rest();
         (alarm < Instant::FAR_FUTURE).then(|| alarm.saturating_since(self.shard.clock.now()))
     }
 
@@ -134,7 +141,7 @@ impl World {
     fn look_in_passing(&self) {
         self.shard.lock().seat.left = Instant::ZERO;
         while self.shard.clock.now() < Instant::ZERO + GLANCE {}
-        self.shard.call(|_, _| Ok(())).unwrap();
+        self.shard.call_of(self.id, |_, _| Ok(())).unwrap();
     }
 
     fn make_quick(&self) {
@@ -207,7 +214,7 @@ fn a_time_that_is_over_leaves_the_seat() {
 fn the_reader_sits_when_nobody_has_for_a_while() {
     let world = World::new();
     world.make_quick();
-    world.shard.alarm.wait().unwrap();
+    world.shard.watch.wait(&world.shard.clock).unwrap();
     world.alarm();
     let mut held = world.shard.lock();
     let tools = held.seat.tools.take().unwrap();

@@ -7,7 +7,7 @@ use crate::wire::checksum::{Checksum, Sum};
 use crate::wire::options::Options;
 use crate::wire::{ip, tcp};
 
-const OFFLOAD: Offload = Offload { checksum: true, segmentation: 65_535 };
+pub(super) const OFFLOAD: Offload = Offload { checksum: true, segmentation: 65_535 };
 
 /// What a device makes of a packet, as `virtio_net_hdr` and the kernel's segmentation have it.
 pub(super) fn cut(d: &Datagram<'_>) -> Vec<Vec<u8>> {

@@ -233,6 +233,7 @@ impl Tcb {
 
         news.advanced = acked;
         self.take_acknowledged(news, cx.now);
+        self.recovery.board.give_back(cx.lists);
     }
 
     /// Takes a round trip sample if there is an honest one: the timed segment where nothing was sent again

@@ -1,11 +1,13 @@
 //! When to acknowledge (RFC 9293 §3.8.6.3, RFC 5681 §4.2), and how often to contradict (RFC 5961 §7).
 
-use crate::seq::SeqRange;
+use crate::seq::{Seq, SeqRange};
 use crate::tcp::context::Context;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::timers::Timer;
 use crate::tcp::trace::AckReason;
 use crate::time::Instant;
+
+const NONE: SeqRange = SeqRange::new(Seq::new(0), Seq::new(0));
 
 /// What acknowledgments a connection owes.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +21,8 @@ pub struct Acks {
     quick: u8,
     challenges: u8,
     challenges_since: Instant,
-    duplicate: Option<SeqRange>,
+    /// Octets that came twice and have not been told; none while it is empty.
+    duplicate: SeqRange,
     /// The length of the segment that came last, if it was shorter than RMSS and may have been full; or else 0.
     pub(in crate::tcp) shorter: u16,
 }
@@ -34,7 +37,7 @@ impl Acks {
             quick,
             challenges: 0,
             challenges_since: Instant::ZERO,
-            duplicate: None,
+            duplicate: NONE,
             shorter: 0,
         }
     }
@@ -84,7 +87,7 @@ impl Acks {
 
     /// Octets came that we had: told in the next acknowledgment, once (RFC 2883 §4).
     pub const fn duplicate(&mut self, range: SeqRange) {
-        self.duplicate = Some(range);
+        self.duplicate = range;
         self.now(AckReason::Duplicate);
     }
 
@@ -112,7 +115,7 @@ impl Acks {
 
     /// What came twice and has not been told.
     pub const fn dsack(&self) -> Option<SeqRange> {
-        self.duplicate
+        if self.duplicate.is_empty() { None } else { Some(self.duplicate) }
     }
 
     /// An acknowledgment has left.
@@ -121,7 +124,7 @@ impl Acks {
     //# A TCP receiver MUST NOT generate more than one ACK for every incoming segment
     pub const fn sent(&mut self) {
         self.delayed = false;
-        self.duplicate = None;
+        self.duplicate = NONE;
         match self.repeats.checked_sub(1) {
             Some(left) => self.repeats = left,
             None => self.due = None,

@@ -287,6 +287,7 @@ impl Tcb {
                     self.has_replied(cx);
                 }
                 let stamp = self.stamp(end.since(self.snd.nxt), cx.now);
+                self.recovery.board.lend(cx.lists);
                 let last = end.sub(last_segment(plan, mss)).max(self.snd.nxt);
                 for range in [SeqRange::new(self.snd.nxt, last), SeqRange::new(last, end)] {
                     if !range.is_empty() {

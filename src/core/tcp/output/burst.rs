@@ -105,7 +105,8 @@ impl Tcb {
         let usable = self.snd.usable();
         let cwnd = self.cwnd().saturating_add(self.recovery.allowance(self.smss()));
         let uncongested = cwnd.saturating_sub(self.in_flight()).max(mss);
-        let wanted = unsent.min(usable).min(self.longest_burst(mss, cx)).min(self.to_end_of_run());
+        let wanted =
+            self.not_held(unsent).min(usable).min(self.longest_burst(mss, cx)).min(self.to_end_of_run());
         let octets = if wanted > uncongested { uncongested - uncongested % mss } else { wanted };
         let short = octets % mss;
         let last = octets == unsent;

@@ -162,7 +162,8 @@ impl Tcb {
         if unsent == 0 {
             return Some(Plan { fin: true, ..Plan::empty(Reason::Fin, self.snd.nxt) });
         }
-        if self.paced_until().is_some() {
+        let ready = self.not_held(unsent);
+        if self.paced_until().is_some() || ready == 0 {
             return None;
         }
         if let Some(verdict) = self.decide_mtu_probe() {
@@ -171,7 +172,7 @@ impl Tcb {
         let mss = self.effective_mss(self.options_len());
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
         //= id=SHLD-27, SHLD-28
-        let len = self.within_record(self.snd.nxt, unsent.min(usable).min(mss));
+        let len = self.within_record(self.snd.nxt, ready.min(usable).min(mss));
         let last = len == unsent;
         let fin = last && self.fin_due() && usable > len;
         let in_flight = self.in_flight();

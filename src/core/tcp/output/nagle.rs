@@ -3,6 +3,9 @@
 
 use crate::tcp::tcb::{Is, Tcb};
 
+/// So many runs have to be free of the windows where what is less than one is held back.
+const FREE: u32 = 2;
+
 /// A segment that could leave.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::tcp) struct Candidate {
@@ -17,6 +20,27 @@ pub(in crate::tcp) struct Candidate {
 }
 
 impl Tcb {
+    /// The program writes much, and again and again: what is left of a write behind whole runs, which leave as one packet each,
+    /// may wait for the next one (MAY-16). Not where the windows are what it waits for. Says whether there is such a rest.
+    pub(crate) fn hold_remainder(&mut self) -> bool {
+        let unsent = self.data_end().saturating_since(self.snd.nxt);
+        let run = self.run();
+        let holds = unsent > run && !unsent.is_multiple_of(run) && self.leaves_at_once() / FREE >= run;
+        self.is.set(Is::HOLDS, holds);
+        holds
+    }
+
+    /// Octets from SND.NXT on, `unsent` in all, that do not wait for more to be written. Before a FIN nothing does, nor does
+    /// what recovery wants out, nor anything for longer than the override timer.
+    pub(in crate::tcp) fn not_held(&self, unsent: u32) -> u32 {
+        let holds = self.is.contains(Is::HOLDS) && !self.is.contains(Is::OVERRIDE);
+        if holds && !self.fin_due() && !self.new_data_is_urgent() {
+            unsent - unsent % self.run()
+        } else {
+            unsent
+        }
+    }
+
     /// The rule of §3.8.6.2.1. All text counts as pushed: a program that writes wants it sent.
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.2.1
     //= id=MUST-38

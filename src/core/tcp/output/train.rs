@@ -53,7 +53,7 @@ impl Tcb {
         // What makes a segment more than one of many lies with the segment that it ends with.
         let pushed = if self.snd.pushed.after(nxt) { self.snd.pushed.since(nxt) - 1 } else { u32::MAX };
         let burst = if self.snd.burst.contains(nxt) { self.snd.burst.end.since(nxt) - 1 } else { 0 };
-        let unsent = self.data_end().saturating_since(nxt);
+        let unsent = self.not_held(self.data_end().saturating_since(nxt));
         let cwnd = self.cwnd();
         let uncongested = cwnd.saturating_sub(self.snd.outstanding());
         let octets = pushed.min(burst).min(unsent).min(self.snd.usable()).min(uncongested);

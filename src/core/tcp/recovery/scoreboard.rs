@@ -5,6 +5,7 @@
 //! receiver holds whole segments, only whole segments count as selectively acknowledged.
 
 use alloc::collections::VecDeque;
+use core::mem;
 
 use crate::congestion::delivery_rate::Stamp;
 use crate::seq::{Seq, SeqRange};
@@ -322,9 +323,17 @@ impl Scoreboard {
         }
         self.hint = self.hint.max(una);
         self.highest = self.highest.max(una);
-        // An idle connection holds no memory for it.
-        if self.records.is_empty() {
-            self.records = VecDeque::new();
+    }
+
+    /// Takes out the memory of its list where there is nothing in flight: an idle connection holds none.
+    pub(super) fn take_list(&mut self) -> Option<VecDeque<Record>> {
+        (self.records.is_empty() && self.records.capacity() > 0).then(|| mem::take(&mut self.records))
+    }
+
+    /// Has it keep its records in that memory, unless it has some.
+    pub(super) fn use_list(&mut self, list: impl FnOnce() -> VecDeque<Record>) {
+        if self.records.capacity() == 0 {
+            self.records = list();
         }
     }
 

@@ -1,0 +1,146 @@
+//! When the reader looks whether others read: an alarm that it puts off without the shard's lock.
+//!
+//! Who leaves the seat, or has something done in time, says when the reader is to look. While programs call again and
+//! again that is always a little later, and a reader that took the lock to find out would have them queue for it.
+
+use std::io;
+use std::time::Duration;
+
+use tunstack_core::time::Instant;
+
+use super::clock::Clock;
+use super::sleep::Alarm;
+use super::sync::{AtomicBool, AtomicU64, Ordering};
+
+/// The reader's watch.
+///
+/// Those who set it do so under the shard's lock, so that there is one of them at a time beside the reader. Each of the
+/// two writes its own word before it reads the other's: whoever comes second sees that the alarm has to be set anew.
+#[derive(Debug)]
+pub(super) struct Watch {
+    alarm: Alarm,
+    /// When the reader is to look, in nanoseconds.
+    due: AtomicU64,
+    /// When the alarm rings.
+    set: AtomicU64,
+    /// Somebody wants the reader now and for good.
+    called: AtomicBool,
+}
+
+/// No time.
+const NEVER: u64 = Instant::FAR_FUTURE.as_nanos();
+
+impl Watch {
+    pub(super) fn new() -> io::Result<Self> {
+        let never = || AtomicU64::new(NEVER);
+        Ok(Self { alarm: Alarm::new()?, due: never(), set: never(), called: AtomicBool::new(false) })
+    }
+
+    /// The reader is to look at `due`. Costs no wake-up of anybody until then.
+    pub(super) fn expect(&self, due: Instant, now: Instant) {
+        self.due.store(due.as_nanos(), Ordering::SeqCst);
+        if due.as_nanos() < self.set.load(Ordering::SeqCst) {
+            self.set(due.as_nanos(), due.saturating_since(now));
+        }
+    }
+
+    /// It need not: somebody sits.
+    pub(super) fn rest(&self) {
+        self.due.store(NEVER, Ordering::SeqCst);
+    }
+
+    /// It is to look at once, and whenever it waits from now on.
+    pub(super) fn call(&self) {
+        self.called.store(true, Ordering::SeqCst);
+        self.set(0, Duration::ZERO);
+    }
+
+    /// The reader's wait until it is to look.
+    pub(super) fn wait(&self, clock: &Clock) -> io::Result<()> {
+        while !self.called.load(Ordering::SeqCst) {
+            self.alarm.wait()?;
+            self.set.store(NEVER, Ordering::SeqCst);
+            loop {
+                let due = self.due.load(Ordering::SeqCst);
+                let now = clock.now();
+                if due <= now.as_nanos() {
+                    return Ok(());
+                }
+                if due == NEVER {
+                    // Who leaves the seat sets it.
+                    break;
+                }
+                self.set(due, Instant::from_nanos(due).saturating_since(now));
+                if self.due.load(Ordering::SeqCst) >= due {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When the reader is to look.
+    #[cfg(test)]
+    pub(super) fn due(&self) -> Instant {
+        Instant::from_nanos(self.due.load(Ordering::SeqCst))
+    }
+
+    fn set(&self, at: u64, time: Duration) {
+        self.set.store(at, Ordering::SeqCst);
+        self.alarm.set(time);
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn what_is_put_off_is_waited_for() {
+        let (watch, clock) = (Watch::new().unwrap(), Clock::start());
+        let now = clock.now();
+        watch.expect(now + MS, now);
+        watch.expect(now + 5 * MS, now);
+        watch.wait(&clock).unwrap();
+        assert!(clock.now() >= now + 5 * MS);
+        assert_eq!(watch.set.load(Ordering::SeqCst), NEVER, "nothing rings any more");
+    }
+
+    #[test]
+    fn what_is_to_be_sooner_sets_the_alarm_anew() {
+        let (watch, clock) = (Watch::new().unwrap(), Clock::start());
+        let now = clock.now();
+        watch.expect(now + 3600 * 1000 * MS, now);
+        watch.expect(now + MS, now);
+        watch.wait(&clock).unwrap();
+        assert!(clock.now() >= now + MS);
+    }
+
+    /// Who sits needs no reader, and who leaves says when.
+    #[test]
+    fn at_rest_it_waits_for_who_leaves() {
+        let (watch, clock) = (Watch::new().unwrap(), Clock::start());
+        watch.expect(clock.now() + MS, clock.now());
+        watch.rest();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| watch.wait(&clock));
+            // The alarm of before has rung.
+            while watch.set.load(Ordering::SeqCst) != NEVER {
+                std::thread::yield_now();
+            }
+            assert!(!reader.is_finished());
+            watch.expect(clock.now(), clock.now());
+            reader.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_call_is_for_good() {
+        let (watch, clock) = (Watch::new().unwrap(), Clock::start());
+        watch.call();
+        watch.rest();
+        (0..3).for_each(|_| watch.wait(&clock).unwrap());
+    }
+}
