@@ -1,5 +1,6 @@
 //! An echo server on `epoll`, one thread. Level-triggered: a connection is told of again as long as there is something to do, so
-//! each gets one round at a time. With --edge: it is told of once when something changes, so it goes on until it would wait, or has had its turn.
+//! each gets one round at a time. With --edge: it is told of once when something changes, so it goes on until it
+//! would wait, or has had its turn.
 //!
 //! Run it as root, then type: nc -N 10.7.0.2 7 <README.md
 

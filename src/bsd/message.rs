@@ -220,7 +220,8 @@ impl Sockets {
     /// `SO_RCVLOWAT` says, or as there is room for.
     ///
     /// # Errors
-    /// `EAGAIN`, `ENOTCONN`, `ECONNRESET`, `ECONNREFUSED`, `EINVAL` (`MSG_OOB` without urgent data), `EBADF`, `ENOTSOCK`, and what ended the
+    /// `EAGAIN`, `ENOTCONN`, `ECONNRESET`, `ECONNREFUSED`, `EINVAL` (`MSG_OOB` without urgent data), `EBADF`,
+    /// `ENOTSOCK`, and what ended the
     /// connection, once.
     pub fn recv(&self, fd: RawFd, buf: &mut [u8], flags: MsgFlags) -> Result<usize> {
         self.recvfrom(fd, buf, flags).map(|(len, _)| len)

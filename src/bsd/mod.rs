@@ -20,9 +20,11 @@
 //!
 //! Each number is a descriptor of the kernel, the lowest that is free, whose *readiness* is steered to be that of our
 //! socket. So the kernel's own `select`, `poll` and `epoll` wait for it beside pipes, timers and standard
-//! input, and whatever is built on them (an event loop, tokio's `AsyncFd`) takes it. Only readiness goes this way: data goes through the calls of
+//! input, and whatever is built on them (an event loop, tokio's `AsyncFd`) takes it. Only readiness goes this way:
+//! data goes through the calls of
 //! [`Sockets`], and a number is given back by [`Sockets::close`], not by the kernel's `close`.
-//! A socket takes two more descriptors of the process, with high numbers: a program with thousands of sockets raises `RLIMIT_NOFILE`.
+//! A socket takes two more descriptors of the process, with high numbers: a program with thousands of sockets raises
+//! `RLIMIT_NOFILE`.
 //!
 //! Errors are [`Errno`], those that Linux gives.
 

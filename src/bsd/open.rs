@@ -30,10 +30,12 @@ const IPPROTO_MAX: i32 = 263;
 
 impl Sockets {
     /// `socket(2)`: a socket of a domain (`AF_INET`, `AF_INET6`), a type (`SOCK_STREAM`, `SOCK_DGRAM`, with
-    /// `SOCK_NONBLOCK` and `SOCK_CLOEXEC`) and a protocol (0, `IPPROTO_TCP`, `IPPROTO_UDP`). Gives the lowest number that is free.
+    /// `SOCK_NONBLOCK` and `SOCK_CLOEXEC`) and a protocol (0, `IPPROTO_TCP`, `IPPROTO_UDP`). Gives the lowest number
+    /// that is free.
     ///
     /// # Errors
-    /// `EAFNOSUPPORT`, `EINVAL` (unknown type or flags, no such protocol), `ESOCKTNOSUPPORT`, `EPROTONOSUPPORT`, `EMFILE`, `ENFILE`, `ENOBUFS`.
+    /// `EAFNOSUPPORT`, `EINVAL` (unknown type or flags, no such protocol), `ESOCKTNOSUPPORT`, `EPROTONOSUPPORT`,
+    /// `EMFILE`, `ENFILE`, `ENOBUFS`.
     pub fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<RawFd> {
         let flags = kind & !0xf;
         if flags & !(SOCK_NONBLOCK | SOCK_CLOEXEC) != 0 {

@@ -65,7 +65,8 @@ unsafe fn prefix(text: *const c_char) -> std::result::Result<Option<Prefix>, Str
     Ok(Some(Prefix::new(ip.into(), length)))
 }
 
-/// Starts the stack: makes the TUN device `device` ("tun0" when null), brings it up with the stack at `address` ("10.7.0.2/24") and
+/// Starts the stack: makes the TUN device `device` ("tun0" when null), brings it up with the stack at `address`
+/// ("10.7.0.2/24") and
 /// `address6` ("fd07::2/64"), either of which may be null, and the host at the first other address of each prefix.
 ///
 /// Returns 0, or -1 with `errno`, where `tunstack_error` says it in words: `EPERM` or `EACCES` without the right

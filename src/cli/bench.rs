@@ -117,8 +117,19 @@ when the command line makes no sense; 130 after a signal. Whatever the end, no p
 or device stays.";
 
 /// Flags that say something of a measurement.
-const MEASURING: [&str; 8] =
-    ["streams", "seconds", "runs", "only", "connections", "quick", "peer_command", "save"];
+const MEASURING: [&str; 11] = [
+    "streams",
+    "seconds",
+    "runs",
+    "only",
+    "connections",
+    "quick",
+    "peer_command",
+    "save",
+    "mtu",
+    "offload",
+    "shards",
+];
 
 /// Arguments of `bench`.
 #[derive(ClapArgs, Debug)]

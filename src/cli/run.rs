@@ -227,7 +227,6 @@ where
     }
     let queues = bring_up_queues(&config).map_err(device_failure)?;
     let device = queues.first().map(|queue| queue.name().to_owned()).unwrap_or_default();
-    let offload = queues.iter().all(|queue| queue.capabilities().checksum_offload);
     let own: Vec<_> = config.addr.into_iter().chain(config.addr6).collect();
     let settings = Config {
         addresses: own.clone(),
@@ -243,6 +242,7 @@ where
         }
         None => queues.into_iter().map(|queue| Box::new(queue) as Box<dyn Device>).collect(),
     };
+    let offload = queues.iter().all(|queue| queue.capabilities().checksum_offload);
     let (recording, builder) = match (common.pcap.clone(), queues.pop()) {
         (Some(path), Some(only)) => {
             let recording = Recording::start(path, &device, only, common.pcap_split)?;

@@ -80,7 +80,8 @@ pub struct Config {
 pub struct Offload {
     /// It finishes the checksums of TCP and UDP: they leave [partial](crate::packet::Checksum::Partial).
     pub checksum: bool,
-    /// It cuts runs of TCP segments and of UDP datagrams apart: the longest packet it takes for that, octets with its headers; 0: it cannot.
+    /// It cuts runs of TCP segments and of UDP datagrams apart: the longest packet it takes for that, octets with its
+    /// headers; 0: it cannot.
     pub segmentation: u32,
 }
 

@@ -1,7 +1,8 @@
 //! Room for a batch of arriving packets, used again and again.
 //!
 //! The memory of a large packet is lent: the stack keeps the text that lies in it by reference, and so may the
-//! program. A slot whose memory is out gets that of an earlier packet which has come back. So a steady flow allocates nothing, and each octet is copied once, by who reads it.
+//! program. A slot whose memory is out gets that of an earlier packet which has come back. So a steady flow allocates
+//! nothing, and each octet is copied once, by who reads it.
 
 use std::collections::VecDeque;
 use std::mem;

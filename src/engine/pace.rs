@@ -10,8 +10,8 @@ pub(super) const SOON: Duration = Duration::from_micros(200);
 /// How many in a row have to come back soon before that is relied on, at the least and at the most.
 const NEEDED: (u32, u32) = (4, 64);
 
-/// One who comes late leaves so much less of those in a row: who came soon for long, and is held up by the scheduler for once,
-/// is still expected.
+/// One who comes late leaves so much less of those in a row, if that is enough: who came soon for long, and is held up by the
+/// scheduler for once, is still expected.
 const FORGIVEN: u32 = 4;
 
 /// After so many in a row, earlier disappointments are forgotten.
@@ -59,7 +59,8 @@ impl Pace {
     pub(super) fn came(&mut self, now: Instant) {
         let Some(away) = self.away.take() else { return };
         if now.saturating_since(away) > SOON {
-            self.quick /= FORGIVEN;
+            let forgiven = self.quick >= self.needed.saturating_mul(FORGIVEN);
+            self.quick = if forgiven { self.quick / FORGIVEN } else { 0 };
             return;
         }
         self.quick = (self.quick + 1).min(FORGOTTEN);
@@ -145,6 +146,18 @@ mod tests {
         }
         away(&mut pace, 300);
         assert!(!pace.is_quick());
+    }
+
+    #[test]
+    fn one_who_is_late_every_fourth_time_is_not_relied_on() {
+        let mut pace = Pace::default();
+        (0..4).for_each(|_| away(&mut pace, 1));
+        away(&mut pace, 300);
+        for _ in 0..100 {
+            (0..3).for_each(|_| away(&mut pace, 1));
+            assert!(!pace.is_quick());
+            away(&mut pace, 300);
+        }
     }
 
     #[test]

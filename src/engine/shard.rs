@@ -154,13 +154,14 @@ impl Shard {
     /// Takes the lock. After a panic in an earlier hold the stack is not to be trusted: that is noted as the
     /// engine's failure, so that the others get an error instead of a panic of their own.
     pub(crate) fn lock(&self) -> Guard<'_> {
+        let unwinding = thread::panicking();
         let held = self.held.lock().unwrap_or_else(|poison: PoisonError<MutexGuard<'_, Held>>| {
             let mut held = poison.into_inner();
             held.failure.get_or_insert(Failure::Poisoned);
             held.waiters.notify_all();
             held
         });
-        Guard { held, shard: self }
+        Guard { held, shard: self, unwinding }
     }
 
     /// Takes the lock of an engine that works, or gives what ended it.
@@ -437,6 +438,8 @@ impl fmt::Debug for Shard {
 pub(crate) struct Guard<'a> {
     held: MutexGuard<'a, Held>,
     shard: &'a Shard,
+    /// The thread was in a panic before it took the lock, which is its own affair.
+    unwinding: bool,
 }
 
 impl Guard<'_> {
@@ -478,7 +481,7 @@ impl DerefMut for Guard<'_> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         // Who sits, or the reader, finds the lock poisoned and wakes all who would wait for ever.
-        if thread::panicking() {
+        if !self.unwinding && thread::panicking() {
             self.shard.watch.call();
             self.shard.nudge.nudge();
         }

@@ -59,24 +59,31 @@ impl Watch {
     pub(super) fn wait(&self, clock: &Clock) -> io::Result<()> {
         while !self.called.load(Ordering::SeqCst) {
             self.alarm.wait()?;
-            self.set.store(NEVER, Ordering::SeqCst);
             loop {
+                // Whatever the alarm was set to: who says when from now on sets it.
+                self.set.store(NEVER, Ordering::SeqCst);
                 let due = self.due.load(Ordering::SeqCst);
                 let now = clock.now();
                 if due <= now.as_nanos() {
                     return Ok(());
                 }
                 if due == NEVER {
-                    // Who leaves the seat sets it.
                     break;
                 }
                 self.set(due, Instant::from_nanos(due).saturating_since(now));
-                if self.due.load(Ordering::SeqCst) >= due {
+                // Somebody may have set it meanwhile, and this have come after.
+                if self.due.load(Ordering::SeqCst) >= due && self.set.load(Ordering::SeqCst) == due {
                     break;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether it was called.
+    #[cfg(all(test, not(shuttle)))]
+    pub(super) fn is_called(&self) -> bool {
+        self.called.load(Ordering::SeqCst)
     }
 
     /// When the reader is to look.

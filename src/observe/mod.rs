@@ -1,6 +1,7 @@
 //! How connections fare, over time: what congestion control does, and a time-sequence graph of their segments.
 //!
-//! A [`Watch`] looks at the packets of a simulated world whose stacks trace ([`Config::trace`](crate::core::config::Config::trace)),
+//! A [`Watch`] looks at the packets of a simulated world whose stacks trace
+//! ([`Config::trace`](crate::core::config::Config::trace)),
 //! and keeps of each connection what tables and plots need.
 
 pub mod timeseq;

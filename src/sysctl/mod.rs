@@ -72,7 +72,8 @@ impl std::error::Error for SysctlError {
     }
 }
 
-/// Gives a sysctl a value. The name has dots or slashes, with or without `/proc/sys/` before it, or `/sys/` for parameters of modules; numbers are decimal,
+/// Gives a sysctl a value. The name has dots or slashes, with or without `/proc/sys/` before it, or `/sys/` for
+/// parameters of modules; numbers are decimal,
 /// octal with a leading 0 or hexadecimal with a leading 0x, and several of them have blanks between them. Of three that belong
 /// together the last may be left out, and stay as they are.
 ///
@@ -113,7 +114,8 @@ pub struct Reading {
     pub refused: Vec<SysctlError>,
 }
 
-/// Takes over what files below `root`, a tree like `/proc/sys` or, for parameters of modules, `/sys`, say: all rows that are obeyed and have a file there. Gives
+/// Takes over what files below `root`, a tree like `/proc/sys` or, for parameters of modules, `/sys`, say: all rows
+/// that are obeyed and have a file there. Gives
 /// those rows, and the values that have no counterpart here, such as an algorithm of congestion control that is not there: none
 /// of these keeps the rest from being read. Rows that are only noted are not read: some of them only root may read. Passed over
 /// without a word are secrets that only root may read or that are all zero, as Linux shows them before it has made any: whoever

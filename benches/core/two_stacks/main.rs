@@ -5,7 +5,8 @@
 //! Both run the same loop: the sender writes all it can, at most a batch of packets goes through the queue, the
 //! receiver reads all there is, and its ACKs go back; the clock is read once a turn. Each packet is copied once, into
 //! memory of the queue that is used again; whether our receiver may keep that memory, or copies out of it as smoltcp's does, is
-//! tried too. What the best buffers and the best batch are is tried first, for each stack and row by itself; then all rows run in turn, five times, and the medians count.
+//! tried too. What the best buffers and the best batch are is tried first, for each stack and row by itself; then all
+//! rows run in turn, five times, and the medians count.
 
 mod ours;
 

@@ -2,7 +2,8 @@
 //! kernel gives descriptors to (pipes, eventfds, timers, standard input).
 //!
 //! The descriptors are the kernel's and show how our sockets stand, so these are the kernel's own calls with all
-//! that belongs to them: level, edge, one-shot and exclusive registrations, `epoll` in `epoll`, signals that interrupt with `EINTR`.
+//! that belongs to them: level, edge, one-shot and exclusive registrations, `epoll` in `epoll`, signals that
+//! interrupt with `EINTR`.
 //!
 //! What differs from sockets of the kernel:
 //! - on an engine's own thread, as in a waker, a call that would have to wait gives `EDEADLK`;

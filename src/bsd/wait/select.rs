@@ -85,7 +85,8 @@ impl fmt::Debug for FdSet {
 impl Sockets {
     /// `select(2)`: waits until a descriptor of `read` may be read, of `write` written, or of `except` has urgent
     /// data. Each set keeps those of which that is so, and the call gives their number in all. Only numbers
-    /// below `nfds` are looked at. `timeout` goes down to what is left of it, in microseconds, also where the call fails by `EINTR`; without
+    /// below `nfds` are looked at. `timeout` goes down to what is left of it, in microseconds, also where the call
+    /// fails by `EINTR`; without
     /// one it waits for ever.
     ///
     /// ```

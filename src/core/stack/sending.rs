@@ -77,7 +77,8 @@ impl Stack {
     /// # Errors
     /// [`Error::DestinationRequired`], [`Error::MessageTooLong`] (also where the parts it is cut into are larger than the
     /// path takes), [`Error::NetUnreachable`],
-    /// [`Error::Invalid`] (bound to a loopback address, and to somebody else; more than [`MAX_SEGMENTS`] parts), [`Error::Access`] (broadcast), [`Error::AddrFamily`], [`Error::NotSupported`] (TCP), [`Error::BadSocket`],
+    /// [`Error::Invalid`] (bound to a loopback address, and to somebody else; more than [`MAX_SEGMENTS`] parts),
+    /// [`Error::Access`] (broadcast), [`Error::AddrFamily`], [`Error::NotSupported`] (TCP), [`Error::BadSocket`],
     /// and what ICMP reported about an earlier datagram: [`Error::Refused`], …
     //= https://www.rfc-editor.org/rfc/rfc768
     //= id=rfc768-front-1

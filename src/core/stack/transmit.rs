@@ -226,7 +226,8 @@ pub(super) fn sent(tcb: &Tcb, reason: Reason) -> Sent {
     })
 }
 
-/// The IP header of a segment: DF is set unless the program says otherwise, because path MTU discovery finds the size that fits (RFC 1191 §6).
+/// The IP header of a segment: DF is set unless the program says otherwise, because path MTU discovery finds the size
+/// that fits (RFC 1191 §6).
 fn header(quad: Quad, hop_limit: u8, traffic_class: u8, flow_label: u32) -> ip::Header {
     let v6 = !quad.local.address.is_v4();
     ip::Header {

@@ -1,4 +1,5 @@
-//! The TCP User Timeout Option (RFC 5482): each end tells how long it would wait for an ACK before it gives the connection up, and
+//! The TCP User Timeout Option (RFC 5482): each end tells how long it would wait for an ACK before it gives the
+//! connection up, and
 //! waits as long as the one with more patience, within limits.
 //!
 //! The SYN of a peer is answered out of a record too small for what it advertises. As the RFC expects, that comes again

@@ -248,3 +248,26 @@ fn nothing_is_opened_while_it_closes() {
     let error = shard.query(|stack| stack.options(id).map(drop)).unwrap_err();
     assert_eq!(error.raw_os_error(), Failure::Stopped.to_io().raw_os_error(), "not a bad descriptor");
 }
+
+/// A program's own panic drops its sockets, and is no affair of the engine's.
+#[test]
+fn a_panic_outside_calls_nobody() {
+    struct Closes<'a>(&'a Shard, SocketId);
+    impl Drop for Closes<'_> {
+        fn drop(&mut self) {
+            self.0.close(self.1);
+        }
+    }
+    let (shard, _sink) = shard(usize::MAX);
+    let id = shard.open(|stack, _| Ok(stack.udp_socket(Family::V4))).unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _closes = Closes(&shard, id);
+        panic!("on purpose");
+    }));
+    assert!(panicked.is_err() && !shard.watch.is_called());
+    assert_eq!(shard.lock().failure.as_ref().map(|_| ()), None);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        _ = shard.query(|_| -> Result<(), Error> { panic!("on purpose") });
+    }));
+    assert!(panicked.is_err() && shard.watch.is_called(), "the stack is not to be trusted");
+}

@@ -10,7 +10,8 @@ use crate::stack::{Own, SocketId, Stack, Waiting};
 use crate::tcp::fast_open::secret::Secrets;
 use crate::tcp::listener::Shared;
 
-/// Something one stack has for another: to be taken there, soon, and at any time: what one says of another tells whether it is late.
+/// Something one stack has for another: to be taken there, soon, and at any time: what one says of another tells
+/// whether it is late.
 #[derive(Debug)]
 pub struct Post(pub(super) What);
 

@@ -121,3 +121,17 @@ fn it_is_for_wide_windows_and_devices_that_cut() {
     r.host.hold_remainder(id);
     assert!(!r.host.release_remainder(), "less than half of the window is free");
 }
+
+/// What waits for the program to write is not for want of windows: rates say less than they could (draft-ietf-ccwg-bbr §4.1.2.4).
+#[test]
+fn a_connection_that_holds_back_is_limited_by_its_program() {
+    let (mut r, id) = ready();
+    let options = r.host.options(id).unwrap();
+    let options = crate::sockopt::SocketOptions { congestion: crate::congestion::Algorithm::Bbr, ..options };
+    let now = r.now;
+    r.host.set_options(id, options, now).unwrap();
+    write(&mut r, id, 25_500);
+    r.host.hold_remainder(id);
+    assert!(!r.sent().is_empty());
+    assert!(r.tcb(id).rate.is_app_limited());
+}

@@ -19,7 +19,8 @@
 //! Its clauses with a keyword: the state machine of §5.1 to 5.6 is here whole (MUST, §5.1); ProbeRTTInterval is 5 s
 //! (MUST, §5.3.4.2); a mark is congestion (MUST, §3.7); C.SMSS is Eff.snd.MSS (SHOULD, §2.2), C.delivered counts text
 //! alone (MUST NOT, §2.2); no round trip is taken of what was sent twice (MUST, §4.2); a record of a burst has one
-//! [`Stamp`](crate::congestion::delivery_rate::Stamp) (RECOMMENDED, §4.1.3.1). ACKs cannot be asked for more or less often here (SHOULD,
+//! [`Stamp`](crate::congestion::delivery_rate::Stamp) (RECOMMENDED, §4.1.3.1). ACKs cannot be asked for more or less
+//! often here (SHOULD,
 //! §4.1.3.3).
 
 mod bounds;

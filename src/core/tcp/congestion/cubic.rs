@@ -143,7 +143,8 @@ impl Cubic {
 
     /// Congestion avoidance: `acked` octets were acknowledged.
     ///
-    /// The RFC adds (target − cwnd)/cwnd for each acknowledgment. It is added for each segment acknowledged, as in Linux, so that the
+    /// The RFC adds (target − cwnd)/cwnd for each acknowledgment. It is added for each segment acknowledged, as in
+    /// Linux, so that the
     /// target is reached in a round trip however many segments an acknowledgment covers.
     fn avoid(&mut self, acked: u32, sample: &AckSample) {
         let Self { window, path, .. } = self;

@@ -7,7 +7,8 @@ use crate::tcp::recovery::Phase;
 use crate::tcp::tcb::{Is, Tcb};
 
 impl Tcb {
-    /// Something has left, and `in_flight` octets are in flight. Once a round trip the window is judged anew; before that only by what is worse: that it is
+    /// Something has left, and `in_flight` octets are in flight. Once a round trip the window is judged anew; before
+    /// that only by what is worse: that it is
     /// full, or that more is in flight than ever since.
     //= https://www.rfc-editor.org/rfc/rfc9438#section-4.6
     //= id=rfc9438-4.6-3

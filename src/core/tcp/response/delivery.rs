@@ -21,7 +21,10 @@ impl Tcb {
     /// this is so until one of these.
     pub(in crate::tcp) fn check_app_limited(&mut self) {
         let in_flight = self.in_flight();
-        if !self.has_unsent() && self.recovery.next_lost().is_none() && in_flight < self.cwnd() {
+        let unsent = self.data_end().saturating_since(self.snd.nxt);
+        // What is held back waits for the program, too.
+        let nothing = !self.has_unsent() || unsent > 0 && self.not_held(unsent) == 0;
+        if nothing && self.recovery.next_lost().is_none() && in_flight < self.cwnd() {
             self.rate.mark_app_limited(in_flight);
         }
     }

@@ -51,7 +51,8 @@ impl Tcb {
             self.probe_sampled();
             if news.advanced == 0 && before != Phase::Loss {
                 // Else a repair goes by the round trips before the queue that it is the end of, and its timer runs out. What was
-                // sent once is measured honestly by a SACK too (RFC 6298 §3); each shares the weight of one (RFC 7323 Appendix G).
+                // sent once is measured honestly by a SACK too (RFC 6298 §3); each shares the weight of one (RFC 7323
+                // Appendix G).
                 let samples = self.in_flight().div_ceil(2 * self.smss());
                 self.rtt.sample(rtt, cx.config.min_rto, cx.config.max_rto, samples);
             }
