@@ -22,7 +22,8 @@
 extern "C" {
 #endif // __cplusplus
 
-// Starts the stack: makes the TUN device `device` ("tun0" when null), brings it up with the stack at `address` ("10.7.0.2/24") and
+// Starts the stack: makes the TUN device `device` ("tun0" when null), brings it up with the stack at `address`
+// ("10.7.0.2/24") and
 // `address6` ("fd07::2/64"), either of which may be null, and the host at the first other address of each prefix.
 //
 // Returns 0, or -1 with `errno`, where `tunstack_error` says it in words: `EPERM` or `EACCES` without the right

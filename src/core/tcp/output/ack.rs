@@ -2,7 +2,7 @@
 
 use crate::seq::{Seq, SeqRange};
 use crate::tcp::context::Context;
-use crate::tcp::tcb::Tcb;
+use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::timers::Timer;
 use crate::tcp::trace::AckReason;
 use crate::time::Instant;
@@ -169,7 +169,9 @@ impl Tcb {
     /// for the reply: acknowledgments go with replies then, and as in Linux none leaves at once any more because the
     /// connection is young.
     pub(in crate::tcp) fn has_replied(&mut self, cx: &Context<'_>) {
-        let asked = self.tally.data_in > 0
+        // Text of the SYN counts from the handshake on, whenever it came.
+        let with_syn = u32::from(self.is.contains(Is::OPEN_EARLY));
+        let asked = self.tally.data_in > with_syn
             && u128::from(self.tally.since_data_in(cx.now)) < cx.config.delayed_ack.as_millis();
         if asked {
             self.acks.quick = 0;

@@ -137,11 +137,15 @@ impl Tcb {
     //= id=MUST-39
     //# A TCP implementation MUST include a SWS avoidance algorithm in the receiver (MUST-39).
     ///
-    /// RCV.BUFF is what may be offered at the most. Where that is less than the buffer and hardly more than a segment, the
-    /// edge would otherwise lack a few octets of a segment for ever, and the peer wait with all it has.
+    /// Where less may be offered than the buffer has, and hardly more than a segment, the edge could lack a few octets of
+    /// both for ever, and the peer wait with all it has: so all that it can ever move by is enough.
     fn may_grow_by(&self, octets: u32) -> bool {
-        let most = || self.options.largest_window().min(self.window_threshold());
-        octets > 0 && (octets >= u32::from(self.rcv.mss) || octets >= most() / 2)
+        let enough = || {
+            let threshold = self.window_threshold();
+            let all = threshold.saturating_sub(self.rcv.wnd).max(threshold / 2);
+            all.min(self.options.largest_window() / 2)
+        };
+        octets > 0 && (octets >= u32::from(self.rcv.mss) || octets >= enough())
     }
 
     /// Whether the program has read so much that the peer should hear of it though nothing else is to be said:
