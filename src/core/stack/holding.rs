@@ -2,7 +2,8 @@
 //!
 //! A program that writes large pieces, one after another, would have each of them end in a short segment. Whoever drives
 //! the stack may hold that one back for a moment: the next piece fills it up. That is for a driver that knows that the
-//! program calls again and again, and that somebody looks soon if it does not; the stack itself has no timer for it.
+//! program calls again and again, and that somebody looks soon if it does not: the stack's own bound is the override timer
+//! (RFC 9293 §3.8.6.2.1).
 
 use super::{Kind, Socket, SocketId, Stack};
 use crate::tcp::tcb::Is;
