@@ -41,7 +41,8 @@ pub(crate) struct Watched {
     device: Box<dyn Device>,
     longest: AtomicUsize,
     joined: AtomicUsize,
-    /// TCP segments that nobody vouched for.
+    /// TCP segments with text that nobody vouched for. Those without do not count: resets, and the ACKs of
+    /// a TIME-WAIT or a request, Linux sums itself over IPv4.
     unchecked: AtomicUsize,
     sent: AtomicUsize,
 }
@@ -69,8 +70,11 @@ impl Device for Watched {
     fn settled(&self, now: Instant, inbound: &Inbound<'_>, received: &Received) {
         self.longest.fetch_max(inbound.packet.len(), Relaxed);
         self.joined.fetch_add(usize::from(inbound.gso_size != 0), Relaxed);
-        let tcp = ip::parse(inbound.packet).is_ok_and(|ip| ip.header.protocol == protocol::TCP);
-        self.unchecked.fetch_add(usize::from(tcp && inbound.trust == Trust::Verify), Relaxed);
+        let text = ip::parse(inbound.packet).is_ok_and(|ip| {
+            ip.header.protocol == protocol::TCP
+                && tcp::parse(&ip.header, ip.payload, inbound.trust).is_ok_and(|tcp| !tcp.payload.is_empty())
+        });
+        self.unchecked.fetch_add(usize::from(text && inbound.trust == Trust::Verify), Relaxed);
         self.device.settled(now, inbound, received);
     }
 }
