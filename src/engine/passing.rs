@@ -43,11 +43,13 @@ impl Shard {
         mut now: Instant,
         more: bool,
     ) {
+        // Sending is not what keeps it from coming back: each packet of a plain device runs the kernel's receive path.
+        held.seat.pace.came(now);
         if more {
             self.conclude(held, now, more);
             held = self.lock();
-            now = self.clock.now();
         }
+        now = self.clock.now();
         held.seat.pass(now);
         let unread = || held.stack.readiness(id).contains(Readiness::READABLE);
         let looks = held.seat.is_empty() && is_time(held.seat.left, now, unread);

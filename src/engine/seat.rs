@@ -68,7 +68,6 @@ impl Seat {
 
     /// A call is done that did not have to wait.
     pub(super) fn pass(&mut self, now: Instant) {
-        self.pace.came(now);
         self.pace.went(now);
         self.passed = Some(now);
     }

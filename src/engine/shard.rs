@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 use tunstack_core::error::Error;
@@ -155,13 +155,19 @@ impl Shard {
     /// engine's failure, so that the others get an error instead of a panic of their own.
     pub(crate) fn lock(&self) -> Guard<'_> {
         let unwinding = thread::panicking();
-        let held = self.held.lock().unwrap_or_else(|poison: PoisonError<MutexGuard<'_, Held>>| {
-            let mut held = poison.into_inner();
-            held.failure.get_or_insert(Failure::Poisoned);
-            held.waiters.notify_all();
-            held
-        });
+        let held = self.held.lock().unwrap_or_else(despite_poison);
         Guard { held, shard: self, unwinding }
+    }
+
+    /// The same if nobody has it.
+    pub(super) fn lock_if_free(&self) -> Option<Guard<'_>> {
+        let unwinding = thread::panicking();
+        let held = match self.held.try_lock() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(poison)) => despite_poison(poison),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(Guard { held, shard: self, unwinding })
     }
 
     /// Takes the lock of an engine that works, or gives what ended it.
@@ -426,6 +432,13 @@ impl Shard {
             neighbours.pass_on(self, frames, owners);
         }
     }
+}
+
+fn despite_poison(poison: PoisonError<MutexGuard<'_, Held>>) -> MutexGuard<'_, Held> {
+    let mut held = poison.into_inner();
+    held.failure.get_or_insert(Failure::Poisoned);
+    held.waiters.notify_all();
+    held
 }
 
 impl fmt::Debug for Shard {

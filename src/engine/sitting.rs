@@ -23,6 +23,9 @@ const BATCH: usize = 64;
 /// The same in octets: what is read next is still in the cache of the one who read it from the device.
 const BATCH_OCTETS: usize = 512 << 10;
 
+/// How often the reader finds the lock taken before it queues for it.
+const REFUSALS: u32 = 8;
+
 /// How often a device may hang up and have nothing to say before it counts as lost. One that is being
 /// deleted polls as broken a while before it gives the error that tells why.
 const HANG_UPS: u32 = 100;
@@ -156,9 +159,19 @@ impl Shard {
 
     /// The reader's wait for a seat that stays empty; `None` when the engine ends.
     pub(super) fn stand_by(&self) -> io::Result<Option<Seated<'_>>> {
+        let mut refusals = 0;
         loop {
             self.watch.wait(&self.clock)?;
-            let mut held = self.lock();
+            // Whoever has the lock drives, and says when it is through. Who queued for it would have to be woken by them.
+            let mut held = match self.lock_if_free() {
+                None if refusals < REFUSALS => {
+                    refusals += 1;
+                    self.watch.look_again(&self.clock);
+                    continue;
+                }
+                free => free.unwrap_or_else(|| self.lock()),
+            };
+            refusals = 0;
             if self.stopped() || held.failure.is_some() {
                 held.release();
                 return Ok(None);

@@ -27,6 +27,9 @@ pub(super) struct Watch {
     called: AtomicBool,
 }
 
+/// How long the reader leaves a lock alone that others have: about what one of them takes to send a burst.
+const AGAIN: Duration = Duration::from_micros(100);
+
 /// No time.
 const NEVER: u64 = Instant::FAR_FUTURE.as_nanos();
 
@@ -42,6 +45,11 @@ impl Watch {
         if due.as_nanos() < self.set.load(Ordering::SeqCst) {
             self.set(due.as_nanos(), due.saturating_since(now));
         }
+    }
+
+    /// The reader looks again a little later, unless it is told another time until then.
+    pub(super) fn look_again(&self, clock: &Clock) {
+        self.set((clock.now() + AGAIN).as_nanos(), AGAIN);
     }
 
     /// It need not: somebody sits.
@@ -123,6 +131,22 @@ mod tests {
         watch.expect(now + MS, now);
         watch.wait(&clock).unwrap();
         assert!(clock.now() >= now + MS);
+    }
+
+    /// It looks again by itself, but not before a time that it is told meanwhile.
+    #[test]
+    fn who_looks_again_hears_of_another_time() {
+        let (watch, clock) = (Watch::new().unwrap(), Clock::start());
+        let now = clock.now();
+        watch.expect(now, now);
+        watch.wait(&clock).unwrap();
+        watch.look_again(&clock);
+        watch.wait(&clock).unwrap();
+        assert!(clock.now() >= now + AGAIN);
+        watch.look_again(&clock);
+        watch.expect(now + 5 * MS, clock.now());
+        watch.wait(&clock).unwrap();
+        assert!(clock.now() >= now + 5 * MS);
     }
 
     /// Who sits needs no reader, and who leaves says when.
