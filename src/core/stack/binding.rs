@@ -218,7 +218,7 @@ impl Stack {
 
     /// Whether it has a connection with these ends, or what is left of one.
     pub(super) fn knows(&self, quad: &Quad) -> bool {
-        self.table.find(quad, quad_of(&self.slab)).is_some()
+        self.table.find(quad, quad_of(&self.slab, &self.time_waits)).is_some()
     }
 
     /// Takes a socket out of the map of bound ports, if it stands there.

@@ -66,7 +66,7 @@ impl Stack {
         //= id=MUST-43, MUST-44
         let address = self.source_to(remote.address, bound.address).ok_or(Error::NetUnreachable)?;
         let quad_from = |port| Quad { local: Endpoint::new(address, port), remote };
-        let taken = |port| self.table.find(&quad_from(port), quad_of(&self.slab)).is_some();
+        let taken = |port| self.table.find(&quad_from(port), quad_of(&self.slab, &self.time_waits)).is_some();
         let port = if own.contains(Own::BOUND) {
             // MUST-10 (RFC 9293 §3.4.1's quad is unique): a connection is named by its two ends.
             if taken(bound.port) || self.is_anothers(&quad_from(bound.port)) {

@@ -255,7 +255,7 @@ impl Stack {
         }
         self.memory.add_record(Record::TimeWait, &mut self.counters);
         // Not all end in the order in which they began: one whose peer sends its FIN again stays longer.
-        if self.aged.len() >= 2 * self.time_waits as usize + DEAD {
+        if self.aged.len() >= 2 * self.time_waits.len() as usize + DEAD {
             let slab = &self.slab;
             self.aged.retain(|&id| is_time_wait(slab, id));
         }

@@ -16,6 +16,8 @@ pub mod ports;
 
 mod bound;
 
+mod pages;
+
 pub mod packet;
 
 mod departures;
@@ -58,6 +60,7 @@ use crate::time::Instant;
 use crate::udp::socket::UdpSocket;
 use bound::{Holders, PortMap};
 use departures::Departures;
+use pages::Pages;
 use ports::Ephemeral;
 use shards::{Post, Share};
 use slab::Slab;
@@ -195,7 +198,8 @@ enum Kind {
     Listener(Box<Listener<Waiting>>),
     Request(Box<Request>),
     Connection(Box<Tcb>),
-    TimeWait(Box<TimeWait>),
+    /// Where its record is.
+    TimeWait(u32),
     Udp(Box<UdpSocket>),
     Ping(Box<PingSocket>),
 }
@@ -224,20 +228,20 @@ impl Socket {
 
     /// The end it holds by being a connection or what is left of one, and with whom it shares that. A request holds
     /// none: it is its listener's.
-    fn holds(&self) -> Option<(Endpoint, Reuse)> {
+    fn holds(&self, records: &Pages<TimeWait>) -> Option<(Endpoint, Reuse)> {
         match &self.kind {
             Kind::Connection(tcb) => Some((tcb.quad.local, tcb.options.reuse())),
-            Kind::TimeWait(record) => Some((record.quad.local, record.reuse())),
+            Kind::TimeWait(at) => records.get(*at).map(|record| (record.quad.local, record.reuse())),
             _ => None,
         }
     }
 
     /// The two ends, of those that stand in the connection table.
-    fn quad(&self) -> Option<Quad> {
+    fn quad(&self, records: &Pages<TimeWait>) -> Option<Quad> {
         match &self.kind {
             Kind::Request(request) => Some(request.quad),
             Kind::Connection(tcb) => Some(tcb.quad),
-            Kind::TimeWait(record) => Some(record.quad),
+            Kind::TimeWait(at) => records.get(*at).map(|record| record.quad),
             _ => None,
         }
     }
@@ -307,7 +311,7 @@ pub struct Stack {
     /// What may follow the segment that left last, with the head that it had.
     train: Option<train::Coupled>,
     orphans: u32,
-    time_waits: u32,
+    time_waits: Pages<TimeWait>,
     /// The stacks it is one of, if there are several to the host.
     share: Option<Share>,
     /// What it has for the others.
@@ -373,7 +377,7 @@ impl Stack {
             head: Vec::with_capacity(128),
             train: None,
             orphans: 0,
-            time_waits: 0,
+            time_waits: Pages::new(),
             share,
             posts: VecDeque::new(),
             replicas: BTreeMap::new(),

@@ -478,7 +478,7 @@ impl Stack {
 
     /// Octets of the largest packet that the connection has in flight, options not counted; 0 where there is none.
     fn largest_in_flight(&self, quad: Quad) -> u16 {
-        let index = self.table.find(&quad, super::settle::quad_of(&self.slab));
+        let index = self.table.find(&quad, super::settle::quad_of(&self.slab, &self.time_waits));
         match index.and_then(|i| self.slab.by_index(i)) {
             Some(Socket { kind: Kind::Connection(tcb), .. }) => tcb.largest_in_flight(),
             _ => 0,

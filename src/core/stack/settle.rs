@@ -1,7 +1,5 @@
 //! After any change to a socket: its place in the table, its timer, its readiness and its turn to send.
 
-use alloc::boxed::Box;
-
 use super::{Kind, Own, Readiness, Socket, Stack};
 use crate::tcp::context::Context;
 use crate::tcp::request::{Request, Wait};
@@ -18,8 +16,8 @@ impl Stack {
         self.settle_pending(index, now);
         self.recharge(index);
         if let Some(state) = self.is_over(index)
-            && let Some(quad) = self.slab.by_index(index).and_then(Socket::quad)
-            && self.table.find(&quad, quad_of(&self.slab)) == Some(index)
+            && let Some(quad) = self.slab.by_index(index).and_then(|s| s.quad(&self.time_waits))
+            && self.table.find(&quad, quad_of(&self.slab, &self.time_waits)) == Some(index)
         {
             self.leave_table(index, now, state);
         }
@@ -56,9 +54,9 @@ impl Stack {
         if state == State::TimeWait {
             // Made in any case: the peer's FIN is to be acknowledged also where there is no room to remember it.
             let made = TimeWait::new(tcb, &mut context!(self, now));
-            if self.time_waits < self.config.tcp.max_time_wait && self.make_room_for_record() {
+            if self.time_waits.len() < self.config.tcp.max_time_wait && self.make_room_for_record() {
                 self.counters.tcp_tw += 1;
-                record = Some(Box::new(made));
+                record = Some(made);
             } else {
                 self.counters.tcp_tw_overflow += 1;
             }
@@ -77,10 +75,10 @@ impl Stack {
             //# When a connection is closed actively, it MUST linger in the TIME-WAIT state for a time 2xMSL
             //# (Maximum Segment Lifetime) (MUST-13).
             let deadline = now + self.config.tcp.msl.saturating_mul(2);
-            let id = self.slab.insert(Socket::new(Kind::TimeWait(record), Own::empty(), false));
+            let kind = Kind::TimeWait(self.time_waits.insert(record));
+            let id = self.slab.insert(Socket::new(kind, Own::empty(), false));
             self.remember_quad(quad, id.index());
             self.wheel.arm(id.index(), deadline);
-            self.time_waits += 1;
             self.aged(id);
         }
         if stray {
@@ -118,28 +116,28 @@ impl Stack {
     /// Enters a slot in the connection table.
     pub(super) fn remember_quad(&mut self, quad: crate::addr::Quad, index: u32) {
         self.strays(&quad);
-        self.table.insert(&quad, index, quad_of(&self.slab));
+        self.table.insert(&quad, index, quad_of(&self.slab, &self.time_waits));
         self.flow = None;
         self.hold_port(index);
     }
 
     /// Takes a slot out of the connection table, if it stands there.
     pub(super) fn forget_quad(&mut self, index: u32) {
-        let Some(quad) = self.slab.by_index(index).and_then(Socket::quad) else { return };
-        if self.table.find(&quad, quad_of(&self.slab)) != Some(index) {
+        let Some(quad) = self.slab.by_index(index).and_then(|s| s.quad(&self.time_waits)) else { return };
+        if self.table.find(&quad, quad_of(&self.slab, &self.time_waits)) != Some(index) {
             return;
         }
-        self.table.remove(&quad, quad_of(&self.slab));
+        self.table.remove(&quad, quad_of(&self.slab, &self.time_waits));
         self.flow = None;
         self.stray_ends(&quad);
-        if let Some((held, reuse)) = self.slab.by_index(index).and_then(Socket::holds) {
+        if let Some((held, reuse)) = self.slab.by_index(index).and_then(|s| s.holds(&self.time_waits)) {
             self.remove_holder(held, reuse);
         }
     }
 
     /// Counts a slot that has entered the table, or has become a connection there, as a holder of its end.
     pub(super) fn hold_port(&mut self, index: u32) {
-        if let Some((held, reuse)) = self.slab.by_index(index).and_then(Socket::holds) {
+        if let Some((held, reuse)) = self.slab.by_index(index).and_then(|s| s.holds(&self.time_waits)) {
             self.add_holder(held, reuse);
         }
     }
@@ -152,9 +150,10 @@ impl Stack {
         now: Instant,
     ) {
         let Some(socket) = self.slab.by_index(index) else { return };
-        let quad = socket.quad();
-        let in_table = quad.is_some_and(|quad| self.table.find(&quad, quad_of(&self.slab)) == Some(index));
-        if let (true, Some((held, before))) = (in_table, socket.holds()) {
+        let quad = socket.quad(&self.time_waits);
+        let in_table = quad
+            .is_some_and(|quad| self.table.find(&quad, quad_of(&self.slab, &self.time_waits)) == Some(index));
+        if let (true, Some((held, before))) = (in_table, socket.holds(&self.time_waits)) {
             self.remove_holder(held, before);
             self.add_holder(held, options.reuse());
         }
@@ -168,8 +167,8 @@ impl Stack {
         let Some(id) = self.slab.id_of(index) else { return };
         self.wheel.disarm(index);
         self.discharge(index);
-        if let Some(Socket { kind: Kind::TimeWait(_), .. }) = self.slab.remove(id) {
-            self.time_waits = self.time_waits.saturating_sub(1);
+        if let Some(Socket { kind: Kind::TimeWait(at), .. }) = self.slab.remove(id) {
+            self.time_waits.remove(at);
         }
     }
 
@@ -269,10 +268,13 @@ fn tell(socket: &mut Socket, news: bool) -> bool {
 }
 
 /// Where the table finds the quad of a slot.
-pub(super) fn quad_of(slab: &super::Slab<Socket>) -> impl Fn(u32) -> crate::addr::Quad + '_ {
+pub(super) fn quad_of<'a>(
+    slab: &'a super::Slab<Socket>,
+    records: &'a super::Pages<TimeWait>,
+) -> impl Fn(u32) -> crate::addr::Quad + 'a {
     |index| {
         // The table only holds slots of these kinds; any other answer would be found by no segment.
-        slab.by_index(index).and_then(Socket::quad).unwrap_or(crate::addr::Quad {
+        slab.by_index(index).and_then(|socket| socket.quad(records)).unwrap_or(crate::addr::Quad {
             local: crate::addr::Endpoint::UNSPECIFIED,
             remote: crate::addr::Endpoint::UNSPECIFIED,
         })

@@ -91,7 +91,7 @@ impl Stack {
         if let Some((_, index)) = self.flow.filter(|(last, _)| last == quad) {
             return Some(index);
         }
-        let found = self.table.find(quad, quad_of(&self.slab));
+        let found = self.table.find(quad, quad_of(&self.slab, &self.time_waits));
         // Of what we send to ourselves there is nothing to remember: none of it may come from outside.
         if !self.routes.is_local(quad.remote.address) {
             self.flow = found.map(|index| (*quad, index));
@@ -163,15 +163,19 @@ impl Stack {
                 let request = **request;
                 self.on_request(index, request, *segment, now)
             }
-            Kind::TimeWait(record) => match record.on_segment(segment, &mut context!(self, now)) {
-                time_wait::Outcome::Stay(verdict) => verdict,
-                time_wait::Outcome::Restart(verdict) => {
+            Kind::TimeWait(at) => match self
+                .time_waits
+                .get_mut(*at)
+                .map(|record| (record.quad, record.on_segment(segment, &mut context!(self, now))))
+            {
+                None => Verdict::Ignored,
+                Some((_, time_wait::Outcome::Stay(verdict))) => verdict,
+                Some((_, time_wait::Outcome::Restart(verdict))) => {
                     self.wheel.disarm(index);
                     self.wheel.arm(index, now + self.config.tcp.msl.saturating_mul(2));
                     verdict
                 }
-                time_wait::Outcome::Reuse { iss_after } => {
-                    let quad = record.quad;
+                Some((quad, time_wait::Outcome::Reuse { iss_after })) => {
                     let Some(listener) = self.listener_for(quad) else { return Verdict::OldSyn };
                     if let Some(verdict) = self.no_room_for_request(listener) {
                         return verdict;
@@ -448,7 +452,7 @@ impl Stack {
         packet_too_big: Option<u16>,
         now: Instant,
     ) -> bool {
-        let Some(index) = self.table.find(&quad, quad_of(&self.slab)) else { return false };
+        let Some(index) = self.table.find(&quad, quad_of(&self.slab, &self.time_waits)) else { return false };
         if let Some(Socket { kind: Kind::Request(request), .. }) = self.slab.by_index(index) {
             // No program knows of it yet: it is forgotten without a word (RFC 9293 §3.9.2.2, SHLD-26).
             let aborts = hard && seq == request.iss();
@@ -499,7 +503,7 @@ impl Stack {
 
     /// Whether `seq` is of something that we have sent to this peer and that is not acknowledged.
     pub(super) fn is_in_flight(&self, quad: Quad, seq: Seq) -> bool {
-        let index = self.table.find(&quad, quad_of(&self.slab));
+        let index = self.table.find(&quad, quad_of(&self.slab, &self.time_waits));
         match index.and_then(|i| self.slab.by_index(i)) {
             Some(Socket { kind: Kind::Connection(tcb), .. }) => {
                 seq.at_or_after(tcb.snd.una) && seq.before(tcb.snd.nxt)

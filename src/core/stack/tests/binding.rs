@@ -117,7 +117,7 @@ fn connections_in_the_way() {
                 let now = p.now;
                 p.hosts[0].close(c, now).unwrap();
                 p.hosts[1].close(s, now).unwrap();
-                p.run(|p| p.hosts[0].time_waits == 1);
+                p.run(|p| p.hosts[0].time_waits.len() == 1);
             }
             for (address, overlaps) in [("10.7.0.1", true), ("0.0.0.0", true), ("127.0.0.1", false)] {
                 let host = &mut p.hosts[0];

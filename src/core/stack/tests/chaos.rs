@@ -230,7 +230,7 @@ fn run(seed: u64) {
     }
     for host in &w.hosts {
         assert_eq!(host.slots(), 0, "left over: {:?}", host.slab.iter().next());
-        assert_eq!((host.orphans, host.time_waits, host.table.len()), (0, 0, 0));
+        assert_eq!((host.orphans, host.time_waits.len(), host.table.len()), (0, 0, 0));
         assert_eq!(host.wheel.next(), None);
         assert_eq!(host.counters.tcp_curr_estab, 0);
     }

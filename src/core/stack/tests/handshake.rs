@@ -167,7 +167,7 @@ fn time_wait_outlives_a_syn_that_finds_no_room() {
     r.acknowledge(&fin);
     r.send(Flags::FIN | Flags::ACK, b"");
     r.sent();
-    assert_eq!(r.host.time_waits, 1);
+    assert_eq!(r.host.time_waits.len(), 1);
     // Others fill the queue.
     let (seq, ack) = (r.seq, r.ack);
     r.ports.1 = 5001;
@@ -175,7 +175,7 @@ fn time_wait_outlives_a_syn_that_finds_no_room() {
     (r.ports.1, r.seq, r.ack) = (5000, seq + 100_000, 0);
     r.send(Flags::SYN, b"");
     assert!(r.sent().is_empty());
-    assert_eq!(r.host.time_waits, 1);
+    assert_eq!(r.host.time_waits.len(), 1);
     assert_eq!(r.host.counters().tcp_tw_recycled, 0);
     assert!(r.host.try_accept(listener).is_ok());
     (r.seq, r.ack) = (seq + 100_000, 0);
@@ -183,7 +183,7 @@ fn time_wait_outlives_a_syn_that_finds_no_room() {
     let out = r.sent();
     assert!(out.len() == 1 && out[0].is(Flags::SYN | Flags::ACK));
     assert!(out[0].header.seq.after(crate::seq::Seq::new(ack)));
-    assert_eq!((r.host.time_waits, r.host.counters().tcp_tw_recycled), (0, 1));
+    assert_eq!((r.host.time_waits.len(), r.host.counters().tcp_tw_recycled), (0, 1));
 }
 
 /// RFC 5961 §7: neither a flood of segments that do not belong there, nor of copies of the SYN, is answered in full.

@@ -36,11 +36,11 @@ impl Stack {
         let mut ports = alloc::collections::BTreeMap::new();
         let mut waiting = Vec::new();
         for (id, socket) in self.slab.iter() {
-            if let Some(quad) = socket.quad()
-                && self.table.find(&quad, settle::quad_of(&self.slab)) == Some(id.index())
+            if let Some(quad) = socket.quad(&self.time_waits)
+                && self.table.find(&quad, settle::quad_of(&self.slab, &self.time_waits)) == Some(id.index())
             {
                 in_table += 1;
-                if socket.holds().is_some() {
+                if socket.holds(&self.time_waits).is_some() {
                     *ports.entry(quad.local.port).or_insert(0u32) += 1;
                 }
             }
@@ -91,7 +91,7 @@ impl Stack {
             }
         }
         assert_eq!(self.table.len(), in_table, "table entries without a socket");
-        assert_eq!(self.time_waits, time_waits);
+        assert_eq!(self.time_waits.len(), time_waits);
         assert_eq!(self.orphans, orphans);
         assert!(ports.keys().all(|&port| self.tcp_ports.is_used(port)));
         assert_eq!(self.tcp_ports.total(), ports.values().sum::<u32>(), "ports held without a socket");

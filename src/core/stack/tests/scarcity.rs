@@ -175,7 +175,7 @@ fn the_oldest_in_time_wait_makes_room_for_the_next() {
     assert!(r.host.memory().records() <= LEAST / 8);
     let known = |r: &Raw, port| {
         let quad = Quad { local: Endpoint::new(v4(1), 80), remote: Endpoint::new(v4(2), port) };
-        r.host.table.find(&quad, settle::quad_of(&r.host.slab)).is_some()
+        r.host.table.find(&quad, settle::quad_of(&r.host.slab, &r.host.time_waits)).is_some()
     };
     assert!(!known(&r, 5000) && known(&r, 5000 + room + 9) && known(&r, 5000 + room / 2));
     r.wait(Duration::from_secs(70));
