@@ -119,6 +119,10 @@ impl Stack {
                 octets.fill(0);
             }
         }
+        if let Some(octet) = same.get_mut(ip_len + tcp::FLAGS_OFFSET) {
+            // PSH ends a burst, and is told apart where it counts.
+            *octet &= !(Flags::PSH.bits() as u8);
+        }
         let &Segment { ack, flags, window, joined, ecn, .. } = segment;
         let (options, changes) = (segment.options.clone(), self.slab.changes());
         #[rustfmt::skip]
@@ -144,10 +148,11 @@ impl Stack {
             return None;
         }
         let at = packet.get(expected.ip_len + tcp::SEQUENCE_OFFSET..)?.first_chunk()?;
+        let pushed = Flags::from_bits_truncate((*packet.get(expected.ip_len + tcp::FLAGS_OFFSET)?).into());
         let segment = Segment {
             seq: Seq::new(u32::from_be_bytes(*at)),
             ack: expected.ack,
-            flags: expected.flags,
+            flags: expected.flags.difference(Flags::PSH) | pushed.intersection(Flags::PSH),
             window: expected.window,
             // Without URG it says nothing.
             urgent: 0,

@@ -21,7 +21,12 @@ use crate::time::Instant;
 use crate::wire::WireError;
 use crate::wire::fast_open::FastOpen;
 use crate::wire::ip::{self, protocol};
+use crate::wire::options::MAX_OPTIONS_LEN;
 use crate::wire::tcp;
+
+/// From so many octets of text on a segment is taken for a full one: what every path of IPv6 carries, beside as many options
+/// as there may be.
+const FULL: usize = 1220 - MAX_OPTIONS_LEN;
 
 impl Stack {
     /// A packet of TCP came in.
@@ -55,8 +60,9 @@ impl Stack {
         self.counters.tcp_in_segs += u64::from(segment.segments());
         let before = self.predicted.take();
         let event = self.on_tcp(quad, &segment, now);
-        // Of a second one there are mostly more.
-        let more = self.predicted.filter(|_| self.predicted == before);
+        // Of a second one there are mostly more, and behind a full one.
+        let full = segment.text.len() >= FULL && segment.joined == 0;
+        let more = self.predicted.filter(|_| self.predicted == before || full);
         let well_formed = !packet.options.malformed && packet.options.window_scale.is_none();
         // What comes from ourselves must not let in what says so and comes from outside.
         let from_outside = self.flow.is_some_and(|(_, at)| more.is_some_and(|(index, _)| at == index));

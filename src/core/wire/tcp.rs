@@ -16,6 +16,8 @@ use crate::seq::Seq;
 pub const HEADER_LEN: usize = 20;
 /// Where the checksum stands in the header.
 pub const CHECKSUM_OFFSET: u16 = 16;
+/// Where the flags do, all but the first of them.
+pub const FLAGS_OFFSET: usize = 13;
 /// Where the sequence number does.
 pub const SEQUENCE_OFFSET: usize = 4;
 

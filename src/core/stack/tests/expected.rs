@@ -152,6 +152,32 @@ fn a_burst_is_taken_across_the_end_of_the_numbers() {
     }
 }
 
+/// PSH stands where a burst ends, and so amid what comes at once.
+#[test]
+fn a_push_may_differ() {
+    for family in [Family::V4, Family::V6] {
+        let mut burst = Burst::new(family, Config::default());
+        for flags in [Flags::ACK | Flags::PSH, Flags::ACK, Flags::ACK | Flags::PSH] {
+            burst.next.tcp.flags = flags;
+            assert!(burst.takes_next(), "{family:?}, {flags:?}");
+            burst.advance();
+        }
+        assert_eq!(burst.host.unread(burst.id), Ok(6 * TEXT));
+    }
+}
+
+/// Who sends one mostly sends more; behind a short one there is seldom another.
+#[test]
+fn a_full_segment_is_expected_to_be_followed() {
+    for (len, expected) in [(1180, true), (1179, false)] {
+        let mut burst = Burst::new(Family::V4, Config::default());
+        burst.now += Duration::from_millis(1);
+        burst.next.text = vec![7; len];
+        burst.comes();
+        assert_eq!(burst.takes_next(), expected, "{len} octets");
+    }
+}
+
 /// Each with its checksums right.
 #[test]
 fn what_differs_in_more_goes_the_whole_way() {
@@ -165,7 +191,6 @@ fn what_differs_in_more_goes_the_whole_way() {
         ("their port", |p| p.tcp.src_port += 1),
         ("our port", |p| p.tcp.dst_port += 1),
         ("what is acknowledged", |p| p.tcp.ack = p.tcp.ack.sub(1)),
-        ("a push", |p| p.tcp.flags |= Flags::PSH),
         ("an end", |p| p.tcp.flags |= Flags::FIN),
         ("a reset", |p| p.tcp.flags |= Flags::RST),
         ("the window", |p| p.tcp.window += 1),
