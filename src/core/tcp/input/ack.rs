@@ -129,11 +129,16 @@ impl Tcb {
             // Probing begins: the wait that a silly window or a cork armed is over.
             self.timers.cancel(Timer::Persist);
         }
+        self.ack_is_taken(cx);
+        self.fin_may_be_acknowledged(cx);
+        Continue(())
+    }
+
+    /// What an ACK has told is known: what follows for the timers, the send buffer and the account of limits.
+    pub(super) fn ack_is_taken(&mut self, cx: &Context<'_>) {
         self.arm_retransmission(cx);
         self.grow_send_buffer(cx);
         self.note_limit(cx.now);
-        self.fin_may_be_acknowledged(cx);
-        Continue(())
     }
 
     /// RFC 5681 §2, and with SACK RFC 6675 §2: the blocks themselves say that something new has arrived, so
@@ -190,7 +195,7 @@ impl Tcb {
     }
 
     /// SND.UNA < SEG.ACK =< SND.NXT.
-    fn on_new_ack(
+    pub(super) fn on_new_ack(
         &mut self,
         ack: Seq,
         timestamps: Option<Timestamps>,

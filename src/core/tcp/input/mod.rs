@@ -23,6 +23,8 @@ pub mod syn_sent;
 
 mod predicted;
 
+mod predicted_ack;
+
 use core::ops::ControlFlow;
 
 use super::context::Context;
@@ -43,6 +45,7 @@ impl Tcb {
         let walk = match self.state() {
             State::Closed | State::Listen | State::TimeWait => ControlFlow::Break(Verdict::Ignored),
             State::SynSent => self.in_syn_sent(*segment, cx),
+            _ if self.take_predicted_ack(segment, cx) => ControlFlow::Continue(()),
             _ => self.in_synchronized(*segment, cx),
         };
         match walk {

@@ -79,8 +79,13 @@ impl Tcb {
             && !self.timers.watches_over_data()
             && self.recovery.rack.dsack_round.is_none()
             && self.has_nothing_to_respond()
-            && (!self.timestamps.enabled()
-                || seg.timestamps().is_some_and(|ts| !self.timestamps.is_old(ts.value, cx.now)))
+            && self.is_in_time(seg, cx)
+    }
+
+    /// Whether a segment has the timestamp that it should have, and not an old one (RFC 7323 §5.3).
+    pub(super) fn is_in_time(&self, seg: &Segment<'_>, cx: &Context<'_>) -> bool {
+        !self.timestamps.enabled()
+            || seg.timestamps().is_some_and(|ts| !self.timestamps.is_old(ts.value, cx.now))
     }
 
     /// Whether an ACK that tells nothing new finds nothing to do in recovery and congestion control.

@@ -129,12 +129,14 @@ pub struct Scoreboard {
     highest: Seq,
     /// Nothing before this is to be sent again.
     hint: Seq,
+    /// The end of the highest that was ever sent again; at or before the oldest where none of what is in flight was.
+    again: Seq,
 }
 
 impl Scoreboard {
     /// Nothing in flight.
     pub const fn new(iss: Seq) -> Self {
-        Self { records: VecDeque::new(), sacked: 0, lost: 0, resent: 0, highest: iss, hint: iss }
+        Self { records: VecDeque::new(), sacked: 0, lost: 0, resent: 0, highest: iss, hint: iss, again: iss }
     }
 
     /// Octets that the peer has out of order.
@@ -193,6 +195,11 @@ impl Scoreboard {
         self.records.front()
     }
 
+    /// The oldest, where none of what is in flight was sent again: the others left no earlier then.
+    pub fn first_to_leave(&self) -> Option<&Record> {
+        self.front().filter(|oldest| self.again.at_or_before(oldest.start))
+    }
+
     /// The newest.
     pub fn back(&self) -> Option<&Record> {
         self.records.back()
@@ -222,7 +229,7 @@ impl Scoreboard {
                 return;
             }
         } else {
-            self.hint = range.start;
+            (self.hint, self.again) = (range.start, range.start);
         }
         // A FIN belongs to the text before it.
         let first = if several { mss } else { u16::try_from(range.len()).unwrap_or(u16::MAX).max(mss) };
@@ -290,6 +297,7 @@ impl Scoreboard {
     pub fn on_resend(&mut self, range: SeqRange, stamp: Stamp) {
         let first = self.split(range.start);
         let last = self.split(range.end);
+        self.again = self.again.max(range.end);
         for record in self.records.range_mut(first..last) {
             if record.marks.contains(Mark::SACKED) {
                 continue;
@@ -323,6 +331,7 @@ impl Scoreboard {
         }
         self.hint = self.hint.max(una);
         self.highest = self.highest.max(una);
+        self.again = self.again.max(una);
     }
 
     /// Takes out the memory of its list where there is nothing in flight: an idle connection holds none.

@@ -79,6 +79,11 @@ impl Tcb {
             return Lost::default();
         }
         let rack = self.recovery.rack;
+        if self.recovery.board.first_to_leave().is_some_and(|first| !rack.sent_after(first, cx.now)) {
+            // Nothing has arrived that left later.
+            self.timers.cancel(Timer::Reordering);
+            return Lost::default();
+        }
         let wait = Duration::from_micros(rack.rtt.into()) + self.reordering_window();
         let mut longest = None;
         let probe = self.mtu.as_ref().and_then(|search| search.probe());

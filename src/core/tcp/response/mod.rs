@@ -66,14 +66,7 @@ impl Tcb {
         self.mtu_acknowledged(news, cx);
         let restarts = if self.recovery.sack {
             if news.advanced > 0 {
-                self.recovery.timeouts = 0;
-                self.recovery.pending = None;
-                self.recovery.tlp.due = false;
-                // What was waited for may have come, though nothing else did that says so.
-                self.recovery.rack.advanced |= self.timers.is_armed(Timer::Reordering);
-                for timer in [Timer::Rto, Timer::Tlp] {
-                    self.timers.cancel(timer);
-                }
+                self.take_progress();
             }
             if news.advanced > 0 && self.recovery.board.is_reneged() {
                 self.wait_for_what_was_reported(cx);
@@ -87,16 +80,55 @@ impl Tcb {
         };
         self.size_window(news, cwnd_limited, after_timeout, cx);
         let calm = before.max(self.recovery.phase) <= Phase::Disorder;
-        if calm && news.advanced > 0 && self.snd.una.at_or_after(self.recovery.recover) {
-            // What was outstanding when an episode ended does not begin another (RFC 6582 §4). Later it trails SND.UNA closely
-            // enough for comparisons to hold after a wrap.
-            self.recovery.recover = self.snd.una.sub(1);
-            self.recovery.age_undo(self.snd.una, self.snd.nxt);
+        if calm && news.advanced > 0 {
+            self.leave_episode_behind();
         }
         if restarts && !self.timers.is_armed(Timer::Reordering) {
             // RFC 6298 §5.3: the timer starts anew.
             self.timers.cancel(Timer::Rto);
             self.schedule_probe(cx);
+        }
+    }
+
+    /// The same, where SND.UNA has moved over what arrived in order and nothing is, or was, to be repaired: with SACK, outside
+    /// an episode, with nothing told of selectively and no probe out.
+    pub(in crate::tcp) fn respond_in_calm(&mut self, news: &mut News, cx: &mut Context<'_>) {
+        let cwnd_limited = self.uses_cwnd();
+        if let Some(rtt) = news.rtt {
+            self.rtt.observe(rtt, cx.now);
+            self.probe_sampled();
+        }
+        self.recovery.rack.end_round(self.snd.una);
+        self.take_progress();
+        self.recovery.newreno.dup_acks = 0;
+        news.lost = self.rack_mark_lost(cx).octets;
+        self.settle_phase(news, cx);
+        self.size_window(news, cwnd_limited, false, cx);
+        if self.recovery.phase <= Phase::Disorder {
+            self.leave_episode_behind();
+        }
+        self.schedule_probe(cx);
+    }
+
+    /// With SACK, SND.UNA has moved: what watched over what was outstanding begins anew (RFC 6298 §5.3, RFC 8985 §7.2).
+    fn take_progress(&mut self) {
+        self.recovery.timeouts = 0;
+        self.recovery.pending = None;
+        self.recovery.tlp.due = false;
+        // What was waited for may have come, though nothing else did that says so.
+        self.recovery.rack.advanced |= self.timers.is_armed(Timer::Reordering);
+        for timer in [Timer::Rto, Timer::Tlp] {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// SND.UNA moves on, and no episode is under way.
+    fn leave_episode_behind(&mut self) {
+        if self.snd.una.at_or_after(self.recovery.recover) {
+            // What was outstanding when an episode ended does not begin another (RFC 6582 §4). Later it trails SND.UNA closely
+            // enough for comparisons to hold after a wrap.
+            self.recovery.recover = self.snd.una.sub(1);
+            self.recovery.age_undo(self.snd.una, self.snd.nxt);
         }
     }
 
@@ -317,11 +349,13 @@ impl Tcb {
     //= https://www.rfc-editor.org/rfc/rfc9937#section-6.2
     //= id=rfc9937-6.2-s1
     fn size_window(&mut self, news: &News, cwnd_limited: bool, after_timeout: bool, cx: &mut Context<'_>) {
-        let (in_flight, mss) = (self.in_flight(), self.smss());
-        let ssthresh = self.congestion.ssthresh();
-        if let Some(prr) = self.recovery.prr() {
-            let safe = news.advanced > 0 && news.lost == 0;
-            prr.on_ack(news.delivered, in_flight, ssthresh, safe, mss);
+        if self.recovery.cwnd().is_some() {
+            let (in_flight, mss) = (self.in_flight(), self.smss());
+            let ssthresh = self.congestion.ssthresh();
+            if let Some(prr) = self.recovery.prr() {
+                let safe = news.advanced > 0 && news.lost == 0;
+                prr.on_ack(news.delivered, in_flight, ssthresh, safe, mss);
+            }
         }
         let moved = news.advanced > 0 || (self.recovery.dup_thresh > DUP_THRESH && news.sacked > 0);
         let rate = self.rate_sample(news.rtt, cx.now);

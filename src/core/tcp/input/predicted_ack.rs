@@ -1,0 +1,74 @@
+//! The acknowledgment that nearly every one is, where we send and nothing goes wrong.
+//!
+//! It brings no text and tells one thing: more has arrived, in order. Nothing that is outstanding is deemed lost, was sent again or
+//! told of beyond a gap, nothing is tried or doubted. For such an acknowledgment most steps of §3.10.7.4, and most of recovery, have
+//! nothing to do. Those that have are taken here, in their order; the rules themselves stand where they are for any other.
+
+use crate::config::EcnFeedback;
+use crate::tcp::context::Context;
+use crate::tcp::recovery::Phase;
+use crate::tcp::segment::Segment;
+use crate::tcp::state::State;
+use crate::tcp::tcb::{Is, Tcb};
+use crate::wire::flags::Flags;
+
+impl Tcb {
+    /// Takes a segment, which is counted already, if it is that acknowledgment; says whether.
+    pub(super) fn take_predicted_ack(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> bool {
+        if !self.is_predicted_ack(seg, cx) {
+            return false;
+        }
+        #[cfg(test)]
+        crate::tcp::short_cuts::taken();
+        self.ecn_arrives(seg);
+        self.take_arrival(seg, cx);
+        let mut news = self.news(seg);
+        self.snd.update_window(seg.seq, seg.ack, self.snd.scale.octets(seg.window));
+        self.on_new_ack(seg.ack, seg.timestamps(), &mut news, cx);
+        self.take_ecn_feedback(seg, &news, cx);
+        self.respond_in_calm(&mut news, cx);
+        self.tally.have_arrived(news.segments);
+        self.count_repair(cx.now);
+        self.ack_is_taken(cx);
+        true
+    }
+
+    fn is_predicted_ack(&self, seg: &Segment<'_>, cx: &Context<'_>) -> bool {
+        #[cfg(test)]
+        if crate::tcp::short_cuts::are_closed() {
+            return false;
+        }
+        // Without text at RCV.NXT it is acceptable whatever the window (RFC 9293 §3.10.7.4, Table 6), and what it acknowledges
+        // RFC 5961 §5.2 believes. A window that is closed or opens has probes to end or to begin (RFC 9293 §3.8.6.1).
+        let advances = seg.flags == Flags::ACK
+            && seg.text.is_empty()
+            && seg.seq == self.rcv.nxt
+            && seg.ack.after(self.snd.una)
+            && seg.ack.at_or_before(self.snd.nxt)
+            && seg.window > 0
+            && self.snd.wnd > 0
+            && seg.options.sack.is_empty()
+            && seg.options.user_timeout.is_none();
+        // A FIN of ours that is acknowledged moves the state on.
+        advances
+            && matches!(self.state(), State::Established | State::CloseWait)
+            && !self.is.contains(Is::FIN_QUEUED)
+            && self.ecn.feedback() == EcnFeedback::None
+            && self.is_calm()
+            && self.is_in_time(seg, cx)
+    }
+
+    /// Nothing that is outstanding is to be repaired or doubted, nothing is tried with it; and with SACK the window is
+    /// sized by what is acknowledged alone.
+    fn is_calm(&self) -> bool {
+        let (recovery, board) = (&self.recovery, &*self.recovery.board);
+        recovery.sack
+            && recovery.phase == Phase::Open
+            && (board.sacked(), board.lost(), board.resent()) == (0, 0, 0)
+            && recovery.tlp.end.is_none()
+            && recovery.cwnd().is_none()
+            && !recovery.all_came_twice()
+            && self.mtu.is_none()
+            && !self.congestion.sizes_own_window()
+    }
+}
