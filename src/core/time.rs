@@ -53,6 +53,11 @@ impl Instant {
         self.0 / 1_000_000
     }
 
+    /// Whole microseconds from `earlier` to `self`, zero if `earlier` is later.
+    pub const fn micros_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0) / 1_000
+    }
+
     /// The time from `earlier` to `self`, zero if `earlier` is later.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -97,7 +97,7 @@ impl Stack {
         if place.is_none() && tcb.send_buffer.in_reach(offset, len) < len {
             return None;
         }
-        let seq = tcb.follow(&mut coupled.train, &mut context!(self, now))?;
+        let (seq, push) = tcb.follow(&mut coupled.train, &mut context!(self, now))?;
         let leaves = Leaves { checksum: coupled.checksum, index: coupled.index, offset, len, place };
         coupled.offset += len;
         coupled.place = match place {
@@ -110,9 +110,10 @@ impl Stack {
         };
         let ends = (tcb.quad.local.address, tcb.quad.remote.address);
         if leaves.checksum == Checksum::Complete {
-            tcp::follow(&mut self.head, ends, seq, leaves.text(&tcb.send_buffer).pieces(), leaves.checksum);
+            let text = leaves.text(&tcb.send_buffer);
+            tcp::follow(&mut self.head, ends, (seq, push), text.pieces(), leaves.checksum);
         } else {
-            tcp::follow(&mut self.head, ends, seq, core::iter::empty(), leaves.checksum);
+            tcp::follow(&mut self.head, ends, (seq, push), core::iter::empty(), leaves.checksum);
         }
         Some(leaves)
     }

@@ -149,12 +149,12 @@ pub fn emit<'a>(
 }
 
 /// Makes the head in `head`, which [`emit`] wrote for another segment from `src` to `dst`, that of one with the sequence number
-/// `seq` and the text in the pieces of `body`: the same in all else, in the length of the text too, and in who completes the
-/// checksum. The text is read where that is nobody, and may else be left out.
+/// `seq`, with PSH set if it `pushes`, and the text in the pieces of `body`: the same in all else, in the length of the text too,
+/// and in who completes the checksum. The text is read where that is nobody, and may else be left out.
 pub fn follow<'a>(
     head: &mut [u8],
     (src, dst): (Address, Address),
-    seq: Seq,
+    (seq, pushes): (Seq, bool),
     body: impl Iterator<Item = &'a [u8]>,
     checksum: Checksum,
 ) {
@@ -162,6 +162,9 @@ pub fn follow<'a>(
     let Some(tcp) = head.get_mut(start..) else { return };
     if let Some(place) = tcp.get_mut(SEQUENCE_OFFSET..).and_then(|rest| rest.first_chunk_mut()) {
         *place = seq.get().to_be_bytes();
+    }
+    if let Some(flags) = tcp.get_mut(FLAGS_OFFSET).filter(|_| pushes) {
+        *flags |= Flags::PSH.bits() as u8;
     }
     if checksum != Checksum::Complete {
         // The pseudo-header is the same, and its sum stands there.
@@ -265,7 +268,7 @@ mod tests {
 
         #[test]
         fn what_follows_is_as_if_it_had_been_emitted(
-            ip in header(protocol::TCP), tcp in tcp(), options in options(), partial: bool, seq: u32,
+            ip in header(protocol::TCP), tcp in tcp(), options in options(), partial: bool, seq: u32, pushes: bool,
             texts in prop::array::uniform2(proptest::collection::vec(any::<u8>(), 77))
         ) {
             let [first, second] = texts.map(|text| vec![text[..30].to_vec(), text[30..].to_vec()]);
@@ -273,9 +276,11 @@ mod tests {
             let seq = Seq::new(seq);
             let head = bytes.len() - 77;
             bytes.truncate(head);
-            follow(&mut bytes, (ip.src, ip.dst), seq, second.iter().map(Vec::as_slice), checksum);
+            follow(&mut bytes, (ip.src, ip.dst), (seq, pushes), second.iter().map(Vec::as_slice), checksum);
             bytes.extend(second.concat());
-            prop_assert_eq!(bytes, packet(&ip, &Header { seq, ..tcp }, &options, &second, partial).0);
+            let flags = if pushes { tcp.flags | Flags::PSH } else { tcp.flags };
+            let header = Header { seq, flags, ..tcp };
+            prop_assert_eq!(bytes, packet(&ip, &header, &options, &second, partial).0);
         }
 
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.1

@@ -6,9 +6,9 @@
 //! be had it been decided on by itself. Whatever changes in between ends the train, and [`decide`](super::decide) is asked
 //! again.
 //!
-//! A segment that differs is not part of one: the last of a burst or of what the program wrote (PSH), one that is not full, a
-//! FIN, a repair, a probe; and none is where each is judged by itself, as with accurate ECN or while the path's MTU is
-//! searched.
+//! A segment that differs is not part of one: one that is not full, a FIN, a repair, a probe. The last of a burst or of what the
+//! program wrote differs in PSH alone: with it a train ends. And none is where each is judged by itself, as with accurate ECN or
+//! while the path's MTU is searched.
 
 use super::build::Outgoing;
 use crate::seq::Seq;
@@ -25,6 +25,8 @@ pub struct Train {
     pub mss: u32,
     /// None of them ends behind this.
     end: Seq,
+    /// The one that ends here has PSH set, and whether that is because what the program wrote ends with it.
+    push: Option<(Seq, bool)>,
     /// The congestion window: nothing is acknowledged or lost in between.
     cwnd: u32,
     /// What leaves is counted by a pacer.
@@ -50,15 +52,24 @@ impl Tcb {
             return None;
         }
         let nxt = self.snd.nxt;
-        // What makes a segment more than one of many lies with the segment that it ends with.
-        let pushed = if self.snd.pushed.after(nxt) { self.snd.pushed.since(nxt) - 1 } else { u32::MAX };
-        let burst = if self.snd.burst.contains(nxt) { self.snd.burst.end.since(nxt) - 1 } else { 0 };
-        let unsent = self.not_held(self.data_end().saturating_since(nxt));
+        let pushed = if self.snd.pushed.after(nxt) { self.snd.pushed.since(nxt) } else { u32::MAX };
+        let burst = if self.snd.burst.contains(nxt) { self.snd.burst.end.since(nxt) } else { 0 };
+        // As far as the segment in which either of them lies.
+        let push = pushed.min(burst).div_ceil(mss).saturating_mul(mss);
+        let unsent = self.data_end().saturating_since(nxt);
+        // A FIN goes with the last.
+        let unsent = self.not_held(if self.fin_due() { unsent.saturating_sub(1) } else { unsent });
         let cwnd = self.cwnd();
         let uncongested = cwnd.saturating_sub(self.snd.outstanding());
-        let octets = pushed.min(burst).min(unsent).min(self.snd.usable()).min(uncongested);
+        let octets = push.min(unsent).min(self.snd.usable()).min(uncongested);
         let octets = octets.min(self.recovery.board.room_in_last(nxt, mss, cx.now));
-        (octets >= mss).then(|| Train { mss, end: nxt.add(octets), cwnd, paced: self.is_paced(cx.config) })
+        (octets >= mss).then(|| Train {
+            mss,
+            end: nxt.add(octets),
+            push: (octets == push).then(|| (nxt.add(push), pushed <= push)),
+            cwnd,
+            paced: self.is_paced(cx.config),
+        })
     }
 
     /// Nothing is to be repaired, told or tried, so that new text alone is what may leave.
@@ -86,9 +97,10 @@ impl Tcb {
             && !self.ecn.holds()
     }
 
-    /// The next segment of a train leaves; gives its sequence number. `None` where the train is over.
+    /// The next segment of a train leaves; gives its sequence number, and whether it has PSH set. `None` where the train is
+    /// over.
     #[inline]
-    pub fn follow(&mut self, train: &mut Train, cx: &mut Context<'_>) -> Option<Seq> {
+    pub fn follow(&mut self, train: &mut Train, cx: &mut Context<'_>) -> Option<(Seq, bool)> {
         let (seq, mss) = (self.snd.nxt, train.mss);
         let end = seq.add(mss);
         if end.after(train.end) || train.paced && self.paced_until().is_some() {
@@ -115,6 +127,10 @@ impl Tcb {
             train.end = end;
         }
         self.is.remove(Is::OVERRIDE);
-        Some(seq)
+        let push = train.push.filter(|(at, _)| *at == end);
+        if let Some((_, ends_text)) = push {
+            self.recovery.on_burst_end(ends_text);
+        }
+        Some((seq, push.is_some()))
     }
 }

@@ -52,18 +52,18 @@ impl Rack {
     //# Among all the segments newly ACKed or SACKed by this ACK that pass the checks above, update the
     //# RACK.rtt to be the RTT sample calculated using this ACK.
     pub(in crate::tcp) fn deliver(&mut self, piece: &Record, now: Instant, min_rtt: Option<Duration>) {
-        let rtt = now.saturating_since(piece.sent());
+        let rtt = || now.saturating_since(piece.sent());
         // Which of its transmissions arrived is not known: one that took less than any ever did was not the last.
         //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
         //= id=rfc8985-6.2-s4
         //# The segment was last retransmitted less than RACK.min_rtt ago.
-        if piece.marks.contains(Mark::TWICE) && min_rtt.is_some_and(|min| rtt < min) {
+        if piece.marks.contains(Mark::TWICE) && min_rtt.is_some_and(|min| rtt() < min) {
             return;
         }
         self.advanced = true;
         // Of several the one with the highest number counts, as in Linux. Where that is no retransmission and another is, it
         // is the longer time, with which less is deemed lost.
-        self.rtt = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX);
+        self.rtt = u32::try_from(now.micros_since(piece.sent())).unwrap_or(u32::MAX);
         if piece.sent() > self.xmit || (piece.sent() == self.xmit && piece.end.after(self.end)) {
             self.xmit = piece.sent();
             self.end = piece.end;

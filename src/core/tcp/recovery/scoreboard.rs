@@ -316,18 +316,16 @@ impl Scoreboard {
     //= https://www.rfc-editor.org/rfc/rfc6675#section-5
     //= id=rfc6675-5-7
     pub fn acknowledge(&mut self, una: Seq, mut seen: impl FnMut(&Record)) {
-        while let Some(&record) = self.records.front() {
-            if record.start.at_or_after(una) {
-                break;
+        while let Some(oldest) = self.records.front_mut().filter(|oldest| oldest.start.before(una)) {
+            let left = oldest.end.after(una).then(|| oldest.tail(una));
+            oldest.end = oldest.end.min(una);
+            seen(oldest);
+            let (marks, len) = (oldest.marks, oldest.len());
+            match left {
+                Some(left) => *oldest = left,
+                None => _ = self.records.pop_front(),
             }
-            let piece = Record { end: record.end.min(una), ..record };
-            seen(&piece);
-            self.uncount(&piece);
-            if piece.end == record.end {
-                self.records.pop_front();
-            } else if let Some(front) = self.records.front_mut() {
-                *front = record.tail(una);
-            }
+            self.uncount(marks, len);
         }
         self.hint = self.hint.max(una);
         self.highest = self.highest.max(una);
@@ -371,7 +369,7 @@ impl Scoreboard {
             let before = *piece;
             piece.marks.remove(Mark::LOST | Mark::RESENT | Mark::REPORTED);
             piece.marks.insert(Mark::SACKED);
-            self.uncount(&before);
+            self.uncount(before.marks, before.len());
             self.sacked += before.len();
             self.highest =
                 if self.sacked == before.len() { before.end } else { self.highest.max(before.end) };
@@ -526,12 +524,12 @@ impl Scoreboard {
         true
     }
 
-    fn uncount(&mut self, piece: &Record) {
-        let len = piece.len();
+    /// `len` octets with these marks are of it no more.
+    fn uncount(&mut self, marks: Mark, len: u32) {
         for (mark, sum) in
             [(Mark::SACKED, &mut self.sacked), (Mark::LOST, &mut self.lost), (Mark::RESENT, &mut self.resent)]
         {
-            if piece.marks.contains(mark) {
+            if marks.contains(mark) {
                 *sum -= len;
             }
         }

@@ -44,7 +44,7 @@ impl Tcb {
         let before = self.recovery.phase;
         let after_timeout = before == Phase::Loss;
         let cwnd_limited = self.uses_cwnd();
-        if let Some(rtt) = news.rtt {
+        if let Some(rtt) = news.rtt(cx.now) {
             //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
             //= id=rfc8985-6.2-s1
             self.rtt.observe(rtt, cx.now);
@@ -94,7 +94,7 @@ impl Tcb {
     /// an episode, with nothing told of selectively and no probe out.
     pub(in crate::tcp) fn respond_in_calm(&mut self, news: &mut News, cx: &mut Context<'_>) {
         let cwnd_limited = self.uses_cwnd();
-        if let Some(rtt) = news.rtt {
+        if let Some(rtt) = news.rtt(cx.now) {
             self.rtt.observe(rtt, cx.now);
             self.probe_sampled();
         }
@@ -137,7 +137,7 @@ impl Tcb {
         news.una == self.snd.nxt
             && news.advanced == 0
             && news.dsack.is_none()
-            && news.rtt.is_none()
+            && news.youngest.is_none()
             && self.has_nothing_to_respond()
     }
 
@@ -358,11 +358,12 @@ impl Tcb {
             }
         }
         let moved = news.advanced > 0 || (self.recovery.dup_thresh > DUP_THRESH && news.sacked > 0);
-        let rate = self.rate_sample(news.rtt, cx.now);
+        let rtt = news.rtt(cx.now);
+        let rate = self.rate_sample(rtt, cx.now);
         let sample = AckSample {
             now: cx.now,
             acked: news.delivered,
-            rtt: news.rtt,
+            rtt,
             in_flight: news.in_flight,
             cwnd_limited,
             after_timeout,

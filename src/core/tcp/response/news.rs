@@ -27,8 +27,8 @@ pub struct News {
     pub segments: u32,
     /// Of these, octets told of selectively.
     pub sacked: u32,
-    /// Of what was delivered, the youngest that was sent only once took this long.
-    pub rtt: Option<Duration>,
+    /// When the youngest of what was delivered had been sent, of what was sent only once.
+    pub(in crate::tcp) youngest: Option<Instant>,
     /// It reports this as having come twice (RFC 2883).
     pub dsack: Option<SeqRange>,
     /// Something was delivered that was sent once, before the episode began.
@@ -59,7 +59,7 @@ impl Tcb {
             delivered: 0,
             segments: 0,
             sacked: 0,
-            rtt: None,
+            youngest: None,
             dsack: None,
             original: false,
             resent: false,
@@ -113,7 +113,7 @@ impl Tcb {
             let (rack, min_rtt, rate) = (&mut recovery.rack, self.rtt.min_rtt(), &mut self.rate);
             recovery.board.sack(*block, |piece| {
                 news.sacked += piece.end.since(piece.start);
-                if news.deliver(piece, recover, cx.now) {
+                if news.deliver(piece, recover) {
                     rack.deliver(piece, cx.now, min_rtt);
                     rate.delivered(&piece.stamp, piece.end.since(piece.start), cx.now);
                 }
@@ -130,7 +130,7 @@ impl Tcb {
         recovery.board.acknowledge(self.snd.una, |piece| {
             let twice = piece.marks.contains(Mark::TWICE);
             news.resent |= twice;
-            if piece.marks.contains(Mark::SACKED) || !news.deliver(piece, recover, now) {
+            if piece.marks.contains(Mark::SACKED) || !news.deliver(piece, recover) {
                 return;
             }
             rate.delivered(&piece.stamp, piece.end.since(piece.start), now);
@@ -180,8 +180,13 @@ impl Tcb {
 }
 
 impl News {
+    /// Of what was delivered, the youngest that was sent only once took this long.
+    pub(in crate::tcp) fn rtt(&self, now: Instant) -> Option<Duration> {
+        self.youngest.map(|sent| now.saturating_since(sent))
+    }
+
     /// Gives false where it is no news: it had arrived before the time-out.
-    fn deliver(&mut self, piece: &Record, recover: Seq, now: Instant) -> bool {
+    fn deliver(&mut self, piece: &Record, recover: Seq) -> bool {
         if piece.marks.contains(Mark::REPORTED) {
             return false;
         }
@@ -191,8 +196,7 @@ impl News {
             return true;
         }
         self.original |= piece.end.at_or_before(recover);
-        let rtt = now.saturating_since(piece.sent());
-        self.rtt = Some(self.rtt.map_or(rtt, |r| r.min(rtt)));
+        self.youngest = self.youngest.max(Some(piece.sent()));
         // Against what was known before this ACK: what one ACK tells of has no order.
         if self.highest.is_some_and(|highest| piece.start.before(highest)) {
             self.late = Some(self.late.map_or(piece.start, |l| l.min(piece.start)));
