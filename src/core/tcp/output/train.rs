@@ -27,6 +27,8 @@ pub struct Train {
     end: Seq,
     /// The one that ends here has PSH set, and whether that is because what the program wrote ends with it.
     push: Option<(Seq, bool)>,
+    /// Nothing else is in flight than what it begins with.
+    lone: bool,
     /// The congestion window: nothing is acknowledged or lost in between.
     cwnd: u32,
     /// What leaves is counted by a pacer.
@@ -67,6 +69,7 @@ impl Tcb {
             mss,
             end: nxt.add(octets),
             push: (octets == push).then(|| (nxt.add(push), pushed <= push)),
+            lone: self.snd.outstanding() <= mss,
             cwnd,
             paced: self.is_paced(cx.config),
         })
@@ -83,12 +86,9 @@ impl Tcb {
         let untold =
             !self.acks.owed() && self.ecn.accurate.is_none() && self.snd.up.at_or_before(self.snd.nxt);
         let untried = self.mtu.is_none() && self.fast_open.is_none() && !self.probe_is_due();
-        // The probe timer waits longer for a single segment.
-        let several = self.snd.outstanding() > self.smss();
         repaired
             && untold
             && untried
-            && several
             && self.state().is_synchronized()
             && self.timed.is_some()
             && self.send_buffer.records() == 0
@@ -120,6 +120,11 @@ impl Tcb {
         }
         self.recovery.board.extend_last(mss);
         self.snd.nxt = end;
+        if train.lone {
+            // The probe timer waits longer for a single segment (RFC 8985 §7.2).
+            train.lone = false;
+            self.schedule_probe(cx);
+        }
         debug_assert_eq!((train.cwnd, mss), (self.cwnd(), self.smss()), "nothing has changed the window");
         // Nothing is deemed lost, nor told of beyond a gap.
         if self.judge_cwnd_of(self.snd.outstanding(), train.cwnd, mss, cx) {
