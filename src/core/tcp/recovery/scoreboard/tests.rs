@@ -24,6 +24,11 @@ impl Scoreboard {
             assert!(record.marks.contains(Mark::TWICE) || !record.marks.contains(Mark::RESENT), "{record:?}");
         }
         assert_eq!(at, nxt, "something is missing, or too much");
+        let again = self.records.iter().any(|r| r.marks.contains(Mark::TWICE));
+        assert!(
+            !again || self.first_to_leave().is_none(),
+            "what was sent again left later than what is behind it"
+        );
         for (mark, sum) in [(Mark::SACKED, self.sacked), (Mark::LOST, self.lost), (Mark::RESENT, self.resent)]
         {
             let real: u32 = self.records.iter().filter(|r| r.marks.contains(mark)).map(Record::len).sum();
@@ -45,6 +50,19 @@ fn ten() -> Scoreboard {
 
 fn sums(board: &Scoreboard) -> (u32, u32, u32) {
     (board.sacked(), board.lost(), board.resent())
+}
+
+#[test]
+fn what_was_sent_again_may_have_left_behind_what_follows_it() {
+    let mut board = ten();
+    board.on_send(range(1001, 1101), 100, Stamp::at(at(1)));
+    assert_eq!(board.first_to_leave().map(|r| r.start), Some(Seq::new(1)));
+    board.on_resend(range(101, 201), Stamp::at(at(2)));
+    assert_eq!(board.first_to_leave(), None);
+    board.acknowledge(Seq::new(151), |_| {});
+    assert_eq!(board.first_to_leave(), None, "some of it is in flight yet");
+    board.acknowledge(Seq::new(201), |_| {});
+    assert_eq!(board.first_to_leave().map(|r| r.start), Some(Seq::new(201)));
 }
 
 #[test]
