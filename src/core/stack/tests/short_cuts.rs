@@ -64,14 +64,15 @@ fn they_lead_where_the_whole_way_leads() {
     }
 }
 
-/// How a sender stands once so many segments have left at one moment, of which none has arrived, and what has left.
-fn departure(segments: usize, whole: bool) -> (String, Vec<Vec<u8>>) {
+/// How a sender stands once so many segments have left at one moment, of which none has arrived, and what has left; and how many
+/// short cuts that took.
+fn departure(segments: usize, whole: bool) -> ((String, Vec<Vec<u8>>), usize) {
     let mut p = Pair::new();
     let (c, _) = p.connected();
     p.now += Duration::from_secs(1);
     short_cuts::close(whole);
     assert_eq!(p.hosts[0].try_write(c, &pattern(segments * 1448), p.now), Ok(segments * 1448));
-    let mut left = Vec::new();
+    let (mut left, before) = (Vec::new(), short_cuts::count());
     while let Some(datagram) = p.hosts[0].poll_transmit(p.now) {
         left.push(
             datagram.body.pieces().fold(datagram.head.to_vec(), |packet, piece| [&packet, piece].concat()),
@@ -79,19 +80,18 @@ fn departure(segments: usize, whole: bool) -> (String, Vec<Vec<u8>>) {
     }
     short_cuts::close(false);
     let Some(Kind::Connection(tcb)) = p.hosts[0].slab.get(c).map(|s| &s.kind) else { panic!("it is gone") };
-    (format!("{tcb:?}"), left)
+    ((format!("{tcb:?}"), left), short_cuts::count() - before)
 }
 
 /// The timers too, and where PSH stands.
 #[test]
 fn what_leaves_at_once_leaves_the_same_behind() {
     for segments in 1..=10 {
-        let before = short_cuts::count();
-        let (short, whole) = (departure(segments, false), departure(segments, true));
+        let ((short, taken), (whole, none)) = (departure(segments, false), departure(segments, true));
         assert_eq!(short.1.len(), segments);
         assert_eq!(short, whole, "{segments} segments");
         // Half of the first window is a burst, and its last segment is one of the train.
-        let taken = short_cuts::count() - before;
         assert!(segments > 5 || taken == segments - 1, "{segments} segments: {taken} were taken");
+        assert_eq!(none, 0);
     }
 }
