@@ -24,11 +24,8 @@ impl Scoreboard {
             assert!(record.marks.contains(Mark::TWICE) || !record.marks.contains(Mark::RESENT), "{record:?}");
         }
         assert_eq!(at, nxt, "something is missing, or too much");
-        let again = self.records.iter().any(|r| r.marks.contains(Mark::TWICE));
-        assert!(
-            !again || self.first_to_leave().is_none(),
-            "what was sent again left later than what is behind it"
-        );
+        let in_order = self.records.iter().is_sorted_by_key(Record::sent);
+        assert!(in_order || self.first_to_leave().is_none(), "something behind the oldest left earlier");
         for (mark, sum) in [(Mark::SACKED, self.sacked), (Mark::LOST, self.lost), (Mark::RESENT, self.resent)]
         {
             let real: u32 = self.records.iter().filter(|r| r.marks.contains(mark)).map(Record::len).sum();
