@@ -198,9 +198,12 @@ impl Shard {
         }
     }
 
-    /// The reader looks when it was told to, or when the stack has something to do, if nobody sits down before.
+    /// The reader looks when it was told to, or when the stack has something to do, if nobody sits down before. Who is
+    /// expected back does in time what is due until then: of a crowd there is always something, and a reader that was
+    /// woken for each would find it done.
     pub(super) fn ring(&self, held: &Held, now: Instant) {
-        self.watch.expect(held.seat.alarm.min(self.deadline(held)), now);
+        let due = self.deadline(held).max(held.seat.patience());
+        self.watch.expect(held.seat.alarm.min(due), now);
     }
 
     /// The seat is empty from now on. `at`: when the reader is to look.
