@@ -16,6 +16,7 @@ use std::os::fd::BorrowedFd;
 use tunstack_core::time::Instant;
 
 use super::pace::{Pace, SOON};
+use super::passing::GLANCE;
 use super::sleep::PATIENCE;
 use crate::device::Frames;
 
@@ -23,6 +24,9 @@ use crate::device::Frames;
 pub(crate) trait Poller {
     /// Whether any of our sockets has something to tell.
     fn is_roused(&self) -> bool;
+
+    /// Whether more than one of them has.
+    fn has_several(&self) -> bool;
 
     /// What is readable when the kernel has something to tell, or when it was roused by another thread.
     fn readable(&self) -> BorrowedFd<'_>;
@@ -47,6 +51,10 @@ pub(crate) struct Seat {
     pub(super) pace: Pace,
     /// When a call was done last that did not have to wait.
     pub(super) passed: Option<Instant>,
+    /// A poller has left it with several sockets to look after, one after the other.
+    pub(super) rush: bool,
+    /// What calls have left to be sent since then may not have left.
+    pub(super) unsent: bool,
 }
 
 impl Seat {
@@ -58,6 +66,8 @@ impl Seat {
             left: Instant::ZERO,
             pace: Pace::default(),
             passed: None,
+            rush: false,
+            unsent: false,
         }
     }
 
@@ -75,6 +85,13 @@ impl Seat {
     /// Whether calls that do not wait follow soon on each other.
     pub(super) fn is_passed(&self, now: Instant) -> bool {
         self.pace.is_quick() && self.passed.is_some_and(|passed| now.saturating_since(passed) <= SOON)
+    }
+
+    /// Whether what a call leaves to be sent may wait a moment, to leave with what those after it leave: one who is told of
+    /// many sockets and replies on each would otherwise have the peer woken for each reply. A glance at the device sends it
+    /// if calls go on, the poller does when it waits again, and the reader if none of that happens.
+    pub(super) fn is_in_rush(&self, now: Instant) -> bool {
+        self.rush && self.is_empty() && self.pace.is_quick() && now.saturating_since(self.left) < GLANCE
     }
 
     /// Until when the reader leaves it to the callers.

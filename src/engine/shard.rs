@@ -200,6 +200,13 @@ impl Shard {
         let mut held = self.lock_working()?;
         let now = self.clock.now();
         let result = op(&mut held.stack, now).map_err(|e| held.error(e));
+        if held.seat.is_in_rush(now) {
+            held.seat.pass(now);
+            held.seat.unsent = true;
+            Self::tell(&mut held);
+            held.release();
+            return result;
+        }
         let more = self.drive_passing(&mut held, id, now);
         self.conclude_looking(held, id, now, more);
         result
@@ -262,6 +269,7 @@ impl Shard {
             return false;
         }
         held.now = held.now.max(now);
+        held.seat.unsent = false;
         held.stack.handle_timeout(now);
         let mut more = true;
         let mut octets = 0;
@@ -278,11 +286,16 @@ impl Shard {
                 held.refused += 1;
             }
         }
+        Self::tell(held);
+        more
+    }
+
+    /// Tells those who wait of what has changed.
+    fn tell(held: &mut Held) {
         while let Some(event) = held.stack.poll_event() {
             held.waiters.notify(event);
         }
         held.waiters.notify_anything();
-        more
     }
 
     /// When there is something to do even if nothing comes: for the stack, or for a device that holds

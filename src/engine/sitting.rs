@@ -109,7 +109,8 @@ impl Shard {
     fn sit_anyway(&self, held: &mut Held, now: Instant, more: bool) -> Option<Seated<'_>> {
         let mut seated = self.take_seat(held, now)?;
         // Who may sleep lets nothing lie.
-        if held.stack.release_remainder() || more {
+        held.seat.rush = false;
+        if held.stack.release_remainder() || held.seat.unsent || more {
             seated.next = Next::More;
         }
         Some(seated)
@@ -318,8 +319,9 @@ impl Seated<'_> {
         // And so does who calls again and again and never waits.
         let in_passing = held.seat.is_passed(now);
         if has_its_own || (alone || in_passing) && !more {
-            if caller.is_some_and(|caller| caller.poller().is_some()) {
+            if let Some(poller) = caller.and_then(Caller::poller) {
                 held.seat.pace.went(now);
+                held.seat.rush = poller.has_several();
             }
             let soon = more || !held.seat.pace.is_quick();
             shard.leave(&mut held, tools, if soon { now } else { now + PATIENCE }, now);

@@ -109,6 +109,10 @@ impl Poller for Before<'_> {
         self.ready.is_roused()
     }
 
+    fn has_several(&self) -> bool {
+        self.ready.has_several()
+    }
+
     fn readable(&self) -> BorrowedFd<'_> {
         self.epoll
     }

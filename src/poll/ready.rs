@@ -198,6 +198,12 @@ impl Ready {
         !self.state().asleep
     }
 
+    /// Whether more than one registration has something to tell.
+    pub(super) fn has_several(&self) -> bool {
+        let state = self.state();
+        state.first != state.last
+    }
+
     /// The poller is awake and will look for itself.
     pub(super) fn awake(&self) {
         let mut state = self.state();
@@ -236,10 +242,14 @@ mod tests {
             }
         }
         assert_eq!(ready.len(), (3, 3));
+        assert!(ready.has_several());
         assert_eq!(tokens(&ready, 1), [2]);
         assert!(!ready.changed(handles[2], R, R));
         assert_eq!(tokens(&ready, 1), [1]);
-        assert_eq!(tokens(&ready, 9), [0, 2], "whoever is told goes to the end");
+        assert_eq!(tokens(&ready, 1), [0], "whoever is told goes to the end");
+        assert!(!ready.has_several(), "one is not several");
+        assert_eq!(tokens(&ready, 9), [2]);
+        assert!(!ready.has_several());
         assert_eq!(tokens(&ready, 9), []);
     }
 

@@ -179,6 +179,88 @@ fn nothing_waits_where_nobody_comes_back() {
     drop(seated);
 }
 
+/// Whoever is expected back does it.
+#[test]
+fn the_reader_is_not_woken_for_what_is_due_before_it_would_look() {
+    let world = World::new();
+    world.write(10);
+    let mut held = world.shard.lock();
+    let deadline = world.shard.deadline(&held);
+    assert!(deadline < Instant::FAR_FUTURE, "it waits for an acknowledgment");
+    held.seat.alarm = Instant::FAR_FUTURE;
+    let mut due = |left| {
+        held.seat.left = left;
+        world.shard.ring(&held, deadline);
+        world.shard.watch.due()
+    };
+    assert_eq!((due(deadline), due(Instant::ZERO)), (deadline + PATIENCE, deadline));
+    held.seat.pace = super::super::pace::Pace::default();
+    held.seat.left = deadline;
+    world.shard.ring(&held, deadline);
+    assert_eq!(world.shard.watch.due(), deadline, "nobody is");
+    held.release();
+}
+
+impl World {
+    /// A small write of one who has several sockets to look after, and was there a moment ago.
+    fn write_in_rush(&self) {
+        let mut held = self.shard.lock();
+        (held.seat.rush, held.seat.left) = (true, Instant::FAR_FUTURE);
+        held.release();
+        self.write(10);
+    }
+}
+
+#[test]
+fn replies_on_several_sockets_leave_together() {
+    let world = World::new();
+    world.write_in_rush();
+    world.write_in_rush();
+    assert_eq!(world.unsent(), 20);
+    // However long after that.
+    world.shard.lock().seat.left = Instant::ZERO;
+    world.write(10);
+    assert_eq!(world.unsent(), 0);
+    world.write_in_rush();
+    world.shard.call(|_, _| Ok(())).unwrap();
+    assert_eq!(world.unsent(), 0, "any other call");
+}
+
+#[test]
+fn who_sits_down_or_the_reader_sends_replies_that_wait() {
+    let world = World::new();
+    world.write_in_rush();
+    let seated = world.shard.sit(&mut world.shard.lock(), world.shard.clock.now(), false);
+    let mut seated = seated.unwrap();
+    assert_eq!(seated.next, Next::More, "it drives before it sleeps");
+    seated.turn(None).unwrap();
+    drop(seated);
+    assert_eq!(world.unsent(), 0);
+    let due = world.shard.watch.due();
+    assert!(due <= world.shard.clock.now() + PATIENCE, "the reader is told to look, whoever calls");
+    world.write_in_rush();
+    assert!(world.shard.watch.due() <= due);
+    world.shard.lock().seat.left = Instant::ZERO;
+    drop(world.shard.stand_by().unwrap());
+    assert_eq!(world.unsent(), 0);
+}
+
+/// Where nobody is expected to call again, or somebody sits and may sleep long.
+#[test]
+fn no_reply_waits_where_nobody_comes_back() {
+    let world = World::new();
+    let seated = world.shard.sit(&mut world.shard.lock(), world.shard.clock.now(), false).unwrap();
+    world.write_in_rush();
+    assert_eq!(world.unsent(), 0);
+    drop(seated);
+    let mut held = world.shard.lock();
+    (held.seat.rush, held.seat.left) = (true, Instant::FAR_FUTURE);
+    held.seat.pace = super::super::pace::Pace::default();
+    held.release();
+    let written = world.shard.call_of(world.id, |stack, now| stack.try_write(world.id, &[7; 10], now));
+    assert_eq!((written.unwrap(), world.unsent()), (10, 0));
+}
+
 /// A program that has something to read is left to read it.
 #[test]
 fn what_is_unread_is_read_before_more_is_taken_in() {

@@ -413,6 +413,7 @@ fn an_idle_engine_sleeps() {
 /// A poller that is roused by what arrives for a socket, and has a descriptor besides.
 struct Watcher {
     roused: Arc<AtomicBool>,
+    several: bool,
     descriptor: OwnedFd,
 }
 
@@ -434,13 +435,17 @@ impl Watcher {
         held.waiters.observe(world.id, key, Arc::new(Rouses(Arc::clone(&roused))));
         held.release();
         let descriptor = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap();
-        Self { roused, descriptor }
+        Self { roused, several: false, descriptor }
     }
 }
 
 impl Poller for Watcher {
     fn is_roused(&self) -> bool {
         self.roused.load(Ordering::Relaxed)
+    }
+
+    fn has_several(&self) -> bool {
+        self.several
     }
 
     fn readable(&self) -> BorrowedFd<'_> {
@@ -462,6 +467,31 @@ fn a_poller_sits_until_what_it_watches_changes() {
     rustix::io::write(&watcher.descriptor, &1u64.to_ne_bytes()).unwrap();
     assert_eq!(world.shard.sit_for(&watcher, None), Sat::Through);
     assert!(!watcher.is_roused() && world.is_empty());
+}
+
+/// From when it leaves with several sockets to look after until it waits again.
+#[test]
+fn a_poller_with_several_sockets_to_look_after_is_in_a_rush() {
+    let world = World::new();
+    let mut watcher = Watcher::of(&world);
+    let mut rush_after_one = |several| {
+        watcher.several = several;
+        world.make_quick();
+        world.arrive(1);
+        watcher.roused.store(false, Ordering::Relaxed);
+        world.shard.lock().seat.rush = true;
+        assert_eq!(world.shard.sit_for(&watcher, None), Sat::Through);
+        let held = world.shard.lock();
+        assert!(!held.seat.unsent);
+        held.seat.rush
+    };
+    assert!(rush_after_one(true));
+    assert!(!rush_after_one(false));
+    let (seat, now) = (&mut world.shard.lock().seat, Instant::ZERO);
+    (seat.rush, seat.left) = (true, now);
+    assert!(seat.is_in_rush(now) && !seat.is_in_rush(now + GLANCE));
+    seat.rush = false;
+    assert!(!seat.is_in_rush(now));
 }
 
 #[test]

@@ -20,19 +20,22 @@ pub(super) struct Slot {
 impl Slot {
     /// Tells the observers, and wakes those whom it concerns.
     pub(super) fn tell(&mut self, readiness: Readiness, edges: Readiness, woken: &mut ToWake) {
-        let mut polls = (0, None);
-        let fits = |e: &mut Entry| match &e.wait {
-            Wait::Once(wanted, _) => readiness.intersects(*wanted),
-            Wait::Always(observer) => {
-                if let Some(thread) = observer.changed(readiness, edges) {
-                    polls = (polls.0 + 1, Some(thread));
+        let mut anybody = false;
+        for entry in &self.entries {
+            match &entry.wait {
+                Wait::Once(wanted, _) => anybody |= readiness.intersects(*wanted),
+                Wait::Always(observer) => {
+                    if let Some(thread) = observer.changed(readiness, edges) {
+                        woken.polls = (woken.polls.0 + 1, Some(thread));
+                    }
                 }
-                false
             }
-        };
-        woken.extend(self.entries.extract_if(.., fits));
-        if polls.0 > 0 {
-            woken.polls = (woken.polls.0 + polls.0, polls.1);
+        }
+        // Mostly there is nobody but an observer.
+        if anybody {
+            let fits =
+                |e: &mut Entry| matches!(&e.wait, Wait::Once(wanted, _) if readiness.intersects(*wanted));
+            woken.extend(self.entries.extract_if(.., fits));
         }
     }
 
