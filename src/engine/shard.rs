@@ -34,6 +34,10 @@ pub(crate) const BURST: usize = 64;
 /// The same in octets, for packets that are cut later.
 const BURST_OCTETS: usize = 1 << 20;
 
+/// What is not more than that is a reply that may wait for others. A device takes what is more as large packets, for which
+/// the peer is woken seldom enough.
+const REPLY: usize = 16 << 10;
+
 thread_local! {
     static READER: Cell<bool> = const { Cell::new(false) };
 }
@@ -200,7 +204,7 @@ impl Shard {
         let mut held = self.lock_working()?;
         let now = self.clock.now();
         let result = op(&mut held.stack, now).map_err(|e| held.error(e));
-        if held.seat.is_in_rush(now) {
+        if held.seat.is_in_rush(now) && held.stack.unsent(id).unwrap_or(0) <= REPLY {
             held.seat.pass(now);
             held.seat.unsent = true;
             Self::tell(&mut held);

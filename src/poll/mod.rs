@@ -51,6 +51,12 @@
 //! An event may be late: a clone of the socket in another thread may have read what there was to read. A source
 //! that has been deregistered, and a socket whose last clone has been dropped, gives none.
 //!
+//! # Replies
+//!
+//! Who is told of several sockets at once and replies on each has its replies leave together, so that the peer is not
+//! woken for each: after 20 µs while calls go on, when it polls again, and after a millisecond if it does neither. A
+//! process that exits in between takes them with it, as it does everything that is not acknowledged yet.
+//!
 //! # What differs from mio
 //!
 //! * The sockets are those of [`net`](crate::net), which may wait: use their `try_…` calls or

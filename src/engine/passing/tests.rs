@@ -224,6 +224,10 @@ fn replies_on_several_sockets_leave_together() {
     world.write_in_rush();
     world.shard.call(|_, _| Ok(())).unwrap();
     assert_eq!(world.unsent(), 0, "any other call");
+    world.write_in_rush();
+    world.shard.lock().seat.left = Instant::FAR_FUTURE;
+    world.write(RUN);
+    assert!(world.unsent() < RUN, "that is no reply");
 }
 
 #[test]
