@@ -29,6 +29,9 @@ const LOOKS: usize = 4;
 pub struct Frames {
     slots: Vec<Frame>,
     filled: usize,
+    /// Octets of the packets in it, and with how many it is full.
+    octets: usize,
+    most: usize,
     size: usize,
     /// Memory that was lent when its packet was forgotten, the longest lent first.
     lent: VecDeque<Bytes>,
@@ -52,7 +55,13 @@ impl Frames {
     pub fn new(count: usize, size: usize) -> Self {
         let frame = || Frame { memory: allocate(size).freeze(), len: 0, trust: Trust::Verify, gso_size: 0 };
         let slots: Vec<_> = (0..count).map(|_| frame()).collect();
-        Self { slots, filled: 0, size, lent: VecDeque::new() }
+        Self { slots, filled: 0, octets: 0, most: usize::MAX, size, lent: VecDeque::new() }
+    }
+
+    /// The same, but full as soon as its packets have `octets` together: many small ones, or few large ones.
+    #[must_use]
+    pub fn within(self, octets: usize) -> Self {
+        Self { most: octets, ..self }
     }
 
     /// Forgets the packets.
@@ -64,7 +73,7 @@ impl Frames {
         }
         let excess = self.lent.len().saturating_sub(REMEMBERED / self.size.max(LENT));
         self.lent.drain(..excess);
-        self.filled = 0;
+        (self.filled, self.octets) = (0, 0);
     }
 
     /// Fills the next free slot: `fill` writes a packet to the front of the slot's buffer and gives its
@@ -73,6 +82,9 @@ impl Frames {
     /// # Errors
     /// Those of `fill`.
     pub fn fill<E>(&mut self, fill: impl FnOnce(&mut [u8]) -> Result<Option<usize>, E>) -> Result<bool, E> {
+        if self.is_full() {
+            return Ok(false);
+        }
         let Some(slot) = self.slots.get_mut(self.filled) else { return Ok(false) };
         let own = mem::take(&mut slot.memory).try_into_mut().ok();
         let mut memory = own.or_else(|| back(&mut self.lent)).unwrap_or_else(|| allocate(self.size));
@@ -84,6 +96,7 @@ impl Frames {
         slot.trust = Trust::Verify;
         slot.gso_size = 0;
         self.filled += 1;
+        self.octets = self.octets.saturating_add(slot.len);
         Ok(true)
     }
 
@@ -102,9 +115,9 @@ impl Frames {
         self.filled == 0
     }
 
-    /// Whether no slot is free.
+    /// Whether it takes no more.
     pub fn is_full(&self) -> bool {
-        self.filled == self.slots.len()
+        self.filled == self.slots.len() || self.octets >= self.most
     }
 
     /// The packets, in the order they came.
@@ -165,6 +178,19 @@ mod tests {
         frames.clear();
         assert!(frames.is_empty());
         assert_eq!(frames.iter().count(), 0);
+    }
+
+    #[test]
+    fn small_packets_are_many_and_large_ones_few() {
+        let mut frames = Frames::new(9, 4).within(8);
+        (0..2).for_each(|_| assert!(put(&mut frames, b"four")));
+        assert!(frames.is_full() && !put(&mut frames, b""));
+        frames.clear();
+        (0..8).for_each(|_| assert!(put(&mut frames, b"1")));
+        assert!(frames.is_full() && !put(&mut frames, b"1"));
+        frames.clear();
+        (0..9).for_each(|_| assert!(put(&mut frames, b"")));
+        assert!(!put(&mut frames, b""), "no slot");
     }
 
     /// A packet that is large enough to be lent, full of `octet`.

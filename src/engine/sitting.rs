@@ -150,8 +150,8 @@ impl Shard {
         let capabilities = self.device.capabilities();
         // A device that cuts segments also joins them, up to the largest packet there is.
         let size = if capabilities.max_gso > 0 { 0xffff } else { usize::from(capabilities.mtu) };
-        let count = (BATCH_OCTETS / size.max(1)).clamp(1, BATCH);
-        let tools = Tools { frames: Frames::new(count, size), owners: Vec::new(), hang_ups: 0 };
+        let frames = Frames::new(BATCH, size).within(BATCH_OCTETS);
+        let tools = Tools { frames, owners: Vec::new(), hang_ups: 0 };
         let mut held = self.lock();
         let now = self.clock.now();
         self.leave(&mut held, tools, now, now);
