@@ -205,6 +205,7 @@ impl Shard {
         let now = self.clock.now();
         let result = op(&mut held.stack, now).map_err(|e| held.error(e));
         if held.seat.is_in_rush(now) && held.stack.unsent(id).unwrap_or(0) <= REPLY {
+            held.seat.pace.came(now);
             held.seat.pass(now);
             held.seat.unsent = true;
             Self::tell(&mut held);

@@ -32,8 +32,6 @@ const LOAD: u64 = 1 << 20;
 const SEEDS: u64 = 21;
 /// Every so many worlds one is run a second time, with its captures compared.
 const TWICE: u64 = 10;
-/// What the whole grid may take.
-const TIME: std::time::Duration = std::time::Duration::from_secs(120);
 const TABLE: &str = "tests/sim/grid.txt";
 
 const DELAYS: [u64; 3] = [1, 50, 300];
@@ -291,11 +289,9 @@ fn a_mebibyte_each_way_survives_every_combination_of_faults() {
             scope.spawn(work);
         }
     });
-    let took = start.elapsed();
-    say(format_args!("fault grid: {worlds} worlds in {took:?}"));
+    say(format_args!("fault grid: {worlds} worlds in {:?}", start.elapsed()));
     let failed = failed.into_inner().expect("no panic inside");
     assert!(failed.is_empty(), "worlds that failed, with their seeds: {failed:?}");
-    assert!(took < TIME, "{worlds} worlds took {took:?}");
     compare(&table(&shown.into_inner().expect("no panic inside")));
 }
 
