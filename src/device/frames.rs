@@ -53,7 +53,8 @@ pub struct Frame {
 impl Frames {
     /// Room for `count` packets of `size` octets each.
     pub fn new(count: usize, size: usize) -> Self {
-        let frame = || Frame { memory: allocate(size).freeze(), len: 0, trust: Trust::Verify, gso_size: 0 };
+        // Its memory comes when the slot is first filled: of many large ones few are.
+        let frame = || Frame { memory: Bytes::new(), len: 0, trust: Trust::Verify, gso_size: 0 };
         let slots: Vec<_> = (0..count).map(|_| frame()).collect();
         Self { slots, filled: 0, octets: 0, most: usize::MAX, size, lent: VecDeque::new() }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tunstack_core::time::Instant;
 
-/// The longest that counts as soon: a call that writes much takes about half of it.
+/// The longest that counts as soon, from the end of one call to the beginning of the next.
 pub(super) const SOON: Duration = Duration::from_micros(200);
 
 /// How many in a row have to come back soon before that is relied on, at the least and at the most.

@@ -9,6 +9,7 @@ use tunstack_core::time::Instant;
 use super::error::Failure;
 pub(crate) use super::seat::Poller;
 use super::shard::{Guard, Next, Shard};
+pub(crate) use super::sitting::Also;
 use super::sitting::{Caller, Seated, Turn, Who};
 
 /// How long the device goes without a look by calls that do not wait.
@@ -25,7 +26,7 @@ const GLANCES: usize = 4;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sat {
     /// There may be something to tell, or the time is over.
-    Through,
+    Through(Also),
     /// Somebody else sits, or is to: it waits without the seat.
     Elsewhere,
     /// A signal's handler ran.
@@ -72,6 +73,7 @@ impl Shard {
         let mut held = self.lock();
         let now = self.clock.now();
         held.seat.pace.came(now);
+        // It looks before it sleeps: the kernel may have run the peer in our last write.
         let seated = self.sit(&mut held, now, true);
         held.release();
         let deadline = deadline.unwrap_or(Instant::FAR_FUTURE);
@@ -108,7 +110,7 @@ impl Seated<'_> {
                     return Sat::Interrupted;
                 }
                 Ok(Turn::Stays) => {}
-                Ok(Turn::Left) if poller.is_roused() => return Sat::Through,
+                Ok(Turn::Left) if poller.is_roused() => return Sat::Through(self.also),
                 Ok(Turn::Left) if self.ended.interrupted => return Sat::Interrupted,
                 Ok(Turn::Left | Turn::End) => return Sat::Elsewhere,
                 Err(error) => {
@@ -118,7 +120,7 @@ impl Seated<'_> {
             }
         }
         self.leave();
-        Sat::Through
+        Sat::Through(self.also)
     }
 }
 

@@ -204,7 +204,8 @@ impl Shard {
         let mut held = self.lock_working()?;
         let now = self.clock.now();
         let result = op(&mut held.stack, now).map_err(|e| held.error(e));
-        if held.seat.is_in_rush(now) && held.stack.unsent(id).unwrap_or(0) <= REPLY {
+        let is_reply = || held.stack.unsent_text(id).is_some_and(|unsent| unsent <= REPLY);
+        if held.seat.is_in_rush(now) && is_reply() {
             held.seat.pace.came(now);
             held.seat.pass(now);
             held.seat.unsent = true;
@@ -233,6 +234,17 @@ impl Shard {
     pub(crate) fn query<T>(&self, ask: impl FnOnce(&Stack) -> Result<T, Error>) -> io::Result<T> {
         let held = self.lock_working()?;
         ask(&held.stack).map_err(|e| held.error(e))
+    }
+
+    /// Sends what calls have left, for one that comes back without waiting.
+    pub(crate) fn send_unsent(&self) {
+        let held = self.lock();
+        if !held.seat.unsent || held.failure.is_some() {
+            held.release();
+            return;
+        }
+        let now = self.clock.now();
+        self.finish(held, now);
     }
 
     /// Gives a socket up. A socket that is gone already, since the engine was shut down, is fine.

@@ -44,6 +44,15 @@ pub(super) enum Turn {
     End,
 }
 
+/// What else there is to tell, beside what the device has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Also {
+    /// Nobody has asked: there was no sleep.
+    Unasked,
+    Nothing,
+    Something,
+}
+
 /// A caller that sits, and until when it waits.
 pub(super) struct Caller<'a> {
     pub(super) who: Who<'a>,
@@ -92,6 +101,8 @@ pub(crate) struct Seated<'a> {
     pub(super) now: Instant,
     /// How the last sleep ended.
     pub(super) ended: Ended,
+    /// What was slept with beside the device, as it was then.
+    pub(super) also: Also,
     /// It only looks, on behalf of a call that comes back soon.
     pub(super) passing: bool,
 }
@@ -127,7 +138,15 @@ impl Shard {
         held.seat.passed = None;
         held.sleep_until = self.deadline(held);
         let (next, ended) = (Next::Sleep(held.sleep_until), Ended::default());
-        Some(Seated { shard: self, tools: Some(tools), next, now, ended, passing: false })
+        Some(Seated {
+            shard: self,
+            tools: Some(tools),
+            next,
+            now,
+            ended,
+            also: Also::Unasked,
+            passing: false,
+        })
     }
 
     /// Ends the hold of a call that has to wait, as [`conclude`](Self::conclude). It [sits](Self::sit) down if it can.
@@ -162,12 +181,14 @@ impl Shard {
     pub(super) fn stand_by(&self) -> io::Result<Option<Seated<'_>>> {
         let mut refusals = 0;
         loop {
-            self.watch.wait(&self.clock)?;
-            // Whoever has the lock drives, and says when it is through. Who queued for it would have to be woken by them.
+            match refusals {
+                0 => self.watch.wait(&self.clock)?,
+                _ => self.watch.wait_again(&self.clock)?,
+            }
+            // Who has the lock mostly drives, and says when it is through; one who queued would have to be woken by it.
             let mut held = match self.lock_if_free() {
                 None if refusals < REFUSALS => {
                     refusals += 1;
-                    self.watch.look_again(&self.clock);
                     continue;
                 }
                 free => free.unwrap_or_else(|| self.lock()),
@@ -259,6 +280,7 @@ impl Seated<'_> {
                 }
                 if count == 0 {
                     self.ended = sleep(shard, tools, until.saturating_since(self.now), until, caller)?;
+                    self.also = if self.ended.also { Also::Something } else { Also::Nothing };
                     if caller.is_some_and(Caller::is_woken) {
                         return Ok(Turn::Stays);
                     }
@@ -392,7 +414,10 @@ fn sleep(
             Some(polls) => (Some(polls), None),
             None => return Ok(Ended::default()),
         },
-        Some(Who::Poller(poller)) if poller.is_roused() => return Ok(Ended::default()),
+        // Whoever did it may have told it by what it sleeps with.
+        Some(Who::Poller(poller)) if poller.is_roused() => {
+            return Ok(Ended { also: true, ..Ended::default() });
+        }
         Some(Who::Poller(poller)) => (None, Some(poller.readable())),
     };
     let timeout = (until < Instant::FAR_FUTURE).then_some(time);

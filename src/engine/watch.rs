@@ -10,7 +10,7 @@ use tunstack_core::time::Instant;
 
 use super::clock::Clock;
 use super::sleep::Alarm;
-use super::sync::{AtomicBool, AtomicU64, Ordering};
+use super::sync::{AtomicBool, AtomicU64, Ordering, thread};
 
 /// The reader's watch.
 ///
@@ -47,11 +47,6 @@ impl Watch {
         }
     }
 
-    /// The reader looks again a little later, unless it is told another time until then.
-    pub(super) fn look_again(&self, clock: &Clock) {
-        self.set((clock.now() + AGAIN).as_nanos(), AGAIN);
-    }
-
     /// It need not: somebody sits.
     pub(super) fn rest(&self) {
         self.due.store(NEVER, Ordering::SeqCst);
@@ -67,25 +62,39 @@ impl Watch {
     pub(super) fn wait(&self, clock: &Clock) -> io::Result<()> {
         while !self.called.load(Ordering::SeqCst) {
             self.alarm.wait()?;
-            loop {
-                // Whatever the alarm was set to: who says when from now on sets it.
-                self.set.store(NEVER, Ordering::SeqCst);
-                let due = self.due.load(Ordering::SeqCst);
-                let now = clock.now();
-                if due <= now.as_nanos() {
-                    return Ok(());
-                }
-                if due == NEVER {
-                    break;
-                }
-                self.set(due, Instant::from_nanos(due).saturating_since(now));
-                // Somebody may have set it meanwhile, and this have come after.
-                if self.due.load(Ordering::SeqCst) >= due && self.set.load(Ordering::SeqCst) == due {
-                    break;
-                }
+            if self.is_due(clock) {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// The same a little later, where it could not look when it was to: it may have been told another time until then.
+    pub(super) fn wait_again(&self, clock: &Clock) -> io::Result<()> {
+        // Not by the alarm: that is for those with the lock to set.
+        thread::sleep(AGAIN);
+        if self.called.load(Ordering::SeqCst) || self.is_due(clock) { Ok(()) } else { self.wait(clock) }
+    }
+
+    /// Whether it is to look now. If not, the alarm is set.
+    fn is_due(&self, clock: &Clock) -> bool {
+        loop {
+            // Whatever the alarm was set to: who says when from now on sets it.
+            self.set.store(NEVER, Ordering::SeqCst);
+            let due = self.due.load(Ordering::SeqCst);
+            let now = clock.now();
+            if due <= now.as_nanos() {
+                return true;
+            }
+            if due == NEVER {
+                return false;
+            }
+            self.set(due, Instant::from_nanos(due).saturating_since(now));
+            // Somebody may have set it meanwhile, and this have come after.
+            if self.due.load(Ordering::SeqCst) >= due && self.set.load(Ordering::SeqCst) == due {
+                return false;
+            }
+        }
     }
 
     /// Whether it was called.
@@ -140,13 +149,14 @@ mod tests {
         let now = clock.now();
         watch.expect(now, now);
         watch.wait(&clock).unwrap();
-        watch.look_again(&clock);
-        watch.wait(&clock).unwrap();
+        watch.wait_again(&clock).unwrap();
         assert!(clock.now() >= now + AGAIN);
-        watch.look_again(&clock);
         watch.expect(now + 5 * MS, clock.now());
-        watch.wait(&clock).unwrap();
+        watch.wait_again(&clock).unwrap();
         assert!(clock.now() >= now + 5 * MS);
+        watch.call();
+        watch.rest();
+        watch.wait_again(&clock).unwrap();
     }
 
     /// Who sits needs no reader, and who leaves says when.

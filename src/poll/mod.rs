@@ -95,7 +95,7 @@ pub use source::SourceFd;
 pub use waker::Waker;
 
 use crate::engine::clock::Clock;
-use crate::engine::passing::{Poller, Sat};
+use crate::engine::passing::{Also, Poller, Sat};
 use crate::engine::shard::is_reader;
 use event::Event;
 use ready::Ready;
@@ -189,21 +189,23 @@ impl Poll {
     }
 
     /// Waits before the device of the engine whose sockets are watched, where nobody does: what arrives passes through no
-    /// other thread. Gives how long there is to wait still.
-    fn sit(&self, left: Option<Duration>) -> io::Result<Option<Duration>> {
+    /// other thread. Gives how long there is to wait still; nothing where the kernel need not be asked, either.
+    fn sit(&self, left: Option<Duration>) -> io::Result<Option<Option<Duration>>> {
         let watched = &self.registry.shared.watched;
-        let Some(shard) = watched.home() else { return Ok(left) };
+        let Some(shard) = watched.home() else { return Ok(Some(left)) };
         if !watched.ready.sit() {
-            return Ok(left);
+            return Ok(Some(left));
         }
         let poller = Before { ready: &watched.ready, epoll: self.registry.shared.epoll.as_fd() };
         let deadline = shard.clock.deadline(left);
         let sat = shard.sit_for(&poller, deadline);
         watched.ready.awake();
         match sat {
+            Sat::Through(Also::Nothing) => Ok(None),
+            Sat::Through(Also::Unasked) if !self.registry.shared.has_descriptors() => Ok(None),
             // Whatever it was is there now.
-            Sat::Through => Ok(Some(Duration::ZERO)),
-            Sat::Elsewhere => Ok(deadline.map(|deadline| deadline.saturating_since(shard.clock.now()))),
+            Sat::Through(_) => Ok(Some(Some(Duration::ZERO))),
+            Sat::Elsewhere => Ok(Some(deadline.map(|deadline| deadline.saturating_since(shard.clock.now())))),
             Sat::Interrupted => Err(io::ErrorKind::Interrupted.into()),
         }
     }
@@ -214,8 +216,16 @@ impl Poll {
         if events.room() == 0 {
             return Ok(());
         }
-        let left =
-            if events.told.is_empty() && left != Some(Duration::ZERO) { self.sit(left)? } else { left };
+        let waits = events.told.is_empty() && left != Some(Duration::ZERO);
+        let left = if waits {
+            let Some(left) = self.sit(left)? else { return Ok(()) };
+            left
+        } else {
+            if let Some(shard) = watched.home().filter(|_| !is_reader()) {
+                shard.send_unsent();
+            }
+            left
+        };
         let sleeps = events.told.is_empty() && left != Some(Duration::ZERO) && watched.ready.sleep();
         let more = self.wait(events, if sleeps { left } else { Some(Duration::ZERO) });
         if sleeps {

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -69,7 +70,7 @@ impl Registry {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         // Edge-triggered, so that it need not be read: each write is an event.
         epoll::add(&epoll, &watched.nudge, watched.nudge_data(), EventFlags::IN | EventFlags::ET)?;
-        Ok(Self { shared: Arc::new(Shared { epoll, watched }) })
+        Ok(Self { shared: Arc::new(Shared { epoll, watched, descriptors: AtomicBool::new(false) }) })
     }
 
     /// Watches `source`. If it is ready already, the next poll tells of it.
@@ -170,6 +171,7 @@ impl Registry {
     }
 
     pub(super) fn add_fd(&self, fd: impl AsFd, token: Token, interest: Interest) -> io::Result<()> {
+        self.shared.descriptors.store(true, Ordering::Release);
         Ok(epoll::add(&self.shared.epoll, fd, self.data(token)?, interest.flags())?)
     }
 
@@ -199,6 +201,15 @@ impl fmt::Debug for Registry {
 pub(super) struct Shared {
     pub(super) epoll: OwnedFd,
     pub(super) watched: Arc<Watched>,
+    /// Descriptors have been watched. The kernel does not say when one was closed and is watched no more.
+    descriptors: AtomicBool,
+}
+
+impl Shared {
+    /// Whether the kernel may have something to tell beside a nudge.
+    pub(super) fn has_descriptors(&self) -> bool {
+        self.descriptors.load(Ordering::Acquire)
+    }
 }
 
 impl Drop for Shared {

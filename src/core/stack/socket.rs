@@ -324,6 +324,14 @@ impl Stack {
         }
     }
 
+    /// Octets that a connection's program has handed over and that were never sent; `None` for what is no connection.
+    pub fn unsent_text(&self, id: SocketId) -> Option<usize> {
+        match &self.held(id).ok()?.kind {
+            Kind::Connection(tcb) => Some(tcb.unsent()),
+            _ => None,
+        }
+    }
+
     /// How many connections wait to be accepted, and how many may; `None` for what does not listen.
     pub fn backlog(&self, id: SocketId) -> Option<(usize, u32)> {
         match &self.held(id).ok()?.kind {

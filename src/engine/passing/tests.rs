@@ -249,6 +249,51 @@ fn who_sits_down_or_the_reader_sends_replies_that_wait() {
     assert_eq!(world.unsent(), 0);
 }
 
+/// A queue of datagrams has room for so many, and no program is told that it is full.
+#[test]
+fn no_datagram_waits_for_others() {
+    let world = World::new();
+    let udp = world.shard.open(|stack, _| Ok(stack.udp_socket(Family::V4))).unwrap();
+    let mut held = world.shard.lock();
+    (held.seat.rush, held.seat.left) = (true, Instant::FAR_FUTURE);
+    held.release();
+    let before = world.shard.query(|stack| Ok(stack.counters().ip_out_requests)).unwrap();
+    let to = Some(endpoint(FAR));
+    world.shard.call_of(udp, |stack, now| stack.try_send_to(udp, b"at once", to, now)).unwrap();
+    let after = world.shard.query(|stack| Ok(stack.counters().ip_out_requests)).unwrap();
+    assert_eq!((after, world.shard.lock().seat.unsent), (before + 1, false));
+}
+
+#[test]
+fn a_poll_that_comes_back_at_once_sends_replies_that_wait() {
+    let world = World::new();
+    world.write_in_rush();
+    assert_eq!(world.unsent(), 10);
+    world.shard.send_unsent();
+    assert_eq!(world.unsent(), 0);
+    let left = world.shard.lock().seat.left;
+    world.shard.send_unsent();
+    assert_eq!(world.shard.lock().seat.left, left, "there was nothing to do");
+}
+
+/// However long somebody has the lock, the reader looks when it is free.
+#[test]
+fn the_reader_looks_when_the_lock_is_free() {
+    let world = World::new();
+    world.write(10);
+    let held = world.shard.lock();
+    let until = world.shard.clock.now() + 3 * PATIENCE;
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| drop(world.shard.stand_by().unwrap().unwrap()));
+        while world.shard.clock.now() < until {
+            assert!(!reader.is_finished());
+            std::thread::yield_now();
+        }
+        held.release();
+        reader.join().unwrap();
+    });
+}
+
 /// Where nobody is expected to call again, or somebody sits and may sleep long.
 #[test]
 fn no_reply_waits_where_nobody_comes_back() {

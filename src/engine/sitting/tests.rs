@@ -33,6 +33,7 @@ impl<'a> Seated<'a> {
             next: Next::More,
             now: shard.clock.now(),
             ended: Ended::default(),
+            also: Also::Unasked,
             passing: false,
         }
     }
@@ -460,12 +461,12 @@ fn a_poller_sits_until_what_it_watches_changes() {
     world.make_quick();
     world.alarm();
     world.arrive(1);
-    assert_eq!(world.shard.sit_for(&watcher, None), Sat::Through);
+    assert_eq!(world.shard.sit_for(&watcher, None), Sat::Through(Also::Unasked));
     assert!(watcher.is_roused() && world.is_empty());
     assert!(world.alarm().unwrap() > Duration::ZERO, "it is expected back");
     watcher.roused.store(false, Ordering::Relaxed);
     rustix::io::write(&watcher.descriptor, &1u64.to_ne_bytes()).unwrap();
-    assert_eq!(world.shard.sit_for(&watcher, None), Sat::Through);
+    assert_eq!(world.shard.sit_for(&watcher, None), Sat::Through(Also::Something));
     assert!(!watcher.is_roused() && world.is_empty());
 }
 
@@ -480,7 +481,7 @@ fn a_poller_with_several_sockets_to_look_after_is_in_a_rush() {
         world.arrive(1);
         watcher.roused.store(false, Ordering::Relaxed);
         world.shard.lock().seat.rush = true;
-        assert_eq!(world.shard.sit_for(&watcher, None), Sat::Through);
+        assert_eq!(world.shard.sit_for(&watcher, None), Sat::Through(Also::Unasked));
         let held = world.shard.lock();
         assert!(!held.seat.unsent);
         held.seat.rush
@@ -499,7 +500,7 @@ fn a_poller_waits_elsewhere_where_somebody_sits_and_until_its_time_is_over() {
     let world = World::new();
     let watcher = Watcher::of(&world);
     let deadline = world.shard.clock.deadline(Some(Duration::from_millis(1)));
-    assert_eq!(world.shard.sit_for(&watcher, deadline), Sat::Through);
+    assert_eq!(world.shard.sit_for(&watcher, deadline), Sat::Through(Also::Nothing));
     assert!(world.is_empty() && world.shard.clock.now() >= deadline.unwrap());
     let seated = world.shard.sit(&mut world.shard.lock(), Instant::ZERO, false).unwrap();
     assert_eq!(world.shard.sit_for(&watcher, None), Sat::Elsewhere);

@@ -14,4 +14,9 @@ pub(crate) mod thread {
     pub(crate) fn park_timeout(_: Duration) {
         shuttle::thread::yield_now();
     }
+
+    /// As above.
+    pub(crate) fn sleep(_: Duration) {
+        shuttle::thread::yield_now();
+    }
 }
