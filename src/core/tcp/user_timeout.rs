@@ -37,19 +37,27 @@ impl SocketOptions {
 
 impl Tcb {
     /// USER_TIMEOUT, where the program or the peer has a say in it.
+    #[inline]
     pub(super) fn user_timeout(&self, config: &TcpConfig) -> Option<Duration> {
-        let ours = self.options.user_timeout;
         // Few peers say anything, and each deadline asks.
-        let remote = self.peer_user_timeout;
-        let told = remote.and_then(|_| self.options.told_user_timeout(config));
+        match self.peer_user_timeout {
+            None => self.options.user_timeout,
+            Some(remote) => self.agreed_user_timeout(remote, config),
+        }
+    }
+
+    /// The same where the peer has advertised `remote`.
+    fn agreed_user_timeout(&self, remote: UserTimeout, config: &TcpConfig) -> Option<Duration> {
+        let ours = self.options.user_timeout;
+        let told = self.options.told_user_timeout(config);
         //= https://www.rfc-editor.org/rfc/rfc5482#section-3.3
         //# Connections in other states MUST use the default timeout values defined in [RFC0793] and
         //# [RFC1122].
         //= https://www.rfc-editor.org/rfc/rfc5482#section-3.1
         //# If the CHANGEABLE flag is false, USER_TIMEOUT MUST NOT be changed, regardless of the received UTO
         //# option.
-        let (Some(told), Some(remote), true) =
-            (told, remote, self.options.user_timeout_changeable() && self.state().is_synchronized())
+        let (Some(told), true) =
+            (told, self.options.user_timeout_changeable() && self.state().is_synchronized())
         else {
             return ours;
         };
