@@ -42,10 +42,7 @@ pub(super) struct Leaves {
 impl Leaves {
     #[inline]
     fn text<'a>(&self, buffer: &'a SendBuffer) -> Body<'a> {
-        match self.place.and_then(|place| buffer.at(place, self.len)) {
-            Some(text) => Body::from_slice(text),
-            None => buffer.slice(self.offset, self.len),
-        }
+        buffer.body(self.place, self.offset, self.len)
     }
 }
 
@@ -64,7 +61,10 @@ impl Stack {
         let changes = self.slab.changes();
         let offset = first.offset + first.len;
         let Some(train) = tcb.train_behind(first, &context!(self, now)) else { return };
-        let place = tcb.send_buffer.place_of(offset);
+        let place = match first.place {
+            Some(place) => place.behind(first.len),
+            None => tcb.send_buffer.place_of(offset),
+        };
         self.train = Some(Coupled { train, index, now, changes, checksum, offset, place });
     }
 

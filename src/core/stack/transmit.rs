@@ -6,6 +6,7 @@ use super::departures::Departure;
 use super::{Body, Checksum, Datagram, Inbound, Kind, Sent, Socket, Stack, Trust};
 use crate::addr::Quad;
 use crate::sockopt::PathMtuDiscovery;
+use crate::tcp::buffer::send::Place;
 use crate::tcp::context::ControlSegment;
 use crate::tcp::output::Outgoing;
 use crate::tcp::tcb::Tcb;
@@ -27,8 +28,8 @@ struct Next {
 enum Octets {
     /// The head alone.
     Head,
-    /// The head, and text in the send buffer of the connection in a slot: where, and how much.
-    Segment(u32, usize, usize),
+    /// The head, and text in the send buffer of the connection in a slot: where, in which place if that is known, and how much.
+    Segment(u32, usize, Option<Place>, usize),
     /// All among the departures.
     Ready(Departure),
 }
@@ -111,7 +112,7 @@ impl Stack {
                     }
                     let checksum = self.build_segment(index, &outgoing, event);
                     self.couple(index, &outgoing, checksum, now);
-                    let octets = Octets::Segment(index, outgoing.offset, outgoing.len);
+                    let octets = Octets::Segment(index, outgoing.offset, outgoing.place, outgoing.len);
                     return Some(Next { checksum, octets, gso_size: outgoing.gso_size });
                 }
                 if let Some(deadline) = tcb.timers.earliest() {
@@ -129,8 +130,8 @@ impl Stack {
         let body = match next.octets {
             Octets::Head => Body::EMPTY,
             Octets::Ready(packet) => return self.departures.octets_of(&packet),
-            Octets::Segment(index, offset, len) => match self.slab.by_index(index).map(|s| &s.kind) {
-                Some(Kind::Connection(tcb)) => tcb.send_buffer.slice(offset, len),
+            Octets::Segment(index, offset, place, len) => match self.slab.by_index(index).map(|s| &s.kind) {
+                Some(Kind::Connection(tcb)) => tcb.send_buffer.body(place, offset, len),
                 _ => Body::EMPTY,
             },
         };

@@ -213,6 +213,15 @@ impl SendBuffer {
         octets.get(place.skip..place.skip.checked_add(len)?)
     }
 
+    /// As [`slice`](Self::slice), where `place` may be known to be that of `offset`.
+    #[inline]
+    pub fn body(&self, place: Option<Place>, offset: usize, len: usize) -> Body<'_> {
+        match place.and_then(|place| self.at(place, len)) {
+            Some(text) => Body::from_slice(text),
+            None => self.slice(offset, len),
+        }
+    }
+
     /// How many octets [`slice`](Self::slice) would give.
     pub fn in_reach(&self, offset: usize, len: usize) -> usize {
         let there = len.min(self.len().saturating_sub(offset));

@@ -2,6 +2,7 @@
 
 use super::decide::Plan;
 use crate::seq::{Seq, SeqRange};
+use crate::tcp::buffer::send::Place;
 use crate::tcp::congestion::CongestionEvent;
 use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
@@ -25,6 +26,8 @@ pub struct Outgoing {
     pub ecn: Ecn,
     /// Where its text begins in the send buffer, octets from the front.
     pub offset: usize,
+    /// Where that is, if it was looked for.
+    pub place: Option<Place>,
     /// Octets of text.
     pub len: usize,
     /// Not 0: it stands for several segments, each with so many octets of text but the last, which may have fewer.
@@ -43,6 +46,9 @@ impl Tcb {
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
         self.restart_after_idle(cx);
         self.before_departure(cx.now);
+        if let Some(text) = self.poll_predicted_text(cx) {
+            return Some(text);
+        }
         self.tend_mtu_search(cx);
         let Some(mut plan) = self.decide() else {
             // Nothing may leave now; what waits nevertheless must not wait for ever.
@@ -62,7 +68,7 @@ impl Tcb {
         }
         // A probe is one segment, for all its size.
         let segment = if plan.reason == Reason::MtuProbe { plan.len.max(mss) } else { mss };
-        let pushes = self.pushes(plan, cx);
+        let pushes = self.pushes(plan, mss, cx);
         let mut outgoing = self.build(plan, pushes.0, cx);
         if plan.len > segment {
             outgoing.gso_size = u16::try_from(segment).unwrap_or(u16::MAX);
@@ -174,6 +180,7 @@ impl Tcb {
             options,
             ecn,
             offset: plan.seq.saturating_since(self.data_start()) as usize,
+            place: None,
             len: plan.len as usize,
             gso_size: 0,
             reason: plan.reason,

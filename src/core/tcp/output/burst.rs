@@ -65,12 +65,12 @@ impl Tcb {
         self.snd.pushed = self.data_end();
     }
 
-    /// Whether the segment of `plan`, which is about to leave, has PSH set; and whether that is because what the program
-    /// wrote ends with it.
+    /// Whether what is planned, which is about to leave in segments of `mss` octets of text, has PSH set at its end; and whether
+    /// that is because what the program wrote ends with it.
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.9.1.2
     //= id=MUST-61
     //# MUST set the PSH bit in the last buffered segment
-    pub(super) fn pushes(&mut self, plan: Plan, cx: &Context<'_>) -> (bool, bool) {
+    pub(super) fn pushes(&mut self, plan: Plan, mss: u32, cx: &Context<'_>) -> (bool, bool) {
         if plan.len == 0 {
             return (false, false);
         }
@@ -84,23 +84,21 @@ impl Tcb {
             let most = self.burst_size(mss, cx).min(uncongested - uncongested % mss);
             return (ends_text || self.recovery.ends_burst(plan.seq, end, most), ends_text);
         }
-        (ends_text || self.ends_burst(plan.seq, end, cx), ends_text)
+        (ends_text || self.ends_burst(plan.seq, end, mss, cx), ends_text)
     }
 
     /// Whether new text up to `end` is the last of a burst of more than one segment. A burst may be cut short by what
     /// happens meanwhile: nothing but its PSH is lost.
-    fn ends_burst(&mut self, seq: Seq, end: Seq, cx: &Context<'_>) -> bool {
+    fn ends_burst(&mut self, seq: Seq, end: Seq, mss: u32, cx: &Context<'_>) -> bool {
         if !self.snd.burst.contains(seq) {
-            self.snd.burst = SeqRange::new(seq, seq.add(self.burst(cx)));
+            self.snd.burst = SeqRange::new(seq, seq.add(self.burst(mss, cx)));
         }
-        let several =
-            seq.after(self.snd.burst.start) || end.since(seq) > self.effective_mss(self.options_len());
+        let several = seq.after(self.snd.burst.start) || end.since(seq) > mss;
         end.at_or_after(self.snd.burst.end) && several
     }
 
-    /// Octets of new text that may leave in one go now.
-    pub(super) fn burst(&self, cx: &Context<'_>) -> u32 {
-        let mss = self.effective_mss(self.options_len());
+    /// Octets of new text that may leave in one go now, in segments of `mss`.
+    pub(super) fn burst(&self, mss: u32, cx: &Context<'_>) -> u32 {
         let unsent = self.data_end().saturating_since(self.snd.nxt);
         let usable = self.snd.usable();
         let cwnd = self.cwnd().saturating_add(self.recovery.allowance(self.smss()));

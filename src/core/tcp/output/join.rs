@@ -28,7 +28,7 @@ impl Tcb {
         // A burst that is under way ends where its PSH will be.
         let under_way = self.snd.burst.contains(plan.seq).then(|| self.snd.burst.end.since(plan.seq));
         let paced = self.paced_burst(cx);
-        let burst = under_way.unwrap_or(u32::MAX).min(self.burst(cx)).min(paced - paced % mss);
+        let burst = under_way.unwrap_or(u32::MAX).min(self.burst(mss, cx)).min(paced - paced % mss);
         let len = self.within_record(plan.seq, burst.min(room - room % mss));
         if len <= mss {
             return;

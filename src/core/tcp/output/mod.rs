@@ -25,6 +25,8 @@ pub mod build;
 
 mod predicted;
 
+mod predicted_text;
+
 pub mod train;
 
 pub use build::Outgoing;

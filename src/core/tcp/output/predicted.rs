@@ -56,6 +56,7 @@ impl Tcb {
             options: Options { timestamps, ..Options::default() },
             ecn: Ecn::NotEct,
             offset: 0,
+            place: None,
             len: 0,
             gso_size: 0,
             reason,

@@ -1,0 +1,128 @@
+//! The segment that nearly every one of a bulk transfer is, where we send and nothing goes wrong: new text, a full segment of it.
+//!
+//! Nothing of ours is lost or doubted, nothing is tried, and there is nothing to tell beside but what every segment tells. So most
+//! of what [`decide`](super::decide) weighs is settled, and of what a departure changes most stays as it is. What is left is asked
+//! once and done here, in the order of [`poll_transmit`](Tcb::poll_transmit); the rules themselves stand where they are for any
+//! other.
+
+use super::build::Outgoing;
+use super::decide::Plan;
+use crate::seq::SeqRange;
+use crate::tcp::context::Context;
+use crate::tcp::recovery::Phase;
+use crate::tcp::state::State;
+use crate::tcp::tcb::{Is, Tcb};
+use crate::tcp::timers::Timer;
+use crate::tcp::trace::Reason;
+use crate::wire::flags::Flags;
+use crate::wire::options::Options;
+use crate::wire::tcp::Header;
+
+/// What gives an end more to say than its text.
+const UNUSUAL: Is = Is::FIN_QUEUED.union(Is::TELL_USER_TIMEOUT);
+
+impl Tcb {
+    /// What leaves next, if it is that segment. What a silence before it changes has been changed.
+    pub(super) fn poll_predicted_text(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
+        let (seq, mss, cwnd) = (self.snd.nxt, self.smss(), self.cwnd());
+        let in_flight = self.snd.outstanding();
+        let ready = self.not_held(self.data_end().saturating_since(seq)).min(self.snd.usable());
+        // With nothing in flight a segment leaves whatever the congestion window is; that is for `decide` to weigh.
+        if ready < mss || cwnd.saturating_sub(in_flight) < mss || !self.has_but_text(cx) {
+            return None;
+        }
+        let offset = seq.saturating_since(self.data_start()) as usize;
+        let (place, len) = (self.send_buffer.place_of(offset), mss as usize);
+        if self.send_buffer.at(place, len).is_none() && self.send_buffer.in_reach(offset, len) < len {
+            return None;
+        }
+        let plan = Plan { reason: Reason::Data, seq, len: mss, fin: false };
+        debug_assert_eq!(self.decide(), Some(plan), "what is predicted is what would be decided");
+        #[cfg(test)]
+        crate::tcp::short_cuts::taken();
+        let pushes = self.pushes(plan, mss, cx);
+        let timestamps = self.timestamps.enabled().then(|| self.timestamps.option(cx.now));
+        let options = Options { timestamps, ..Options::default() };
+        let mut flags = Flags::ACK;
+        flags.set(Flags::PSH, pushes.0);
+        let ecn = self.mark_departure(&mut flags, &options, plan, cx);
+        let offer = self.window_offer();
+        self.rcv.wnd = self.rcv.wnd.max(offer.octets);
+        let header = Header {
+            src_port: self.quad.local.port,
+            dst_port: self.quad.remote.port,
+            seq,
+            ack: self.rcv.nxt,
+            flags,
+            window: offer.field,
+            urgent: 0,
+        };
+        self.text_has_left(mss, cwnd, pushes, cx);
+        let (place, reason) = (Some(place), plan.reason);
+        Some(Outgoing { header, options, ecn, offset, place, len, gso_size: 0, reason })
+    }
+
+    /// A full segment of new text has left, as [`poll_predicted_text`](Self::poll_predicted_text) has it.
+    #[inline]
+    fn text_has_left(&mut self, mss: u32, cwnd: u32, pushes: (bool, bool), cx: &mut Context<'_>) {
+        let (seq, end) = (self.snd.nxt, self.snd.nxt.add(mss));
+        cx.counters.tcp_out_segs += 1;
+        self.tally.sent(mss, 1, false);
+        self.on_paced_departure(mss, cx);
+        if self.snd.una == seq {
+            self.progress = cx.now;
+        }
+        if self.timed.is_none() {
+            self.timed = Some(end);
+            self.timed_since = cx.now;
+        }
+        if self.acks.is_quick() {
+            self.has_replied(cx);
+        }
+        let stamp = self.stamp(mss, cx.now);
+        self.recovery.board.lend(cx.lists);
+        self.recovery.on_send(SeqRange::new(seq, end), mss, stamp);
+        if pushes.0 {
+            self.recovery.on_burst_end(pushes.1);
+        }
+        self.snd.nxt = end;
+        self.judge_cwnd_of(self.snd.outstanding(), cwnd, mss, cx);
+        self.sent = cx.now;
+        self.is.remove(Is::OVERRIDE);
+        self.rcv.last_ack_sent = self.rcv.nxt;
+        self.acks.sent();
+        self.timers.cancel(Timer::DelayedAck);
+        self.schedule_probe(cx);
+        self.arm_retransmission(cx);
+    }
+
+    /// Nothing but text could leave, with nothing to tell beside.
+    #[inline]
+    fn has_but_text(&self, cx: &Context<'_>) -> bool {
+        #[cfg(test)]
+        if crate::tcp::short_cuts::are_closed() {
+            return false;
+        }
+        let (recovery, board) = (&self.recovery, &*self.recovery.board);
+        let settled = recovery.phase() == Phase::Open
+            && recovery.pending().is_none()
+            && recovery.dup_acks() == 0
+            && recovery.cwnd().is_none()
+            && !self.sends_new_data_first()
+            && !self.probe_is_due()
+            && (board.sacked(), board.lost(), board.resent()) == (0, 0, 0);
+        let untried = self.mtu.is_none() && self.fast_open.is_none() && self.paced_until().is_none();
+        let untold = self.reassembly.is_empty()
+            && self.acks.dsack().is_none()
+            && self.ecn.accurate.is_none()
+            && !self.ecn.holds()
+            && self.snd.up.at_or_before(self.snd.nxt);
+        matches!(self.state(), State::Established | State::CloseWait)
+            && !self.is.intersects(UNUSUAL)
+            && cx.segmentation == 0
+            && self.send_buffer.records() == 0
+            && settled
+            && untried
+            && untold
+    }
+}
