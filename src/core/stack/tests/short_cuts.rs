@@ -68,7 +68,8 @@ fn they_lead_where_the_whole_way_leads() {
         ("with a search for the MTU", &|p| _ = probing(p), 0),
     ];
     for (name, setting, least) in settings {
-        for sizes in [[300_000, 1, 40_000], [5_000, 777_777, 100_001]] {
+        // The last ends with a full segment.
+        for sizes in [[300_000, 1, 40_000], [5_000, 777_777, 100_001], [9_000, 20 * 1448, 30 * 1448]] {
             let before = short_cuts::count();
             let short = conversation(setting, sizes);
             let taken = short_cuts::count() - before;
