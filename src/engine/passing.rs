@@ -7,13 +7,11 @@ use tunstack_core::stack::{Readiness, SocketId};
 use tunstack_core::time::Instant;
 
 use super::error::Failure;
+use super::seat::GLANCE;
 pub(crate) use super::seat::Poller;
 use super::shard::{Guard, Next, Shard};
 pub(crate) use super::sitting::Also;
 use super::sitting::{Caller, Seated, Turn, Who};
-
-/// How long the device goes without a look by calls that do not wait.
-pub(super) const GLANCE: Duration = Duration::from_micros(20);
 
 /// The same while the socket has something unread: that is read first, as long as it is warm, and more of it waits where it
 /// is. It is not too long for others, nor for the window.

@@ -12,13 +12,16 @@
 //! that it sits, are one step.
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use tunstack_core::time::Instant;
 
 use super::pace::{Pace, SOON};
-use super::passing::GLANCE;
 use super::sleep::PATIENCE;
 use crate::device::Frames;
+
+/// How long the device goes without a look by calls that do not wait.
+pub(super) const GLANCE: Duration = Duration::from_micros(20);
 
 /// One that waits for any of many things.
 pub(crate) trait Poller {
