@@ -79,7 +79,11 @@ impl Far {
 
 impl Drop for Far {
     fn drop(&mut self) {
-        // Told that nothing more will be said, it ends, and its links with it.
+        // The kernel takes a namespace apart in its own time, and the next one makes a link of that name.
+        if !thread::panicking() {
+            run("link del far0");
+        }
+        // Told that nothing more will be said, it ends.
         drop(self.0.stdin.take());
         self.0.wait().unwrap();
     }
