@@ -113,6 +113,14 @@ impl World {
         held.release();
     }
 
+    /// Somebody sits down, and up again after a turn.
+    fn sit_down(&self) {
+        let seated = self.shard.sit(&mut self.shard.lock(), self.shard.clock.now(), false);
+        let mut seated = seated.unwrap();
+        assert_eq!(seated.next, Next::More, "it drives before it sleeps");
+        seated.turn(None).unwrap();
+    }
+
     fn unsent(&self) -> usize {
         self.shard.query(|stack| stack.unsent(self.id)).unwrap()
     }
@@ -140,11 +148,7 @@ fn who_sits_down_sends_it() {
     world.exchange();
     world.write(RUN + 1000);
     assert_eq!(world.unsent(), 1000);
-    let seated = world.shard.sit(&mut world.shard.lock(), world.shard.clock.now(), false);
-    let mut seated = seated.unwrap();
-    assert_eq!(seated.next, Next::More, "it drives before it sleeps");
-    seated.turn(None).unwrap();
-    drop(seated);
+    world.sit_down();
     assert_eq!(world.unsent(), 0);
     assert_eq!(world.exchange(), [RUN + 52, 1000 + 52]);
 }
@@ -234,11 +238,7 @@ fn replies_on_several_sockets_leave_together() {
 fn who_sits_down_or_the_reader_sends_replies_that_wait() {
     let world = World::new();
     world.write_in_rush();
-    let seated = world.shard.sit(&mut world.shard.lock(), world.shard.clock.now(), false);
-    let mut seated = seated.unwrap();
-    assert_eq!(seated.next, Next::More, "it drives before it sleeps");
-    seated.turn(None).unwrap();
-    drop(seated);
+    world.sit_down();
     assert_eq!(world.unsent(), 0);
     let due = world.shard.watch.due();
     assert!(due <= world.shard.clock.now() + PATIENCE, "the reader is told to look, whoever calls");
