@@ -206,9 +206,9 @@ pub struct TcpConfig {
     /// Receive buffer of a new socket, octets: the largest window it offers (half of sysctl `tcp_rmem`, the second; Linux
     /// counts what surrounds the octets too).
     pub receive_buffer: u32,
-    /// What a receive buffer may grow to with what is read, octets (half of sysctl `tcp_rmem`, the third). The window scale is
-    /// chosen on the SYN for it, or for a buffer that is larger already, because it cannot change later (RFC 7323 §2.3).
-    /// No more than [`receive_buffer`](Self::receive_buffer): none grows.
+    /// What a receive buffer may grow to with what is read, octets (half of sysctl `tcp_rmem`, the third): 16 MiB by default,
+    /// as with Linux 6.18. The window scale is chosen on the SYN for it, or for a buffer that is larger already, because it
+    /// cannot change later (RFC 7323 §2.3). No more than [`receive_buffer`](Self::receive_buffer): none grows.
     pub receive_buffer_max: u32,
     /// Receive buffers grow (sysctl `tcp_moderate_rcvbuf`), where the program has not set their size.
     pub moderate_receive_buffer: bool,
@@ -398,7 +398,7 @@ impl Default for TcpConfig {
             send_buffer_max: 4 << 20,
             receive_buffer_min: 0,
             receive_buffer: 64 << 10,
-            receive_buffer_max: 3 << 20,
+            receive_buffer_max: 16 << 20,
             moderate_receive_buffer: true,
             unsent_low_water: 0,
             msl: Duration::from_secs(30),

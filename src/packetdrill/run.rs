@@ -147,6 +147,8 @@ fn config(script: &Script, settings: &mut Settings, folder: &Path) -> Result<Con
     let net = &settings.net;
     let mut config = Config { mtu: net.mtu, trace: true, ..Config::default() };
     config.tcp.tolerate_missing_timestamps = !net.strict_timestamps;
+    // Scripts tell window scales, and most are of the years in which Linux had `tcp_rmem` end at 6 MiB.
+    config.tcp.receive_buffer_max = 3 << 20;
     let prefix = Prefix::new(net.local.into(), net.prefix);
     config.addresses.push(prefix);
     let span = script.init.as_ref().map_or_else(Span::default, |init| init.span);

@@ -186,7 +186,7 @@ fn values() {
         (SOL_SOCKET, SO_PASSCRED, [Err(Errno::OPNOTSUPP); 6]),
         (SOL_SOCKET, SO_TXREHASH, [Ok(1), Ok(0), Ok(1), OUT, OUT, OUT]),
         // Its buffer is 64 KiB, to which -1 is cut.
-        (SOL_SOCKET, SO_RCVLOWAT, [1, 1, 3 << 20, 2, 300, 70_000].map(Ok)),
+        (SOL_SOCKET, SO_RCVLOWAT, [1, 1, 16 << 20, 2, 300, 70_000].map(Ok)),
         (IPPROTO_IP, IP_TOS, [0, 0, 0xfc, 0, 44, 112].map(Ok)),
         (IPPROTO_IP, IP_TTL, [Ok(1), OUT, Ok(64), Ok(2), OUT, OUT]),
         (IPPROTO_IP, IP_MULTICAST_TTL, [OUT; 6]),

@@ -70,7 +70,7 @@ fn each_field_stands_where_linux_has_it() {
     assert_eq!(ends[offset_of!(Layout, tcpi_state)], 5, "FIN-WAIT-2");
     assert_eq!(stands[offset_of!(Layout, tcpi_options)], 7, "timestamps, SACK, window scale");
     let scales = stands[offset_of!(Layout, _bitfield_1)];
-    assert_eq!(scales, 7 << 4 | 7, "for 6 MiB, at both ends");
+    assert_eq!(scales, 10 << 4 | 10, "for 32 MiB, at both ends");
     assert_eq!(field!(word, stands, tcpi_snd_mss), 1448);
     assert_eq!(field!(word, stands, tcpi_advmss), 1460);
     assert_eq!(field!(word, stands, tcpi_pmtu), 1500);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::addr::Prefix;
+use crate::config::TcpConfig;
 use crate::error::Error;
 use crate::sockopt::Shutdown;
 use crate::tcp::state::State;
@@ -92,8 +93,13 @@ fn v4(last: u8) -> Address {
 
 impl Pair {
     fn new() -> Self {
+        Self::with(&TcpConfig::default())
+    }
+
+    fn with(tcp: &TcpConfig) -> Self {
         let host = |n: u8| {
-            let config = Config { addresses: vec![Prefix::new(v4(n), 24)], ..Config::default() };
+            let addresses = vec![Prefix::new(v4(n), 24)];
+            let config = Config { addresses, tcp: tcp.clone(), ..Config::default() };
             Stack::new(config, [n; 32])
         };
         Self {

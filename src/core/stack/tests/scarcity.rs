@@ -36,7 +36,7 @@ fn edge(s: &raw::Sent, shift: u8) -> Seq {
 //= id=SHLD-14
 #[test]
 fn under_pressure_windows_grow_no_more_and_none_is_taken_back() {
-    let mut r = bounded(TcpConfig::default());
+    let mut r = bounded(TcpConfig { receive_buffer_max: 3 << 20, ..TcpConfig::default() });
     let mut narrow = 0;
     let ids = fill(&mut r, 11, |r| {
         let mut last: Option<Seq> = None;

@@ -33,7 +33,8 @@ fn what_a_closed_window_hears_is_inside_it() {
 
 #[test]
 fn two_closed_windows_open_at_once() {
-    let mut p = Pair::new();
+    // Buffers that this text fills.
+    let mut p = Pair::with(&TcpConfig { receive_buffer_max: 0, ..TcpConfig::default() });
     let (c, s) = p.connected();
     let data = pattern(3_000_000);
     let mut written = [0, 0];
