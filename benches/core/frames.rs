@@ -61,22 +61,21 @@ impl Frames {
 
     /// A packet leaves: the copy that any device makes.
     pub fn push(&mut self, datagram: &Datagram<'_>) {
-        let packet = if self.lends {
+        let gso_size = datagram.gso_size;
+        if self.lends {
             let mut room = self.room();
             room.extend_from_slice(datagram.head);
-            for piece in datagram.body.pieces() {
-                room.extend_from_slice(piece);
-            }
-            Packet::Lent(room.split().freeze(), room)
-        } else {
-            let mut room = self.free.pop().unwrap_or_else(|| Vec::with_capacity(self.size));
+            datagram.body.pieces().for_each(|piece| room.extend_from_slice(piece));
+            let packet = Packet::Lent(room.split().freeze(), room);
+            return self.waiting.push_back(Frame { packet, gso_size });
+        }
+        // It lies in the queue before it is filled: to move it is dear right behind the copy.
+        let room = self.free.pop().unwrap_or_else(|| Vec::with_capacity(self.size));
+        let frame = Frame { packet: Packet::Own(room), gso_size };
+        if let Packet::Own(room) = &mut self.waiting.push_back_mut(frame).packet {
             room.extend_from_slice(datagram.head);
-            for piece in datagram.body.pieces() {
-                room.extend_from_slice(piece);
-            }
-            Packet::Own(room)
-        };
-        self.waiting.push_back(Frame { packet, gso_size: datagram.gso_size });
+            datagram.body.pieces().for_each(|piece| room.extend_from_slice(piece));
+        }
     }
 
     /// The next packet arrives, if one waits; says whether.

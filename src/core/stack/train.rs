@@ -23,6 +23,8 @@ pub(super) struct Coupled {
     /// Where the text of the next segment begins in the send buffer: octets from the front, and in which piece.
     offset: usize,
     place: Place,
+    /// Octets of that piece from there on.
+    in_piece: usize,
 }
 
 /// A segment that leaves by the head that stands.
@@ -65,7 +67,8 @@ impl Stack {
             Some(place) => place.behind(first.len),
             None => tcb.send_buffer.place_of(offset),
         };
-        self.train = Some(Coupled { train, index, now, changes, checksum, offset, place });
+        let in_piece = tcb.send_buffer.left_at(place);
+        self.train = Some(Coupled { train, index, now, changes, checksum, offset, place, in_piece });
     }
 
     /// What leaves next, if it is the next segment of a train.
@@ -93,21 +96,21 @@ impl Stack {
             return None;
         };
         let (offset, len) = (coupled.offset, coupled.train.mss as usize);
-        let place = tcb.send_buffer.at(coupled.place, len).map(|_| coupled.place);
-        if place.is_none() && tcb.send_buffer.in_reach(offset, len) < len {
+        let whole = coupled.in_piece >= len;
+        if !whole && tcb.send_buffer.in_reach(offset, len) < len {
             return None;
         }
         let (seq, push) = tcb.follow(&mut coupled.train, &mut context!(self, now))?;
+        let place = whole.then_some(coupled.place);
         let leaves = Leaves { checksum: coupled.checksum, index: coupled.index, offset, len, place };
         coupled.offset += len;
-        coupled.place = match place {
-            Some(place) => place.behind(len),
-            None => tcb.send_buffer.place_of(coupled.offset),
-        };
-        coupled.changes = self.slab.changes();
-        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(leaves.index) else {
-            return None;
-        };
+        if whole {
+            coupled.place = coupled.place.behind(len);
+            coupled.in_piece -= len;
+        } else {
+            coupled.place = tcb.send_buffer.place_of(coupled.offset);
+            coupled.in_piece = tcb.send_buffer.left_at(coupled.place);
+        }
         let ends = (tcb.quad.local.address, tcb.quad.remote.address);
         if leaves.checksum == Checksum::Complete {
             let text = leaves.text(&tcb.send_buffer);
@@ -115,6 +118,7 @@ impl Stack {
         } else {
             tcp::follow(&mut self.head, ends, (seq, push), core::iter::empty(), leaves.checksum);
         }
+        coupled.changes = self.slab.changes();
         Some(leaves)
     }
 

@@ -68,7 +68,7 @@ impl ReceiveBuffer {
         if let Some(last) = self.chunks.back_mut() {
             let taken = last.append_growing(data, CHUNK, |own, need| {
                 let before = own.capacity();
-                spares.grow(own, need);
+                spares.grow(own, need, CHUNK);
                 self.text_memory = self.text_memory.saturating_add((own.capacity() - before) as u32);
             });
             self.len += taken as u32;
@@ -79,7 +79,10 @@ impl ReceiveBuffer {
             // little may come.
             let fills = self.chunks.back().is_some_and(Chunk::is_owned);
             let room = data.len().max(if fills { self.len() / 2 } else { 0 }).min(CHUNK);
-            let mut chunk = Chunk::with_memory(spares.take(room));
+            // Behind a full segment there are mostly others.
+            let much = data.len() >= REFERENCE;
+            let memory = if much { spares.take_ample(room, CHUNK) } else { spares.take(room) };
+            let mut chunk = Chunk::with_memory(memory);
             let taken = chunk.append(data, CHUNK, usize::MAX);
             data = data.get(taken..).unwrap_or_default();
             self.push_chunk(chunk, spares);
