@@ -111,12 +111,10 @@ impl Stack {
             coupled.place = tcb.send_buffer.place_of(coupled.offset);
             coupled.in_piece = tcb.send_buffer.left_at(coupled.place);
         }
-        let ends = (tcb.quad.local.address, tcb.quad.remote.address);
+        tcp::follow(&mut self.head, (seq, push));
         if leaves.checksum == Checksum::Complete {
-            let text = leaves.text(&tcb.send_buffer);
-            tcp::follow(&mut self.head, ends, (seq, push), text.pieces(), leaves.checksum);
-        } else {
-            tcp::follow(&mut self.head, ends, (seq, push), core::iter::empty(), leaves.checksum);
+            let ends = (tcb.quad.local.address, tcb.quad.remote.address);
+            tcp::sum_anew(&mut self.head, ends, leaves.text(&tcb.send_buffer).pieces());
         }
         coupled.changes = self.slab.changes();
         Some(leaves)

@@ -99,7 +99,7 @@ impl Tcb {
 
     /// The next segment of a train leaves; gives its sequence number, and whether it has PSH set. `None` where the train is
     /// over.
-    #[inline]
+    #[inline(always)]
     pub fn follow(&mut self, train: &mut Train, cx: &mut Context<'_>) -> Option<(Seq, bool)> {
         let (seq, mss) = (self.snd.nxt, train.mss);
         let end = seq.add(mss);
