@@ -67,7 +67,8 @@ impl Expected {
     /// Whether all that may differ in the header of an IPv4 packet that fits is as it was: then its sum is right.
     #[inline(always)]
     fn has_numbers_of(&self, packet: &[u8]) -> bool {
-        let numbers = |head: &[u8]| head.first_chunk().map(|&[_, _, _, _, a, b, _, _, _, _, c, d]| [a, b, c, d]);
+        let numbers =
+            |head: &[u8]| head.first_chunk().map(|&[_, _, _, _, a, b, _, _, _, _, c, d]| [a, b, c, d]);
         self.ip_len == ip::V4_HEADER_LEN && numbers(packet) == numbers(&self.head)
     }
 

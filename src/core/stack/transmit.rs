@@ -37,10 +37,11 @@ enum Octets {
 impl Stack {
     /// The next packet to send, until there is none.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Datagram<'_>> {
-        if let Some(leaves) = self.next_of_train(now) {
+        if self.train_goes_on(now) {
             self.counters.ip_out_requests += 1;
-            return self.depart(leaves);
+            return self.next_of_train(now);
         }
+        self.train = None;
         self.poll_transmit_anew(now)
     }
 

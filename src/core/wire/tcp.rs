@@ -163,11 +163,7 @@ pub fn follow(head: &mut [u8], (seq, pushes): (Seq, bool)) {
 }
 
 /// The checksum of the segment from `src` to `dst` with this head and the text in the pieces of `body`.
-pub fn sum_anew<'a>(
-    head: &mut [u8],
-    (src, dst): (Address, Address),
-    body: impl Iterator<Item = &'a [u8]>,
-) {
+pub fn sum_anew<'a>(head: &mut [u8], (src, dst): (Address, Address), body: impl Iterator<Item = &'a [u8]>) {
     let Some(tcp) = behind_ip(head) else { return };
     put_checksum(tcp, 0);
     let mut len = tcp.len();

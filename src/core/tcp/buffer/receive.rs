@@ -66,6 +66,10 @@ impl ReceiveBuffer {
 
     fn copy(&mut self, mut data: &[u8], spares: &mut Spares) {
         if let Some(last) = self.chunks.back_mut() {
+            if last.append_whole(data, CHUNK) {
+                self.len += data.len() as u32;
+                return;
+            }
             let taken = last.append_growing(data, CHUNK, |own, need| {
                 let before = own.capacity();
                 spares.grow(own, need, CHUNK);

@@ -129,8 +129,8 @@ impl Tcb {
         let size = self.options.send_buffer as usize;
         let a_third_beside = |taken: usize| size.saturating_sub(taken).saturating_mul(3) >= size;
         // This is asked at each segment, mostly of one that only receives, or of one whose octets alone are too many.
-        let free = self.send_buffer.is_empty()
-            || a_third_beside(self.queued()) && a_third_beside(self.charged());
+        let free =
+            self.send_buffer.is_empty() || a_third_beside(self.queued()) && a_third_beside(self.charged());
         let little_unsent = |limit: u32| self.unsent().saturating_mul(2) < limit as usize;
         free && self.options.unsent_limit().is_none_or(little_unsent)
     }
