@@ -46,7 +46,12 @@ impl Frames {
     }
 
     fn room(&mut self) -> BytesMut {
-        // It is free once nobody holds a part of what lay in it.
+        // It is free once nobody holds a part of what lay in it. What came back last is warm.
+        if self.lent.back_mut().is_some_and(|room| room.try_reclaim(self.size))
+            && let Some(room) = self.lent.pop_back()
+        {
+            return room;
+        }
         if self.lent.front_mut().is_some_and(|room| room.try_reclaim(self.size))
             && let Some(room) = self.lent.pop_front()
         {
