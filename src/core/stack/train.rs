@@ -30,8 +30,10 @@ pub(super) struct Coupled {
 impl Stack {
     /// A segment of a connection has left, by the head that stands: others may follow with it.
     pub(super) fn couple(&mut self, index: u32, first: &Outgoing, checksum: Checksum, now: Instant) {
-        // Several connections have their turns, segment by segment; and who traces is told of each at length.
-        if self.output.len() > 1 || first.reason != Reason::Data || first.gso_size > 0 || self.config.trace {
+        // Several connections have their turns, segment by segment; and who traces is told of each at length. What follows one
+        // that left alone may leave joined, where the device cuts.
+        let alone = self.output.len() > 1 || self.config.offload.segmentation > 0;
+        if alone || first.reason != Reason::Data || self.config.trace {
             return;
         }
         let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else { return };
