@@ -196,7 +196,7 @@ impl<W: Write> CaptureWriter<W> {
             complete(&mut self.packet, start, offset);
         }
         // Writing to a `String` cannot fail.
-        if let Some(event) = &datagram.event {
+        if let Some(event) = datagram.event {
             let _ = write!(self.comment, "{event}");
         }
         if let Some(note) = note {

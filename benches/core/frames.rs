@@ -12,45 +12,46 @@ pub struct Frames {
     size: usize,
     /// A receiver may keep what it is given: text is then taken by reference.
     lends: bool,
-    waiting: VecDeque<Frame>,
+    /// Those that wait: each with the size of the segments that it stands for, or 0.
+    waiting: VecDeque<(Vec<u8>, u16)>,
+    /// The same where the receiver may keep them: with the memory that each lies in, empty but for it.
+    waiting_lent: VecDeque<(Bytes, BytesMut, u16)>,
     /// Memory of packets that were received and are nobody's now.
     free: Vec<Vec<u8>>,
     /// The same of packets parts of which the receiver may still hold; the oldest in front.
     lent: VecDeque<BytesMut>,
 }
 
-/// A packet under way.
-#[derive(Debug)]
-struct Frame {
-    packet: Packet,
-    gso_size: u16,
-}
-
-#[derive(Debug)]
-enum Packet {
-    Own(Vec<u8>),
-    /// With the memory that it lies in, empty but for it.
-    Lent(Bytes, BytesMut),
-}
-
 impl Frames {
     /// None yet, of up to `size` octets.
     pub const fn new(size: usize, lends: bool) -> Self {
-        Self { size, lends, waiting: VecDeque::new(), free: Vec::new(), lent: VecDeque::new() }
+        Self {
+            size,
+            lends,
+            waiting: VecDeque::new(),
+            waiting_lent: VecDeque::new(),
+            free: Vec::new(),
+            lent: VecDeque::new(),
+        }
     }
 
     /// How many wait to be received.
     pub fn len(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.waiting_lent.len()
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.len() == 0
     }
 
     fn room(&mut self) -> BytesMut {
-        // It is free once nobody holds a part of what lay in it.
+        // It is free once nobody holds a part of what lay in it. What came back last is warm.
+        if self.lent.back_mut().is_some_and(|room| room.try_reclaim(self.size))
+            && let Some(room) = self.lent.pop_back()
+        {
+            return room;
+        }
         if self.lent.front_mut().is_some_and(|room| room.try_reclaim(self.size))
             && let Some(room) = self.lent.pop_front()
         {
@@ -61,38 +62,32 @@ impl Frames {
 
     /// A packet leaves: the copy that any device makes.
     pub fn push(&mut self, datagram: &Datagram<'_>) {
-        let packet = if self.lends {
+        let gso_size = datagram.gso_size;
+        if self.lends {
             let mut room = self.room();
             room.extend_from_slice(datagram.head);
-            for piece in datagram.body.pieces() {
-                room.extend_from_slice(piece);
-            }
-            Packet::Lent(room.split().freeze(), room)
-        } else {
-            let mut room = self.free.pop().unwrap_or_else(|| Vec::with_capacity(self.size));
-            room.extend_from_slice(datagram.head);
-            for piece in datagram.body.pieces() {
-                room.extend_from_slice(piece);
-            }
-            Packet::Own(room)
-        };
-        self.waiting.push_back(Frame { packet, gso_size: datagram.gso_size });
+            datagram.body.pieces().for_each(|piece| room.extend_from_slice(piece));
+            return self.waiting_lent.push_back((room.split().freeze(), room, gso_size));
+        }
+        // It lies in the queue before it is filled: to move it is dear right behind the copy.
+        let room = self.free.pop().unwrap_or_else(|| Vec::with_capacity(self.size));
+        let (room, _) = self.waiting.push_back_mut((room, gso_size));
+        room.extend_from_slice(datagram.head);
+        datagram.body.pieces().for_each(|piece| room.extend_from_slice(piece));
     }
 
     /// The next packet arrives, if one waits; says whether.
     pub fn pop(&mut self, receive: impl FnOnce(Inbound<'_>)) -> bool {
-        let Some(Frame { packet, gso_size }) = self.waiting.pop_front() else { return false };
-        match packet {
-            Packet::Own(mut room) => {
-                receive(Inbound { packet: &room, backing: None, trust: Trust::Trusted, gso_size });
-                room.clear();
-                self.free.push(room);
-            }
-            Packet::Lent(packet, room) => {
-                receive(Inbound { packet: &packet, backing: Some(&packet), trust: Trust::Trusted, gso_size });
-                self.lent.push_back(room);
-            }
+        let trust = Trust::Trusted;
+        if let Some((mut room, gso_size)) = self.waiting.pop_front() {
+            receive(Inbound { packet: &room, backing: None, trust, gso_size });
+            room.clear();
+            self.free.push(room);
+            return true;
         }
+        let Some((packet, room, gso_size)) = self.waiting_lent.pop_front() else { return false };
+        receive(Inbound { packet: &packet, backing: Some(&packet), trust, gso_size });
+        self.lent.push_back(room);
         true
     }
 }

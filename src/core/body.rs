@@ -42,7 +42,7 @@ impl<'a> Body<'a> {
     }
 
     /// The pieces in order, none of them empty.
-    pub fn pieces(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.pieces.into_iter().take_while(|p| !p.is_empty())
+    pub fn pieces(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.pieces.iter().copied().take_while(|p| !p.is_empty())
     }
 }

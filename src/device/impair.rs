@@ -154,7 +154,7 @@ impl<D: Device> Impair<D> {
                 body: Body::EMPTY,
                 gso_size: 0,
                 checksum: Checksum::Complete,
-                event: held.about.event,
+                event: held.about.event.as_ref(),
             };
             ways.send_errors += u64::from(self.device.send(now, &datagram).is_err());
         }
@@ -216,7 +216,7 @@ impl<D: Device> Device for Impair<D> {
     fn send(&self, now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {
         let mut ways = self.lock();
         segment::cut(datagram, |packet| {
-            ways.out.offer(now, in_one_piece(packet), |_| Outbound { event: datagram.event });
+            ways.out.offer(now, in_one_piece(packet), |_| Outbound { event: datagram.event.copied() });
             Ok(())
         })?;
         self.release(&mut ways, now);

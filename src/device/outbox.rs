@@ -64,7 +64,8 @@ impl Outbox {
         }
         let mut packet = datagram.head.to_vec();
         datagram.body.pieces().for_each(|piece| packet.extend_from_slice(piece));
-        letters.push_back(Letter { when: now, packet, gso_size: datagram.gso_size, event: datagram.event });
+        let (gso_size, event) = (datagram.gso_size, datagram.event.copied());
+        letters.push_back(Letter { when: now, packet, gso_size, event });
         Ok(())
     }
 }

@@ -61,7 +61,7 @@ impl From<Datagram<'_>> for Outgoing {
         let mut packet = Vec::with_capacity(datagram.len());
         packet.extend_from_slice(datagram.head);
         datagram.body.pieces().for_each(|piece| packet.extend_from_slice(piece));
-        Self { packet, event: datagram.event }
+        Self { packet, event: datagram.event.copied() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Two stacks joined by a queue, in one thread, checksums off: ours and smoltcp's, alternated.
 //!
-//! `cargo bench -p tunstack-benches --bench two_stacks [-- SECONDS [ROW]]`, with ROW the number of the only one to run, each way.
+//! `cargo bench -p tunstack-benches --bench two_stacks [-- SECONDS [ROW [KIB BATCH]]]`, with ROW the number of the only one to run,
+//! each way, with buffers of so many KiB and batches of so many packets.
 //!
 //! Both run the same loop: the sender writes all it can, at most a batch of packets goes through the queue, the
 //! receiver reads all there is, and its ACKs go back; the clock is read once a turn. Each packet is copied once, into
@@ -109,8 +110,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let time = Duration::from_secs_f64(numbers.next().unwrap_or(0.5));
     if let Some(row) = numbers.next() {
         let (name, runner, ..) = ROWS.get(row as usize).ok_or("there is no such row")?;
+        let (kib, batch) = (numbers.next().unwrap_or(256.0), numbers.next().unwrap_or(16.0));
         for lends in [true, false] {
-            let moved = runner.run(Shape { buffers: 256 << 10, batch: 16, lends }, time)?;
+            let shape = Shape { buffers: (kib as u32) << 10, batch: batch as usize, lends };
+            let moved = runner.run(shape, time)?;
             let copies = if lends { "" } else { ", received by copies" };
             println!(
                 "{name}{copies}: {:.2} GB/s, {:.0} ns/packet",

@@ -308,6 +308,8 @@ pub struct Stack {
     ids: Ids,
     /// The head of the packet that leaves.
     head: Vec<u8>,
+    /// Why the packet that left last did, when tracing is on.
+    told: Option<Sent>,
     /// What may follow the segment that left last, with the head that it had.
     train: Option<train::Coupled>,
     orphans: u32,
@@ -375,6 +377,7 @@ impl Stack {
             icmp_limit: RateLimit::new(config.icmp_errors_per_second),
             ids: Ids::new(ids),
             head: Vec::with_capacity(128),
+            told: None,
             train: None,
             orphans: 0,
             time_waits: Pages::new(),

@@ -146,7 +146,7 @@ pub struct Datagram<'a> {
     /// How the transport checksum stands.
     pub checksum: Checksum,
     /// Why it was sent, when tracing is on.
-    pub event: Option<Sent>,
+    pub event: Option<&'a Sent>,
 }
 
 impl Datagram<'_> {

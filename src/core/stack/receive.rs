@@ -65,16 +65,18 @@ impl Stack {
     /// A packet arrived that nothing is known of.
     #[inline(never)]
     fn receive_anew(&mut self, now: Instant, inbound: Inbound<'_>) -> Received {
-        let parsed = match ip::parse(inbound.packet) {
+        // It is looked at where it lies: to move it costs more than to look.
+        let parsed = ip::parse(inbound.packet);
+        let parsed = match &parsed {
             Ok(parsed) => parsed,
-            Err(error) => return self.malformed(error, inbound.packet, now),
+            Err(error) => return self.malformed(*error, inbound.packet, now),
         };
         if self.is_of_flow(&parsed.header) && parsed.header.fragment.is_none() {
             self.counters.ip_in_delivers += 1;
             return self.receive_tcp(now, &parsed.header, parsed.payload, inbound);
         }
         match input::accept(&parsed.header, &self.routes) {
-            Ok(delivery) => self.on_ip(now, parsed, inbound, delivery),
+            Ok(delivery) => self.on_ip(now, *parsed, inbound, delivery),
             Err(Refusal::Martian) => {
                 self.counters.ip_in_martian += 1;
                 Received::Dropped("martian address")

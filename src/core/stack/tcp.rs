@@ -37,12 +37,13 @@ impl Stack {
         payload: &[u8],
         inbound: Inbound<'_>,
     ) -> Received {
-        let packet = match tcp::parse(header, payload, inbound.trust) {
+        let packet = tcp::parse(header, payload, inbound.trust);
+        let packet = match &packet {
             Ok(packet) => packet,
             Err(error) => {
                 self.counters.tcp_in_segs += 1;
                 self.counters.tcp_in_errs += 1;
-                self.counters.tcp_in_csum_errors += u64::from(error == WireError::Checksum);
+                self.counters.tcp_in_csum_errors += u64::from(*error == WireError::Checksum);
                 return Received::Dropped(match error {
                     WireError::Checksum => "bad TCP checksum",
                     _ => "malformed TCP header",
@@ -56,7 +57,7 @@ impl Stack {
             remote: Endpoint::new(header.src, packet.header.src_port),
         };
         let segment =
-            Segment { joined: inbound.gso_size, ..Segment::new(&packet, header.ecn(), inbound.backing) };
+            Segment { joined: inbound.gso_size, ..Segment::new(packet, header.ecn(), inbound.backing) };
         self.counters.tcp_in_segs += u64::from(segment.segments());
         let before = self.predicted.take();
         let event = self.on_tcp(quad, &segment, now);

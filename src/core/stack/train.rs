@@ -2,7 +2,7 @@
 
 use super::{Body, Checksum, Datagram, Kind, Socket, Stack};
 use crate::sockopt::PathMtuDiscovery;
-use crate::tcp::buffer::send::{Place, SendBuffer};
+use crate::tcp::buffer::send::Place;
 use crate::tcp::output::Outgoing;
 use crate::tcp::output::train::Train;
 use crate::tcp::trace::Reason;
@@ -23,34 +23,17 @@ pub(super) struct Coupled {
     /// Where the text of the next segment begins in the send buffer: octets from the front, and in which piece.
     offset: usize,
     place: Place,
-}
-
-/// A segment that leaves by the head that stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Leaves {
-    checksum: Checksum,
-    /// The slot of the connection.
-    index: u32,
-    /// Where its text begins in the send buffer, octets from the front.
-    offset: usize,
-    /// Octets of text.
-    len: usize,
-    /// Where they lie, if that is one piece.
-    place: Option<Place>,
-}
-
-impl Leaves {
-    #[inline]
-    fn text<'a>(&self, buffer: &'a SendBuffer) -> Body<'a> {
-        buffer.body(self.place, self.offset, self.len)
-    }
+    /// Octets of that piece from there on.
+    in_piece: usize,
 }
 
 impl Stack {
     /// A segment of a connection has left, by the head that stands: others may follow with it.
     pub(super) fn couple(&mut self, index: u32, first: &Outgoing, checksum: Checksum, now: Instant) {
-        // Several connections have their turns, segment by segment; and who traces is told of each at length.
-        if self.output.len() > 1 || first.reason != Reason::Data || first.gso_size > 0 || self.config.trace {
+        // Several connections have their turns, segment by segment; and who traces is told of each at length. What follows one
+        // that left alone may leave joined, where the device cuts.
+        let alone = self.output.len() > 1 || self.config.offload.segmentation > 0;
+        if alone || first.reason != Reason::Data || self.config.trace {
             return;
         }
         let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else { return };
@@ -65,66 +48,63 @@ impl Stack {
             Some(place) => place.behind(first.len),
             None => tcb.send_buffer.place_of(offset),
         };
-        self.train = Some(Coupled { train, index, now, changes, checksum, offset, place });
+        let in_piece = tcb.send_buffer.left_at(place);
+        self.train = Some(Coupled { train, index, now, changes, checksum, offset, place, in_piece });
     }
 
-    /// What leaves next, if it is the next segment of a train.
-    #[inline]
-    pub(super) fn next_of_train(&mut self, now: Instant) -> Option<Leaves> {
-        self.train.as_ref()?;
-        let leaves = self.go_on(now);
-        if leaves.is_none() {
-            self.train = None;
-        }
-        leaves
-    }
-
-    #[inline]
-    fn go_on(&mut self, now: Instant) -> Option<Leaves> {
-        let coupled = self.train.as_mut()?;
-        let undisturbed = coupled.now == now
+    /// Whether the next segment of a train is what leaves next.
+    #[inline(always)]
+    pub(super) fn train_goes_on(&self, now: Instant) -> bool {
+        let Some(coupled) = &self.train else { return false };
+        let plain = coupled.in_piece >= coupled.train.mss as usize && !coupled.train.is_paced();
+        coupled.train.goes_on()
+            && coupled.now == now
             && coupled.changes == self.slab.changes()
             && self.control.is_empty()
-            && self.departures.is_empty();
-        if !undisturbed {
-            return None;
-        }
+            && self.departures.is_empty()
+            && (plain || self.is_ready(coupled))
+    }
+
+    /// Whether the next segment has its text in few enough pieces, and need not wait.
+    #[inline(never)]
+    fn is_ready(&self, coupled: &Coupled) -> bool {
+        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(coupled.index) else {
+            return false;
+        };
+        let len = coupled.train.mss as usize;
+        tcb.may_follow(&coupled.train) && tcb.send_buffer.in_reach(coupled.offset, len) >= len
+    }
+
+    /// The next segment of a train that [goes on](Self::train_goes_on), by the head that stands.
+    #[inline(always)]
+    pub(super) fn next_of_train(&mut self, now: Instant) -> Option<Datagram<'_>> {
+        let coupled = self.train.as_mut()?;
         let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(coupled.index) else {
             return None;
         };
-        let (offset, len) = (coupled.offset, coupled.train.mss as usize);
-        let place = tcb.send_buffer.at(coupled.place, len).map(|_| coupled.place);
-        if place.is_none() && tcb.send_buffer.in_reach(offset, len) < len {
-            return None;
-        }
-        let (seq, push) = tcb.follow(&mut coupled.train, &mut context!(self, now))?;
-        let leaves = Leaves { checksum: coupled.checksum, index: coupled.index, offset, len, place };
-        coupled.offset += len;
-        coupled.place = match place {
-            Some(place) => place.behind(len),
-            None => tcb.send_buffer.place_of(coupled.offset),
-        };
-        coupled.changes = self.slab.changes();
-        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(leaves.index) else {
-            return None;
-        };
-        let ends = (tcb.quad.local.address, tcb.quad.remote.address);
-        if leaves.checksum == Checksum::Complete {
-            let text = leaves.text(&tcb.send_buffer);
-            tcp::follow(&mut self.head, ends, (seq, push), text.pieces(), leaves.checksum);
+        // That it was lent is no change but ours.
+        coupled.changes += 1;
+        let (seq, push) = tcb.follow(&mut coupled.train, &mut context!(self, now));
+        tcp::follow(&mut self.head, (seq, push));
+        let (buffer, len) = (&tcb.send_buffer, coupled.train.mss as usize);
+        let body = if coupled.in_piece >= len {
+            let text = buffer.at(coupled.place, len).unwrap_or_default();
+            (coupled.place, coupled.in_piece) = (coupled.place.behind(len), coupled.in_piece - len);
+            coupled.offset += len;
+            Body::from_slice(text)
         } else {
-            tcp::follow(&mut self.head, ends, (seq, push), core::iter::empty(), leaves.checksum);
-        }
-        Some(leaves)
-    }
-
-    /// The packet that leaves by the head that stands.
-    #[inline]
-    pub(super) fn depart(&self, leaves: Leaves) -> Option<Datagram<'_>> {
-        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(leaves.index) else {
-            return None;
+            let text = buffer.slice(coupled.offset, len);
+            coupled.offset += len;
+            coupled.place = buffer.place_of(coupled.offset);
+            coupled.in_piece = buffer.left_at(coupled.place);
+            text
         };
-        let body = leaves.text(&tcb.send_buffer);
-        Some(Datagram { head: &self.head, body, gso_size: 0, checksum: leaves.checksum, event: None })
+        debug_assert_eq!(body.len(), len, "a train has full segments");
+        if coupled.checksum == Checksum::Complete {
+            let ends = (tcb.quad.local.address, tcb.quad.remote.address);
+            tcp::sum_anew(&mut self.head, ends, body.pieces());
+        }
+        let checksum = coupled.checksum;
+        Some(Datagram { head: &self.head, body, gso_size: 0, checksum, event: None })
     }
 }

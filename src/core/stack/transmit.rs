@@ -37,10 +37,11 @@ enum Octets {
 impl Stack {
     /// The next packet to send, until there is none.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Datagram<'_>> {
-        if let Some(leaves) = self.next_of_train(now) {
+        if self.train_goes_on(now) {
             self.counters.ip_out_requests += 1;
-            return self.depart(leaves);
+            return self.next_of_train(now);
         }
+        self.train = None;
         self.poll_transmit_anew(now)
     }
 
@@ -69,8 +70,12 @@ impl Stack {
                 self.train = None;
                 continue;
             }
+            if self.config.trace {
+                self.told = event;
+            }
+            let told = self.told.as_ref();
             let (head, body) = self.octets_of(&next);
-            return Some(Datagram { head, body, gso_size, checksum: next.checksum, event });
+            return Some(Datagram { head, body, gso_size, checksum: next.checksum, event: told });
         }
     }
 
@@ -91,18 +96,19 @@ impl Stack {
                 continue;
             };
             if let Kind::Connection(tcb) = &mut socket.kind {
-                if let Some(ack) = tcb.poll_predicted_ack(&mut context!(self, now)) {
+                let ack = tcb.poll_predicted_ack(&mut context!(self, now));
+                if let Some(ack) = &ack {
                     // It was all: the turn is over.
                     if let Some(deadline) = tcb.timers.earliest() {
                         self.wheel.arm(index, deadline);
                     }
                     socket.queued = false;
                     self.output.pop_front();
-                    let checksum = self.build_segment(index, &ack, event);
+                    let checksum = self.build_segment(index, ack, event);
                     return Some(Next { checksum, octets: Octets::Head, gso_size: 0 });
                 }
                 let outgoing = tcb.poll_transmit(&mut context!(self, now));
-                if let Some(outgoing) = outgoing {
+                if let Some(outgoing) = &outgoing {
                     if tcb.options.unsent_limit().is_some() {
                         self.publish(index, false);
                     }
@@ -110,8 +116,8 @@ impl Stack {
                     if self.output.len() > 1 {
                         self.output.rotate_left(1);
                     }
-                    let checksum = self.build_segment(index, &outgoing, event);
-                    self.couple(index, &outgoing, checksum, now);
+                    let checksum = self.build_segment(index, outgoing, event);
+                    self.couple(index, outgoing, checksum, now);
                     let octets = Octets::Segment(index, outgoing.offset, outgoing.place, outgoing.len);
                     return Some(Next { checksum, octets, gso_size: outgoing.gso_size });
                 }

@@ -58,6 +58,14 @@ impl Tally {
         }
     }
 
+    /// A segment arrived with text, at the same moment as one before it.
+    #[inline]
+    pub(super) fn received_more(&mut self, seg: &Segment<'_>) {
+        let segments = seg.segments();
+        self.segments_in = self.segments_in.wrapping_add(segments);
+        self.data_in = self.data_in.wrapping_add(segments);
+    }
+
     /// Segments were delivered.
     pub(super) const fn have_arrived(&mut self, segments: u32) {
         self.delivered = self.delivered.wrapping_add(segments);

@@ -148,28 +148,23 @@ pub fn emit<'a>(
     checksum
 }
 
-/// Makes the head in `head`, which [`emit`] wrote for another segment from `src` to `dst`, that of one with the sequence number
-/// `seq`, with PSH set if it `pushes`, and the text in the pieces of `body`: the same in all else, in the length of the text too,
-/// and in who completes the checksum. The text is read where that is nobody, and may else be left out.
-pub fn follow<'a>(
-    head: &mut [u8],
-    (src, dst): (Address, Address),
-    (seq, pushes): (Seq, bool),
-    body: impl Iterator<Item = &'a [u8]>,
-    checksum: Checksum,
-) {
-    let start = if src.is_v4() { ip::V4_HEADER_LEN } else { ip::V6_HEADER_LEN };
-    let Some(tcp) = head.get_mut(start..) else { return };
+/// Makes the head in `head`, which [`emit`] wrote for another segment, that of one with the sequence number `seq`, with PSH set if
+/// it `pushes`: the same in all else, in the length of the text too, and in who completes the checksum. Where that is nobody,
+/// it is [summed anew](sum_anew) then; else the sum of the pseudo-header stands there, which is the same.
+#[inline(always)]
+pub fn follow(head: &mut [u8], (seq, pushes): (Seq, bool)) {
+    let Some(tcp) = behind_ip(head) else { return };
     if let Some(place) = tcp.get_mut(SEQUENCE_OFFSET..).and_then(|rest| rest.first_chunk_mut()) {
         *place = seq.get().to_be_bytes();
     }
     if let Some(flags) = tcp.get_mut(FLAGS_OFFSET).filter(|_| pushes) {
         *flags |= Flags::PSH.bits() as u8;
     }
-    if checksum != Checksum::Complete {
-        // The pseudo-header is the same, and its sum stands there.
-        return;
-    }
+}
+
+/// The checksum of the segment from `src` to `dst` with this head and the text in the pieces of `body`.
+pub fn sum_anew<'a>(head: &mut [u8], (src, dst): (Address, Address), body: impl Iterator<Item = &'a [u8]>) {
+    let Some(tcp) = behind_ip(head) else { return };
     put_checksum(tcp, 0);
     let mut len = tcp.len();
     let text = body.fold(Sum::new().add(tcp), |sum, piece| {
@@ -177,6 +172,13 @@ pub fn follow<'a>(
         sum.add(piece)
     });
     put_checksum(tcp, text.with(pseudo_header(src, dst, protocol::TCP, len as u32)).finish());
+}
+
+/// What follows the IP header of a head that was emitted.
+#[inline]
+fn behind_ip(head: &mut [u8]) -> Option<&mut [u8]> {
+    let v4 = head.first()? >> 4 == 4;
+    head.get_mut(if v4 { ip::V4_HEADER_LEN } else { ip::V6_HEADER_LEN }..)
 }
 
 fn put_checksum(tcp: &mut [u8], field: u16) {
@@ -276,7 +278,10 @@ mod tests {
             let seq = Seq::new(seq);
             let head = bytes.len() - 77;
             bytes.truncate(head);
-            follow(&mut bytes, (ip.src, ip.dst), (seq, pushes), second.iter().map(Vec::as_slice), checksum);
+            follow(&mut bytes, (seq, pushes));
+            if checksum == Checksum::Complete {
+                sum_anew(&mut bytes, (ip.src, ip.dst), second.iter().map(Vec::as_slice));
+            }
             bytes.extend(second.concat());
             let flags = if pushes { tcp.flags | Flags::PSH } else { tcp.flags };
             let header = Header { seq, flags, ..tcp };

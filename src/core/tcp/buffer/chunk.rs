@@ -80,6 +80,18 @@ impl Chunk {
         })
     }
 
+    /// Copies all of `data` if it fits the allocation, and that is not longer than `limit`; says whether.
+    #[inline]
+    pub(crate) fn append_whole(&mut self, data: &[u8], limit: usize) -> bool {
+        match self {
+            Self::Owned { data: own, .. } if own.len() + data.len() <= own.capacity().min(limit) => {
+                own.extend_from_slice(data);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// As [`append`](Self::append), but where the allocation has to grow `grow` is told how large it must be at least.
     pub(crate) fn append_growing(
         &mut self,

@@ -66,9 +66,13 @@ impl ReceiveBuffer {
 
     fn copy(&mut self, mut data: &[u8], spares: &mut Spares) {
         if let Some(last) = self.chunks.back_mut() {
+            if last.append_whole(data, CHUNK) {
+                self.len += data.len() as u32;
+                return;
+            }
             let taken = last.append_growing(data, CHUNK, |own, need| {
                 let before = own.capacity();
-                spares.grow(own, need);
+                spares.grow(own, need, CHUNK);
                 self.text_memory = self.text_memory.saturating_add((own.capacity() - before) as u32);
             });
             self.len += taken as u32;
@@ -79,10 +83,18 @@ impl ReceiveBuffer {
             // little may come.
             let fills = self.chunks.back().is_some_and(Chunk::is_owned);
             let room = data.len().max(if fills { self.len() / 2 } else { 0 }).min(CHUNK);
-            let mut chunk = Chunk::with_memory(spares.take(room));
-            let taken = chunk.append(data, CHUNK, usize::MAX);
+            // Behind a full segment there are mostly others.
+            let much = data.len() >= REFERENCE;
+            let memory = if much { spares.take_ample(room, CHUNK) } else { spares.take(room) };
+            // It has its place before it is filled: to move it right behind the octets is dear.
+            self.push_chunk(Chunk::with_memory(memory), spares);
+            let taken = self.chunks.back_mut().map_or(0, |chunk| chunk.append(data, CHUNK, usize::MAX));
+            if taken == 0 {
+                debug_assert!(false, "there is a chunk with room");
+                return;
+            }
+            self.len += taken as u32;
             data = data.get(taken..).unwrap_or_default();
-            self.push_chunk(chunk, spares);
         }
     }
 
@@ -161,13 +173,22 @@ impl ReceiveBuffer {
     }
 
     fn drop_first(&mut self, spares: &mut Spares) {
-        let Some(first) = self.chunks.pop_front() else { return };
-        self.text_memory = self.text_memory.saturating_sub(first.memory() as u32);
-        if let Chunk::Owned { data, .. } = first {
-            spares.give(data);
+        if self.chunks.len() > 1 {
+            let first = self.chunks.pop_front();
+            return self.let_go(first, spares);
         }
-        if self.chunks.is_empty() {
-            spares.give_queue(mem::take(&mut self.chunks));
+        // The queue goes with the last. To move it is dear right behind a change.
+        let mut queue = mem::take(&mut self.chunks);
+        self.let_go(queue.pop_front(), spares);
+        spares.give_queue(queue);
+    }
+
+    #[inline]
+    fn let_go(&mut self, chunk: Option<Chunk>, spares: &mut Spares) {
+        let Some(chunk) = chunk else { return };
+        self.text_memory = self.text_memory.saturating_sub(chunk.memory() as u32);
+        if let Chunk::Owned { data, .. } = chunk {
+            spares.give(data);
         }
     }
 

@@ -73,7 +73,7 @@ impl SendBuffer {
             let taken = match self.pieces.back_mut() {
                 Some(last) => last.chunk.append_growing(data, CHUNK, |own, need| {
                     let before = own.capacity();
-                    spares.grow(own, need);
+                    spares.grow(own, need, CHUNK);
                     self.text_memory = self.text_memory.saturating_add((own.capacity() - before) as u32);
                 }),
                 None => 0,
@@ -87,7 +87,7 @@ impl SendBuffer {
             let full = self.pieces.back().is_some_and(|p| p.chunk.is_owned());
             let room = if full { CHUNK } else { data.len().min(CHUNK) };
             let mut chunk = Chunk::with_memory(spares.take(room));
-            let taken = chunk.append_growing(data, CHUNK, |own, need| spares.grow(own, need));
+            let taken = chunk.append_growing(data, CHUNK, |own, need| spares.grow(own, need, CHUNK));
             data = data.get(taken..).unwrap_or_default();
             self.push(chunk, spares);
         }
@@ -211,6 +211,11 @@ impl SendBuffer {
     pub fn at(&self, place: Place, len: usize) -> Option<&[u8]> {
         let octets = self.pieces.get(place.piece)?.chunk.as_slice();
         octets.get(place.skip..place.skip.checked_add(len)?)
+    }
+
+    /// Octets of the piece of `place` from there on.
+    pub fn left_at(&self, place: Place) -> usize {
+        self.pieces.get(place.piece).map_or(0, |piece| piece.chunk.len().saturating_sub(place.skip))
     }
 
     /// As [`slice`](Self::slice), where `place` may be known to be that of `offset`.

@@ -78,6 +78,14 @@ impl Spares {
         spare.unwrap_or_else(|| Vec::with_capacity(size))
     }
 
+    /// Room for `n` octets that more will follow: the largest that is at hand up to `most` octets, which saves moving them once
+    /// more comes. What lies there already costs nothing more.
+    pub(crate) fn take_ample(&mut self, n: usize, most: usize) -> Vec<u8> {
+        let least = class(n.max(MIN_CAPACITY).next_power_of_two()).unwrap_or(EACH.len());
+        let classes = class(most).and_then(|most| self.octets.get_mut(least..=most)).unwrap_or_default();
+        classes.iter_mut().rev().find_map(Vec::pop).unwrap_or_else(|| self.take(n))
+    }
+
     /// Takes memory back, or frees it where there is enough, or where it is of an odd size.
     pub(crate) fn give(&mut self, mut memory: Vec<u8>) {
         memory.clear();
@@ -90,9 +98,9 @@ impl Spares {
         }
     }
 
-    /// Moves octets to memory with room for `n`, and keeps what they lay in.
-    pub(crate) fn grow(&mut self, octets: &mut Vec<u8>, n: usize) {
-        let mut larger = self.take(n);
+    /// Moves octets to memory with room for `n`, or what is at hand up to `most`, and keeps what they lay in.
+    pub(crate) fn grow(&mut self, octets: &mut Vec<u8>, n: usize, most: usize) {
+        let mut larger = self.take_ample(n, most);
         larger.extend_from_slice(octets);
         self.give(mem::replace(octets, larger));
     }
@@ -189,7 +197,7 @@ mod tests {
         let mut s = Spares::default();
         let mut octets = s.take(1);
         octets.extend_from_slice(b"some");
-        s.grow(&mut octets, 257);
+        s.grow(&mut octets, 257, TO_SEND);
         assert_eq!((octets.as_slice(), octets.capacity()), (&b"some"[..], 512));
         assert_eq!(s.memory(), MIN_CAPACITY);
         s.give(vec![7; 256]);

@@ -48,7 +48,7 @@ impl Tcb {
         #[cfg(test)]
         crate::tcp::short_cuts::taken();
         debug_assert!(!cx.memory.is_bounded(), "where memory is bounded each is judged by itself");
-        self.tally.received(seg, cx.now);
+        self.tally.received_more(seg);
         self.snd.update_window(seg.seq, seg.ack, self.snd.scale.octets(seg.window));
         self.process_repeated_text(seg, cx);
         Some(())

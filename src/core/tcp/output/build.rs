@@ -46,8 +46,9 @@ impl Tcb {
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
         self.restart_after_idle(cx);
         self.before_departure(cx.now);
-        if let Some(text) = self.poll_predicted_text(cx) {
-            return Some(text);
+        let text = self.poll_predicted_text(cx);
+        if text.is_some() {
+            return text;
         }
         self.tend_mtu_search(cx);
         let Some(mut plan) = self.decide() else {

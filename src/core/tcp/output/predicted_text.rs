@@ -1,4 +1,5 @@
-//! The segment that nearly every one of a bulk transfer is, where we send and nothing goes wrong: new text, a full segment of it.
+//! The segment that nearly every one of a bulk transfer is, where we send and nothing goes wrong: new text, a full segment of it,
+//! or a run of them where the device cuts.
 //!
 //! Nothing of ours is lost or doubted, nothing is tried, and there is nothing to tell beside but what every segment tells. So most
 //! of what [`decide`](super::decide) weighs is settled, and of what a departure changes most stays as it is. What is left is asked
@@ -28,16 +29,21 @@ impl Tcb {
         let in_flight = self.snd.outstanding();
         let ready = self.not_held(self.data_end().saturating_since(seq)).min(self.snd.usable());
         // With nothing in flight a segment leaves whatever the congestion window is; that is for `decide` to weigh.
-        if ready < mss || cwnd.saturating_sub(in_flight) < mss || !self.has_but_text(cx) {
+        if ready < mss || cwnd.saturating_sub(in_flight) < mss || !self.has_but_text() {
+            return None;
+        }
+        let first = Plan { reason: Reason::Data, seq, len: mss, fin: false };
+        debug_assert_eq!(self.decide(), Some(first), "what is predicted is what would be decided");
+        let mut plan = first;
+        self.join(&mut plan, mss, cx);
+        if plan.fin || !plan.len.is_multiple_of(mss) {
             return None;
         }
         let offset = seq.saturating_since(self.data_start()) as usize;
-        let (place, len) = (self.send_buffer.place_of(offset), mss as usize);
+        let (place, len) = (self.send_buffer.place_of(offset), plan.len as usize);
         if self.send_buffer.at(place, len).is_none() && self.send_buffer.in_reach(offset, len) < len {
             return None;
         }
-        let plan = Plan { reason: Reason::Data, seq, len: mss, fin: false };
-        debug_assert_eq!(self.decide(), Some(plan), "what is predicted is what would be decided");
         #[cfg(test)]
         crate::tcp::short_cuts::taken();
         let pushes = self.pushes(plan, mss, cx);
@@ -57,18 +63,20 @@ impl Tcb {
             window: offer.field,
             urgent: 0,
         };
-        self.text_has_left(mss, cwnd, pushes, cx);
+        self.text_has_left(plan.len, mss, cwnd, pushes, cx);
         let (place, reason) = (Some(place), plan.reason);
-        Some(Outgoing { header, options, ecn, offset, place, len, gso_size: 0, reason })
+        let gso_size = if plan.len > mss { u16::try_from(mss).unwrap_or(u16::MAX) } else { 0 };
+        Some(Outgoing { header, options, ecn, offset, place, len, gso_size, reason })
     }
 
-    /// A full segment of new text has left, as [`poll_predicted_text`](Self::poll_predicted_text) has it.
+    /// New text of `len` octets has left in full segments of `mss`, as [`poll_predicted_text`](Self::poll_predicted_text) has it.
     #[inline]
-    fn text_has_left(&mut self, mss: u32, cwnd: u32, pushes: (bool, bool), cx: &mut Context<'_>) {
-        let (seq, end) = (self.snd.nxt, self.snd.nxt.add(mss));
-        cx.counters.tcp_out_segs += 1;
-        self.tally.sent(mss, 1, false);
-        self.on_paced_departure(mss, cx);
+    fn text_has_left(&mut self, len: u32, mss: u32, cwnd: u32, pushes: (bool, bool), cx: &mut Context<'_>) {
+        let (seq, end) = (self.snd.nxt, self.snd.nxt.add(len));
+        let segments = if len > mss { len / mss } else { 1 };
+        cx.counters.tcp_out_segs += u64::from(segments);
+        self.tally.sent(len, segments, false);
+        self.on_paced_departure(len, cx);
         if self.snd.una == seq {
             self.progress = cx.now;
         }
@@ -79,9 +87,13 @@ impl Tcb {
         if self.acks.is_quick() {
             self.has_replied(cx);
         }
-        let stamp = self.stamp(mss, cx.now);
+        let stamp = self.stamp(len, cx.now);
         self.recovery.board.lend(cx.lists);
-        self.recovery.on_send(SeqRange::new(seq, end), mss, stamp);
+        let last = end.sub(mss);
+        if last.after(seq) {
+            self.recovery.on_send(SeqRange::new(seq, last), mss, stamp);
+        }
+        self.recovery.on_send(SeqRange::new(last, end), mss, stamp);
         if pushes.0 {
             self.recovery.on_burst_end(pushes.1);
         }
@@ -98,7 +110,7 @@ impl Tcb {
 
     /// Nothing but text could leave, with nothing to tell beside.
     #[inline]
-    fn has_but_text(&self, cx: &Context<'_>) -> bool {
+    fn has_but_text(&self) -> bool {
         #[cfg(test)]
         if crate::tcp::short_cuts::are_closed() {
             return false;
@@ -119,7 +131,6 @@ impl Tcb {
             && self.snd.up.at_or_before(self.snd.nxt);
         matches!(self.state(), State::Established | State::CloseWait)
             && !self.is.intersects(UNUSUAL)
-            && cx.segmentation == 0
             && self.send_buffer.records() == 0
             && settled
             && untried

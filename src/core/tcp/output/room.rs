@@ -39,7 +39,7 @@ impl Tcb {
                 return least.div_ceil(run).saturating_mul(run);
             }
             let first = if unsent == 0 { leaves } else { (run - unsent % run) % run };
-            let further = least.saturating_sub(first).div_ceil(run);
+            let further = if least > first { (least - first).div_ceil(run) } else { 0 };
             // Behind what leaves of a run the rest of it is filled.
             let further = if unsent == 0 && leaves > whole { further.max(1) } else { further };
             first.saturating_add(further.saturating_mul(run))
@@ -75,7 +75,9 @@ impl Tcb {
     /// holds at least, where the program has not set its size. A segment counts with what surrounds it in Linux, so that as
     /// much of a write is taken.
     pub(in crate::tcp) fn fit_send_buffer(&mut self, cx: &Context<'_>) {
-        if self.options.buffer_lock.contains(BufferLock::SEND) || cx.memory.under_send_pressure() {
+        let fixed = self.options.send_buffer >= cx.config.send_buffer_max
+            || self.options.buffer_lock.contains(BufferLock::SEND);
+        if fixed || cx.memory.under_send_pressure() {
             return;
         }
         let mss = self.smss();
@@ -93,14 +95,15 @@ impl Tcb {
     /// Something was acknowledged: where the program has more than the buffer takes, and what there is will not fill the
     /// congestion window, the buffer is what is small.
     pub(in crate::tcp) fn grow_send_buffer(&mut self, cx: &Context<'_>) {
-        if !self.is.contains(Is::NO_SPACE) {
+        let filled = |in_flight: u32| in_flight.saturating_add(self.smss()) > self.cwnd();
+        let in_flight = self.in_flight();
+        if !self.is.contains(Is::NO_SPACE) || filled(in_flight) {
             return;
         }
         let unsent = self.data_end().saturating_since(self.snd.nxt);
         let leaves = unsent.min(self.leaves_at_once());
         let leaves = leaves - self.deferred(leaves, unsent, cx);
-        let in_flight = self.in_flight().saturating_add(leaves);
-        if in_flight.saturating_add(self.smss()) <= self.cwnd() {
+        if !filled(in_flight.saturating_add(leaves)) {
             self.fit_send_buffer(cx);
         }
     }
@@ -124,11 +127,12 @@ impl Tcb {
             return false;
         }
         let size = self.options.send_buffer as usize;
-        // Who only receives is asked at each segment.
-        let charged = if self.send_buffer.is_empty() { 0 } else { self.charged() };
-        let room = size.saturating_sub(charged);
+        let a_third_beside = |taken: usize| size.saturating_sub(taken).saturating_mul(3) >= size;
+        // This is asked at each segment, mostly of one that only receives, or of one whose octets alone are too many.
+        let free =
+            self.send_buffer.is_empty() || a_third_beside(self.queued()) && a_third_beside(self.charged());
         let little_unsent = |limit: u32| self.unsent().saturating_mul(2) < limit as usize;
-        room.saturating_mul(3) >= size && self.options.unsent_limit().is_none_or(little_unsent)
+        free && self.options.unsent_limit().is_none_or(little_unsent)
     }
 
     /// Octets of a run: whole segments, no more than half of the largest window that the peer offered, so that one run is

@@ -23,8 +23,8 @@ use crate::wire::flags::Flags;
 pub struct Train {
     /// Text of each, octets.
     pub mss: u32,
-    /// None of them ends behind this.
-    end: Seq,
+    /// Octets that may follow; less than a segment is none.
+    left: u32,
     /// The one that ends here has PSH set, and whether that is because what the program wrote ends with it.
     push: Option<(Seq, bool)>,
     /// Nothing else is in flight than what it begins with.
@@ -33,6 +33,20 @@ pub struct Train {
     cwnd: u32,
     /// What leaves is counted by a pacer.
     paced: bool,
+}
+
+impl Train {
+    /// Whether another segment may be part of it.
+    #[inline]
+    pub const fn goes_on(&self) -> bool {
+        self.left >= self.mss
+    }
+
+    /// Whether each of them may have to wait for its time.
+    #[inline]
+    pub const fn is_paced(&self) -> bool {
+        self.paced
+    }
 }
 
 impl Tcb {
@@ -67,7 +81,7 @@ impl Tcb {
         let octets = octets.min(self.recovery.board.room_in_last(nxt, mss, cx.now));
         (octets >= mss).then(|| Train {
             mss,
-            end: nxt.add(octets),
+            left: octets,
             push: (octets == push).then(|| (nxt.add(push), pushed <= push)),
             lone: self.snd.outstanding() <= mss,
             cwnd,
@@ -97,15 +111,18 @@ impl Tcb {
             && !self.ecn.holds()
     }
 
-    /// The next segment of a train leaves; gives its sequence number, and whether it has PSH set. `None` where the train is
-    /// over.
-    #[inline]
-    pub fn follow(&mut self, train: &mut Train, cx: &mut Context<'_>) -> Option<(Seq, bool)> {
+    /// Whether the next segment of a train must not wait for its time.
+    pub fn may_follow(&self, train: &Train) -> bool {
+        !train.paced || self.paced_until().is_none()
+    }
+
+    /// The next segment of a train that [goes on](Train::goes_on) leaves, as it [may](Self::may_follow); gives its sequence
+    /// number, and whether it has PSH set.
+    #[inline(always)]
+    pub fn follow(&mut self, train: &mut Train, cx: &mut Context<'_>) -> (Seq, bool) {
         let (seq, mss) = (self.snd.nxt, train.mss);
         let end = seq.add(mss);
-        if end.after(train.end) || train.paced && self.paced_until().is_some() {
-            return None;
-        }
+        train.left = train.left.saturating_sub(mss);
         debug_assert_eq!(
             self.decide(),
             Some(super::decide::Plan { reason: Reason::Data, seq, len: mss, fin: false }),
@@ -129,13 +146,13 @@ impl Tcb {
         // Nothing is deemed lost, nor told of beyond a gap.
         if self.judge_cwnd_of(self.snd.outstanding(), train.cwnd, mss, cx) {
             // It is another one now.
-            train.end = end;
+            train.left = 0;
         }
         self.is.remove(Is::OVERRIDE);
         let push = train.push.filter(|(at, _)| *at == end);
         if let Some((_, ends_text)) = push {
             self.recovery.on_burst_end(ends_text);
         }
-        Some((seq, push.is_some()))
+        (seq, push.is_some())
     }
 }

@@ -40,14 +40,19 @@ impl Tcb {
     /// The text of a segment was taken, RCV.NXT having been `nxt` before it: more of the buffer may be offered.
     #[inline]
     pub(in crate::tcp) fn offer_more(&mut self, nxt: Seq, text: u32, now: Instant) -> &mut RightSizing {
-        let room = self.room();
+        let size = self.options.receive_buffer;
+        // No room is larger than the buffer.
+        let whole = self.right_sizing.as_ref().is_some_and(|sizing| sizing.threshold() >= size);
+        let room = if whole { 0 } else { self.room() };
         let (rcv, options, mss_offered) = (&self.rcv, &self.options, self.mss_offered);
         let sizing = self.right_sizing.get_or_insert_with(|| {
             let (edge, first) = (rcv.edge(), options.first_window(mss_offered).into());
             let threshold = rcv.wnd.max(first).max(edge.saturating_since(nxt));
             Box::new(RightSizing::new(threshold, rcv.mss.into(), nxt, edge, now))
         });
-        sizing.grow(text, room, options.receive_buffer);
+        if !whole {
+            sizing.grow(text, room, size);
+        }
         sizing
     }
 

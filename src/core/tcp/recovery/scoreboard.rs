@@ -251,6 +251,7 @@ impl Scoreboard {
     }
 
     /// A full segment of `len` octets has left for which the newest record has [room](Self::room_in_last).
+    #[inline]
     pub fn extend_last(&mut self, len: u32) {
         if let Some(last) = self.records.back_mut() {
             last.end = last.end.add(len);
