@@ -194,6 +194,7 @@ impl Poll {
         let watched = &self.registry.shared.watched;
         let Some(shard) = watched.home() else { return Ok(Some(left)) };
         if !watched.ready.sit() {
+            shard.send_unsent();
             return Ok(Some(left));
         }
         let poller = Before { ready: &watched.ready, epoll: self.registry.shared.epoll.as_fd() };
@@ -210,22 +211,27 @@ impl Poll {
         }
     }
 
+    /// Replies that wait for those behind them leave where this poll does not wait: it may be long until the next.
+    fn send_unsent(&self) {
+        if let Some(shard) = self.registry.shared.watched.home().filter(|_| !is_reader()) {
+            shard.send_unsent();
+        }
+    }
+
     /// What the kernel has to tell. Sleeps until there is something, unless there is already.
     fn take_kernel(&self, events: &mut Events, left: Option<Duration>) -> io::Result<()> {
         let watched = &self.registry.shared.watched;
-        if events.room() == 0 {
-            return Ok(());
-        }
         let waits = events.told.is_empty() && left != Some(Duration::ZERO);
         let left = if waits {
             let Some(left) = self.sit(left)? else { return Ok(()) };
             left
         } else {
-            if let Some(shard) = watched.home().filter(|_| !is_reader()) {
-                shard.send_unsent();
-            }
+            self.send_unsent();
             left
         };
+        if events.room() == 0 {
+            return Ok(());
+        }
         let sleeps = events.told.is_empty() && left != Some(Duration::ZERO) && watched.ready.sleep();
         let more = self.wait(events, if sleeps { left } else { Some(Duration::ZERO) });
         if sleeps {

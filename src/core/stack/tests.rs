@@ -23,6 +23,7 @@ mod closing;
 mod connecting;
 mod datagrams;
 mod defer_accept;
+mod differ;
 mod disconnect;
 mod ecn;
 mod edges;

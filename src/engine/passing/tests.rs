@@ -205,6 +205,17 @@ fn the_reader_is_not_woken_for_what_is_due_before_it_would_look() {
     held.release();
 }
 
+impl Shard {
+    /// As if replies waited for others.
+    pub(crate) fn leave_unsent(&self) {
+        self.lock().seat.unsent = true;
+    }
+
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.lock().seat.unsent
+    }
+}
+
 impl World {
     /// A small write of one who has several sockets to look after, and was there a moment ago.
     fn write_in_rush(&self) {

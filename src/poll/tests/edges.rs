@@ -22,6 +22,27 @@ fn what_is_ready_is_told_at_once_and_once() {
     });
 }
 
+/// Whichever it looks at first, the sockets or the kernel, and however little room there is.
+#[test]
+fn a_poll_that_has_something_to_tell_sends_replies_that_wait() {
+    limited(|| {
+        let pair = pair();
+        let (mut client, _server) = pair.connected();
+        for room in [1, 64] {
+            let mut watcher = Watcher::with_room(room);
+            watcher.add(&mut client, 1, WRITE);
+            let shard = watcher.poll.registry().shared.watched.home().unwrap();
+            for _ in 0..4 {
+                watcher.poll.registry().reregister(&mut client, Token(1), WRITE).unwrap();
+                shard.leave_unsent();
+                assert!(watcher.only(1).is_writable());
+                assert!(!shard.has_unsent());
+            }
+            watcher.poll.registry().deregister(&mut client).unwrap();
+        }
+    });
+}
+
 #[test]
 fn after_a_partial_read_only_new_data_is_an_edge() {
     limited(|| {
