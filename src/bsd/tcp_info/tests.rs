@@ -80,9 +80,9 @@ fn each_field_stands_where_linux_has_it() {
     assert!(field!(word, stands, tcpi_rto) >= 200_000);
     assert_eq!(field!(word, stands, tcpi_snd_cwnd), 10);
     // 45 segments of 1448 octets and 44 of 1460, as the SYNs said, rounded up to what a scaled field tells.
-    assert_eq!(field!(word, stands, tcpi_snd_wnd), 65_280);
-    assert_eq!(field!(word, stands, tcpi_rcv_wnd), 64_256);
-    assert_eq!(field!(word, stands, tcpi_rcv_ssthresh), 64_256);
+    assert_eq!(field!(word, stands, tcpi_snd_wnd), 65_536);
+    assert_eq!(field!(word, stands, tcpi_rcv_wnd), 64_512);
+    assert_eq!(field!(word, stands, tcpi_rcv_ssthresh), 64_512);
     assert_eq!(field!(word, stands, tcpi_rcv_space), 0, "nothing has arrived");
     assert_eq!(field!(word, stands, tcpi_rcv_rtt), 0);
     assert_eq!(field!(long, stands, tcpi_bytes_sent), 0, "it is corked");

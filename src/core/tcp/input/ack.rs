@@ -234,7 +234,11 @@ impl Tcb {
         self.is.remove(Is::MORE);
         self.progress = cx.now;
         self.soft_error = None;
-        self.window_probes = 0;
+        // What a probe brings into room that the window did not tell of opens none: the next is as far off as it would
+        // have been (RFC 9293 §3.8.6.1, SHLD-30).
+        if self.snd.wnd > 0 {
+            self.window_probes = 0;
+        }
 
         news.advanced = acked;
         self.take_acknowledged(news, cx.now);
