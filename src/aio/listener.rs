@@ -10,7 +10,7 @@ use super::handle::Handle;
 use super::lookup::lookup;
 use super::{Interest, TcpStream, ToSocketAddrs};
 use crate::engine::Engine;
-use crate::net;
+use crate::net::{self, Accepted, accept};
 
 /// Listens for TCP connections, as `tokio::net::TcpListener` does. Any number of tasks may
 /// [`accept`](Self::accept) from it at once, and connections are accepted in the order in which they were made.
@@ -40,13 +40,12 @@ impl TcpListener {
     /// `ConnectionAborted` when the one that waited is gone, which concerns no other; `ESHUTDOWN` once the engine is
     /// shut down.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let id = self.socket.wait(Interest::READABLE, |stack, id, _| stack.try_accept(id)).await?;
-        self.accepted(id)
+        self.accepted(self.socket.wait(Interest::READABLE, |stack, id, _| accept(stack, id)).await?)
     }
 
     /// An [`accept`](Self::accept) by polling: of several tasks that poll one listener, the last to ask is woken.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        self.socket.poll_read(cx, |stack, id, _| stack.try_accept(id)).map(|id| self.accepted(id?))
+        self.socket.poll_read(cx, |stack, id, _| accept(stack, id)).map(|taken| self.accepted(taken?))
     }
 
     /// An accept that never waits.
@@ -54,11 +53,11 @@ impl TcpListener {
     /// # Errors
     /// `WouldBlock`, and those of [`accept`](Self::accept).
     pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.accepted(self.socket.call(|stack, id, _| stack.try_accept(id))?)
+        self.accepted(self.socket.call(|stack, id, _| accept(stack, id))?)
     }
 
-    fn accepted(&self, id: SocketId) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, peer) = net::TcpStream::accepted(self.engine(), id)?;
+    fn accepted(&self, accepted: Accepted) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = net::TcpStream::accepted(self.engine(), accepted)?;
         Ok((stream.into(), peer))
     }
 

@@ -49,6 +49,16 @@ impl Shard {
             held = self.lock();
         }
         now = self.clock.now();
+        self.look_in_passing(held, id, now);
+    }
+
+    /// The same where nothing was there to be sent, so that no time has passed.
+    pub(super) fn conclude_quietly<'a>(&'a self, mut held: Guard<'a>, id: SocketId, now: Instant) {
+        held.seat.pace.came(now);
+        self.look_in_passing(held, id, now);
+    }
+
+    fn look_in_passing<'a>(&'a self, mut held: Guard<'a>, id: SocketId, now: Instant) {
         held.seat.pass(now);
         let unread = || held.stack.readiness(id).contains(Readiness::READABLE);
         let looks = held.seat.is_empty() && is_time(held.seat.left, now, unread);

@@ -204,6 +204,11 @@ impl Shard {
         let mut held = self.lock_working()?;
         let now = self.clock.now();
         let result = op(&mut held.stack, now).map_err(|e| held.error(e));
+        if !self.has_to_drive(&held, now) {
+            Self::tell(&mut held);
+            self.conclude_quietly(held, id, now);
+            return result;
+        }
         let is_reply = || held.stack.unsent_text(id).is_some_and(|unsent| unsent <= REPLY);
         if held.seat.is_in_rush(now) && is_reply() {
             held.seat.pace.came(now);
@@ -307,8 +312,14 @@ impl Shard {
         more
     }
 
+    /// Whether driving would do anything beside telling those who wait: a packet may be there to leave, or something is due.
+    /// Most calls that read, accept or change an option leave neither.
+    pub(super) fn has_to_drive(&self, held: &Held, now: Instant) -> bool {
+        held.stack.may_transmit() || held.stack.poll_timeout().is_some_and(|due| due <= now)
+    }
+
     /// Tells those who wait of what has changed.
-    fn tell(held: &mut Held) {
+    pub(super) fn tell(held: &mut Held) {
         while let Some(event) = held.stack.poll_event() {
             held.waiters.notify(event);
         }

@@ -180,7 +180,12 @@ fn attempt<'a, T>(
     // A call that did not have to wait.
     let passes = |place: &Place| result.is_ok() && place.is_free() && !shard.on_reader();
     let passes = matches!(who, Who::Call(place) if passes(place));
+    let quiet = more.is_none() && !shard.has_to_drive(&held, now);
     let more = more.unwrap_or_else(|| match passes {
+        _ if quiet => {
+            Shard::tell(&mut held);
+            false
+        }
         true => shard.drive_passing(&mut held, id, now),
         false => shard.drive(&mut held, now),
     });
@@ -210,10 +215,10 @@ fn attempt<'a, T>(
         }
         Who::Task(None) => {}
     }
-    if passes {
-        shard.conclude_looking(held, id, now, more);
-    } else {
-        shard.conclude(held, now, more);
+    match passes {
+        true if quiet => shard.conclude_quietly(held, id, now),
+        true => shard.conclude_looking(held, id, now, more),
+        false => shard.conclude(held, now, more),
     }
     Attempt::Done(result)
 }

@@ -51,6 +51,8 @@ pub use ping::{EchoReply, Ping};
 pub use std::net::Shutdown;
 #[cfg(any(feature = "tokio", feature = "futures"))]
 pub(crate) use stream_io::{read_all_of, write_all_of};
+#[cfg(any(feature = "tokio", feature = "futures"))]
+pub(crate) use tcp_listener::{Accepted, accept};
 pub use tcp_listener::{Incoming, TcpListener};
 pub use tcp_socket::TcpSocket;
 pub use tcp_stream::TcpStream;

@@ -7,6 +7,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tunstack_core::addr::Endpoint;
+use tunstack_core::error::Error;
 use tunstack_core::stack::{SocketId, Stack};
 
 use super::TcpStream;
@@ -51,8 +53,8 @@ impl TcpListener {
     /// `WouldBlock` when the listener is non-blocking and none waits; `ConnectionAborted` when the one that
     /// waited is gone; `ESHUTDOWN` once the engine is shut down.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let id = self.socket.wait(Interest::Readable, |stack, id, _| stack.try_accept(id))?;
-        TcpStream::accepted(self.engine(), id)
+        let accepted = self.socket.wait(Interest::Readable, |stack, id, _| accept(stack, id))?;
+        TcpStream::accepted(self.engine(), accepted)
     }
 
     /// An accept that never waits, whatever the listener's mode.
@@ -60,14 +62,14 @@ impl TcpListener {
     /// # Errors
     /// `WouldBlock`, and those of [`accept`](Self::accept).
     pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        TcpStream::accepted(self.engine(), self.socket.call(|stack, id, _| stack.try_accept(id))?)
+        TcpStream::accepted(self.engine(), self.socket.call(|stack, id, _| accept(stack, id))?)
     }
 
     /// An accept by a task.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         self.socket
-            .poll(Interest::Readable, cx, |stack, id, _| stack.try_accept(id))
-            .map(|id| TcpStream::accepted(self.engine(), id?))
+            .poll(Interest::Readable, cx, |stack, id, _| accept(stack, id))
+            .map(|accepted| TcpStream::accepted(self.engine(), accepted?))
     }
 
     /// Pending until there is something to accept. Nothing is taken, so somebody else may be quicker.
@@ -166,6 +168,15 @@ impl TcpListener {
     pub fn only_v6(&self) -> io::Result<bool> {
         Ok(self.socket.query(Stack::options)?.v6_only)
     }
+}
+
+/// A connection that was accepted, and its peer, unless that is to be asked for elsewhere or is gone.
+pub(crate) type Accepted = (SocketId, Option<Endpoint>);
+
+/// Both in one hold of the lock.
+pub(crate) fn accept(stack: &mut Stack, listener: SocketId) -> Result<Accepted, Error> {
+    let (id, _) = stack.try_accept_from(listener)?;
+    Ok((id, stack.remote_endpoint(id).ok()))
 }
 
 impl fmt::Debug for TcpListener {

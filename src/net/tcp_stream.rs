@@ -14,6 +14,7 @@ use tunstack_core::tcp::info::TcpInfo;
 use tunstack_core::tcp::state::State;
 
 use super::addr::{each, family};
+use super::tcp_listener::Accepted;
 use crate::engine::socket::{Socket, invalid};
 use crate::engine::{Engine, Interest};
 
@@ -90,8 +91,11 @@ impl TcpStream {
     ///
     /// # Errors
     /// `ConnectionAborted` when it is gone.
-    pub(crate) fn accepted(engine: &Engine, id: SocketId) -> io::Result<(Self, SocketAddr)> {
+    pub(crate) fn accepted(engine: &Engine, (id, peer): Accepted) -> io::Result<(Self, SocketAddr)> {
         let stream = Self { socket: Arc::new(Socket::adopt(engine, id)) };
+        if let Some(peer) = peer {
+            return Ok((stream, peer.socket_addr()));
+        }
         match stream.peer_addr() {
             Ok(peer) => Ok((stream, peer)),
             // It was reset while it waited: there is no peer any more.

@@ -27,7 +27,12 @@ struct Entry {
     place: Option<Place>,
     /// It is removed when it has been told.
     ends: bool,
+    /// What it is of, if it is of a socket.
+    socket: Option<Socket>,
 }
+
+/// A socket of all engines: where it lives, by address, and its handle there.
+pub(super) type Socket = (usize, SocketId);
 
 /// A place in a list: the slots of its neighbours.
 #[derive(Clone, Copy, Debug)]
@@ -103,15 +108,14 @@ impl Ready {
     }
 
     /// A registration of something that is not ready.
-    pub(super) fn insert(&self, token: Token, interest: Interest) -> Handle {
-        let mask = interest.mask();
-        self.state().entries.insert(Entry {
-            token,
-            mask,
-            level: Readiness::empty(),
-            place: None,
-            ends: false,
-        })
+    pub(super) fn insert(&self, token: Token, interest: Interest, socket: Option<Socket>) -> Handle {
+        let (mask, level) = (interest.mask(), Readiness::empty());
+        self.state().entries.insert(Entry { token, mask, level, place: None, ends: false, socket })
+    }
+
+    /// The sockets that are registered.
+    pub(super) fn sockets(&self) -> Vec<Socket> {
+        self.state().entries.iter().filter_map(|(_, entry)| entry.socket).collect()
     }
 
     /// The source stands at `level`, of which `edges` are new. Says whether the poller has to be woken.
@@ -235,7 +239,7 @@ mod tests {
     #[test]
     fn the_list_holds_each_once_and_is_fair() {
         let ready = Ready::new();
-        let handles: Vec<_> = (0..3).map(|n| ready.insert(Token(n), Interest::READABLE)).collect();
+        let handles: Vec<_> = (0..3).map(|n| ready.insert(Token(n), Interest::READABLE, None)).collect();
         for _ in 0..5 {
             for &handle in handles.iter().rev() {
                 assert!(!ready.changed(handle, R, R), "nobody sleeps");
@@ -257,13 +261,13 @@ mod tests {
     fn who_leaves_is_taken_out_from_anywhere() {
         for leaves in 0..4 {
             let ready = Ready::new();
-            let handles: Vec<_> = (0..4).map(|n| ready.insert(Token(n), Interest::READABLE)).collect();
+            let handles: Vec<_> = (0..4).map(|n| ready.insert(Token(n), Interest::READABLE, None)).collect();
             for &handle in &handles {
                 assert!(!ready.changed(handle, R, R));
             }
             ready.remove(handles[leaves]);
             // Its slot is used again at once, and what stands there now comes last.
-            let next = ready.insert(Token(9), Interest::READABLE);
+            let next = ready.insert(Token(9), Interest::READABLE, None);
             assert_eq!(next.index(), handles[leaves].index());
             assert!(!ready.changed(next, R, R));
             let mut expected: Vec<_> = (0..4).filter(|&n| n != leaves).collect();
@@ -277,7 +281,7 @@ mod tests {
     #[test]
     fn only_edges_that_concern_it_put_it_there() {
         let ready = Ready::new();
-        let handle = ready.insert(Token(7), Interest::WRITABLE);
+        let handle = ready.insert(Token(7), Interest::WRITABLE, None);
         assert!(!ready.changed(handle, R | W, R));
         assert_eq!(tokens(&ready, 9), []);
         assert!(!ready.modify(handle, Token(8), Interest::READABLE));
@@ -294,20 +298,20 @@ mod tests {
     #[test]
     fn one_that_ends_is_told_first() {
         let ready = Ready::new();
-        let handle = ready.insert(Token(1), Interest::READABLE);
+        let handle = ready.insert(Token(1), Interest::READABLE, None);
         assert!(!ready.changed(handle, R, R));
         ready.end(handle);
         assert_eq!(ready.len(), (1, 1));
         assert_eq!(tokens(&ready, 9), [1]);
         assert_eq!(ready.len(), (0, 0));
-        ready.end(ready.insert(Token(2), Interest::READABLE));
+        ready.end(ready.insert(Token(2), Interest::READABLE, None));
         assert_eq!(ready.len(), (0, 0));
     }
 
     #[test]
     fn one_wake_up_a_sleep() {
         let ready = Ready::new();
-        let handle = ready.insert(Token(0), Interest::READABLE);
+        let handle = ready.insert(Token(0), Interest::READABLE, None);
         assert!(ready.sleep());
         assert!(!ready.changed(handle, W, W), "not what is waited for");
         assert!(ready.changed(handle, R, R));
@@ -322,7 +326,7 @@ mod tests {
     #[test]
     fn who_sits_need_not_wake_itself() {
         let ready = Ready::new();
-        let handle = ready.insert(Token(0), Interest::READABLE);
+        let handle = ready.insert(Token(0), Interest::READABLE, None);
         assert!(ready.sit() && !ready.is_roused());
         assert!(!ready.changed(handle, R, R), "by its own thread");
         assert!(ready.is_roused() && !ready.sit(), "there is something to tell");

@@ -1,7 +1,5 @@
 //! What can be watched and what is: registrations of our sockets with their engines, of descriptors with the kernel.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,7 +15,7 @@ use super::interest::{Interest, Token};
 use super::ready::{Handle, Ready};
 use crate::engine::shard::Shard;
 use crate::engine::socket::Socket;
-use crate::engine::waiters::{Key, Observer};
+use crate::engine::waiters::Observer;
 
 /// Something that a [`Poll`](super::Poll) can watch. Programs call the [`Registry`]; what wraps sources of its
 /// own hands these calls on to them.
@@ -65,7 +63,7 @@ impl Registry {
         let watched = Arc::new(Watched {
             ready: Ready::new(),
             nudge: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
-            sockets: Mutex::default(),
+            homes: Mutex::default(),
         });
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         // Edge-triggered, so that it need not be read: each write is an event.
@@ -123,51 +121,36 @@ impl Registry {
         let watched = &self.shared.watched;
         let (shard, id) = (socket.shard(), socket.id());
         let mut held = shard.lock_working()?;
-        let name = Name::of(shard, id);
-        let key = held.waiters.key();
-        let handle = {
-            let mut sockets = watched.sockets();
-            (!sockets.registrations.contains_key(&name)).then(|| {
-                let handle = watched.ready.insert(token, interest);
-                sockets.insert(name, Registration { shard: Arc::downgrade(shard), key, handle });
-                handle
-            })
-        };
-        if let Some(handle) = handle {
-            held.waiters.observe(id, key, Arc::new(Watch { watched: Arc::clone(watched), name, handle }));
+        let is_new = held.waiters.observer_of(id, watched.number()).is_none();
+        if is_new {
+            let home = watched.enter(shard);
+            let handle = watched.ready.insert(token, interest, Some((home, id)));
+            let key = held.waiters.key();
+            held.waiters.observe(id, key, Arc::new(Watch { watched: Arc::clone(watched), home, handle }));
             let level = held.stack.readiness(id);
             watched.changed(handle, level, level);
         }
         held.release();
-        if handle.is_some() { Ok(()) } else { Err(Errno::EXIST.into()) }
+        if is_new { Ok(()) } else { Err(Errno::EXIST.into()) }
     }
 
     pub(super) fn modify_socket(&self, socket: &Socket, token: Token, interest: Interest) -> io::Result<()> {
         let watched = &self.shared.watched;
-        let (shard, id) = (socket.shard(), socket.id());
         // So that what it was last told is how the socket stands.
-        let held = shard.lock();
-        let handle =
-            watched.sockets().registrations.get(&Name::of(shard, id)).map(|registration| registration.handle);
-        if let Some(handle) = handle
+        let held = socket.shard().lock();
+        let known = held.waiters.observer_of(socket.id(), watched.number());
+        if let Some((_, handle)) = known
             && watched.ready.modify(handle, token, interest)
         {
             watched.nudge();
         }
         held.release();
-        if handle.is_some() { Ok(()) } else { Err(Errno::NOENT.into()) }
+        if known.is_some() { Ok(()) } else { Err(Errno::NOENT.into()) }
     }
 
     pub(super) fn remove_socket(&self, socket: &Socket) -> io::Result<()> {
-        let (shard, id) = (socket.shard(), socket.id());
-        let mut held = shard.lock();
-        let key = self.shared.watched.sockets().registrations.get(&Name::of(shard, id)).map(|r| r.key);
-        if let Some(key) = key {
-            // The rest happens when the watch is dropped by that.
-            held.waiters.unobserve(id, key);
-        }
-        held.release();
-        if key.is_some() { Ok(()) } else { Err(Errno::NOENT.into()) }
+        let removed = self.shared.watched.remove(socket.shard(), socket.id());
+        if removed { Ok(()) } else { Err(Errno::NOENT.into()) }
     }
 
     pub(super) fn add_fd(&self, fd: impl AsFd, token: Token, interest: Interest) -> io::Result<()> {
@@ -215,18 +198,10 @@ impl Shared {
 impl Drop for Shared {
     /// Leaves no watch behind: sockets may live for long yet.
     fn drop(&mut self) {
-        let all: Vec<_> = self
-            .watched
-            .sockets()
-            .registrations
-            .iter()
-            .map(|(name, r)| (r.shard.clone(), name.id, r.key))
-            .collect();
-        for (shard, id, key) in all {
-            let Some(shard) = shard.upgrade() else { continue };
-            let mut held = shard.lock();
-            held.waiters.unobserve(id, key);
-            held.release();
+        for (home, id) in self.watched.ready.sockets() {
+            if let Some(shard) = self.watched.shard(home) {
+                self.watched.remove(&shard, id);
+            }
         }
     }
 }
@@ -237,49 +212,78 @@ pub(super) struct Watched {
     pub(super) ready: Ready,
     /// Ends the poller's sleep in the kernel.
     nudge: OwnedFd,
-    sockets: Mutex<Sockets>,
+    homes: Mutex<Vec<Home>>,
 }
 
-/// The sockets that are watched, and where they live.
-#[derive(Default)]
-struct Sockets {
-    registrations: HashMap<Name, Registration>,
-    /// By address, with how many there are.
-    shards: HashMap<usize, (Weak<Shard>, usize)>,
+/// Where sockets live that are watched: there are few such places. Its address is used by no other as long as there is a
+/// [`Weak`] to it.
+struct Home {
+    shard: Weak<Shard>,
+    /// How many of them.
+    sockets: usize,
 }
 
-impl Sockets {
-    fn insert(&mut self, name: Name, registration: Registration) {
-        self.shards.entry(name.shard).or_insert_with(|| (registration.shard.clone(), 0)).1 += 1;
-        self.registrations.insert(name, registration);
-    }
-
-    fn remove(&mut self, name: &Name) {
-        if self.registrations.remove(name).is_some()
-            && let Entry::Occupied(mut shard) = self.shards.entry(name.shard)
-        {
-            shard.get_mut().1 -= 1;
-            if shard.get().1 == 0 {
-                shard.remove();
-            }
-        }
+impl Home {
+    fn address(&self) -> usize {
+        self.shard.as_ptr().addr()
     }
 }
 
 impl Watched {
     /// Where all sockets live that are watched, if that is one place.
     pub(super) fn home(&self) -> Option<Arc<Shard>> {
-        let sockets = self.sockets();
-        let mut shards = sockets.shards.values();
-        match (shards.next(), shards.next()) {
-            (Some((shard, _)), None) => shard.upgrade(),
+        match &self.homes()[..] {
+            [only] => only.shard.upgrade(),
             _ => None,
         }
     }
 
-    fn sockets(&self) -> MutexGuard<'_, Sockets> {
+    fn homes(&self) -> MutexGuard<'_, Vec<Home>> {
         // Nothing in here leaves it half changed.
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// That with an address.
+    fn shard(&self, address: usize) -> Option<Arc<Shard>> {
+        self.homes().iter().find(|home| home.address() == address)?.shard.upgrade()
+    }
+
+    /// One more socket lives there: gives its address.
+    fn enter(&self, shard: &Arc<Shard>) -> usize {
+        let address = Arc::as_ptr(shard).addr();
+        let mut homes = self.homes();
+        match homes.iter_mut().find(|home| home.address() == address) {
+            Some(home) => home.sockets += 1,
+            None => homes.push(Home { shard: Arc::downgrade(shard), sockets: 1 }),
+        }
+        address
+    }
+
+    /// One less.
+    fn leave(&self, address: usize) {
+        let mut homes = self.homes();
+        let Some(at) = homes.iter().position(|home| home.address() == address) else { return };
+        homes[at].sockets -= 1;
+        if homes[at].sockets == 0 {
+            homes.swap_remove(at);
+        }
+    }
+
+    /// Watches a socket no more; says whether it did.
+    fn remove(&self, shard: &Shard, id: SocketId) -> bool {
+        let mut held = shard.lock();
+        let known = held.waiters.observer_of(id, self.number());
+        if let Some((key, _)) = known {
+            // The rest happens when the watch is dropped by that.
+            held.waiters.unobserve(id, key);
+        }
+        held.release();
+        known.is_some()
+    }
+
+    /// What it is told apart by.
+    fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Gives a name of the poller's if it was woken.
@@ -288,7 +292,7 @@ impl Watched {
         if wakes {
             self.nudge();
         }
-        wakes.then(|| std::ptr::from_ref(self).addr())
+        wakes.then(|| self.number())
     }
 
     /// Wakes the poller. The count cannot overflow in practice, and if it did the poller would have been woken.
@@ -299,41 +303,22 @@ impl Watched {
 
     /// What tells the nudge's event from those of the program's descriptors.
     pub(super) fn nudge_data(&self) -> EventData {
-        EventData::new_u64(std::ptr::from_ref(self).addr() as u64)
+        EventData::new_u64(self.number() as u64)
     }
 
     /// How many sockets are watched.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.sockets().registrations.len()
+        self.ready.sockets().len()
     }
-}
-
-/// A socket of all engines. The address is used by no other as long as there is a [`Weak`] to it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Name {
-    shard: usize,
-    id: SocketId,
-}
-
-impl Name {
-    fn of(shard: &Arc<Shard>, id: SocketId) -> Self {
-        Self { shard: Arc::as_ptr(shard).addr(), id }
-    }
-}
-
-/// How a registration is taken back. It keeps no engine up.
-struct Registration {
-    shard: Weak<Shard>,
-    key: Key,
-    handle: Handle,
 }
 
 /// A registration's end in the engine. Who drops it, be it that the program deregisters or closes the socket or
 /// that the engine goes, ends the registration.
 struct Watch {
     watched: Arc<Watched>,
-    name: Name,
+    /// Where its socket lives.
+    home: usize,
     handle: Handle,
 }
 
@@ -341,11 +326,15 @@ impl Observer for Watch {
     fn changed(&self, readiness: Readiness, edges: Readiness) -> Option<usize> {
         self.watched.changed(self.handle, readiness, edges)
     }
+
+    fn name_for(&self, owner: usize) -> Option<Handle> {
+        (owner == self.watched.number()).then_some(self.handle)
+    }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         self.watched.ready.remove(self.handle);
-        self.watched.sockets().remove(&self.name);
+        self.watched.leave(self.home);
     }
 }

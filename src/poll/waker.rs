@@ -37,7 +37,7 @@ impl Waker {
     /// None; the signature is mio's.
     pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let watched = Arc::clone(&registry.shared.watched);
-        let handle = watched.ready.insert(token, Interest::READABLE);
+        let handle = watched.ready.insert(token, Interest::READABLE, None);
         Ok(Self { watched, handle })
     }
 

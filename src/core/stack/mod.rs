@@ -422,6 +422,18 @@ impl Stack {
         [self.wheel.next(), self.reassembly.next_deadline(), grants].into_iter().flatten().min()
     }
 
+    /// Whether [`poll_transmit`](Self::poll_transmit) may give anything. If not, nothing that was done since it gave `None`
+    /// has to be told to any peer.
+    pub fn may_transmit(&self) -> bool {
+        !self.output.is_empty()
+            || self.holds.is_some()
+            || !self.control.is_empty()
+            || !self.departures.is_empty()
+            || !self.looped.is_empty()
+            // What one gives back another may wait for.
+            || self.memory.is_bounded()
+    }
+
     /// What has been counted.
     pub const fn counters(&self) -> &Counters {
         &self.counters

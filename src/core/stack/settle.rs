@@ -17,7 +17,7 @@ impl Stack {
         self.recharge(index);
         if let Some(state) = self.is_over(index)
             && let Some(quad) = self.slab.by_index(index).and_then(|s| s.quad(&self.time_waits))
-            && self.table.find(&quad, quad_of(&self.slab, &self.time_waits)) == Some(index)
+            && self.table.holds(&quad, index)
         {
             self.leave_table(index, now, state);
         }
@@ -124,10 +124,9 @@ impl Stack {
     /// Takes a slot out of the connection table, if it stands there.
     pub(super) fn forget_quad(&mut self, index: u32) {
         let Some(quad) = self.slab.by_index(index).and_then(|s| s.quad(&self.time_waits)) else { return };
-        if self.table.find(&quad, quad_of(&self.slab, &self.time_waits)) != Some(index) {
+        if !self.table.remove(&quad, index) {
             return;
         }
-        self.table.remove(&quad, quad_of(&self.slab, &self.time_waits));
         self.flow = None;
         self.stray_ends(&quad);
         if let Some((held, reuse)) = self.slab.by_index(index).and_then(|s| s.holds(&self.time_waits)) {
@@ -151,13 +150,19 @@ impl Stack {
     ) {
         let Some(socket) = self.slab.by_index(index) else { return };
         let quad = socket.quad(&self.time_waits);
-        let in_table = quad
-            .is_some_and(|quad| self.table.find(&quad, quad_of(&self.slab, &self.time_waits)) == Some(index));
-        if let (true, Some((held, before))) = (in_table, socket.holds(&self.time_waits)) {
+        if let Some((held, before)) = socket.holds(&self.time_waits)
+            && before != options.reuse()
+            && quad.is_some_and(|quad| self.table.holds(&quad, index))
+        {
             self.remove_holder(held, before);
             self.add_holder(held, options.reuse());
         }
         let options = self.shared(options);
+        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(index) else { return };
+        if tcb.is_quiet_change(&options) {
+            tcb.options = options;
+            return;
+        }
         self.with_connection(index, now, |tcb, cx| tcb.set_options(options, cx));
     }
 

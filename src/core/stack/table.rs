@@ -39,6 +39,12 @@ impl Table {
         self.len == 0
     }
 
+    /// Whether a slot stands in the table, which has these ends if it does.
+    pub fn holds(&self, quad: &Quad, index: u32) -> bool {
+        let hash = hash(&self.hasher, quad);
+        self.parts[part(hash)].find(hash, |&slot| slot == index).is_some()
+    }
+
     /// The slot of the connection with these ends. `quad_of` gives the quad of a slot that is in the table.
     pub fn find(&self, quad: &Quad, quad_of: impl Fn(u32) -> Quad) -> Option<u32> {
         let hash = hash(&self.hasher, quad);
@@ -60,12 +66,13 @@ impl Table {
         self.len += 1;
     }
 
-    /// Takes a connection out and gives its slot. `quad_of` must still know it.
-    pub fn remove(&mut self, quad: &Quad, quad_of: impl Fn(u32) -> Quad) -> Option<u32> {
+    /// Takes out a slot, which has these ends if it stands there. Says whether it did.
+    pub fn remove(&mut self, quad: &Quad, index: u32) -> bool {
         let hash = hash(&self.hasher, quad);
-        let entry = self.parts[part(hash)].find_entry(hash, |&slot| quad_of(slot) == *quad).ok()?;
+        let Ok(entry) = self.parts[part(hash)].find_entry(hash, |&slot| slot == index) else { return false };
+        entry.remove();
         self.len -= 1;
-        Some(entry.remove().0)
+        true
     }
 }
 
@@ -119,9 +126,10 @@ mod tests {
         others[2].remote.port ^= 1;
         for o in others {
             assert_eq!(t.find(&o, |_| q), None, "{o}");
-            assert_eq!(t.remove(&o, |_| q), None, "{o}");
+            assert!(!t.holds(&o, 0) && !t.remove(&o, 0), "{o}");
         }
-        assert_eq!(t.remove(&q, |_| q), Some(0));
+        assert!(t.holds(&q, 0) && !t.holds(&q, 1) && !t.remove(&q, 1));
+        assert!(t.remove(&q, 0) && !t.holds(&q, 0));
         assert!(t.is_empty());
     }
 
@@ -173,12 +181,15 @@ mod tests {
                         slot
                     });
                 } else {
-                    prop_assert_eq!(t.remove(&quad(n), |i| quads[i as usize]), slots.remove(&n));
+                    let slot = slots.remove(&n);
+                    prop_assert_eq!(t.remove(&quad(n), slot.unwrap_or(u32::MAX)), slot.is_some());
                 }
                 prop_assert_eq!(t.len(), slots.len());
             }
             for n in 0..300 {
-                prop_assert_eq!(t.find(&quad(n), |i| quads[i as usize]), slots.get(&n).copied());
+                let slot = slots.get(&n).copied();
+                prop_assert_eq!(t.find(&quad(n), |i| quads[i as usize]), slot);
+                prop_assert!(slot.is_none_or(|slot| t.holds(&quad(n), slot)));
             }
         }
     }

@@ -473,6 +473,13 @@ impl Tcb {
         }
     }
 
+    /// Whether these options differ from those it has only in what says nothing of how what there is leaves: what closing does,
+    /// and Nagle's rule while nothing waits to be sent.
+    pub fn is_quiet_change(&self, options: &SocketOptions) -> bool {
+        let SocketOptions { nodelay, linger, .. } = *options;
+        !self.has_unsent() && SocketOptions { nodelay, linger, ..*self.options } == *options
+    }
+
     /// The program changed what it asks for.
     pub fn set_options(&mut self, options: Arc<SocketOptions>, cx: &mut Context<'_>) {
         let gave_up = self.give_up_after(cx.config);

@@ -13,6 +13,7 @@ use crate::device::pipe::Pipe;
 use crate::device::{Device, Frames};
 use crate::engine::clock::Clock;
 use crate::engine::sleep::PATIENCE;
+use crate::engine::waiters::Observer;
 
 const NEAR: &str = "10.7.0.1:0";
 const FAR: &str = "10.7.0.2:80";
@@ -214,6 +215,50 @@ impl Shard {
     pub(crate) fn has_unsent(&self) -> bool {
         self.lock().seat.unsent
     }
+}
+
+/// Keeps how its socket stood last.
+#[derive(Default)]
+struct Level(std::sync::Mutex<Readiness>);
+
+impl Observer for Level {
+    fn changed(&self, readiness: Readiness, _: Readiness) -> Option<usize> {
+        *self.0.lock().unwrap() = readiness;
+        None
+    }
+}
+
+#[test]
+fn a_call_that_leaves_nothing_to_do_tells_and_does_not_drive() {
+    let mut world = World::new();
+    let now = world.shard.clock.now();
+    world.far.try_write(world.far_id, b"x", now).unwrap();
+    world.exchange();
+    world.exchange();
+    let level = Arc::new(Level::default());
+    let mut held = world.shard.lock();
+    let (key, stands) = (held.waiters.key(), held.stack.readiness(world.id));
+    level.changed(stands, stands);
+    held.waiters.observe(world.id, key, level.clone());
+    held.release();
+    // Whether it drove at that.
+    let drives = |op: &dyn Fn(&mut Stack, Instant)| {
+        let mut held = world.shard.lock();
+        (held.seat.left, held.now) = (Instant::FAR_FUTURE, Instant::ZERO);
+        held.release();
+        world.shard.call_of(world.id, |stack, now| Ok(op(stack, now))).unwrap();
+        world.shard.lock().now > Instant::ZERO
+    };
+    assert!(level.0.lock().unwrap().contains(Readiness::READABLE));
+    assert!(!drives(&|stack, _| assert_eq!(stack.try_read(world.id, &mut [0; 9]), Ok(1))));
+    assert!(!level.0.lock().unwrap().contains(Readiness::READABLE));
+    assert!(!drives(&|stack, _| assert_eq!(stack.try_read(world.id, &mut [0; 9]), Err(Error::WouldBlock))));
+    assert!(drives(&|stack, now| assert_eq!(stack.try_write(world.id, b"x", now), Ok(1))));
+    assert!(!drives(&|_, _| {}));
+    // What is due is done in time by whoever calls.
+    let due = world.shard.query(|stack| Ok(stack.poll_timeout())).unwrap().unwrap();
+    while world.shard.clock.now() < due {}
+    assert!(drives(&|_, _| {}));
 }
 
 impl World {

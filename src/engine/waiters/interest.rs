@@ -1,6 +1,6 @@
 //! What is waited for, and who sees all of it.
 
-use tunstack_core::stack::Readiness;
+use tunstack_core::stack::{Readiness, SocketId};
 
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -33,4 +33,9 @@ pub(crate) trait Observer: Send + Sync {
     /// How the socket stands now, and which of that is new: it arose, or something arrived for it though it stood
     /// before. Gives a name of the thread that was woken by that, if one was.
     fn changed(&self, readiness: Readiness, edges: Readiness) -> Option<usize>;
+
+    /// What `owner`, a number that it chose itself, calls this observer, if it is one of its.
+    fn name_for(&self, _owner: usize) -> Option<SocketId> {
+        None
+    }
 }

@@ -103,6 +103,15 @@ impl Waiters {
         entries.push(Entry { key: Some(key), wait: Wait::Always(observer) });
     }
 
+    /// The observer of a socket that `owner` has a name for: see [`Observer::name_for`].
+    pub(crate) fn observer_of(&self, id: SocketId, owner: usize) -> Option<(Key, SocketId)> {
+        let slot = self.slots.get(id.index() as usize).filter(|slot| slot.generation == id.generation())?;
+        slot.entries.iter().find_map(|entry| match &entry.wait {
+            Wait::Always(observer) => Some((entry.key?, observer.name_for(owner)?)),
+            Wait::Once(..) => None,
+        })
+    }
+
     /// Takes an observer back: when this returns it is told no more.
     pub(crate) fn unobserve(&mut self, id: SocketId, key: Key) {
         self.deregister(id, key);
@@ -170,6 +179,9 @@ impl Waiters {
 
     /// Something happened.
     pub(crate) fn notify_anything(&mut self) {
+        if self.anything.is_empty() {
+            return;
+        }
         self.anything.drain(..).for_each(|(key, waker)| self.woken.add(Some(key), waker));
     }
 

@@ -111,6 +111,29 @@ fn no_time_and_time_that_is_over_tell_nothing() {
     assert_eq!(watcher.poll.poll(&mut none, None).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
+/// What one of two polls that watch a socket does is no matter of the other's.
+#[test]
+fn each_poll_has_its_own_registration() {
+    limited(|| {
+        let pair = pair();
+        let (mut client, mut server) = pair.connected();
+        let (mut first, mut second) = (Watcher::new(), Watcher::new());
+        first.add(&mut client, 1, READ);
+        second.add(&mut client, 2, READ);
+        first.poll.registry().reregister(&mut client, Token(7), READ).unwrap();
+        server.write_all(b"x").unwrap();
+        assert!(first.only(7).is_readable() && second.only(2).is_readable());
+        first.poll.registry().deregister(&mut client).unwrap();
+        assert_eq!((first.len(), second.len()), ((0, 0, 0), (1, 1, 0)));
+        let gone = first.poll.registry().reregister(&mut client, Token(7), READ);
+        assert_eq!(gone.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(drain(&client), (1, false));
+        server.write_all(b"x").unwrap();
+        assert!(second.only(2).is_readable());
+        first.quiet();
+    });
+}
+
 #[test]
 fn a_poll_that_waits_is_woken_by_sockets_descriptors_and_wakers() {
     limited(|| {

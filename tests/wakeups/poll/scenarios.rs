@@ -73,7 +73,7 @@ fn two_change_while_one_polls(careless: bool) {
     let watched = Watched::new();
     let changing = [0, 1].map(|source| {
         let watched = Arc::clone(&watched);
-        let handle = watched.ready.insert(Token(source), Interest::READABLE);
+        let handle = watched.ready.insert(Token(source), Interest::READABLE, None);
         spawn(move || (0..CHANGES).for_each(|_| watched.change(handle, source)))
     });
     // Told of a source it reads all that is there, so the last change of each has to be told.
@@ -100,7 +100,7 @@ pub fn broken_sleep() {
 /// Registered anew by another thread while it changes, a source is told under its new name, and the poller wakes.
 pub fn modified_while_one_polls() {
     let watched = Watched::new();
-    let handle = watched.ready.insert(Token(0), Interest::WRITABLE);
+    let handle = watched.ready.insert(Token(0), Interest::WRITABLE, None);
     let changing = spawn({
         let watched = Arc::clone(&watched);
         move || watched.change(handle, 0)
@@ -122,7 +122,7 @@ pub fn modified_while_one_polls() {
 /// A registration that has ended is told no more, and takes no other's event with it.
 pub fn removed_while_one_polls() {
     let watched = Watched::new();
-    let [leaves, stays] = [0, 1].map(|n| watched.ready.insert(Token(n), Interest::READABLE));
+    let [leaves, stays] = [0, 1].map(|n| watched.ready.insert(Token(n), Interest::READABLE, None));
     let leaving = spawn({
         let watched = Arc::clone(&watched);
         move || {
@@ -154,7 +154,7 @@ pub fn a_waker_is_dropped_after_the_wake() {
     let waking = spawn({
         let watched = Arc::clone(&watched);
         move || {
-            let handle = watched.ready.insert(Token(0), Interest::READABLE);
+            let handle = watched.ready.insert(Token(0), Interest::READABLE, None);
             watched.change(handle, 0);
             watched.ready.end(handle);
         }

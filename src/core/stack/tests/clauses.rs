@@ -47,6 +47,25 @@ fn nagle_waits_until_it_is_told_not_to() {
     }
 }
 
+/// It asks for no turn, unless it lets something go or concerns a timer.
+#[test]
+fn an_option_that_says_nothing_of_what_leaves() {
+    let mut r = raw();
+    let id = r.accepted();
+    r.sent();
+    let turns = |r: &mut Raw, change: &dyn Fn(&mut SocketOptions)| {
+        with_options(r, id, change);
+        let asked = r.host.may_transmit();
+        r.sent();
+        asked
+    };
+    assert!(!turns(&mut r, &|o| o.nodelay = true));
+    assert!(!turns(&mut r, &|o| o.linger = Some(Duration::from_secs(1))));
+    assert!(r.host.options(id).unwrap().nodelay);
+    assert!(turns(&mut r, &|o| o.keepalive = true));
+    assert!(turns(&mut r, &|o| (o.nodelay, o.receive_buffer) = (false, 500_000)));
+}
+
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
 //= type=test
 //= id=SHLD-19, SHLD-18, MUST-40
