@@ -165,6 +165,18 @@ mod tests {
     }
 
     #[test]
+    fn what_more_will_follow_to_gets_the_largest_at_hand() {
+        let mut s = Spares::default();
+        assert_eq!(s.take_ample(1000, 4096).capacity(), 1024, "nothing is at hand");
+        for size in [512, 2048, 4096, 8192] {
+            s.give(Vec::with_capacity(size));
+        }
+        let sizes = [(); 3].map(|()| s.take_ample(1000, 4096).capacity());
+        assert_eq!((sizes, s.memory()), ([4096, 2048, 1024], 512 + 8192));
+        assert_eq!(s.take_ample(TO_SEND + 1, TO_SEND).capacity(), 2 * TO_SEND);
+    }
+
+    #[test]
     fn it_keeps_so_much_and_no_more() {
         let mut s = Spares::default();
         for n in 0..400 {
