@@ -153,12 +153,13 @@ fn checksums_left_to_the_device_are_put_in() {
         leave_partial(&mut partial, start, 16);
         assert_ne!(partial, whole);
         let (head, text) = partial.split_at(partial.len() - payload.len());
+        let sent = event().into();
         let datagram = Datagram {
             head,
             body: Body::from_slice(text),
             gso_size: 0,
             checksum: Checksum::Partial { start, offset: 16 },
-            event: Some(event().into()),
+            event: Some(&sent),
         };
         let mut w = CaptureWriter::new(Vec::new(), &["a"]).unwrap();
         w.datagram(0, Duration::ZERO, &datagram);
@@ -304,8 +305,9 @@ fn tshark_agrees() {
         let (mut packet, start) = segment(v6, b"hello");
         leave_partial(&mut packet, start, 16);
         let checksum = Checksum::Partial { start, offset: 16 };
+        let sent = event().into();
         let datagram =
-            Datagram { head: &packet, body: Body::EMPTY, gso_size: 0, checksum, event: Some(event().into()) };
+            Datagram { head: &packet, body: Body::EMPTY, gso_size: 0, checksum, event: Some(&sent) };
         w.datagram(0, Duration::new(1_700_000_000, 123_456_789), &datagram);
     }
     let path = std::env::temp_dir().join(format!("tunstack-pcapng-{}.pcapng", std::process::id()));

@@ -99,7 +99,7 @@ fn each_field_stands_where_linux_has_it() {
     assert_eq!(field!(long, received, tcpi_bytes_received), 6);
     assert_eq!(field!(word, received, tcpi_data_segs_in), 1);
     assert!(field!(word, received, tcpi_segs_in) > 1);
-    assert_eq!(field!(word, received, tcpi_rcv_ssthresh), 65_280, "for six octets no more");
+    assert_eq!(field!(word, received, tcpi_rcv_ssthresh), 65_536, "for six octets no more");
     assert_eq!(field!(word, received, tcpi_rcv_space), 10 * 1448);
     assert!(field!(word, received, tcpi_segs_out) > 0);
     let rtt = field!(word, stands, tcpi_rtt);

@@ -246,7 +246,11 @@ fn a_call_that_leaves_nothing_to_do_tells_and_does_not_drive() {
         let mut held = world.shard.lock();
         (held.seat.left, held.now) = (Instant::FAR_FUTURE, Instant::ZERO);
         held.release();
-        world.shard.call_of(world.id, |stack, now| Ok(op(stack, now))).unwrap();
+        let call = |stack: &mut Stack, now| {
+            op(stack, now);
+            Ok(())
+        };
+        world.shard.call_of(world.id, call).unwrap();
         world.shard.lock().now > Instant::ZERO
     };
     assert!(level.0.lock().unwrap().contains(Readiness::READABLE));
