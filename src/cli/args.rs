@@ -54,7 +54,7 @@ pub(crate) struct Args {
 
 /// Commands without a device of the user's, and the flags of a device that mean something to them nevertheless.
 const WITHOUT_DEVICE: [(&str, &[&str]); 3] =
-    [("drill", &[]), ("race", &["link", "mtu"]), ("bench", &["mtu", "offload", "shards"])];
+    [("drill", &[]), ("race", &["link", "mtu"]), ("bench", &["mtu", "offload", "shards", "spin"])];
 
 /// What to do.
 #[derive(Subcommand, Debug)]
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_benchmark_makes_its_device() {
         let parse = |line: &str| Args::parse_line(line.split(' '));
-        assert!(parse("tunstack bench --offload on --mtu 9000 --shards 2 --json").is_ok());
+        assert!(parse("tunstack bench --offload on --mtu 9000 --shards 2 --spin 20us --json").is_ok());
         for flag in ["--dev tun7", "--addr 10.9.0.2/24", "--link lte", "--pcap x"] {
             let error = parse(&format!("tunstack bench {flag}")).unwrap_err().to_string();
             assert!(error.contains("makes its own"), "{error}");

@@ -234,7 +234,11 @@ where
         memory: common.mem,
         ..Config::default()
     };
-    let builder = Engine::builder().config(settings).spin(common.spin);
+    let builder = Engine::builder().config(settings);
+    let builder = match common.spin {
+        Some(time) => builder.spin(time),
+        None => builder,
+    };
     let mut queues: Vec<Box<dyn Device>> = match common.link {
         Some(link) => {
             let impair = |queue| Box::new(Impair::new(queue, link, link, seed())) as Box<dyn Device>;

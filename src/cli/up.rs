@@ -77,7 +77,7 @@ fn refuse_run_flags(common: &Common, command: &str) -> Result<(), Failure> {
         Common { mem: Some(_), .. } => "--mem",
         // Whoever attaches says whether the kernel shall do it.
         Common { offload: Offload::On | Offload::Off, .. } => "--offload",
-        Common { spin, .. } if !spin.is_zero() => "--spin",
+        Common { spin: Some(_), .. } => "--spin",
         _ => return Ok(()),
     };
     Err(Failure::Usage(format!("{flag} makes no sense with {command}: no packets pass")))

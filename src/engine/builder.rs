@@ -14,29 +14,19 @@ use tunstack_core::stack::shards::Placement;
 use super::clock::Clock;
 use super::several::{Common, Members, Several, TAKEN_ALONG};
 use super::shard::Shard;
+use super::spin::Spin;
 use super::{Engine, Stepper, reader};
 use crate::device::Device;
 
 /// Describes an engine; [`start`](Self::start) makes it.
+#[derive(Default)]
 #[must_use]
 pub struct Builder {
     devices: Vec<Box<dyn Device>>,
     config: Config,
     seed: Option<[u8; 32]>,
     shards: Option<usize>,
-    spin: Duration,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            devices: Vec::new(),
-            config: Config::default(),
-            seed: None,
-            shards: None,
-            spin: Duration::ZERO,
-        }
-    }
+    spin: Spin,
 }
 
 impl Builder {
@@ -74,11 +64,12 @@ impl Builder {
         self
     }
 
-    /// How long who waits for packets looks for them again and again before it sleeps; zero, as it is without this:
-    /// not at all. A few microseconds save a peer that answers at once the time that a wake-up takes, and cost
-    /// that much of a processor at each wait. With zero an engine that has nothing to do uses none.
+    /// How long who waits for packets looks for them again and again before it sleeps, at each wait; zero: not at all.
+    /// A few microseconds save a peer that answers at once the time that a wake-up takes, and cost that much of a
+    /// processor. Without this it is 20 µs where that finds packets, and where it does not it is tried more and more
+    /// rarely, at one wait in 256 at last.
     pub fn spin(mut self, time: Duration) -> Self {
-        self.spin = time;
+        self.spin = time.into();
         self
     }
 

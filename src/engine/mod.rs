@@ -21,6 +21,8 @@ pub(crate) mod sync;
 
 mod sleep;
 
+pub(crate) mod spin;
+
 pub(crate) mod waiters;
 
 mod pace;

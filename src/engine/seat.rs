@@ -18,6 +18,7 @@ use tunstack_core::time::Instant;
 
 use super::pace::{Pace, SOON};
 use super::sleep::PATIENCE;
+use super::spin::Luck;
 use crate::device::Frames;
 
 /// How long the device goes without a look by calls that do not wait.
@@ -41,6 +42,7 @@ pub(super) struct Tools {
     /// The shard of each packet that is there, where the engine has several.
     pub(super) owners: Vec<u16>,
     pub(super) hang_ups: u32,
+    pub(super) luck: Luck,
 }
 
 /// The seat as the shard's lock guards it.

@@ -9,7 +9,6 @@ use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
-use std::time::Duration;
 
 use tunstack_core::error::Error;
 use tunstack_core::stack::shards::Post;
@@ -20,6 +19,7 @@ use super::clock::Clock;
 use super::error::{Failure, io_error};
 use super::seat::Seat;
 use super::sleep::Nudge;
+use super::spin::Spin;
 use super::sync::thread::{self, ThreadId};
 use super::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, thread_local};
 use super::waiters::Waiters;
@@ -112,7 +112,7 @@ pub(crate) struct Shard {
     /// The device cuts large packets.
     cuts: bool,
     /// How long who sits looks for packets before it sleeps.
-    pub(super) spin: Duration,
+    pub(super) spin: Spin,
     stop: AtomicBool,
     /// How many ask for the lock as the one who sits does, or with packets from another queue. Whoever holds it leaves
     /// further sending to them.
@@ -128,7 +128,7 @@ impl Shard {
         stack: Stack,
         device: Box<dyn Device>,
         clock: impl Into<Arc<Clock>>,
-        spin: Duration,
+        spin: impl Into<Spin>,
     ) -> io::Result<Self> {
         let held = Held {
             stack,
@@ -147,7 +147,7 @@ impl Shard {
             clock: clock.into(),
             nudge: Arc::new(Nudge::new()?),
             watch: Watch::new()?,
-            spin,
+            spin: spin.into(),
             stop: AtomicBool::new(false),
             seated_waits: AtomicU64::new(0),
             reader: OnceLock::new(),

@@ -13,6 +13,7 @@ use super::error::Failure;
 use super::seat::{Poller, Tools};
 use super::shard::{Guard, Held, Next, Shard};
 use super::sleep::{Ended, PATIENCE};
+use super::spin::Luck;
 use super::sync::thread;
 use super::waiters::Parker;
 use crate::device::Frames;
@@ -170,7 +171,7 @@ impl Shard {
         // A device that cuts segments also joins them, up to the largest packet there is.
         let size = if capabilities.max_gso > 0 { 0xffff } else { usize::from(capabilities.mtu) };
         let frames = Frames::new(BATCH, size).within(BATCH_OCTETS);
-        let tools = Tools { frames, owners: Vec::new(), hang_ups: 0 };
+        let tools = Tools { frames, owners: Vec::new(), hang_ups: 0, luck: Luck::default() };
         let mut held = self.lock();
         let now = self.clock.now();
         self.leave(&mut held, tools, now, now);
@@ -275,8 +276,12 @@ impl Seated<'_> {
         match self.next {
             Next::Sleep(until) if !tools.frames.is_full() => {
                 let until = caller.map_or(until, |caller| until.min(caller.deadline));
-                if !shard.spin.is_zero() {
-                    count = spin(shard, tools, until, &mut self.now, caller)?;
+                let time = tools.luck.time(shard.spin);
+                if !time.is_zero() {
+                    count = spin(shard, tools, until.min(self.now + time), &mut self.now, caller)?;
+                    if count > 0 || !caller.is_some_and(Caller::is_woken) {
+                        tools.luck.looked(count > 0);
+                    }
                 }
                 if count == 0 {
                     self.ended = sleep(shard, tools, until.saturating_since(self.now), until, caller)?;
@@ -427,7 +432,7 @@ fn sleep(
     shard.nudge.sleep(shard.device.readable(), also, timeout)
 }
 
-/// Looks at the device without sleeping, as long as the engine is told to. Gives how many packets came.
+/// Looks at the device without sleeping, until packets are there or the time is over. Gives how many came.
 fn spin(
     shard: &Shard,
     tools: &mut Tools,
@@ -435,7 +440,6 @@ fn spin(
     now: &mut Instant,
     caller: Option<&Caller<'_>>,
 ) -> io::Result<usize> {
-    let until = until.min(*now + shard.spin);
     loop {
         *now = shard.clock.now();
         tools.frames.clear();

@@ -254,7 +254,7 @@ mod tests {
         assert!(!ready.has_several(), "one is not several");
         assert_eq!(tokens(&ready, 9), [2]);
         assert!(!ready.has_several());
-        assert_eq!(tokens(&ready, 9), []);
+        assert!(tokens(&ready, 9).is_empty());
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
         let ready = Ready::new();
         let handle = ready.insert(Token(7), Interest::WRITABLE, None);
         assert!(!ready.changed(handle, R | W, R));
-        assert_eq!(tokens(&ready, 9), []);
+        assert!(tokens(&ready, 9).is_empty());
         assert!(!ready.modify(handle, Token(8), Interest::READABLE));
         assert_eq!(tokens(&ready, 9), [8], "it has been readable all the time");
         assert!(!ready.changed(handle, R, R));

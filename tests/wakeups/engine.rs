@@ -23,6 +23,9 @@ mod signals {
 #[path = "../../src/engine/pace.rs"]
 mod pace;
 
+#[path = "../../src/engine/spin.rs"]
+pub(crate) mod spin;
+
 #[rustfmt::skip]
 #[path = "../../src/engine/seat.rs"]
 mod seat;

@@ -20,6 +20,8 @@ pub(super) struct Conditions {
     pub(super) mtu: u64,
     pub(super) offload: String,
     pub(super) shards: u64,
+    /// How long this stack looks for packets before it sleeps, seconds, where that was not left to it.
+    pub(super) spin: Option<f64>,
     /// How long a run was measured.
     pub(super) seconds: f64,
     pub(super) runs: u64,
@@ -36,6 +38,7 @@ impl Conditions {
             mtu: plan.mtu.into(),
             offload: if offload == Offload::Off { "off" } else { "on" }.to_owned(),
             shards: plan.shards.into(),
+            spin: plan.spin.map(|time| time.as_secs_f64()),
             seconds: plan.seconds.as_secs_f64(),
             runs: plan.runs as u64,
         }
@@ -50,6 +53,7 @@ impl Conditions {
             ("mtu", json!(self.mtu)),
             ("offload", json!(self.offload)),
             ("shards", json!(self.shards)),
+            ("spin", json!(self.spin)),
             ("seconds", json!(self.seconds)),
             ("runs", json!(self.runs)),
         ];
@@ -67,6 +71,7 @@ impl Conditions {
             mtu: document["mtu"].as_u64()?,
             offload: text("offload")?,
             shards: document["shards"].as_u64()?,
+            spin: document["spin"].as_f64(),
             seconds: document["seconds"].as_f64()?,
             runs: document["runs"].as_u64()?,
         })

@@ -124,6 +124,9 @@ fn own(plan: &Plan, side: &str) -> Result<Command, Failure> {
     command.args(["bench", "--log", "warn", "--serve", side]);
     command.args(["--mtu", &plan.mtu.to_string(), "--offload", plan.offload_text()]);
     command.args(["--shards", &plan.shards.to_string()]);
+    if let Some(time) = plan.spin {
+        command.args(["--spin", &format!("{}us", time.as_micros())]);
+    }
     Ok(command)
 }
 

@@ -141,6 +141,8 @@ pub(super) struct Plan {
     pub(super) mtu: u32,
     pub(super) offload: Offload,
     pub(super) shards: u16,
+    /// How long this stack looks for packets before it sleeps, where that is not left to it.
+    pub(super) spin: Option<Duration>,
     pub(super) peers: Vec<String>,
 }
 
@@ -170,6 +172,7 @@ impl Plan {
             mtu: common.mtu,
             offload: common.offload,
             shards: common.shards,
+            spin: common.spin,
             peers: args.peer_command.clone(),
         })
     }

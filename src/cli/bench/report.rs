@@ -95,6 +95,7 @@ pub(super) fn example(outcomes: Vec<Outcome>) -> Results {
         mtu: 1500,
         offload: "on".to_owned(),
         shards: 1,
+        spin: None,
         seconds: 0.5,
         runs: 1,
     };

@@ -124,7 +124,11 @@ fn stack(common: &Common) -> Result<ours::Ours, Failure> {
     };
     let config = Config { addresses: tun.addr.into_iter().collect(), ..Config::default() };
     let queues = bring_up_queues(&tun).map_err(device_failure)?;
-    let engine = Engine::builder().config(config).queues(queues).start();
+    let builder = Engine::builder().config(config).queues(queues);
+    let engine = match common.spin {
+        Some(time) => builder.spin(time).start(),
+        None => builder.start(),
+    };
     Ok(ours::Ours::new(engine.map_err(|e| Failure::of("cannot start the stack", &e))?))
 }
 

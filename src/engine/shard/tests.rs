@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 use tunstack_core::addr::{Endpoint, Family, Prefix};

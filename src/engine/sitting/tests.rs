@@ -27,7 +27,7 @@ use crate::engine::{Engine, io_error};
 impl<'a> Seated<'a> {
     /// The seat with these packets on it.
     pub(in crate::engine) fn with(shard: &'a Shard, frames: Frames) -> Self {
-        let tools = Some(Tools { frames, owners: Vec::new(), hang_ups: 0 });
+        let tools = Some(Tools { frames, owners: Vec::new(), hang_ups: 0, luck: Luck::default() });
         Self {
             shard,
             tools,
