@@ -52,12 +52,12 @@ pub use std::net::Shutdown;
 #[cfg(any(feature = "tokio", feature = "futures"))]
 pub(crate) use stream_io::{read_all_of, write_all_of};
 #[cfg(any(feature = "tokio", feature = "futures"))]
-pub(crate) use tcp_listener::{Accepted, accept};
+pub(crate) use tcp_listener::accept;
 pub use tcp_listener::{Incoming, TcpListener};
 pub use tcp_socket::TcpSocket;
 pub use tcp_stream::TcpStream;
 #[cfg(any(feature = "tokio", feature = "futures"))]
-pub(crate) use tcp_stream::connect_ended;
+pub(crate) use tcp_stream::{Accepted, connect_ended};
 pub use udp::{ReceivedDatagram, RecvMessage, SendMessage, UdpSocket};
 #[cfg(any(feature = "tokio", feature = "futures"))]
 pub(crate) use udp::{receive_batch, send_part};

@@ -7,12 +7,12 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tunstack_core::addr::Endpoint;
 use tunstack_core::error::Error;
 use tunstack_core::stack::{SocketId, Stack};
 
 use super::TcpStream;
 use super::addr::{each, family};
+use super::tcp_stream::Accepted;
 use crate::engine::socket::Socket;
 use crate::engine::{Engine, Interest};
 
@@ -169,9 +169,6 @@ impl TcpListener {
         Ok(self.socket.query(Stack::options)?.v6_only)
     }
 }
-
-/// A connection that was accepted, and its peer, unless that is to be asked for elsewhere or is gone.
-pub(crate) type Accepted = (SocketId, Option<Endpoint>);
 
 /// Both in one hold of the lock.
 pub(crate) fn accept(stack: &mut Stack, listener: SocketId) -> Result<Accepted, Error> {

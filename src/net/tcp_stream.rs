@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tunstack_core::addr::Endpoint;
 use tunstack_core::error::Error;
 use tunstack_core::sockopt;
 use tunstack_core::stack::{Readiness, SocketId, Stack};
@@ -14,9 +15,11 @@ use tunstack_core::tcp::info::TcpInfo;
 use tunstack_core::tcp::state::State;
 
 use super::addr::{each, family};
-use super::tcp_listener::Accepted;
 use crate::engine::socket::{Socket, invalid};
 use crate::engine::{Engine, Interest};
+
+/// A connection that was accepted, and its peer, unless that is to be asked for elsewhere or is gone.
+pub(crate) type Accepted = (SocketId, Option<Endpoint>);
 
 /// A TCP connection, as `std::net::TcpStream` is one.
 ///

@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(tokens(&ready, 9), [8], "it has been readable all the time");
         assert!(!ready.changed(handle, R, R));
         assert!(!ready.changed(handle, W, Readiness::empty()));
-        assert_eq!(tokens(&ready, 9), [], "it has passed");
+        assert!(tokens(&ready, 9).is_empty(), "it has passed");
         assert!(!ready.changed(handle, R, R));
         ready.remove(handle);
         assert_eq!(ready.len(), (0, 0));
