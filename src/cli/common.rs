@@ -51,9 +51,9 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = DEVICE)]
     #[arg(hide_possible_values = true, value_parser = offload)]
     pub(crate) offload: Offload,
-    /// Look for packets so long before each sleep, such as 50us: answers come sooner, and a processor is busy
+    /// Look for packets so long before each sleep, such as 20us: answers come sooner, and a processor is busy
     ///
-    /// 0us: never. Without this it is 20us, and seldom where nothing comes so soon.
+    /// 0us: never. Without this it is 50us, and seldom where nothing comes so soon.
     #[arg(long, global = true, value_name = "TIME", help_heading = DEVICE, value_parser = spin)]
     pub(crate) spin: Option<Duration>,
     /// The most memory for data that waits to be acknowledged or read, and for half-open and closed connections: 64M
