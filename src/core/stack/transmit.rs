@@ -73,7 +73,7 @@ impl Stack {
             if self.config.trace {
                 self.told = event;
             }
-            let told = self.told.as_ref();
+            let told = self.told.as_ref().filter(|_| self.config.trace);
             let (head, body) = self.octets_of(&next);
             return Some(Datagram { head, body, gso_size, checksum: next.checksum, event: told });
         }

@@ -144,3 +144,18 @@ fn a_delivery_problem_is_told_at_r1_and_ends_the_connection_at_r2() {
         assert!(!r.host.readiness(id).contains(Readiness::SOFT_ERROR));
     }
 }
+
+/// Tracing may be turned off while connections stand.
+#[test]
+fn why_a_packet_left_is_told_only_while_somebody_traces() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    for trace in [false, true, false] {
+        r.host.config_mut().trace = trace;
+        r.write(id, b"text");
+        let told = r.host.poll_transmit(r.now).map(|datagram| datagram.event.is_some());
+        assert_eq!(told, Some(trace));
+        r.ack += 4;
+        r.send(Flags::ACK, b"");
+    }
+}

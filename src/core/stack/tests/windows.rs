@@ -89,6 +89,40 @@ fn an_answered_probe_starts_the_user_timeout_anew() {
     assert_eq!(r.host.take_error(id), Some(Error::TimedOut));
 }
 
+/// A peer may take what probes bring though its window stays closed. Once it has all, nothing is probed, and what is written
+/// later waits as long as if it had been the first.
+#[test]
+fn what_is_written_long_after_probes_brought_all_is_probed_anew() {
+    for timeout in [None, Some(Duration::from_secs(5))] {
+        let mut r = Raw::new(Config::default());
+        let id = r.accepted();
+        with_options(&mut r, id, |o| o.user_timeout = timeout);
+        r.window = 0;
+        r.send(Flags::ACK, b"");
+        r.write(id, b"abc");
+        let began = r.now;
+        let mut probes = 0;
+        while r.tcb(id).has_unsent() || r.ack != r.tcb(id).snd.nxt.get() {
+            let out = r.wait(Duration::from_millis(100));
+            probes += out.len();
+            if !out.is_empty() {
+                r.acknowledge(&out);
+            }
+            assert!(r.now.saturating_since(began) < Duration::from_secs(60));
+        }
+        assert_eq!(probes, 3);
+        assert!(r.wait(Duration::from_secs(7200)).is_empty());
+        r.write(id, b"later");
+        let out = r.wait(Duration::from_secs(2));
+        assert_eq!(r.state(id), State::Established, "{timeout:?}");
+        assert_eq!(out.first().map(|p| &p.text[..]), Some(&b"l"[..]));
+        r.acknowledge(&out);
+        r.window = 60_000;
+        r.send(Flags::ACK, b"");
+        assert_eq!(r.sent()[0].text, b"ater");
+    }
+}
+
 /// The timeout counts while data waits, not the quiet hours before.
 #[test]
 fn quiet_hours_are_no_part_of_the_user_timeout() {

@@ -83,8 +83,8 @@ impl ReceiveBuffer {
             // little may come.
             let fills = self.chunks.back().is_some_and(Chunk::is_owned);
             let room = data.len().max(if fills { self.len() / 2 } else { 0 }).min(CHUNK);
-            // Behind a full segment there are mostly others.
-            let much = data.len() >= REFERENCE;
+            // Behind a full segment there are mostly others, but not between references.
+            let much = data.len() >= REFERENCE && self.chunks.back().is_none_or(Chunk::is_owned);
             let memory = if much { spares.take_ample(room, CHUNK) } else { spares.take(room) };
             // It has its place before it is filled: to move it right behind the octets is dear.
             self.push_chunk(Chunk::with_memory(memory), spares);
@@ -261,6 +261,19 @@ mod tests {
         b.push(&frame[40..2000], Some(&frame), &mut spares);
         assert!(b.memory() < 5000);
         assert_ne!(b.read_bytes(usize::MAX, &mut spares).as_ptr(), frame[40..].as_ptr());
+    }
+
+    /// However much memory is at hand.
+    #[test]
+    fn copied_text_between_references_takes_no_more_than_it_needs() {
+        let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::default());
+        (0..100).for_each(|_| spares.give(Vec::with_capacity(CHUNK)));
+        for _ in 0..100 {
+            let (full, joined) = (Bytes::from(vec![4u8; 1500]), Bytes::from(vec![4u8; 4000]));
+            b.push(&full[52..], Some(&full), &mut spares);
+            b.push(&joined[52..1252], Some(&joined), &mut spares);
+        }
+        assert!(b.memory() <= 2 * b.len() + CHUNK, "{} for {}", b.memory(), b.len());
     }
 
     #[test]

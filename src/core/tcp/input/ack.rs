@@ -235,8 +235,8 @@ impl Tcb {
         self.progress = cx.now;
         self.soft_error = None;
         // What a probe brings into room that the window did not tell of opens none: the next is as far off as it would
-        // have been (RFC 9293 §3.8.6.1, SHLD-30).
-        if self.snd.wnd > 0 {
+        // have been (RFC 9293 §3.8.6.1, SHLD-30). With the last octet probing ends: what is written later waits anew.
+        if self.snd.wnd > 0 || ack == self.snd.nxt && !self.has_unsent() {
             self.window_probes = 0;
         }
 

@@ -22,7 +22,8 @@ pub(super) struct Path {
 }
 
 impl Path {
-    pub(super) fn any(rng: &mut impl Rng) -> Self {
+    pub(super) fn any(six: bool, rng: &mut impl Rng) -> Self {
+        let narrowest = if six { 1280 } else { 600 };
         Self {
             delay: Duration::from_micros(pick(rng, [30, 3_000, 40_000])),
             loses: pick(rng, [0, 0, 200, 60, 15]),
@@ -31,7 +32,9 @@ impl Path {
             repeats: pick(rng, [0, 0, 100]),
             marks: pick(rng, [0, 0, 80]),
             forges: pick(rng, [0, 0, 0, 200]),
-            narrows: rng.random_ratio(1, 5).then(|| (rng.random_range(0..300), rng.random_range(600..1500))),
+            narrows: rng
+                .random_ratio(1, 5)
+                .then(|| (rng.random_range(0..300), rng.random_range(narrowest..1500))),
         }
     }
 }
