@@ -21,6 +21,10 @@ pub(crate) const TO_RECEIVE: usize = MIN_CAPACITY << 6;
 /// The same of a send buffer.
 pub(crate) const TO_SEND: usize = MIN_CAPACITY << 8;
 
+/// How many times the room that is needed may be taken where more will follow: of many buffers with little in each none has
+/// all that one flow has left.
+const AMPLE: usize = 8;
+
 /// Queues that are kept of each kind.
 const QUEUES: usize = 64;
 
@@ -78,10 +82,11 @@ impl Spares {
         spare.unwrap_or_else(|| Vec::with_capacity(size))
     }
 
-    /// Room for `n` octets that more will follow: the largest that is at hand up to `most` octets, which saves moving them once
-    /// more comes. What lies there already costs nothing more.
+    /// Room for `n` octets that more will follow: the largest that is at hand up to `most` octets and to some times what is
+    /// needed, which saves moving them once more comes.
     pub(crate) fn take_ample(&mut self, n: usize, most: usize) -> Vec<u8> {
         let least = class(n.max(MIN_CAPACITY).next_power_of_two()).unwrap_or(EACH.len());
+        let most = most.min(n.saturating_mul(AMPLE).next_power_of_two());
         let classes = class(most).and_then(|most| self.octets.get_mut(least..=most)).unwrap_or_default();
         classes.iter_mut().rev().find_map(Vec::pop).unwrap_or_else(|| self.take(n))
     }
@@ -173,6 +178,8 @@ mod tests {
         }
         let sizes = [(); 3].map(|()| s.take_ample(1000, 4096).capacity());
         assert_eq!((sizes, s.memory()), ([4096, 2048, 1024], 512 + 8192));
+        assert_eq!(s.take_ample(100, 4096).capacity(), 512, "little is needed");
+        assert_eq!(s.take_ample(100, 4096).capacity(), MIN_CAPACITY, "8 KiB are too much");
         assert_eq!(s.take_ample(TO_SEND + 1, TO_SEND).capacity(), 2 * TO_SEND);
     }
 
