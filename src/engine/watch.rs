@@ -42,8 +42,21 @@ impl Watch {
     /// The reader is to look at `due`. Costs no wake-up of anybody until then.
     pub(super) fn expect(&self, due: Instant, now: Instant) {
         self.due.store(due.as_nanos(), Ordering::SeqCst);
-        if due.as_nanos() < self.set.load(Ordering::SeqCst) {
-            self.set(due.as_nanos(), due.saturating_since(now));
+        let set = self.set.load(Ordering::SeqCst);
+        let time = due.saturating_since(now);
+        if due.as_nanos() < set {
+            self.set(due.as_nanos(), time);
+        } else if due < Instant::FAR_FUTURE && Instant::from_nanos(set).saturating_since(now) < time / 2 {
+            self.put_off(set, due.as_nanos(), time);
+        }
+    }
+
+    /// The alarm, which is `set`, would ring for nothing, and a thread that wakes for nothing drives others off its
+    /// processor. To set it anew costs less, now and then.
+    fn put_off(&self, set: u64, at: u64, time: Duration) {
+        // Where the reader is awake, it sets the alarm itself.
+        if self.set.compare_exchange(set, at, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            self.alarm.set(time);
         }
     }
 
@@ -130,6 +143,27 @@ mod tests {
         watch.wait(&clock).unwrap();
         assert!(clock.now() >= now + 5 * MS);
         assert_eq!(watch.set.load(Ordering::SeqCst), NEVER, "nothing rings any more");
+    }
+
+    /// Who comes back again and again never lets it ring, and seldom sets it.
+    #[test]
+    fn what_is_put_off_for_long_is_set_anew_before_it_rings() {
+        let (watch, clock) = (Watch::new().unwrap(), Clock::start());
+        let (begin, hour) = (clock.now(), 3600 * 1000 * MS);
+        let mut set = Vec::new();
+        for n in 0..20 {
+            let now = begin + n * hour / 4;
+            watch.expect(now + hour, now);
+            set.push((watch.set.load(Ordering::SeqCst) - begin.as_nanos()) / (hour / 4).as_nanos() as u64);
+        }
+        assert_eq!(set[..9], [4, 4, 4, 7, 7, 7, 10, 10, 10]);
+        assert_eq!(set.last(), Some(&22));
+        watch.expect(Instant::FAR_FUTURE, begin + 5 * hour);
+        assert_eq!(
+            watch.set.load(Ordering::SeqCst),
+            (begin + 22 * (hour / 4)).as_nanos(),
+            "for nobody it may ring"
+        );
     }
 
     #[test]
