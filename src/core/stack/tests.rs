@@ -54,6 +54,7 @@ mod rfc8201;
 mod six;
 
 mod recovery;
+mod replies;
 mod reports;
 mod rfc4821;
 mod rfc5482;

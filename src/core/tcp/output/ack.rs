@@ -19,6 +19,8 @@ pub struct Acks {
     repeats: u8,
     /// How many more segments are acknowledged at once.
     quick: u8,
+    /// Not because the connection is young, but because the program asked for it.
+    asked: bool,
     challenges: u8,
     challenges_since: Instant,
     /// Octets that came twice and have not been told; none while it is empty.
@@ -35,6 +37,7 @@ impl Acks {
             delayed: false,
             repeats: 0,
             quick,
+            asked: false,
             challenges: 0,
             challenges_since: Instant::ZERO,
             duplicate: NONE,
@@ -49,7 +52,7 @@ impl Acks {
 
     /// The next `quick` segments are acknowledged at once; what waits to be is too, unless `quick` is 0.
     pub const fn set_quick(&mut self, quick: u8) {
-        self.quick = quick;
+        (self.quick, self.asked) = (quick, quick > 0);
         if quick > 0 && self.delayed {
             self.now(AckReason::Quick);
         }
@@ -148,7 +151,11 @@ impl Tcb {
             self.acks.now(AckReason::EverySecond);
         } else if self.acks.quick > 0 {
             self.acks.quick -= 1;
-            self.acks.now(AckReason::Quick);
+            if self.acks.asked {
+                self.acks.now(AckReason::Quick);
+            } else {
+                self.acknowledge_with_reply(AckReason::Quick, cx);
+            }
         } else {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
             //# A TCP endpoint SHOULD implement a delayed ACK (SHLD-18)
@@ -156,6 +163,18 @@ impl Tcb {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
             //# the delay MUST be less than 0.5 seconds (MUST-40)
             self.timers.arm_if_idle(Timer::DelayedAck, cx.now + cx.config.delayed_ack);
+        }
+    }
+
+    /// What the program is told of now is acknowledged with what it sends for that, if that comes within the time it is given.
+    pub(in crate::tcp) fn acknowledge_with_reply(&mut self, reason: AckReason, cx: &Context<'_>) {
+        let Some(time) = cx.config.reply_time.filter(|time| !time.is_zero()) else {
+            return self.acks.now(reason);
+        };
+        self.acks.delayed = true;
+        let until = cx.now + time.min(cx.config.delayed_ack);
+        if self.timers.deadline(Timer::DelayedAck).is_none_or(|deadline| deadline > until) {
+            self.timers.arm(Timer::DelayedAck, until);
         }
     }
 
