@@ -58,9 +58,10 @@ struct Queue {
 
 impl Queue {
     fn feed(&self, packet: &[u8], left: usize, batch: usize) -> io::Result<()> {
-        let feed = Feed { packet: packet.to_vec(), left, batch, begun: None };
-        *self.feed.lock().unwrap_or_else(PoisonError::into_inner) = feed;
+        // Both at once: who looks without being told finds neither or both.
+        let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
         rustix::io::write(&self.ready, &1u64.to_ne_bytes())?;
+        *feed = Feed { packet: packet.to_vec(), left, batch, begun: None };
         Ok(())
     }
 }
