@@ -43,7 +43,13 @@ impl Watch {
     pub(super) fn expect(&self, due: Instant, now: Instant) {
         self.due.store(due.as_nanos(), Ordering::SeqCst);
         if due.as_nanos() < self.set.load(Ordering::SeqCst) {
-            self.set(due.as_nanos(), due.saturating_since(now));
+            // The reader may set it in between the two steps of this: then it rings by this, and is taken to ring by that.
+            loop {
+                self.set(due.as_nanos(), due.saturating_since(now));
+                if self.set.load(Ordering::SeqCst) == due.as_nanos() {
+                    break;
+                }
+            }
         }
     }
 
