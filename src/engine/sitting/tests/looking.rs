@@ -139,7 +139,8 @@ impl Place {
     }
 
     fn receive(&self) {
-        let waited = wait_until(&self.shard, self.id, Interest::Readable, None, |stack, _| take(stack, self.id));
+        let waited =
+            wait_until(&self.shard, self.id, Interest::Readable, None, |stack, _| take(stack, self.id));
         assert_eq!(waited.unwrap(), 1);
     }
 
