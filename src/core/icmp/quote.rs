@@ -75,7 +75,6 @@ fn put(bytes: &mut [u8], at: usize, value: u16) {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
     use core::net::IpAddr;
 
     use super::*;
@@ -159,6 +158,6 @@ mod tests {
         packet[9] = 132;
         assert_eq!(as_sent(&packet, 0, ALL), None);
         assert_eq!(as_sent(&[], 0, ALL), None);
-        assert_eq!(as_sent(&vec![0x45; 20], 0, ALL), None);
+        assert_eq!(as_sent(&[0x45; 20], 0, ALL), None);
     }
 }
