@@ -271,20 +271,22 @@ impl Seated<'_> {
     pub(super) fn turn(&mut self, caller: Option<&Caller<'_>>) -> io::Result<Turn> {
         let Some(tools) = &mut self.tools else { return Ok(Turn::Left) };
         let shard = self.shard;
-        self.ended = Ended::default();
+        // What it has learnt in an earlier turn may be otherwise by now.
+        (self.ended, self.also) = (Ended::default(), Also::Unasked);
         let mut count = 0;
         match self.next {
             Next::Sleep(until) if !tools.frames.is_full() => {
                 let until = caller.map_or(until, |caller| until.min(caller.deadline));
-                let time = tools.luck.time(shard.spin);
-                if !time.is_zero() {
-                    count = spin(shard, tools, until.min(self.now + time), &mut self.now, caller)?;
-                    if count > 0 || !caller.is_some_and(Caller::is_woken) {
-                        tools.luck.looked(count > 0);
-                    }
-                }
-                if count == 0 {
-                    self.ended = sleep(shard, tools, until.saturating_since(self.now), until, caller)?;
+                // To drive may have taken long.
+                self.now = shard.clock.now();
+                let seen = look(shard, tools, until, &mut self.now, caller)?;
+                if let Seen::Packets(number) = seen {
+                    count = number;
+                } else {
+                    self.ended = match seen {
+                        Seen::Else(ended) => ended,
+                        _ => sleep(shard, tools, until.saturating_since(self.now), until, caller)?,
+                    };
                     self.also = if self.ended.also { Also::Something } else { Also::Nothing };
                     if caller.is_some_and(Caller::is_woken) {
                         return Ok(Turn::Stays);
@@ -432,22 +434,54 @@ fn sleep(
     shard.nudge.sleep(shard.device.readable(), also, timeout)
 }
 
-/// Looks at the device without sleeping, until packets are there or the time is over. Gives how many came.
-fn spin(
+/// What was seen without sleeping.
+enum Seen {
+    /// So many packets.
+    Packets(usize),
+    /// What would have ended a sleep.
+    Else(Ended),
+    Nothing,
+}
+
+/// Looks without sleeping, as long as that may pay, for all that would end a sleep.
+fn look(
     shard: &Shard,
     tools: &mut Tools,
     until: Instant,
     now: &mut Instant,
     caller: Option<&Caller<'_>>,
-) -> io::Result<usize> {
+) -> io::Result<Seen> {
+    if until <= *now {
+        return Ok(Seen::Nothing);
+    }
+    let time = tools.luck.time(shard.spin);
+    if time.is_zero() {
+        return Ok(Seen::Nothing);
+    }
+    let until = until.min(*now + time);
+    let also = caller.and_then(Caller::poller).map(Poller::readable);
     loop {
-        *now = shard.clock.now();
         tools.frames.clear();
         let count = shard.device.recv(*now, &mut tools.frames)?;
-        if count > 0 || *now >= until || caller.is_some_and(Caller::is_woken) {
-            return Ok(count);
+        if count > 0 {
+            tools.luck.looked(true);
+            return Ok(Seen::Packets(count));
+        }
+        // That another thread has something for it says nothing of those that packets come from.
+        if caller.is_some_and(Caller::is_woken) {
+            return Ok(Seen::Nothing);
+        }
+        if *now >= until {
+            tools.luck.looked(false);
+            return Ok(Seen::Nothing);
+        }
+        // A nudge tells of an earlier timer, of wakers that nobody else runs and of the end; and a poll with descriptors has
+        // its events from no packet.
+        if let Some(ended) = shard.nudge.look(also)? {
+            return Ok(Seen::Else(ended));
         }
         std::hint::spin_loop();
+        *now = shard.clock.now();
     }
 }
 

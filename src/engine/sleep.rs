@@ -54,7 +54,19 @@ impl Nudge {
         Ok(Ended { hung_up, also: also.is_some() && !fds[2].revents().is_empty(), interrupted })
     }
 
-    /// The same without the device.
+    /// What would end a sleep without the device, if there is anything. Does not wait.
+    pub(super) fn look(&self, also: Option<BorrowedFd<'_>>) -> io::Result<Option<Ended>> {
+        let nudge = self.0.as_fd();
+        let mut fds = [nudge, also.unwrap_or(nudge)].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        let count = if also.is_some() { 2 } else { 1 };
+        let interrupted = self.sleep_with(&mut fds[..count], Some(Duration::ZERO))?;
+        let readable = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        let also = also.is_some() && readable(&fds[1]);
+        let anything = interrupted || also || readable(&fds[0]);
+        Ok(anything.then_some(Ended { hung_up: false, also, interrupted }))
+    }
+
+    /// Sleeps until a nudge, or the time is over.
     pub(super) fn pause(&self, time: Duration) -> io::Result<()> {
         self.sleep_with(&mut [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)], Some(time))
             .map(|_| ())

@@ -52,7 +52,7 @@ impl Luck {
         }
     }
 
-    /// The look is over; `found`: packets.
+    /// The look is over; `found`: packets. One that something else has ended says nothing.
     pub(super) fn looked(&mut self, found: bool) {
         self.failures = if found { 0 } else { (self.failures + 1).min(FORGIVEN + FAILURES) };
         self.left_out = (1 << self.failures.saturating_sub(FORGIVEN)) - 1;

@@ -42,21 +42,19 @@ impl Watch {
     /// The reader is to look at `due`. Costs no wake-up of anybody until then.
     pub(super) fn expect(&self, due: Instant, now: Instant) {
         self.due.store(due.as_nanos(), Ordering::SeqCst);
-        let set = self.set.load(Ordering::SeqCst);
+        let set = Instant::from_nanos(self.set.load(Ordering::SeqCst));
         let time = due.saturating_since(now);
-        if due.as_nanos() < set {
-            self.set(due.as_nanos(), time);
-        } else if due < Instant::FAR_FUTURE && Instant::from_nanos(set).saturating_since(now) < time / 2 {
-            self.put_off(set, due.as_nanos(), time);
-        }
-    }
-
-    /// The alarm, which is `set`, would ring for nothing, and a thread that wakes for nothing drives others off its
-    /// processor. To set it anew costs less, now and then.
-    fn put_off(&self, set: u64, at: u64, time: Duration) {
-        // Where the reader is awake, it sets the alarm itself.
-        if self.set.compare_exchange(set, at, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            self.alarm.set(time);
+        // It would ring for nothing, and a thread that wakes for nothing drives others off its processor. To set it anew
+        // costs less, now and then.
+        let soon = due < Instant::FAR_FUTURE && set.saturating_since(now) < time / 2;
+        if due < set || soon {
+            // The reader may set it in between the two steps of this: then it rings by this, and is taken to ring by that.
+            loop {
+                self.set(due.as_nanos(), time);
+                if self.set.load(Ordering::SeqCst) == due.as_nanos() {
+                    break;
+                }
+            }
         }
     }
 

@@ -64,4 +64,6 @@ mod several;
 
 pub(crate) mod pair;
 
+pub mod alarms;
+
 pub(crate) use error::Failure;

@@ -1,6 +1,6 @@
 //! Each scenario under some thousand schedules; see the library beside this.
 
-use tunstack_wakeups::{broken, hunt, ready, scenarios, seats, shards};
+use tunstack_wakeups::{alarms, broken, hunt, ready, scenarios, seats, shards};
 
 macro_rules! hunts {
     ($($module:ident: $($name:ident),+;)+) => {$($(
@@ -35,6 +35,12 @@ hunts! {
         another_fails_the_engine_while_one_sits,
         a_waker_that_waits_is_woken,
         nobody_comes_back;
+    alarms:
+        brought_forward,
+        put_off_and_brought_forward,
+        brought_forward_after_a_rest,
+        brought_forward_for_who_looks_again,
+        called;
     shards:
         packets_for_the_other_at_both,
         a_packet_for_a_task_of_the_other,

@@ -23,6 +23,15 @@
 //! | `shard.rs`: a task that such a packet is for is left to nobody | `a_packet_for_a_task_of_the_other` |
 //! | `shard.rs`: what is not carried at once is left to nobody | `a_connection_of_the_other_to_accept` |
 //! | `poll/ready.rs`: the poller sleeps though the list is not empty | `changes_while_one_polls` and others |
+//! | `watch.rs`: who expects the reader sooner does not set the alarm anew | `alarms::brought_forward` and others |
+//! | `watch.rs`: the reader that has set its alarm does not look again whether that is the last word | `alarms::put_off_and_brought_forward` and others |
+//! | `watch.rs`: who has set the alarm does not look again whether the reader has meanwhile | `alarms::brought_forward_after_a_rest` |
+//! | `sitting.rs`: a look before sleep takes a nudge and forgets it | seven |
+//!
+//! Time goes on by being looked at, and a time that is near is over whenever somebody asks: a sleep that has one ends at
+//! once, and an alarm rings. One that is far off does not come in a schedule, so that a sleep or an alarm that was set to it
+//! by mistake is found. What is late by less is not: that an alarm rings when it is to, and a sleep ends when its timer is due,
+//! is for the unit tests of `watch.rs` and `sitting.rs`.
 
 use shuttle::Runner;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -48,6 +57,7 @@ pub mod seats;
 
 pub mod shards;
 
+pub use engine::alarms;
 pub use poll::scenarios as ready;
 
 /// Runs a scenario under some thousand schedules: ones that switch threads at random, and ones with few switches in

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
+use shuttle::rand::{RngCore, thread_rng};
 use shuttle::thread::{JoinHandle, spawn};
 use tunstack_core::addr::{Address, Endpoint, Family, Prefix};
 use tunstack_core::config::Config;
@@ -12,7 +12,7 @@ use tunstack_core::error::Error;
 use tunstack_core::stack::{Readiness, SocketId, Stack};
 use tunstack_core::time::Instant;
 
-use crate::engine::clock::Clock;
+use crate::engine::clock::{Clock, LOOK};
 use crate::engine::reader;
 use crate::engine::shard::Shard;
 use crate::engine::sleep::{Fault, break_it};
@@ -39,7 +39,9 @@ impl World {
         let id = stack.udp_socket(Family::V4);
         stack.bind(id, home()).expect("the address is the host's");
         let port = Port::default();
-        let shard = Shard::new(stack, Box::new(port.clone()), Clock::start(), Duration::ZERO);
+        // Who sits looks before it sleeps, or does not.
+        let spin = LOOK * (thread_rng().next_u32() % 2 * 3);
+        let shard = Shard::new(stack, Box::new(port.clone()), Clock::start(), spin);
         let shard = Arc::new(shard.expect("there is nothing to fail"));
         port.is_of(&shard);
         Self { shard, id }

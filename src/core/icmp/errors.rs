@@ -13,7 +13,7 @@ use crate::wire::ip::{Header, V4_HEADER_LEN, V6_HEADER_LEN, protocol};
 /// §4.3.2.3).
 const MAX_V4: usize = 576;
 /// Octets of an IPv6 error with all its headers at the most: the smallest MTU (RFC 4443 §2.4 c).
-const MAX_V6: usize = 1280;
+pub(crate) const MAX_V6: usize = 1280;
 
 /// How many errors may be sent: a token bucket (RFC 4443 §2.4 f), which lets bursts through as a traceroute
 /// makes them and holds the average.

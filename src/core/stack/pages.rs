@@ -2,6 +2,13 @@
 //!
 //! An allocation for each would cost an allocator's head and its rounding up; and the one of glibc puts such small memory
 //! aside when it is freed, to join a million pieces of it in one call later, of which a packet waits for 20 ms.
+//!
+//! A page stays for one value that is left in it. At worst that is all the memory that the values came to when there were
+//! most of them, 64 octets each, and it is used for new ones first. What lives here are records of TIME-WAIT, which go by
+//! themselves 2 MSL after they came: so long after a crowd has left at the latest no page of it is there. Only a peer that
+//! sends its FIN again has a record begin anew, 64 times at the most. The books of [`memory`](crate::memory) know of each
+//! record as long as it lives, and not of pages: what is kept for those that are gone is less than half of what they were
+//! booked with.
 
 use alloc::vec::Vec;
 

@@ -6,7 +6,8 @@ use core::convert::Infallible;
 use super::packet::{OtherEvent, OtherReason, datagrams};
 use super::{Checksum, Inbound, Kind, Received, Socket, Stack, Trust};
 use crate::addr::{Endpoint, Quad};
-use crate::icmp::errors::{self, ErrorKind, Hardness};
+use crate::icmp::errors::{self, ErrorKind, Hardness, MAX_V6};
+use crate::icmp::quote::as_sent;
 use crate::icmp::{self, echo};
 use crate::ip::input::{self, Delivery, Refusal};
 use crate::ip::output;
@@ -33,6 +34,13 @@ struct Whole<'a> {
     delivery: Delivery,
     /// It came in fragments, of which this was the last that was missing.
     reassembled: bool,
+}
+
+impl<'a> Whole<'a> {
+    /// What an error is about.
+    const fn offending(&self) -> Inbound<'a> {
+        Inbound { packet: self.packet, ..self.inbound }
+    }
 }
 
 /// What became of a UDP datagram that somebody could want.
@@ -69,7 +77,7 @@ impl Stack {
         let parsed = ip::parse(inbound.packet);
         let parsed = match &parsed {
             Ok(parsed) => parsed,
-            Err(error) => return self.malformed(*error, inbound.packet, now),
+            Err(error) => return self.malformed(*error, &inbound, now),
         };
         if self.is_of_flow(&parsed.header) && parsed.header.fragment.is_none() {
             self.counters.ip_in_delivers += 1;
@@ -88,7 +96,7 @@ impl Stack {
         }
     }
 
-    fn malformed(&mut self, error: WireError, packet: &[u8], now: Instant) -> Received {
+    fn malformed(&mut self, error: WireError, inbound: &Inbound<'_>, now: Instant) -> Received {
         match error {
             WireError::Truncated => self.counters.ip_in_truncated += 1,
             _ => self.counters.ip_in_hdr_errors += 1,
@@ -108,7 +116,7 @@ impl Stack {
             //# originate an ICMPv6 Parameter Problem message to the packet's source, indicating the type and
             //# location of the problem.
             let kind = ErrorKind::ParameterProblem { pointer, code, even_multicast };
-            self.send_icmp_error(kind, packet, now);
+            self.send_icmp_error(kind, inbound, now);
         }
         //= https://www.rfc-editor.org/rfc/rfc1122#section-3.1
         //= id=rfc1122-3.1-6
@@ -185,9 +193,9 @@ impl Stack {
                 Err(WireError::Unrecognised { pointer, code, even_multicast }) => {
                     let pointer = pointer.saturating_add(ip::V6_HEADER_LEN as u16);
                     let error = WireError::Unrecognised { pointer, code, even_multicast };
-                    return self.malformed(error, &quote, now);
+                    return self.malformed(error, &inbound, now);
                 }
-                Err(error) => return self.malformed(error, &quote, now),
+                Err(error) => return self.malformed(error, &inbound, now),
             }
         };
         if delivery != Delivery::Unicast && header.protocol == protocol::TCP {
@@ -234,7 +242,7 @@ impl Stack {
                 //= https://www.rfc-editor.org/rfc/rfc8200#section-4
                 //= id=rfc8200-4-3
                 let kind = ErrorKind::ProtocolUnreachable { pointer: whole.protocol_offset };
-                self.send_icmp_error(kind, whole.packet, now);
+                self.send_icmp_error(kind, &whole.offending(), now);
                 Received::Dropped("unknown protocol")
             }
         }
@@ -297,7 +305,7 @@ impl Stack {
                 //# A destination node SHOULD originate a Destination Unreachable message with Code 4 in response to
                 //# a packet for which the transport protocol (e.g., UDP) has no listener, if that transport
                 //# protocol has no alternative means to inform the sender.
-                self.send_icmp_error(ErrorKind::PortUnreachable, whole.packet, now);
+                self.send_icmp_error(ErrorKind::PortUnreachable, &whole.offending(), now);
                 Received::Udp("nobody at that port")
             }
         }
@@ -492,7 +500,10 @@ impl Stack {
     //= id=rfc1122-3.3.8-1
     //# Wherever practical, hosts MUST return ICMP error datagrams on detection of an error, except in those
     //# cases where returning an ICMP error message is specifically prohibited.
-    pub(super) fn send_icmp_error(&mut self, kind: ErrorKind, packet: &[u8], now: Instant) {
+    pub(super) fn send_icmp_error(&mut self, kind: ErrorKind, inbound: &Inbound<'_>, now: Instant) {
+        let touched = inbound.trust == Trust::Trusted || inbound.gso_size != 0;
+        let sent = if touched { as_sent(inbound.packet, inbound.gso_size, MAX_V6) } else { None };
+        let packet = sent.as_deref().unwrap_or(inbound.packet);
         let Some((header, bytes)) = errors::build(kind, packet, &self.routes, self.config.hop_limit) else {
             return;
         };
@@ -575,7 +586,7 @@ impl Stack {
             //# ICMP Time Exceeded -- Fragment Reassembly Time Exceeded message should be sent to the source
             //# of that fragment.
             if let Some(packet) = expired.first_fragment {
-                self.send_icmp_error(ErrorKind::ReassemblyTimeExceeded, &packet, now);
+                self.send_icmp_error(ErrorKind::ReassemblyTimeExceeded, &Inbound::plain(&packet), now);
             }
         }
     }

@@ -365,8 +365,10 @@ fn enough_to_read(tcb: &Tcb) -> bool {
     let unread = tcb.receive_buffer.len();
     let beside = usize::from(!tcb.options.oob_inline && tcb.at_urgent_mark());
     let target = (tcb.options.receive_low_water.max(1) as usize).saturating_add(beside);
-    let room = (tcb.options.receive_buffer as usize).saturating_sub(unread);
-    unread >= target || unread > beside && room <= usize::from(tcb.rcv.mss)
+    // What a field cannot tell is no room that the peer would fill (RFC 7323 §2.3).
+    let (size, scale) = (tcb.options.receive_buffer, tcb.rcv.scale);
+    let told = scale.octets(scale.field(size.saturating_sub(unread as u32)));
+    unread >= target || unread > beside && told <= u32::from(tcb.rcv.mss)
 }
 
 impl Stack {

@@ -9,10 +9,12 @@ use rustix::event::{EventfdFlags, eventfd};
 use tunstack_core::addr::{Endpoint, Family, Prefix};
 use tunstack_core::config::Config;
 use tunstack_core::packet::{Datagram, Inbound, Received};
+use tunstack_core::stack::Readiness;
 
 use super::*;
 use crate::device::{Capabilities, Frames};
 use crate::engine::sitting::{Seated, Turn};
+use crate::engine::waiters::Observer;
 
 /// Takes the first `room` packets, refuses the rest, gives none.
 #[derive(Clone)]
@@ -271,4 +273,42 @@ fn a_panic_outside_calls_nobody() {
         _ = shard.query(|_| -> Result<(), Error> { panic!("on purpose") });
     }));
     assert!(panicked.is_err() && shard.watch.is_called(), "the stack is not to be trusted");
+}
+
+/// Counts how often it is told.
+#[derive(Default)]
+struct Told(AtomicUsize);
+
+impl Observer for Told {
+    fn changed(&self, _: Readiness, _: Readiness) -> Option<usize> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+/// Each later hold of the lock finds it poisoned, as when a program closes a million sockets: what tells all who wait is done
+/// once, and again for who comes after it.
+#[test]
+fn a_panic_is_told_once() {
+    let (shard, _) = shard(0);
+    let id = shard.call(|stack, _| Ok(stack.udp_socket(Family::V4))).unwrap();
+    let watch = || {
+        let told = Arc::new(Told::default());
+        let mut held = shard.lock();
+        let key = held.waiters.key();
+        held.waiters.observe(id, key, Arc::clone(&told) as Arc<dyn Observer>);
+        held.release();
+        told
+    };
+    let first = watch();
+    let times = |told: &Told| told.0.load(Ordering::Relaxed);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        _ = shard.query(|_| -> Result<(), Error> { panic!("on purpose") });
+    }));
+    assert!(panicked.is_err());
+    (0..5).for_each(|_| shard.lock().release());
+    assert_eq!(times(&first), 1);
+    let late = watch();
+    (0..5).for_each(|_| shard.lock().release());
+    assert_eq!((times(&first), times(&late)), (2, 1));
 }

@@ -24,6 +24,8 @@ use crate::engine::wait::{poll_op, wait_until};
 use crate::engine::waiters::{Interest, Observer, Place};
 use crate::engine::{Engine, io_error};
 
+mod looking;
+
 impl<'a> Seated<'a> {
     /// The seat with these packets on it.
     pub(in crate::engine) fn with(shard: &'a Shard, frames: Frames) -> Self {
@@ -163,12 +165,16 @@ fn take(stack: &mut Stack, id: SocketId) -> Result<u8, tunstack_core::error::Err
 }
 
 fn arrive(far: &Pipe, octet: u8) {
+    arrive_at(far, 7, octet);
+}
+
+fn arrive_at(far: &Pipe, port: u8, octet: u8) {
     let mut head = vec![0x45, 0, 0, 29, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 7, 0, 2, 10, 7, 0, 1];
     let sum: u32 = head.chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1])).sum();
     let checksum = !((sum & 0xffff) + (sum >> 16)) as u16;
     head[10..12].copy_from_slice(&checksum.to_be_bytes());
-    // From port 9 to 7, without a checksum.
-    head.extend([0, 9, 0, 7, 0, 9, 0, 0, octet]);
+    // From port 9, without a checksum.
+    head.extend([0, 9, 0, port, 0, 9, 0, 0, octet]);
     let body = tunstack_core::packet::Body::EMPTY;
     let datagram = Datagram { head: &head, body, gso_size: 0, checksum: Checksum::Complete, event: None };
     far.send(Instant::ZERO, &datagram).unwrap();
@@ -431,10 +437,14 @@ impl Observer for Rouses {
 
 impl Watcher {
     fn of(world: &World) -> Self {
+        Self::before(&world.shard, world.id)
+    }
+
+    fn before(shard: &Shard, id: SocketId) -> Self {
         let roused = Arc::<AtomicBool>::default();
-        let mut held = world.shard.lock();
+        let mut held = shard.lock();
         let key = held.waiters.key();
-        held.waiters.observe(world.id, key, Arc::new(Rouses(Arc::clone(&roused))));
+        held.waiters.observe(id, key, Arc::new(Rouses(Arc::clone(&roused))));
         held.release();
         let descriptor = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap();
         Self { roused, several: false, descriptor }

@@ -52,6 +52,8 @@ pub(crate) struct Waiters {
     /// Wakers that nobody will wake: the last to drop one may drop a task, and that runs code that is not ours.
     gone: Vec<Waker>,
     last_key: u64,
+    /// All were told that all is gone, and nobody has come since.
+    all_told: bool,
 }
 
 impl Waiters {
@@ -154,6 +156,7 @@ impl Waiters {
 
     /// From now on `waker` is woken, once, when anything at all happens.
     pub(crate) fn register_anything(&mut self, key: Key, waker: &Waker) {
+        self.all_told = false;
         match self.anything.iter_mut().find(|(k, _)| *k == key) {
             Some((_, w)) => self.gone.push(std::mem::replace(w, waker.clone())),
             None => self.anything.push((key, waker.clone())),
@@ -201,12 +204,17 @@ impl Waiters {
         }
     }
 
-    /// Every socket is gone, as with [`gone`](Self::gone): everybody looks again.
+    /// Every socket is gone, as with [`gone`](Self::gone): everybody looks again. This goes through all sockets, once: an
+    /// engine ends only once, but where it ended in a panic each later hold of its lock says so.
     pub(crate) fn notify_all(&mut self) {
+        if self.all_told {
+            return;
+        }
         for slot in &mut self.slots {
             slot.tell(GONE, GONE, &mut self.woken);
         }
         self.notify_anything();
+        self.all_told = true;
     }
 
     /// Who is to be woken as it stands, and whether that is `asker`, too.
@@ -250,6 +258,7 @@ impl Waiters {
     }
 
     fn slot_for(&mut self, id: SocketId) -> usize {
+        self.all_told = false;
         let index = id.index() as usize;
         if self.slots.len() <= index {
             self.slots.resize_with(index + 1, Slot::default);

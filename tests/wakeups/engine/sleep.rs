@@ -1,4 +1,5 @@
-//! In place of the engine's: a wire instead of a descriptor, and an alarm that may ring at any time from now on.
+//! In place of the engine's: a wire instead of a descriptor, and an alarm that rings at any time from now on, if it is set to
+//! a time that comes in a schedule.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -11,6 +12,9 @@ use super::sync::{Condvar, Mutex, MutexGuard, thread};
 
 /// Some looks at the clock.
 pub(super) const PATIENCE: Duration = LOOK.saturating_mul(8);
+
+/// What is as far off as this does not come: no schedule has so many looks at the clock.
+pub(crate) const FAR: Duration = LOOK.saturating_mul(100_000);
 
 /// What is broken on purpose.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,7 +106,7 @@ impl Nudge {
             if std::mem::take(&mut line.nudged) || line.cut || !line.packets.is_empty() {
                 return Ok(Ended::default());
             }
-            if timeout.is_some() {
+            if timeout.is_some_and(|time| time < FAR) {
                 drop(line);
                 // The time may be over at once.
                 thread::yield_now();
@@ -112,6 +116,11 @@ impl Nudge {
         }
     }
 
+    pub(super) fn look(&self, _: Option<BorrowedFd<'_>>) -> io::Result<Option<Ended>> {
+        let nudged = std::mem::take(&mut locked(&self.line).nudged);
+        Ok(nudged.then(Ended::default))
+    }
+
     pub(super) fn pause(&self, _: Duration) -> io::Result<()> {
         unreachable!("the wire does not hang up")
     }
@@ -119,6 +128,7 @@ impl Nudge {
 
 #[derive(Debug, Default)]
 pub(super) struct Alarm {
+    /// It will ring.
     set: Mutex<bool>,
     changed: Condvar,
 }
@@ -130,7 +140,8 @@ impl Alarm {
 
     pub(super) fn set(&self, time: Duration) {
         if FAULT.get() != Fault::NoAlarm || time.is_zero() {
-            *locked(&self.set) = true;
+            // As with a timer of the kernel's, what it was set to before is forgotten.
+            *locked(&self.set) = time < FAR;
             self.changed.notify_all();
         }
     }

@@ -8,6 +8,7 @@ use crate::ip::output;
 use crate::ip::reassembly::{Outcome, Reassembly};
 use crate::wire::icmp::{self as wire, Message};
 use crate::wire::ip::{self, protocol};
+use crate::wire::udp;
 
 /// The pieces of a packet put together again.
 fn joined(packets: &[Vec<u8>]) -> (ip::Header, Vec<u8>) {
@@ -218,4 +219,36 @@ fn a_program_pings_and_hears_the_answer() {
     let reply = icmp("10.7.0.2", "10.7.0.1", &Message::EchoReply { id: 5, sequence: 9, data: b"x" });
     give(&mut h, &reply);
     assert_eq!(read(&mut h, id).unwrap(), reply[20..]);
+}
+
+/// Between programs of one machine checksums are partial and datagrams come joined: an error quotes what was sent.
+#[test]
+fn an_error_quotes_what_was_sent() {
+    let ports = udp::Header { src_port: 4000, dst_port: 53 };
+    for (from, to) in [("10.7.0.2", "10.7.0.1"), ("fd00::2", "fd00::1")] {
+        let datagram = |data: &[u8], partial| {
+            let mut packet = Vec::new();
+            udp::emit_packet(&header(from, to, protocol::UDP), ports, data, 7, partial, &mut packet).unwrap();
+            packet
+        };
+        let data = pattern(900);
+        let (whole, first) = (datagram(&data, false), datagram(&data[..300], false));
+        for (partial, trust, gso_size, sent) in [
+            (false, Trust::Verify, 0, &whole),
+            (false, Trust::Trusted, 0, &whole),
+            (true, Trust::Trusted, 0, &whole),
+            (true, Trust::Trusted, 300, &first),
+            (false, Trust::Verify, 300, &first),
+        ] {
+            let mut h = host(Config::default());
+            h.receive(NOW, Inbound { trust, gso_size, ..Inbound::plain(&datagram(&data, partial)) });
+            let error = out(&mut h, NOW);
+            assert_eq!(error.len(), 1);
+            let Message::DestinationUnreachable { quoted, .. } = message(&error[0]).1 else {
+                panic!("{error:?}")
+            };
+            assert_eq!(quoted, &sent[..quoted.len()]);
+            assert!(quoted.len() >= sent.len().min(548), "{}", quoted.len());
+        }
+    }
 }

@@ -364,3 +364,44 @@ fn a_buffer_of_two_segments_does_not_stall() {
     let took = p.now.saturating_since(began);
     assert!(took < 80 * 2 * DELAY, "{took:?}");
 }
+
+/// A program that waits for as much as the buffer takes is told when no more can come: the window field counts in units, of
+/// 1,024 octets where the buffer may become large, and what is less than one is room that the peer never hears of.
+#[test]
+fn who_waits_for_a_full_buffer_is_told_when_no_more_can_come() {
+    let mut late = Vec::new();
+    for mss in [100, 536, 1000, 1460, 2000] {
+        for (size, step) in [2_500, 5_000, 20_000, 65_535, 65_536, 100_000, 219_999]
+            .into_iter()
+            .flat_map(|size| [(size, 220_000), (size, 1_000), (size, 33_333)])
+        {
+            let tcp = TcpConfig { receive_buffer: 220_000, ..TcpConfig::default() };
+            let mut p = Pair::with(&tcp);
+            p.hosts.iter_mut().for_each(|host| host.config_mut().mtu = mss + 40);
+            let (c, s) = p.connected();
+            let options = p.hosts[1].options(s).unwrap();
+            let (began, mut written) = (p.now, 0);
+            let mut shrinks = options.receive_buffer;
+            let data = pattern(600_000);
+            p.run(|p| {
+                let now = p.now;
+                if shrinks > size {
+                    shrinks = shrinks.saturating_sub(step).max(size);
+                    let options =
+                        SocketOptions { receive_buffer: shrinks, receive_low_water: u32::MAX, ..options };
+                    p.hosts[1].set_options(s, options, now).unwrap();
+                }
+                while let Ok(n @ 1..) = p.hosts[0].try_write(c, &data[written..], now) {
+                    written += n;
+                }
+                let told = p.hosts[1].readiness(s).contains(Readiness::READABLE);
+                told || now.saturating_since(began) > Duration::from_secs(60)
+            });
+            let took = p.now.saturating_since(began);
+            if took > Duration::from_secs(1) {
+                late.push((mss, size, step, took));
+            }
+        }
+    }
+    assert_eq!(late, []);
+}
