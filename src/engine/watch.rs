@@ -47,7 +47,7 @@ impl Watch {
         // It would ring for nothing, and a thread that wakes for nothing drives others off its processor. To set it anew
         // costs less, now and then.
         let soon = due < Instant::FAR_FUTURE && set.saturating_since(now) < time / 2;
-        if due < set || soon {
+        if due < set || soon && !self.called.load(Ordering::SeqCst) {
             // The reader may set it in between the two steps of this: then it rings by this, and is taken to ring by that.
             loop {
                 self.set(due.as_nanos(), time);
