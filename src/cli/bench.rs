@@ -117,12 +117,13 @@ when the command line makes no sense; 130 after a signal. Whatever the end, no p
 or device stays.";
 
 /// Flags that say something of a measurement.
-const MEASURING: [&str; 12] = [
+const MEASURING: [&str; 13] = [
     "streams",
     "seconds",
     "runs",
     "only",
     "connections",
+    "idle",
     "quick",
     "peer_command",
     "save",
@@ -145,12 +146,16 @@ pub(crate) struct BenchArgs {
     /// How often each server is measured, in turn [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=99))]
     runs: Option<u16>,
-    /// Measure only these: up, down, both, rr, request, connect, http, udp-up, udp-down, crowd
+    /// Measure only these: up, down, both, rr, request, connect, http, udp-up, udp-down, crowd,
+    /// million
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = plan::name)]
     only: Vec<String>,
     /// The connections of a crowd [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=30_000))]
     connections: Option<u32>,
+    /// The idle connections of million [default: 1000000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=50_000_000))]
+    idle: Option<u32>,
     /// A first look in less than ten seconds: each once and shortly, with few connections
     #[arg(long)]
     quick: bool,
@@ -184,7 +189,7 @@ pub(crate) struct BenchArgs {
 /// Runs `bench`.
 pub(crate) fn main(common: &Common, args: BenchArgs) -> Result<(), Failure> {
     if let Some(side) = args.serve {
-        return serve::main(side, common);
+        return serve::main(side, common, args.idle.unwrap_or(0) as usize);
     }
     let begun = Instant::now();
     let out = Output::stdout(common.json);

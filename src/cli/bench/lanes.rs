@@ -42,6 +42,12 @@ const SETTINGS: [(&str, &str); 5] = [
 /// only the first one has a default that is not open to all.
 const CONGESTION_CONTROL: &str = "cubic";
 
+/// The device of the far end of idle connections.
+pub(super) const IDLE: &str = "idle0";
+
+/// The number of this stack's server.
+pub(super) const OWN: usize = 1;
+
 /// A server and where it is.
 pub(super) struct Lane {
     /// What the table calls it.
@@ -82,7 +88,7 @@ pub(super) const fn count(plan: &Plan) -> usize {
 pub(super) fn start(n: usize, plan: &Plan) -> Result<Lane, Failure> {
     match n {
         0 => kernel(plan),
-        1 => stack(plan),
+        OWN => stack(plan),
         _ => peer(n, plan),
     }
 }
@@ -151,6 +157,40 @@ fn kernel(plan: &Plan) -> Result<Lane, Failure> {
     child.say("linked")?;
     let name = child.hear("ready")?;
     Ok(Lane { name, address: FAR_ADDRESS, child })
+}
+
+/// The far end of idle connections.
+pub(super) struct Far {
+    child: Child,
+}
+
+impl Far {
+    /// Starts it, for no more than `most` connections, and lets the kernel forward between it and this stack's server.
+    pub(super) fn start(plan: &Plan, most: usize) -> Result<Self, Failure> {
+        let path = "/proc/sys/net/ipv4/ip_forward";
+        fs::write(path, "1").map_err(|e| Failure::of(format!("cannot set {path}"), &e))?;
+        let mut command = own(plan, "idle")?;
+        command.args(["--idle", &most.to_string()]);
+        let mut child = Child::start("the far end of idle connections", &mut command)?;
+        child.hear("ready")?;
+        Ok(Self { child })
+    }
+
+    /// Opens so many connections, and gives how long that took, seconds.
+    pub(super) fn open(&mut self, count: usize) -> Result<f64, Failure> {
+        self.ask("open", "opened", count)
+    }
+
+    /// Closes so many, those that were opened last, and gives how long that took until the server had closed, too.
+    pub(super) fn close(&mut self, count: usize) -> Result<f64, Failure> {
+        self.ask("close", "closed", count)
+    }
+
+    fn ask(&mut self, what: &str, done: &str, count: usize) -> Result<f64, Failure> {
+        self.child.say(&format!("{what} {count}"))?;
+        let said = self.child.hear(done)?;
+        said.parse().map_err(|_| Failure::Failed(format!("{done} in {said:?}, not a number of seconds")))
+    }
 }
 
 /// The device of this stack.

@@ -13,6 +13,8 @@ mod connection;
 
 mod event_loop;
 
+mod idle;
+
 mod datagrams;
 
 use std::io::{self, BufRead, Write};
@@ -56,6 +58,8 @@ const DESCRIPTORS: u64 = 1 << 16;
 pub(super) enum Side {
     Kernel,
     Stack,
+    /// Nobody's: it is a client.
+    Idle,
 }
 
 /// What has come.
@@ -67,7 +71,7 @@ struct Counted {
 }
 
 /// Serves until standard input ends.
-pub(super) fn main(side: Side, common: &Common) -> Result<(), Failure> {
+pub(super) fn main(side: Side, common: &Common, idle: usize) -> Result<(), Failure> {
     let counted = Arc::new(Counted::default());
     let served = raise_limit().and_then(|()| match side {
         Side::Kernel => {
@@ -75,6 +79,7 @@ pub(super) fn main(side: Side, common: &Common) -> Result<(), Failure> {
             serve(&kernel::Kernel::new(lanes::FAR_ADDRESS), &counted)
         }
         Side::Stack => serve(&stack(common)?, &counted),
+        Side::Idle => return idle::main(common, idle),
     });
     match served {
         Ok(()) => {

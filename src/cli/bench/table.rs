@@ -3,6 +3,8 @@
 use super::super::race::table::markdown;
 use super::figures::{Outcome, Row, Shown};
 use super::matrix::Results;
+use super::lanes::OWN;
+use super::plan::{Column, Steps};
 
 /// What a server failed at.
 const FAILED: &str = "failed";
@@ -14,13 +16,14 @@ pub(super) fn text(results: &Results) -> String {
     let spin = of.spin.map(|time| format!(", spin {} us", time * 1e6)).unwrap_or_default();
     format!(
         "Medians{range} of {number} of each, in turn, {} s a run; MTU {}, offload {}{spin}; ratio to the kernel over veth.\n\
-         {}\n\n{}{}{}",
+         {}\n\n{}{}{}{}",
         of.seconds,
         of.mtu,
         of.offload,
         of.host(),
         table(results, Shown::Above).unwrap_or_default(),
         parts(results),
+        many(results),
         lost(results)
     )
 }
@@ -45,6 +48,40 @@ fn parts(results: &Results) -> String {
         None => String::new(),
     };
     format!("\n\nProcessor time of it{cycles}.\n\n{table}")
+}
+
+/// Many idle connections beside few of them, and how they are closed.
+fn many(results: &Results) -> String {
+    let mut text = String::new();
+    for outcome in &results.outcomes {
+        let Column::Million { idle } = outcome.column else { continue };
+        let Steps { few, part, rest } = Steps::of(idle);
+        let own = results.names.get(OWN).map_or("", String::as_str);
+        text += &format!("\n\n{}, {own}; those closed last stay to the end.\n", outcome.column.title());
+        for (counts, ends) in [([few, idle], ["_few", "_all"]), ([part, rest], ["_part", "_all"])] {
+            let [less, more] = counts.map(|count| count.to_string());
+            let header = [if ends[0] == "_few" { "with" } else { "closing" }, "", &less, &more, "ratio"];
+            let rows: Vec<_> = outcome.rows.iter().filter_map(|row| pair(outcome, row, ends)).collect();
+            text += &format!("\n{}\n", markdown(&header, &rows));
+        }
+        for row in outcome.rows.iter().filter(|row| matches!(row.figure.name, "came" | "resident_each")) {
+            let (title, unit) = (row.figure.title, row.figure.unit_text());
+            text += &format!("\n{title}: {} {unit}", cell(row, OWN));
+        }
+    }
+    text
+}
+
+/// What was measured twice, by the first name: both, and how much the second is of the first.
+fn pair(outcome: &Outcome, first: &Row, ends: [&str; 2]) -> Option<Vec<String>> {
+    let name = first.figure.name.strip_suffix(ends[0])?;
+    let second = outcome.rows.iter().find(|row| row.figure.name.strip_suffix(ends[1]) == Some(name))?;
+    let ratio = match (first.median(OWN), second.median(OWN)) {
+        (Some(first), Some(second)) if first > 0.0 => format!("{:.2}", second / first),
+        _ => "-".to_owned(),
+    };
+    let (title, unit) = (first.figure.title.to_owned(), first.figure.unit_text().to_owned());
+    Some(vec![title, unit, cell(first, OWN), cell(second, OWN), ratio])
 }
 
 /// Connections that were refused or broken, of which the figures know nothing.
