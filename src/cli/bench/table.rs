@@ -2,8 +2,8 @@
 
 use super::super::race::table::markdown;
 use super::figures::{Outcome, Row, Shown};
-use super::matrix::Results;
 use super::lanes::OWN;
+use super::matrix::Results;
 use super::plan::{Column, Steps};
 
 /// What a server failed at.
@@ -215,5 +215,39 @@ mod tests {
         let nothing = [vec![vec![Reading::new("p50", 0.0)]], vec![vec![Reading::new("p50", 1.0)]]];
         let outcome = Outcome::new(Column::Trips { octets: 1 }, &nothing);
         assert_eq!(line(&outcome, &outcome.rows[0])[4], "-");
+    }
+
+    #[test]
+    fn many_stand_beside_few() {
+        let reading = |name, value| Reading::new(name, value);
+        let samples = vec![vec![
+            reading("p50_few", 20e-6),
+            reading("p50_few", 10e-6),
+            reading("p50_few", 30e-6),
+            reading("p50_all", 22e-6),
+            reading("p99_few", 1.0),
+            reading("resident_all", 1024.0 * 1024.0 * 900.0),
+            reading("resident_each", 944.0),
+            reading("close_part", 0.5),
+            reading("close_all", 5.5),
+            reading("came", 40_000.0),
+        ]];
+        let all = text(&example(vec![Outcome::new(Column::Million { idle: 1_000_000 }, &[vec![], samples])]));
+        let rows: Vec<Vec<_>> = all
+            .lines()
+            .filter(|line| line.starts_with("| ") && !line.starts_with("| --"))
+            .map(|row| row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect())
+            .collect();
+        let wanted: [&[_]; 4] = [
+            &["with", "1000", "1000000", "ratio"],
+            &["round trip of 1 octet: p50", "µs", "20.0 (10.0 to 30.0)", "22.0", "1.10"],
+            &["closing", "100000", "999000", "ratio"],
+            &["all closed in", "ms", "500", "5,500", "11.00"],
+        ];
+        assert_eq!(rows, wanted, "{all}");
+        for line in ["how fast all came: 40,000 /s", "server's memory for each of all: 944 octets"] {
+            assert!(all.lines().any(|other| other == line), "{line}: {all}");
+        }
+        assert!(!all.contains(FAILED), "the kernel is not asked: {all}");
     }
 }

@@ -5,7 +5,7 @@
 //! that were opened are closed first, by this end, which has TIME-WAIT after them then.
 
 use std::io::{self, BufRead, Read};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use tunstack::core::addr::Prefix;
@@ -57,7 +57,8 @@ pub(super) fn main(common: &Common, most: usize) -> Result<(), Failure> {
             Ok(time) => say(format_args!("closed {}", time.as_secs_f64()))?,
             Err(e) => {
                 let standing = far.streams.len();
-                let failure = Failure::of(format!("cannot {what} idle connections, with {standing} open"), &e);
+                let failure =
+                    Failure::of(format!("cannot {what} idle connections, with {standing} open"), &e);
                 let Failure::Failed(why) = failure else { return Err(failure) };
                 say(format_args!("failed {why}"))?;
                 return Err(Failure::Told);
@@ -142,7 +143,7 @@ impl Far {
     fn begin_to_close(&mut self) -> io::Result<TcpStream> {
         let stream = self.streams.pop().ok_or(io::ErrorKind::NotConnected)?;
         stream.set_nonblocking(true)?;
-        stream.shutdown(std::net::Shutdown::Write)?;
+        stream.shutdown(Shutdown::Write)?;
         Ok(stream)
     }
 
@@ -169,7 +170,10 @@ impl Far {
                 waiting[place] = Some(stream);
                 left -= 1;
             }
-            self.poll.poll(&mut self.events, Some(SILENCE))?;
+            match self.poll.poll(&mut self.events, Some(SILENCE)) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
             if self.events.is_empty() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
@@ -193,6 +197,8 @@ impl Far {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[test]
