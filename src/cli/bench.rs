@@ -91,7 +91,8 @@ Many idle connections (million):
   hold. A server's process that is new has the first 1,000, then 100,000 (a tenth of N) beside
   them, which are closed, then all N, which are closed but for the first 1,000. The samples, as many
   as --runs, are taken with 1,000, half before and half after the others, and with all: 2,000 further
-  connections from that stack, and the figures of connect and rr from the kernel's client. While
+  connections from that stack, and the figures of connect and rr from the kernel's client, which
+  here remembers no more than 4,096 connections that it has closed. While
   connections are closed, one from the kernel's client makes round trips as fast as it can; the
   longest is told. The far end closes first, as most clients do, so TIME-WAIT is its: a server that
   closes first keeps a record of 64 octets for a minute for each, of no more than 262,144. Server's
@@ -207,12 +208,18 @@ pub(crate) struct BenchArgs {
     from: Option<PathBuf>,
     #[arg(long, value_name = "SIDE", hide = true)]
     serve: Option<serve::Side>,
+    /// To be the far end of idle connections, of so many at the most.
+    #[arg(long, value_name = "N", hide = true)]
+    far: Option<usize>,
 }
 
 /// Runs `bench`.
 pub(crate) fn main(common: &Common, args: BenchArgs) -> Result<(), Failure> {
     if let Some(side) = args.serve {
-        return serve::main(side, common, args.idle.unwrap_or(0) as usize);
+        return serve::main(side, common);
+    }
+    if let Some(most) = args.far {
+        return serve::idle::main(common, most);
     }
     let begun = Instant::now();
     let out = Output::stdout(common.json);

@@ -13,7 +13,7 @@ mod connection;
 
 mod event_loop;
 
-mod idle;
+pub(super) mod idle;
 
 mod datagrams;
 
@@ -58,8 +58,6 @@ const DESCRIPTORS: u64 = 1 << 16;
 pub(super) enum Side {
     Kernel,
     Stack,
-    /// Nobody's: it is a client.
-    Idle,
 }
 
 /// What has come.
@@ -71,7 +69,7 @@ struct Counted {
 }
 
 /// Serves until standard input ends.
-pub(super) fn main(side: Side, common: &Common, idle: usize) -> Result<(), Failure> {
+pub(super) fn main(side: Side, common: &Common) -> Result<(), Failure> {
     let counted = Arc::new(Counted::default());
     let served = raise_limit().and_then(|()| match side {
         Side::Kernel => {
@@ -79,7 +77,6 @@ pub(super) fn main(side: Side, common: &Common, idle: usize) -> Result<(), Failu
             serve(&kernel::Kernel::new(lanes::FAR_ADDRESS), &counted)
         }
         Side::Stack => serve(&stack(common)?, &counted),
-        Side::Idle => return idle::main(common, idle),
     });
     match served {
         Ok(()) => {

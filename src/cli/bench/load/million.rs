@@ -10,11 +10,13 @@ use super::super::figures::Reading;
 use super::super::lanes::{Far, Lane};
 use super::super::plan::{Plan, Steps};
 use super::super::proc;
-use super::super::serve::ECHO;
+use super::super::serve::{ECHO, idle};
 use super::{Failure, SETTLE, broken, connect, connections, trips};
 
 /// So many further ones are opened, and closed again, to see how fast they come.
 const FURTHER: usize = 2000;
+/// The far end has ports for those of all samples, of `--runs` at the most with few and with all.
+const _: () = assert!(FURTHER * (2 * 99 + 1) <= idle::MOST_FURTHER);
 /// In one go, after which it is told how far all is.
 const PIECE: usize = 20_000;
 /// What one connection takes at both ends together, octets, and what all else does.
@@ -37,12 +39,6 @@ pub(in super::super) fn enough_memory(idle: usize) -> Result<(), Failure> {
 
 fn needed(idle: usize) -> f64 {
     idle as f64 * EACH + ALL_ELSE
-}
-
-/// How many the far end opens at the most, all together.
-pub(in super::super) fn most(idle: usize, plan: &Plan) -> usize {
-    let Steps { part, .. } = Steps::of(idle);
-    idle + part + FURTHER * (2 * plan.runs + 1)
 }
 
 /// What samples are called with few, and with all.
@@ -80,11 +76,10 @@ pub(super) fn measure(
     tell: &dyn Fn(&str),
 ) -> Result<Vec<Reading>, Failure> {
     let Steps { few, part, rest } = Steps::of(idle);
-    let mut far = Far::start(plan, most(idle, plan))?;
+    let mut far = Far::start(plan, idle + part)?;
     let mut readings = Vec::new();
     // What the first ones make for all is not a cost of each.
-    far.open(FURTHER)?;
-    far.close(FURTHER)?;
+    far.further(FURTHER)?;
     far.open(few)?;
     thread::sleep(SETTLE);
     let resident_few = lane.resident()?;
@@ -134,8 +129,7 @@ fn sample(
     lane: &mut Lane,
     plan: &Plan,
 ) -> Result<(), Failure> {
-    let time = far.open(FURTHER)?;
-    far.close(FURTHER)?;
+    let time = far.further(FURTHER)?;
     readings.push(Reading::new(names.opened, FURTHER as f64 / time));
     for (name, in_flight) in [(names.one, 1), (names.many, 64)] {
         let measured = connections::measure(false, in_flight, lane, plan)?;

@@ -1,8 +1,8 @@
 //! The far end of idle connections: a stack with many addresses behind a TUN of its own. The kernel forwards between it and
 //! the server, and has a socket for none of them.
 //!
-//! Standard input says `open N` or `close N`; the answer is `opened` or `closed` and the seconds that it took. The last
-//! that were opened are closed first, by this end, which has TIME-WAIT after them then.
+//! Standard input says `open N`, `further N` or `close N`; the answer is `opened` or `closed` and the seconds that it took.
+//! The last that were opened are closed first, by this end, which has TIME-WAIT after them then.
 
 use std::io::{self, BufRead, Read};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
@@ -29,13 +29,19 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// The link: the kernel's end and, unused but there, the stack's.
 const LINK: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 2);
 const PREFIX: u8 = 12;
-/// From here on each address has so many connections, from this port on.
+/// The first of the addresses.
 const FIRST: Ipv4Addr = Ipv4Addr::new(172, 16, 1, 1);
-const A_ADDRESS: usize = 40_000;
-const FIRST_PORT: u16 = 10_000;
+/// Of those that stand idle.
+const IDLE_PORTS: Ports = Ports { first: 10_000, count: 40_000 };
+/// Of further ones: what a port of theirs costs is not to depend on how many addresses have it.
+const FURTHER_PORTS: Ports = Ports { first: 50_000, count: 15_000 };
+const FURTHER_ADDRESSES: usize = 27;
+/// How many further ones there can be, all together.
+pub(in super::super) const MOST_FURTHER: usize = FURTHER_ADDRESSES * FURTHER_PORTS.count;
 
-/// Serves whoever measures until standard input ends. No more than `most` connections are opened.
-pub(super) fn main(common: &Common, most: usize) -> Result<(), Failure> {
+/// Serves whoever measures until standard input ends. No more than `most` connections are opened, without
+/// the further ones.
+pub(in super::super::super) fn main(common: &Common, most: usize) -> Result<(), Failure> {
     let mut far = match Far::new(common, most) {
         Ok(far) => far,
         Err(Failure::Failed(why) | Failure::Usage(why)) => {
@@ -48,13 +54,18 @@ pub(super) fn main(common: &Common, most: usize) -> Result<(), Failure> {
     for line in io::stdin().lock().lines().map_while(Result::ok) {
         let (what, count) = line.split_once(' ').unwrap_or((&line, ""));
         let done = match (what, count.parse()) {
-            ("open", Ok(count)) => far.open(count),
+            ("open", Ok(count)) => far.open(count, false),
+            ("further", Ok(count)) => far.open(count, true),
             ("close", Ok(count)) => far.close(count),
-            _ => return Err(Failure::Failed(format!("told {line:?} instead of \"open N\" or \"close N\""))),
+            _ => {
+                return Err(Failure::Failed(format!(
+                    "told {line:?} instead of \"open N\", \"further N\" or \"close N\""
+                )));
+            }
         };
         match done {
-            Ok(time) if what == "open" => say(format_args!("opened {}", time.as_secs_f64()))?,
-            Ok(time) => say(format_args!("closed {}", time.as_secs_f64()))?,
+            Ok(time) if what == "close" => say(format_args!("closed {}", time.as_secs_f64()))?,
+            Ok(time) => say(format_args!("opened {}", time.as_secs_f64()))?,
             Err(e) => {
                 let standing = far.streams.len();
                 let failure =
@@ -68,10 +79,18 @@ pub(super) fn main(common: &Common, most: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The end of connection number `n`: no two are the same.
-fn end(n: usize) -> SocketAddr {
-    let address = u32::from(FIRST) + (n / A_ADDRESS) as u32;
-    SocketAddr::from((Ipv4Addr::from(address), FIRST_PORT + (n % A_ADDRESS) as u16))
+/// Ports that each address has for connections.
+struct Ports {
+    first: u16,
+    count: usize,
+}
+
+impl Ports {
+    /// The end of connection number `n`: no two are the same.
+    fn end(&self, n: usize) -> SocketAddr {
+        let address = u32::from(FIRST) + (n / self.count) as u32;
+        SocketAddr::from((Ipv4Addr::from(address), self.first + (n % self.count) as u16))
+    }
 }
 
 struct Far {
@@ -80,8 +99,8 @@ struct Far {
     events: Events,
     /// Those that stand.
     streams: Vec<TcpStream>,
-    /// How many there have been.
-    opened: usize,
+    /// How many there have been, and how many further ones.
+    opened: [usize; 2],
     server: SocketAddr,
 }
 
@@ -96,7 +115,9 @@ impl Far {
             offload: common.offload,
             ..lanes::tun(common.mtu)
         };
-        let all = (0..=most / A_ADDRESS).map(|n| Prefix::new(end(n * A_ADDRESS).ip().into(), PREFIX));
+        let count = (most / IDLE_PORTS.count + 1).max(FURTHER_ADDRESSES);
+        let every = (0..count).map(|n| IDLE_PORTS.end(n * IDLE_PORTS.count).ip());
+        let all = every.map(|ip| Prefix::new(ip.into(), PREFIX));
         let config = Config { addresses: all.collect(), ..Config::default() };
         let queues = bring_up_queues(&tun).map_err(device_failure)?;
         let engine = Engine::builder().config(config).queues(queues).start();
@@ -106,13 +127,14 @@ impl Far {
             poll: Poll::new().map_err(cannot)?,
             events: Events::with_capacity(IN_FLIGHT),
             streams: Vec::new(),
-            opened: 0,
+            opened: [0; 2],
             server: SocketAddr::new(server, CROWD),
         })
     }
 
-    fn open(&mut self, count: usize) -> io::Result<Duration> {
-        self.each(count, Interest::WRITABLE, Self::begin_to_open, |far, stream| {
+    fn open(&mut self, count: usize, further: bool) -> io::Result<Duration> {
+        let begin = |far: &mut Self| far.begin_to_open(further);
+        self.each(count, Interest::WRITABLE, begin, |far, stream| {
             if let Some(error) = stream.take_error()? {
                 return Err(error);
             }
@@ -122,10 +144,12 @@ impl Far {
         })
     }
 
-    fn begin_to_open(&mut self) -> io::Result<TcpStream> {
+    fn begin_to_open(&mut self, further: bool) -> io::Result<TcpStream> {
+        let ports = if further { FURTHER_PORTS } else { IDLE_PORTS };
         let socket = TcpSocket::new_v4(&self.engine)?;
-        socket.bind(end(self.opened))?;
-        self.opened += 1;
+        let number = &mut self.opened[usize::from(further)];
+        socket.bind(ports.end(*number))?;
+        *number += 1;
         socket.start_connect(self.server)
     }
 
@@ -197,18 +221,15 @@ impl Far {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
 
     #[test]
     fn no_two_connections_have_the_same_end() {
-        assert_eq!(end(0).to_string(), "172.16.1.1:10000");
-        assert_eq!(end(A_ADDRESS - 1).to_string(), "172.16.1.1:49999");
-        assert_eq!(end(A_ADDRESS).to_string(), "172.16.1.2:10000");
+        let ends = |ports: Ports| [0, ports.count - 1, ports.count].map(|n| ports.end(n).to_string());
+        assert_eq!(ends(IDLE_PORTS), ["172.16.1.1:10000", "172.16.1.1:49999", "172.16.1.2:10000"]);
+        assert_eq!(ends(FURTHER_PORTS), ["172.16.1.1:50000", "172.16.1.1:64999", "172.16.1.2:50000"]);
         // The most that can be asked for stay on the link.
         let link = Prefix::new(LINK.into(), PREFIX);
-        assert!(link.contains(end(100_000_000).ip().into()));
-        assert!(![end(0).ip(), IpAddr::V4(LINK)].contains(&end(A_ADDRESS).ip()));
+        assert!(link.contains(IDLE_PORTS.end(100_000_000).ip().into()));
     }
 }
