@@ -65,6 +65,7 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&[], ("a_legend_tells_of_what_is_drawn", race::a_legend_tells_of_what_is_drawn)),
     (&["unshare"], ("the_kernel_is_raced", race::the_kernel_is_raced)),
     (&["unshare"], ("a_benchmark_measures_both", bench::a_benchmark_measures_both)),
+    (&["unshare"], ("many_idle_connections_are_measured", bench::many_idle_connections_are_measured)),
     (&["unshare"], ("a_benchmark_leaves_nothing_behind", bench::a_benchmark_leaves_nothing_behind)),
     (&["unshare"], ("a_peer_of_a_benchmark_fails", bench::a_peer_of_a_benchmark_fails)),
     (&["unshare", "mount"], ("a_benchmark_wants_a_driver", bench::a_benchmark_wants_a_driver)),

@@ -51,6 +51,7 @@ Examples:
   tunstack bench --from bench.json --svg bench.svg
   sudo tunstack bench --only up,down --streams 1,16 --seconds 5 --runs 9
   sudo tunstack bench --only up,down,rr --shards 2
+  sudo tunstack bench --only million
   sudo tunstack bench --offload off --peer-command target/release/examples/peer_smoltcp
 
 What is measured (--only takes these names, and those of single rows such as up-4):
@@ -67,6 +68,9 @@ What is measured (--only takes these names, and those of single rows such as up-
   crowd            10,000 connections at once: how fast they come, one after the other, how many
                    echoes of one octet a second over all, 32 at a time, and what memory each takes
                    at the server's end
+  million          only when it is named, and of this stack alone: --idle connections in one stack,
+                   beside which is measured what an active one gets, and that beside 1,000 (a tenth
+                   of N at the most) of them
 
 How:
   The client is always the host's kernel, with CUBIC, a blocking thread for each connection that
@@ -79,6 +83,21 @@ How:
   better but for times, processor time and memory. The kernel's veth passes segments of 64 KiB
   whole; so does a TUN, but with --offload off. The memory of the kernel's end is what its slabs
   grow by, beyond what they grow by for the client alone. Close other programs, and repeat.
+
+Many idle connections (million):
+  Another process of this program has a stack with many addresses behind a TUN of its own, and the
+  kernel forwards between it and the server: it has a socket for none of these connections, and
+  each has had its handshake. 256 are opened or closed at a time, no more than the devices' queues
+  hold. A server's process that is new has the first 1,000, then 100,000 (a tenth of N) beside
+  them, which are closed, then all N, which are closed but for the first 1,000. The samples, as many
+  as --runs, are taken with 1,000, half before and half after the others, and with all: 2,000 further
+  connections from that stack, and the figures of connect and rr from the kernel's client, which
+  here remembers no more than 4,096 connections that it has closed. While
+  connections are closed, one from the kernel's client makes round trips as fast as it can; the
+  longest is told. The far end closes first, as most clients do, so TIME-WAIT is its: a server that
+  closes first keeps a record of 64 octets for a minute for each, of no more than 262,144. Server's
+  memory is all that is resident of its process. For a million about 3 GiB have to be available,
+  and it takes some minutes.
 
 Processor time:
   That of a server is its process's, in user mode and in the kernel, as Linux counts it: in
@@ -98,18 +117,23 @@ JSON (--json: an object a line on standard output):
   {\"event\":\"summary\",\"command\":\"bench\",\"ok\":BOOL,\"seconds\":NUMBER}
   --save writes one object: version, machine, hertz (the nominal frequency, or null), kernel, mtu,
   offload (on or off: what the device had), shards, spin (seconds, or null: as this
-  stack likes), seconds, runs, connections (of the crowd, or null), servers (names, the kernel first),
+  stack likes), seconds, runs, connections (of the crowd, or null), idle (of million, or null), servers (names, the kernel first),
   failures (texts) and results (as above). A median is null where all runs failed, a ratio also where
   the kernel's is 0. Figures, in octets and seconds unless said otherwise:
   up, down, both   throughput (a second), cpu, cpu_user, cpu_system, cpu_machine (nanoseconds a
                    KiB), cycles, cycles_user, cycles_system (an octet)
-  rr               p50, p99, trips (a second), cpu_each
+  rr               p50, p99, longest, trips (a second), cpu_each
   request, connect connections (a second), connection_p50, connection_p99, cpu_each, failed (in
                    the run)
   http             requests (a second), request_p50, request_p99, cpu_each
   udp-up, udp-down datagrams, datagram_throughput, sent (only up; all a second), cpu_each
   crowd            connects, echoes (a second), echo_p50, echo_p99, resident, slab, memory (for a
                    connection)
+  million          came, opened_few, opened_all, connections_1_few, connections_1_all,
+                   connections_64_few, connections_64_all (a second), p50_few, p50_all, p99_few,
+                   p99_all, longest_few, longest_all, resident_few, resident_all, resident_each (for
+                   a connection), close_part, close_all, close_each_part, close_each_all,
+                   close_longest_part, close_longest_all; its run has lists of samples
   cpu_each is the server's processor time for a trip, connection, request or datagram.
 
 Exit status: 0; 1 when something failed, with what was measured on standard output all the same; 2
@@ -117,12 +141,13 @@ when the command line makes no sense; 130 after a signal. Whatever the end, no p
 or device stays.";
 
 /// Flags that say something of a measurement.
-const MEASURING: [&str; 12] = [
+const MEASURING: [&str; 13] = [
     "streams",
     "seconds",
     "runs",
     "only",
     "connections",
+    "idle",
     "quick",
     "peer_command",
     "save",
@@ -145,12 +170,16 @@ pub(crate) struct BenchArgs {
     /// How often each server is measured, in turn [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=99))]
     runs: Option<u16>,
-    /// Measure only these: up, down, both, rr, request, connect, http, udp-up, udp-down, crowd
+    /// Measure only these: up, down, both, rr, request, connect, http, udp-up, udp-down, crowd,
+    /// million
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = plan::name)]
     only: Vec<String>,
     /// The connections of a crowd [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=30_000))]
     connections: Option<u32>,
+    /// The idle connections of million [default: 1000000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=50_000_000))]
+    idle: Option<u32>,
     /// A first look in less than ten seconds: each once and shortly, with few connections
     #[arg(long)]
     quick: bool,
@@ -179,12 +208,18 @@ pub(crate) struct BenchArgs {
     from: Option<PathBuf>,
     #[arg(long, value_name = "SIDE", hide = true)]
     serve: Option<serve::Side>,
+    /// To be the far end of idle connections, of so many at the most.
+    #[arg(long, value_name = "N", hide = true)]
+    far: Option<usize>,
 }
 
 /// Runs `bench`.
 pub(crate) fn main(common: &Common, args: BenchArgs) -> Result<(), Failure> {
     if let Some(side) = args.serve {
         return serve::main(side, common);
+    }
+    if let Some(most) = args.far {
+        return serve::idle::main(common, most);
     }
     let begun = Instant::now();
     let out = Output::stdout(common.json);

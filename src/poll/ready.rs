@@ -13,9 +13,10 @@ use super::events::Event;
 use super::interest::{Interest, Token};
 use crate::engine::sync::thread::{self, ThreadId};
 use crate::engine::sync::{Mutex, MutexGuard};
+use crate::engine::waiters::Name;
 
 /// Names a registration; one that is gone is named by none.
-pub(super) type Handle = SocketId;
+pub(super) type Handle = Name;
 
 #[derive(Debug)]
 struct Entry {
@@ -58,12 +59,24 @@ struct State {
 }
 
 impl State {
+    fn get_mut(&mut self, handle: Handle) -> Option<&mut Entry> {
+        self.id_of(handle).and_then(|id| self.entries.get_mut(id))
+    }
+
+    fn remove(&mut self, handle: Handle) -> Option<Entry> {
+        self.id_of(handle).and_then(|id| self.entries.remove(id))
+    }
+
+    fn id_of(&self, handle: Handle) -> Option<SocketId> {
+        self.entries.id_of(handle.index).filter(|id| id.generation() == handle.generation)
+    }
+
     /// Puts an entry at the end of the list unless it stands there.
     fn enlist(&mut self, handle: Handle) {
         let last = self.last;
-        let Some(entry) = self.entries.get_mut(handle).filter(|entry| entry.place.is_none()) else { return };
+        let Some(entry) = self.get_mut(handle).filter(|entry| entry.place.is_none()) else { return };
         entry.place = Some(Place { before: last, behind: NONE });
-        let index = handle.index();
+        let index = handle.index;
         self.link(last, NONE, index, index);
     }
 
@@ -110,7 +123,9 @@ impl Ready {
     /// A registration of something that is not ready.
     pub(super) fn insert(&self, token: Token, interest: Interest, socket: Option<Socket>) -> Handle {
         let (mask, level) = (interest.mask(), Readiness::empty());
-        self.state().entries.insert(Entry { token, mask, level, place: None, ends: false, socket })
+        let entry = Entry { token, mask, level, place: None, ends: false, socket };
+        let id = self.state().entries.insert(entry);
+        Name { index: id.index(), generation: id.generation() }
     }
 
     /// The sockets that are registered.
@@ -122,7 +137,7 @@ impl Ready {
     #[must_use]
     pub(super) fn changed(&self, handle: Handle, level: Readiness, edges: Readiness) -> bool {
         let mut state = self.state();
-        let Some(entry) = state.entries.get_mut(handle) else { return false };
+        let Some(entry) = state.get_mut(handle) else { return false };
         entry.level = level;
         if !edges.intersects(entry.mask) {
             return false;
@@ -136,7 +151,7 @@ impl Ready {
     #[must_use]
     pub(super) fn modify(&self, handle: Handle, token: Token, interest: Interest) -> bool {
         let mut state = self.state();
-        let Some(entry) = state.entries.get_mut(handle) else { return false };
+        let Some(entry) = state.get_mut(handle) else { return false };
         entry.token = token;
         entry.mask = interest.mask();
         if entry.level.intersects(entry.mask) {
@@ -145,21 +160,23 @@ impl Ready {
         state.rouse()
     }
 
-    /// Ends a registration, and what it had to tell.
-    pub(super) fn remove(&self, handle: Handle) {
+    /// Ends a registration, and what it had to tell. Gives the socket that it was of.
+    pub(super) fn remove(&self, handle: Handle) -> Option<Socket> {
         let mut state = self.state();
-        if let Some(Entry { place: Some(place), .. }) = state.entries.remove(handle) {
+        let entry = state.remove(handle)?;
+        if let Some(place) = entry.place {
             state.strike(place);
         }
+        entry.socket
     }
 
     /// Ends a registration as soon as it has told what it has to tell.
     pub(super) fn end(&self, handle: Handle) {
         let mut state = self.state();
-        let Some(entry) = state.entries.get_mut(handle) else { return };
+        let Some(entry) = state.get_mut(handle) else { return };
         entry.ends = true;
         if entry.place.is_none() {
-            state.entries.remove(handle);
+            state.remove(handle);
         }
     }
 
@@ -268,7 +285,7 @@ mod tests {
             ready.remove(handles[leaves]);
             // Its slot is used again at once, and what stands there now comes last.
             let next = ready.insert(Token(9), Interest::READABLE, None);
-            assert_eq!(next.index(), handles[leaves].index());
+            assert_eq!(next.index, handles[leaves].index);
             assert!(!ready.changed(next, R, R));
             let mut expected: Vec<_> = (0..4).filter(|&n| n != leaves).collect();
             expected.push(9);

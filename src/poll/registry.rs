@@ -15,7 +15,7 @@ use super::interest::{Interest, Token};
 use super::ready::{Handle, Ready};
 use crate::engine::shard::Shard;
 use crate::engine::socket::Socket;
-use crate::engine::waiters::Observer;
+use crate::engine::waiters::Overseer;
 
 /// Something that a [`Poll`](super::Poll) can watch. Programs call the [`Registry`]; what wraps sources of its
 /// own hands these calls on to them.
@@ -121,12 +121,12 @@ impl Registry {
         let watched = &self.shared.watched;
         let (shard, id) = (socket.shard(), socket.id());
         let mut held = shard.lock_working()?;
-        let is_new = held.waiters.observer_of(id, watched.number()).is_none();
+        let is_new = held.waiters.overseen(id, watched.number()).is_none();
         if is_new {
             let home = watched.enter(shard);
             let handle = watched.ready.insert(token, interest, Some((home, id)));
             let key = held.waiters.key();
-            held.waiters.observe(id, key, Arc::new(Watch { watched: Arc::clone(watched), home, handle }));
+            held.waiters.oversee(id, key, Arc::<Watched>::clone(watched), handle);
             let level = held.stack.readiness(id);
             watched.changed(handle, level, level);
         }
@@ -138,7 +138,7 @@ impl Registry {
         let watched = &self.shared.watched;
         // So that what it was last told is how the socket stands.
         let held = socket.shard().lock();
-        let known = held.waiters.observer_of(socket.id(), watched.number());
+        let known = held.waiters.overseen(socket.id(), watched.number());
         if let Some((_, handle)) = known
             && watched.ready.modify(handle, token, interest)
         {
@@ -272,9 +272,9 @@ impl Watched {
     /// Watches a socket no more; says whether it did.
     fn remove(&self, shard: &Shard, id: SocketId) -> bool {
         let mut held = shard.lock();
-        let known = held.waiters.observer_of(id, self.number());
+        let known = held.waiters.overseen(id, self.number());
         if let Some((key, _)) = known {
-            // The rest happens when the watch is dropped by that.
+            // The rest happens when it is let go by that.
             held.waiters.unobserve(id, key);
         }
         held.release();
@@ -313,28 +313,15 @@ impl Watched {
     }
 }
 
-/// A registration's end in the engine. Who drops it, be it that the program deregisters or closes the socket or
-/// that the engine goes, ends the registration.
-struct Watch {
-    watched: Arc<Watched>,
-    /// Where its socket lives.
-    home: usize,
-    handle: Handle,
-}
-
-impl Observer for Watch {
-    fn changed(&self, readiness: Readiness, edges: Readiness) -> Option<usize> {
-        self.watched.changed(self.handle, readiness, edges)
+/// Whether the program deregisters or closes a socket or the engine goes: that ends its registration.
+impl Overseer for Watched {
+    fn changed(&self, handle: Handle, readiness: Readiness, edges: Readiness) -> Option<usize> {
+        Self::changed(self, handle, readiness, edges)
     }
 
-    fn name_for(&self, owner: usize) -> Option<Handle> {
-        (owner == self.watched.number()).then_some(self.handle)
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.watched.ready.remove(self.handle);
-        self.watched.leave(self.home);
+    fn let_go(&self, handle: Handle) {
+        if let Some((home, _)) = self.ready.remove(handle) {
+            self.leave(home);
+        }
     }
 }

@@ -89,6 +89,8 @@ pub(crate) fn bad_input_is_told_in_one_line() {
         ("race --pcap x", 2, &["--pcap"]),
         ("bench --only sideways", 2, &["--only", "up, down, both"]),
         ("bench --only rr-7", 2, &["--only rr-7", "rr-1, rr-1024"]),
+        ("bench --only million --idle 9", 2, &["--idle", "10..="]),
+        ("bench --only million --idle 50000000", 1, &["--idle", "GiB", "available"]),
         ("bench --mtu 500", 2, &["--mtu 500", "576 to 65535"]),
         ("bench --save /nowhere/x", 1, &["cannot write /nowhere/x", "No such file"]),
         ("bench --svg /nowhere/x", 1, &["cannot write /nowhere/x"]),

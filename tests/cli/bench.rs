@@ -92,6 +92,47 @@ pub(crate) fn a_benchmark_measures_both() {
     assert_eq!(shown, results.len());
 }
 
+/// With a few hundred instead of a million: this stack alone, the far end in a process of its own.
+pub(crate) fn many_idle_connections_are_measured() {
+    let dir = Scratch::new();
+    let save = dir.path("million.json");
+    let done = run(&format!("bench --only million --idle 300 --runs 2 --seconds 0.05 --json --save {save}"));
+    assert_ok(&done);
+    let lines: Vec<Value> =
+        text(&done.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let runs: Vec<_> = lines.iter().filter(|l| l["event"] == "run").collect();
+    let [run_of_own] = runs[..] else { panic!("{runs:?}") };
+    assert_eq!((&run_of_own["column"], &run_of_own["server"]), (&"million".into(), &"tunstack".into()));
+    let results: Vec<_> = lines.iter().filter(|l| l["event"] == "result").collect();
+    for result in &results {
+        assert!(result["median"]["kernel"].is_null(), "{result}");
+        assert!(result["median"]["tunstack"].as_f64().is_some_and(|median| median > 0.0), "{result}");
+    }
+    let samples = |figure: &str| {
+        let result = results.iter().find(|r| r["figure"] == figure).unwrap_or_else(|| panic!("{figure}"));
+        result["runs"]["tunstack"].as_array().unwrap().len()
+    };
+    for sampled in ["opened", "connections_1", "connections_64", "p50", "p99", "longest"] {
+        assert_eq!(["few", "all"].map(|with| samples(&format!("{sampled}_{with}"))), [2, 2], "{sampled}");
+    }
+    for once in ["came", "resident_few", "resident_all", "resident_each"] {
+        assert_eq!(samples(once), 1, "{once}");
+    }
+    for closed in ["close", "close_each", "close_longest"] {
+        assert_eq!(["part", "all"].map(|what| samples(&format!("{closed}_{what}"))), [1, 1], "{closed}");
+    }
+    assert_eq!(interfaces(), [""; 0]);
+
+    let done = run(&format!("bench --from {save}"));
+    assert_ok(&done);
+    let table = text(&done.stdout);
+    for part in
+        ["300 idle connections", "| with ", "| closing ", "connect, close, 64 in flight", "for each of all"]
+    {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+}
+
 /// Processes that have this in their environment.
 fn marked(mark: &str) -> BTreeSet<u32> {
     let entries = fs::read_dir("/proc").unwrap().map_while(Result::ok);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::plan::Column;
-use Shown::{Above, No, Parts};
+use Shown::{Above, No, Pair, Parts};
 
 /// One number out of one run, by the name that it has in JSON.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -32,6 +32,10 @@ pub(super) enum Unit {
     /// Cycles for an octet.
     CyclesPerOctet,
     Octets,
+    /// Octets, written as MiB.
+    Mebibytes,
+    /// Seconds, written as milliseconds.
+    Millis,
     /// Of a run.
     Number,
 }
@@ -43,6 +47,8 @@ pub(super) enum Shown {
     Above,
     /// In the table of what processor time is made of.
     Parts,
+    /// In the table of many idle connections, beside the same with few of them.
+    Pair,
     /// Nowhere: it is for programs.
     No,
 }
@@ -62,7 +68,7 @@ const fn figure(name: &'static str, title: &'static str, unit: Unit, less: bool,
     Figure { name, title, unit, less_is_better: less, shown }
 }
 
-const FIGURES: [Figure; 29] = [
+const FIGURES: [Figure; 52] = [
     figure("throughput", "", Unit::Throughput, false, Above),
     figure("cpu", "server's CPU", Unit::NanosPerKib, true, Above),
     figure("cpu_user", "server's CPU in user mode", Unit::NanosPerKib, true, Parts),
@@ -74,6 +80,7 @@ const FIGURES: [Figure; 29] = [
     figure("cpu_each", "server's CPU each", Unit::Time, true, No),
     figure("p50", "p50", Unit::Time, true, Above),
     figure("p99", "p99", Unit::Time, true, Above),
+    figure("longest", "longest", Unit::Time, true, No),
     figure("trips", "a second", Unit::PerSecond, false, No),
     figure("connections", "", Unit::PerSecond, false, Above),
     figure("connection_p50", "p50", Unit::Time, true, No),
@@ -92,6 +99,28 @@ const FIGURES: [Figure; 29] = [
     figure("resident", "resident", Unit::Octets, true, No),
     figure("slab", "slabs, both ends", Unit::Octets, true, No),
     figure("memory", "server's memory each", Unit::Octets, true, Above),
+    figure("came", "how fast all came", Unit::PerSecond, false, Pair),
+    figure("opened_few", "further ones, from another stack", Unit::PerSecond, false, Pair),
+    figure("opened_all", "further ones, from another stack", Unit::PerSecond, false, Pair),
+    figure("connections_1_few", "connect, close, 1 in flight", Unit::PerSecond, false, Pair),
+    figure("connections_1_all", "connect, close, 1 in flight", Unit::PerSecond, false, Pair),
+    figure("connections_64_few", "connect, close, 64 in flight", Unit::PerSecond, false, Pair),
+    figure("connections_64_all", "connect, close, 64 in flight", Unit::PerSecond, false, Pair),
+    figure("p50_few", "round trip of 1 octet: p50", Unit::Time, true, Pair),
+    figure("p50_all", "round trip of 1 octet: p50", Unit::Time, true, Pair),
+    figure("p99_few", "round trip of 1 octet: p99", Unit::Time, true, Pair),
+    figure("p99_all", "round trip of 1 octet: p99", Unit::Time, true, Pair),
+    figure("longest_few", "round trip of 1 octet: longest", Unit::Time, true, Pair),
+    figure("longest_all", "round trip of 1 octet: longest", Unit::Time, true, Pair),
+    figure("resident_few", "server's memory", Unit::Mebibytes, true, Pair),
+    figure("resident_all", "server's memory", Unit::Mebibytes, true, Pair),
+    figure("resident_each", "server's memory for each of all", Unit::Octets, true, Pair),
+    figure("close_part", "all closed in", Unit::Millis, true, Pair),
+    figure("close_all", "all closed in", Unit::Millis, true, Pair),
+    figure("close_each_part", "each closed in", Unit::Time, true, Pair),
+    figure("close_each_all", "each closed in", Unit::Time, true, Pair),
+    figure("close_longest_part", "longest round trip meanwhile", Unit::Time, true, Pair),
+    figure("close_longest_all", "longest round trip meanwhile", Unit::Time, true, Pair),
 ];
 
 impl Figure {
@@ -104,6 +133,8 @@ impl Figure {
         match self.unit {
             Unit::Throughput => thousands(value / 1e6),
             Unit::Time => format!("{:.1}", value * 1e6),
+            Unit::Millis => thousands(value * 1e3),
+            Unit::Mebibytes => thousands(value / f64::from(1 << 20)),
             Unit::CyclesPerOctet => format!("{value:.3}"),
             Unit::PerSecond | Unit::NanosPerKib | Unit::Octets | Unit::Number => thousands(value),
         }
@@ -117,6 +148,8 @@ impl Figure {
             Unit::NanosPerKib => "ns/KiB",
             Unit::CyclesPerOctet => "cycles/octet",
             Unit::Octets => "octets",
+            Unit::Mebibytes => "MiB",
+            Unit::Millis => "ms",
             Unit::Number => "",
         }
     }
@@ -289,5 +322,7 @@ mod tests {
             ["7.0", "99.9", "1,000,000", "123,457"]
         );
         assert_eq!(thousands(-1234.0), "-1,234");
+        let [resident, close] = ["resident_all", "close_all"].map(|name| Figure::of(name).unwrap());
+        assert_eq!([resident.text(1.5e9), close.text(12.3456)], ["1,431", "12,346"]);
     }
 }

@@ -27,13 +27,15 @@ const NEAR_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 8, 0, 1);
 pub(super) const FAR_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 8, 0, 2);
 pub(super) const PREFIX: u8 = 24;
 
+const TIME_WAITS: &str = "tcp_max_tw_buckets";
+
 /// The settings of both namespaces: nothing is remembered from one run to the next, and there are ports and TIME-WAIT for a
 /// million connections.
 const SETTINGS: [(&str, &str); 5] = [
     ("tcp_no_metrics_save", "1"),
     ("ip_local_port_range", "1024 65535"),
     ("tcp_tw_reuse", "1"),
-    ("tcp_max_tw_buckets", "1000000"),
+    (TIME_WAITS, "1000000"),
     // A server that does not answer is one after seven seconds.
     ("tcp_syn_retries", "2"),
 ];
@@ -41,6 +43,12 @@ const SETTINGS: [(&str, &str); 5] = [
 /// What the kernel's sockets use at either end, whatever is the host's default. A namespace cannot have it as its own:
 /// only the first one has a default that is not open to all.
 const CONGESTION_CONTROL: &str = "cubic";
+
+/// The device of the far end of idle connections.
+pub(super) const IDLE: &str = "idle0";
+
+/// The number of this stack's server.
+pub(super) const OWN: usize = 1;
 
 /// A server and where it is.
 pub(super) struct Lane {
@@ -82,7 +90,7 @@ pub(super) const fn count(plan: &Plan) -> usize {
 pub(super) fn start(n: usize, plan: &Plan) -> Result<Lane, Failure> {
     match n {
         0 => kernel(plan),
-        1 => stack(plan),
+        OWN => stack(plan),
         _ => peer(n, plan),
     }
 }
@@ -106,11 +114,12 @@ pub(super) fn prepare(plan: &Plan) -> Result<Offload, Failure> {
 
 /// Sets what both namespaces have in common.
 pub(super) fn settings() -> Result<(), Failure> {
-    for (name, value) in SETTINGS {
-        let path = format!("/proc/sys/net/ipv4/{name}");
-        fs::write(&path, value).map_err(|e| Failure::of(format!("cannot set {path}"), &e))?;
-    }
-    Ok(())
+    SETTINGS.iter().try_for_each(|(name, value)| set(name, value))
+}
+
+fn set(name: &str, value: &str) -> Result<(), Failure> {
+    let path = format!("/proc/sys/net/ipv4/{name}");
+    fs::write(&path, value).map_err(|e| Failure::of(format!("cannot set {path}"), &e))
 }
 
 /// Makes a socket of the kernel use the congestion control of all.
@@ -118,10 +127,10 @@ pub(super) fn set_congestion_control(socket: impl AsFd) -> io::Result<()> {
     Ok(sockopt::set_tcp_congestion(socket, CONGESTION_CONTROL)?)
 }
 
-fn own(plan: &Plan, side: &str) -> Result<Command, Failure> {
+fn own(plan: &Plan, part: [&str; 2]) -> Result<Command, Failure> {
     let program = std::env::current_exe().map_err(|e| Failure::of("this program is not to be found", &e))?;
     let mut command = Command::new(program);
-    command.args(["bench", "--log", "warn", "--serve", side]);
+    command.args(["bench", "--log", "warn"]).args(part);
     command.args(["--mtu", &plan.mtu.to_string(), "--offload", plan.offload_text()]);
     command.args(["--shards", &plan.shards.to_string()]);
     if let Some(time) = plan.spin {
@@ -131,7 +140,7 @@ fn own(plan: &Plan, side: &str) -> Result<Command, Failure> {
 }
 
 fn kernel(plan: &Plan) -> Result<Lane, Failure> {
-    let own = own(plan, "kernel")?;
+    let own = own(plan, ["--serve", "kernel"])?;
     let mut command = Command::new("unshare");
     command.args(["-n", "--"]).arg(own.get_program()).args(own.get_args());
     let mut child = Child::start("the kernel's server", &mut command)?;
@@ -153,13 +162,62 @@ fn kernel(plan: &Plan) -> Result<Lane, Failure> {
     Ok(Lane { name, address: FAR_ADDRESS, child })
 }
 
+/// The far end of idle connections.
+pub(super) struct Far {
+    child: Child,
+}
+
+impl Far {
+    /// Starts it, for no more than `most` connections without further ones, and lets the kernel forward between it and this
+    /// stack's server.
+    pub(super) fn start(plan: &Plan, most: usize) -> Result<Self, Failure> {
+        set("ip_forward", "1")?;
+        // The client's own memory of what it closed is not to grow from sample to sample.
+        set(TIME_WAITS, "4096")?;
+        let mut command = own(plan, ["--far", &most.to_string()])?;
+        let mut child = Child::start("the far end of idle connections", &mut command)?;
+        child.hear("ready")?;
+        Ok(Self { child })
+    }
+
+    /// Opens so many connections that are to stand, and gives how long that took, seconds.
+    pub(super) fn open(&mut self, count: usize) -> Result<f64, Failure> {
+        self.ask("open", "opened", count)
+    }
+
+    /// The same for further ones, which are closed at once.
+    pub(super) fn further(&mut self, count: usize) -> Result<f64, Failure> {
+        let time = self.ask("further", "opened", count)?;
+        self.close(count)?;
+        Ok(time)
+    }
+
+    /// Closes so many, those that were opened last, and gives how long that took until the server had closed, too.
+    pub(super) fn close(&mut self, count: usize) -> Result<f64, Failure> {
+        self.ask("close", "closed", count)
+    }
+
+    fn ask(&mut self, what: &str, done: &str, count: usize) -> Result<f64, Failure> {
+        self.child.say(&format!("{what} {count}"))?;
+        let said = self.child.hear(done)?;
+        said.parse().map_err(|_| Failure::Failed(format!("{done} in {said:?}, not a number of seconds")))
+    }
+}
+
+impl Drop for Far {
+    fn drop(&mut self) {
+        // It was set before, so it can be.
+        let _ = settings();
+    }
+}
+
 /// The device of this stack.
 pub(super) fn tun(mtu: u32) -> TunConfig {
     TunConfig { mtu, addr6: None, ..TunConfig::default() }
 }
 
 fn stack(plan: &Plan) -> Result<Lane, Failure> {
-    let mut child = Child::start("this stack's server", &mut own(plan, "stack")?)?;
+    let mut child = Child::start("this stack's server", &mut own(plan, ["--serve", "stack"])?)?;
     let name = child.hear("ready")?;
     let own = tun(plan.mtu).addr.map(|prefix| prefix.address.ip());
     let Some(IpAddr::V4(address)) = own else {

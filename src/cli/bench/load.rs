@@ -12,6 +12,8 @@ mod datagrams;
 
 mod crowd;
 
+pub(super) mod million;
+
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -25,9 +27,16 @@ use super::plan::{Column, Plan};
 
 /// A server that says nothing for so long has failed.
 const SILENCE: Duration = Duration::from_secs(5);
+/// After this the kernel's deferred work is done.
+const SETTLE: Duration = Duration::from_millis(300);
 
-/// Measures one column over one lane.
-pub(super) fn measure(column: Column, lane: &mut Lane, plan: &Plan) -> Result<Vec<Reading>, Failure> {
+/// Measures one column over one lane. `tell` is told how far a long one is.
+pub(super) fn measure(
+    column: Column,
+    lane: &mut Lane,
+    plan: &Plan,
+    tell: &dyn Fn(&str),
+) -> Result<Vec<Reading>, Failure> {
     match column {
         Column::Bulk { way, streams } => bulk::measure(way, streams, lane, plan),
         Column::Trips { octets } => trips::measure(octets, lane, plan),
@@ -35,6 +44,7 @@ pub(super) fn measure(column: Column, lane: &mut Lane, plan: &Plan) -> Result<Ve
         Column::Http { connections } => http::measure(connections, lane, plan),
         Column::Datagrams { up, octets } => datagrams::measure(up, octets, lane, plan),
         Column::Crowd { connections } => crowd::measure(connections, lane, plan),
+        Column::Million { idle } => million::measure(idle, lane, plan, tell),
     }
 }
 

@@ -8,9 +8,10 @@ use tunstack::device::setup::Offload;
 use super::super::common::Common;
 use super::super::output::Failure;
 use super::BenchArgs;
+use super::lanes::OWN;
 
 /// All kinds, as `--only` names them.
-const KINDS: &str = "up, down, both, rr, request, connect, http, udp-up, udp-down, crowd";
+const KINDS: &str = "up, down, both, rr, request, connect, http, udp-up, udp-down, crowd, million";
 const MOST_STREAMS: usize = 64;
 /// Octets of IPv4 and UDP before a datagram's text.
 const UDP_HEADERS: u32 = 28;
@@ -62,6 +63,10 @@ pub(super) enum Column {
     Crowd {
         connections: usize,
     },
+    /// So many that stand idle.
+    Million {
+        idle: usize,
+    },
 }
 
 impl fmt::Display for Column {
@@ -76,6 +81,7 @@ impl fmt::Display for Column {
             Self::Datagrams { up: true, octets } => write!(f, "udp-up-{octets}"),
             Self::Datagrams { up: false, octets } => write!(f, "udp-down-{octets}"),
             Self::Crowd { .. } => f.write_str("crowd"),
+            Self::Million { .. } => f.write_str("million"),
         }
     }
 }
@@ -101,13 +107,17 @@ impl Column {
                 format!("UDP {}, {octets} octets", if up { "up" } else { "down" })
             }
             Self::Crowd { connections } => format!("{connections} connections at once"),
+            Self::Million { idle } => format!("{idle} idle connections"),
         }
     }
 
-    /// That of a name, as [`Display`](fmt::Display) writes it; `crowd` is how many connections one has.
-    pub(super) fn named(name: &str, crowd: usize) -> Option<Self> {
-        if name == "crowd" {
-            return Some(Self::Crowd { connections: crowd });
+    /// That of a name, as [`Display`](fmt::Display) writes it; `crowd` is how many connections one has, `idle` how many
+    /// stand idle.
+    pub(super) fn named(name: &str, crowd: usize, idle: usize) -> Option<Self> {
+        match name {
+            "crowd" => return Some(Self::Crowd { connections: crowd }),
+            "million" => return Some(Self::Million { idle }),
+            _ => {}
         }
         let (kind, number) = name.rsplit_once('-')?;
         let n: usize = number.parse().ok()?;
@@ -126,9 +136,42 @@ impl Column {
         }
     }
 
+    /// Whether it is measured over the lane with this number: see [`start`](super::lanes::start).
+    pub(super) const fn is_over(self, lane: usize) -> bool {
+        !matches!(self, Self::Million { .. }) || lane == OWN
+    }
+
+    /// Whether memory is measured, and so each time in a server that is new: what one has freed it uses again.
+    pub(super) const fn wants_new_server(self) -> bool {
+        matches!(self, Self::Crowd { .. } | Self::Million { .. })
+    }
+
+    /// How often each server is measured. What takes long gives all its samples at once.
+    pub(super) const fn runs(self, plan: &Plan) -> usize {
+        if matches!(self, Self::Million { .. }) { 1 } else { plan.runs }
+    }
+
     fn is_of(self, name: &str) -> bool {
         let own = self.to_string();
         own == name || own.rsplit_once('-').is_some_and(|(kind, _)| kind == name)
+    }
+}
+
+/// How many connections stand idle at each step of [`Column::Million`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Steps {
+    /// What all is compared with, from the beginning to the end.
+    pub(super) few: usize,
+    /// What is opened beside these and closed, before all are.
+    pub(super) part: usize,
+    /// The same with all of them.
+    pub(super) rest: usize,
+}
+
+impl Steps {
+    pub(super) fn of(idle: usize) -> Self {
+        let few = (idle / 10).clamp(1, 1000);
+        Self { few, part: idle / 10, rest: idle - few }
     }
 }
 
@@ -159,12 +202,17 @@ impl Plan {
             given => given,
         };
         let connections = args.connections.unwrap_or(if quick { 1000 } else { 10_000 }) as usize;
-        let all = all(streams, connections, common.mtu, quick);
+        let idle = args.idle.unwrap_or(if quick { 10_000 } else { 1_000_000 }) as usize;
+        let mut all = all(streams, connections, common.mtu, quick);
+        all.push(Column::Million { idle });
         if let Some(name) = args.only.iter().find(|name| !all.iter().any(|c| c.is_of(name))) {
             let names: Vec<_> = all.iter().map(ToString::to_string).collect();
             return Err(Failure::Usage(format!("--only {name}: there are {}", names.join(", "))));
         }
-        let chosen = |c: &Column| args.only.is_empty() || args.only.iter().any(|name| c.is_of(name));
+        let chosen = |c: &Column| match args.only.as_slice() {
+            [] => !matches!(c, Column::Million { .. }),
+            only => only.iter().any(|name| c.is_of(name)),
+        };
         Ok(Self {
             columns: all.into_iter().filter(chosen).collect(),
             seconds: args.seconds.unwrap_or(Duration::from_millis(if quick { 100 } else { 2000 })),
@@ -237,6 +285,9 @@ pub(super) fn name(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
+    use super::super::super::args::{Args, Command};
     use super::*;
 
     #[test]
@@ -251,9 +302,41 @@ mod tests {
         assert_eq!(of("crowd"), ["crowd"]);
         for column in &all {
             assert_eq!(name(&column.to_string()), Ok(column.to_string()));
-            assert_eq!(Column::named(&column.to_string(), 10), Some(*column));
+            assert_eq!(Column::named(&column.to_string(), 10, 1), Some(*column));
         }
-        assert_eq!(["up", "up-", "sideways-1", "udp-up-65536"].map(|n| Column::named(n, 1)), [None; 4]);
+        let million = Column::Million { idle: 20 };
+        assert_eq!(Column::named(&million.to_string(), 10, 20), Some(million));
+        assert!(name("million").is_ok() && million.is_of("million") && !million.is_of("crowd"));
+        assert_eq!(["up", "up-", "sideways-1", "udp-up-65536"].map(|n| Column::named(n, 1, 1)), [None; 4]);
         assert!(name("sideways").is_err() && name("up-").is_err() && name("udp-1").is_err());
+    }
+
+    #[test]
+    fn steps_of_many_and_of_few() {
+        let steps = |idle| {
+            let Steps { few, part, rest } = Steps::of(idle);
+            [few, part, rest]
+        };
+        assert_eq!(steps(1_000_000), [1000, 100_000, 999_000]);
+        assert_eq!(steps(200), [20, 20, 180]);
+        assert_eq!(steps(10), [1, 1, 9]);
+    }
+
+    #[test]
+    fn what_takes_minutes_is_measured_only_when_it_is_named() {
+        let columns = |line: &str| {
+            let args = Args::parse_from(format!("tunstack bench {line}").split(' '));
+            let Command::Bench(bench) = &args.command else { panic!("{line}") };
+            let plan = Plan::new(&args.common, bench).unwrap_or_else(|_| panic!("{line}"));
+            (plan.columns.iter().any(|c| matches!(c, Column::Million { .. })), plan)
+        };
+        assert!(!columns("--runs 3").0 && !columns("--quick").0);
+        let (is_there, plan) = columns("--only million,rr-1 --idle 4000 --runs 3");
+        assert!(is_there);
+        let [trips, million] = plan.columns[..] else { panic!("{:?}", plan.columns) };
+        assert_eq!(million, Column::Million { idle: 4000 });
+        assert_eq!([0, 1, 2].map(|lane| million.is_over(lane)), [false, true, false]);
+        assert_eq!([0, 1, 2].map(|lane| trips.is_over(lane)), [true; 3]);
+        assert_eq!([million, trips].map(|column| column.runs(&plan)), [1, 3]);
     }
 }

@@ -63,6 +63,12 @@ pub(super) fn resident(pid: u32) -> Result<f64, Failure> {
     kibibytes(&read(&path)?, "Rss:").ok_or_else(|| unreadable(&path))
 }
 
+/// Memory that programs may have yet, octets.
+pub(super) fn available() -> Result<f64, Failure> {
+    let path = "/proc/meminfo";
+    kibibytes(&read(path)?, "MemAvailable:").ok_or_else(|| unreadable(path))
+}
+
 /// The kernel's slabs, octets.
 pub(super) fn slab() -> Result<f64, Failure> {
     let path = "/proc/meminfo";
@@ -156,5 +162,6 @@ mod tests {
         assert_eq!(kibibytes("SReclaimable: 12 kB\n", "Slab:"), None);
         assert!(resident(std::process::id()).is_ok_and(|octets| octets > 1e5));
         assert!(slab().is_ok_and(|octets| octets > 1e5));
+        assert!(available().is_ok_and(|octets| octets > 1e5));
     }
 }

@@ -39,8 +39,13 @@ pub(super) fn document(measured: &Results) -> Value {
         Column::Crowd { connections } => Some(connections),
         _ => None,
     });
+    let idle = measured.outcomes.iter().find_map(|outcome| match outcome.column {
+        Column::Million { idle } => Some(idle),
+        _ => None,
+    });
     let mut all = measured.conditions.to_json();
     all.insert("connections".to_owned(), json!(crowd));
+    all.insert("idle".to_owned(), json!(idle));
     all.insert("servers".to_owned(), json!(measured.names));
     all.insert("failures".to_owned(), json!(measured.failures));
     all.insert("results".to_owned(), results(measured).into());
@@ -63,10 +68,11 @@ fn parse(document: &Value) -> Option<Results> {
         document[name].as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect()
     };
     let names = texts("servers")?;
-    let crowd = document["connections"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let number = |name: &str| document[name].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let (crowd, idle) = (number("connections"), number("idle"));
     let mut outcomes: Vec<Outcome> = Vec::new();
     for result in document["results"].as_array()? {
-        let column = Column::named(result["column"].as_str()?, crowd)?;
+        let column = Column::named(result["column"].as_str()?, crowd, idle)?;
         let runs = |name: &String| -> Option<Vec<f64>> {
             result["runs"][name].as_array()?.iter().map(Value::as_f64).collect()
         };
@@ -124,9 +130,12 @@ mod tests {
         let runs = |name, values: &[f64]| values.iter().map(|v| vec![Reading::new(name, *v)]).collect();
         let http = [runs("requests", &[10.5, 11.0, 9.0]), vec![]];
         let crowd = [runs("connects", &[1.0]), runs("connects", &[0.25])];
+        let sample = |value| Reading::new("p50_few", value);
+        let million = [vec![], vec![vec![sample(2.5e-5), sample(3e-5), Reading::new("p50_all", 4e-5)]]];
         let mut measured = example(vec![
             Outcome::new(Column::Http { connections: 4 }, &http),
             Outcome::new(Column::Crowd { connections: 77 }, &crowd),
+            Outcome::new(Column::Million { idle: 500 }, &million),
         ]);
         for hertz in [Some(2.5e9), None] {
             measured.conditions.hertz = hertz;
@@ -138,6 +147,7 @@ mod tests {
             assert_eq!(table::text(&again), table::text(&measured));
             assert_eq!(super::document(&again), document);
             assert!(table::text(&again).contains("77 connections at once"));
+            assert!(table::text(&again).contains("500 idle connections"));
         }
     }
 

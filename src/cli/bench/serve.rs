@@ -13,6 +13,8 @@ mod connection;
 
 mod event_loop;
 
+pub(super) mod idle;
+
 mod datagrams;
 
 use std::io::{self, BufRead, Write};

@@ -2,7 +2,9 @@
 
 use super::super::race::table::markdown;
 use super::figures::{Outcome, Row, Shown};
+use super::lanes::OWN;
 use super::matrix::Results;
+use super::plan::{Column, Steps};
 
 /// What a server failed at.
 const FAILED: &str = "failed";
@@ -14,13 +16,14 @@ pub(super) fn text(results: &Results) -> String {
     let spin = of.spin.map(|time| format!(", spin {} us", time * 1e6)).unwrap_or_default();
     format!(
         "Medians{range} of {number} of each, in turn, {} s a run; MTU {}, offload {}{spin}; ratio to the kernel over veth.\n\
-         {}\n\n{}{}{}",
+         {}\n\n{}{}{}{}",
         of.seconds,
         of.mtu,
         of.offload,
         of.host(),
         table(results, Shown::Above).unwrap_or_default(),
         parts(results),
+        many(results),
         lost(results)
     )
 }
@@ -45,6 +48,40 @@ fn parts(results: &Results) -> String {
         None => String::new(),
     };
     format!("\n\nProcessor time of it{cycles}.\n\n{table}")
+}
+
+/// Many idle connections beside few of them, and how they are closed.
+fn many(results: &Results) -> String {
+    let mut text = String::new();
+    for outcome in &results.outcomes {
+        let Column::Million { idle } = outcome.column else { continue };
+        let Steps { few, part, rest } = Steps::of(idle);
+        let own = results.names.get(OWN).map_or("", String::as_str);
+        text += &format!("\n\n{}, {own}; those closed last stay to the end.\n", outcome.column.title());
+        for (counts, ends) in [([few, idle], ["_few", "_all"]), ([part, rest], ["_part", "_all"])] {
+            let [less, more] = counts.map(|count| count.to_string());
+            let header = [if ends[0] == "_few" { "with" } else { "closing" }, "", &less, &more, "ratio"];
+            let rows: Vec<_> = outcome.rows.iter().filter_map(|row| pair(outcome, row, ends)).collect();
+            text += &format!("\n{}\n", markdown(&header, &rows));
+        }
+        for row in outcome.rows.iter().filter(|row| matches!(row.figure.name, "came" | "resident_each")) {
+            let (title, unit) = (row.figure.title, row.figure.unit_text());
+            text += &format!("\n{title}: {} {unit}", cell(row, OWN));
+        }
+    }
+    text
+}
+
+/// What was measured twice, by the first name: both, and how much the second is of the first.
+fn pair(outcome: &Outcome, first: &Row, ends: [&str; 2]) -> Option<Vec<String>> {
+    let name = first.figure.name.strip_suffix(ends[0])?;
+    let second = outcome.rows.iter().find(|row| row.figure.name.strip_suffix(ends[1]) == Some(name))?;
+    let ratio = match (first.median(OWN), second.median(OWN)) {
+        (Some(first), Some(second)) if first > 0.0 => format!("{:.2}", second / first),
+        _ => "-".to_owned(),
+    };
+    let (title, unit) = (first.figure.title.to_owned(), first.figure.unit_text().to_owned());
+    Some(vec![title, unit, cell(first, OWN), cell(second, OWN), ratio])
 }
 
 /// Connections that were refused or broken, of which the figures know nothing.
@@ -178,5 +215,39 @@ mod tests {
         let nothing = [vec![vec![Reading::new("p50", 0.0)]], vec![vec![Reading::new("p50", 1.0)]]];
         let outcome = Outcome::new(Column::Trips { octets: 1 }, &nothing);
         assert_eq!(line(&outcome, &outcome.rows[0])[4], "-");
+    }
+
+    #[test]
+    fn many_stand_beside_few() {
+        let reading = |name, value| Reading::new(name, value);
+        let samples = vec![vec![
+            reading("p50_few", 20e-6),
+            reading("p50_few", 10e-6),
+            reading("p50_few", 30e-6),
+            reading("p50_all", 22e-6),
+            reading("p99_few", 1.0),
+            reading("resident_all", 1024.0 * 1024.0 * 900.0),
+            reading("resident_each", 944.0),
+            reading("close_part", 0.5),
+            reading("close_all", 5.5),
+            reading("came", 40_000.0),
+        ]];
+        let all = text(&example(vec![Outcome::new(Column::Million { idle: 1_000_000 }, &[vec![], samples])]));
+        let rows: Vec<Vec<_>> = all
+            .lines()
+            .filter(|line| line.starts_with("| ") && !line.starts_with("| --"))
+            .map(|row| row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect())
+            .collect();
+        let wanted: [&[_]; 4] = [
+            &["with", "1000", "1000000", "ratio"],
+            &["round trip of 1 octet: p50", "µs", "20.0 (10.0 to 30.0)", "22.0", "1.10"],
+            &["closing", "100000", "999000", "ratio"],
+            &["all closed in", "ms", "500", "5,500", "11.00"],
+        ];
+        assert_eq!(rows, wanted, "{all}");
+        for line in ["how fast all came: 40,000 /s", "server's memory for each of all: 944 octets"] {
+            assert!(all.lines().any(|other| other == line), "{line}: {all}");
+        }
+        assert!(!all.contains(FAILED), "the kernel is not asked: {all}");
     }
 }

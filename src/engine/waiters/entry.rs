@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use tunstack_core::stack::Readiness;
 
-use super::interest::Observer;
+use super::interest::{Observer, Overseen};
 use super::key::Key;
 
 /// What is done for who waits.
@@ -14,6 +14,8 @@ pub(super) enum Wait {
     Once(Readiness, Waker),
     /// Told of every change.
     Always(Arc<dyn Observer>),
+    /// The same, by who sees many.
+    Overseen(Overseen),
 }
 
 /// One who waits for a socket.
@@ -27,7 +29,7 @@ impl Entry {
     pub(super) fn into_waker(self) -> Option<Waker> {
         match self.wait {
             Wait::Once(_, waker) => Some(waker),
-            Wait::Always(_) => None,
+            Wait::Always(_) | Wait::Overseen(_) => None,
         }
     }
 }

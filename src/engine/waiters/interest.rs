@@ -1,6 +1,8 @@
 //! What is waited for, and who sees all of it.
 
-use tunstack_core::stack::{Readiness, SocketId};
+use std::sync::Arc;
+
+use tunstack_core::stack::Readiness;
 
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -33,9 +35,32 @@ pub(crate) trait Observer: Send + Sync {
     /// How the socket stands now, and which of that is new: it arose, or something arrived for it though it stood
     /// before. Gives a name of the thread that was woken by that, if one was.
     fn changed(&self, readiness: Readiness, edges: Readiness) -> Option<usize>;
+}
 
-    /// What `owner`, a number that it chose itself, calls this observer, if it is one of its.
-    fn name_for(&self, _owner: usize) -> Option<SocketId> {
-        None
+/// The same of many sockets, each of which it has a name for: of a crowd none costs more than that.
+pub(crate) trait Overseer: Send + Sync {
+    /// As [`Observer::changed`], of the socket that it calls so.
+    fn changed(&self, name: Name, readiness: Readiness, edges: Readiness) -> Option<usize>;
+
+    /// It sees no more of that socket.
+    fn let_go(&self, name: Name);
+}
+
+/// What an overseer calls one of its sockets: it chooses these numbers itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Name {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+/// One socket of an overseer's.
+pub(super) struct Overseen {
+    pub(super) by: Arc<dyn Overseer>,
+    pub(super) name: Name,
+}
+
+impl Drop for Overseen {
+    fn drop(&mut self) {
+        self.by.let_go(self.name);
     }
 }

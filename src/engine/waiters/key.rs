@@ -1,15 +1,17 @@
 //! Names of those who wait, by which they are taken back.
 
+use std::num::NonZeroU64;
+
 use crate::engine::sync::{AtomicU64, Ordering};
 
-/// Names one waiter or observer, to take it back. No two of a stack's are the same, and none is 0. It says whether
+/// Names one waiter or observer, to take it back. No two of a stack's are the same. It says whether
 /// a thread's call waits: such a waker does nothing but wake it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Key(pub(super) u64);
+pub(crate) struct Key(pub(super) NonZeroU64);
 
 impl Key {
     pub(super) const fn is_of_call(self) -> bool {
-        self.0 & 1 == 1
+        self.0.get() & 1 == 0
     }
 }
 
@@ -27,6 +29,6 @@ impl Place {
 
     // Written only under the stack's lock. Who reads it without has the place to itself.
     pub(super) fn key(&self) -> Option<Key> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|&key| key != 0).map(Key)
+        NonZeroU64::new(self.0.load(Ordering::Relaxed)).map(Key)
     }
 }

@@ -18,6 +18,7 @@ mod slot;
 
 mod parker;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -25,7 +26,8 @@ use tunstack_core::stack::{Event, Readiness, SocketId};
 
 use entry::{Entry, Wait};
 pub use interest::Interest;
-pub(crate) use interest::Observer;
+use interest::Overseen;
+pub(crate) use interest::{Name, Observer, Overseer};
 pub(crate) use key::{Key, Place};
 pub(crate) use parker::Parker;
 use slot::Slot;
@@ -60,12 +62,12 @@ impl Waiters {
     /// A name for a waiter or an observer.
     pub(crate) fn key(&mut self) -> Key {
         self.last_key += 2;
-        Key(self.last_key)
+        Key(NonZeroU64::MIN.saturating_add(self.last_key))
     }
 
     /// A name for a thread's call.
     pub(crate) fn key_of_call(&mut self) -> Key {
-        Key(self.key().0 | 1)
+        Key(self.key().0.saturating_add(1))
     }
 
     /// From now on `waker` is woken, once, when the socket's readiness has any of the bits in `wanted`. Registered
@@ -77,7 +79,7 @@ impl Waiters {
         let same = |e: &&mut Entry| match (&e.wait, key) {
             (Wait::Once(..), Some(_)) => e.key == key,
             (Wait::Once(bits, w), None) => e.key.is_none() && *bits == wanted && w.will_wake(waker),
-            (Wait::Always(_), _) => false,
+            (Wait::Always(_) | Wait::Overseen(_), _) => false,
         };
         if let Some(Entry { wait: Wait::Once(bits, w), .. }) = slot.entries.iter_mut().find(same) {
             *bits = wanted;
@@ -96,21 +98,30 @@ impl Waiters {
     /// the socket is given up. What stands when it is entered it has to learn from the stack, in the same
     /// hold of the lock.
     pub(crate) fn observe(&mut self, id: SocketId, key: Key, observer: Arc<dyn Observer>) {
+        self.watch(id, key, Wait::Always(observer));
+    }
+
+    /// The same by who sees many sockets, and calls this one `name`.
+    pub(crate) fn oversee(&mut self, id: SocketId, key: Key, by: Arc<dyn Overseer>, name: Name) {
+        self.watch(id, key, Wait::Overseen(Overseen { by, name }));
+    }
+
+    fn watch(&mut self, id: SocketId, key: Key, wait: Wait) {
         let index = self.slot_for(id);
         let entries = &mut self.slots[index].entries;
         if entries.is_empty() {
             // Mostly it stays the only one, for as long as the socket lives: of a crowd each has one.
             entries.reserve_exact(1);
         }
-        entries.push(Entry { key: Some(key), wait: Wait::Always(observer) });
+        entries.push(Entry { key: Some(key), wait });
     }
 
-    /// The observer of a socket that `owner` has a name for: see [`Observer::name_for`].
-    pub(crate) fn observer_of(&self, id: SocketId, owner: usize) -> Option<(Key, SocketId)> {
+    /// What the overseer at the address `by` calls a socket, if it is one of its.
+    pub(crate) fn overseen(&self, id: SocketId, by: usize) -> Option<(Key, Name)> {
         let slot = self.slots.get(id.index() as usize).filter(|slot| slot.generation == id.generation())?;
         slot.entries.iter().find_map(|entry| match &entry.wait {
-            Wait::Always(observer) => Some((entry.key?, observer.name_for(owner)?)),
-            Wait::Once(..) => None,
+            Wait::Overseen(own) if Arc::as_ptr(&own.by).addr() == by => Some((entry.key?, own.name)),
+            Wait::Once(..) | Wait::Always(_) | Wait::Overseen(_) => None,
         })
     }
 
@@ -132,7 +143,7 @@ impl Waiters {
     }
 
     fn enter_as(&mut self, key: Key, id: SocketId, wanted: Readiness, place: &Place, waker: &Waker) {
-        place.0.store(key.0, Ordering::Relaxed);
+        place.0.store(key.0.get(), Ordering::Relaxed);
         self.register(id, wanted, Some(key), waker);
     }
 

@@ -22,13 +22,16 @@ impl Slot {
     pub(super) fn tell(&mut self, readiness: Readiness, edges: Readiness, woken: &mut ToWake) {
         let mut anybody = false;
         for entry in &self.entries {
-            match &entry.wait {
-                Wait::Once(wanted, _) => anybody |= readiness.intersects(*wanted),
-                Wait::Always(observer) => {
-                    if let Some(thread) = observer.changed(readiness, edges) {
-                        woken.polls = (woken.polls.0 + 1, Some(thread));
-                    }
+            let thread = match &entry.wait {
+                Wait::Once(wanted, _) => {
+                    anybody |= readiness.intersects(*wanted);
+                    None
                 }
+                Wait::Always(observer) => observer.changed(readiness, edges),
+                Wait::Overseen(own) => own.by.changed(own.name, readiness, edges),
+            };
+            if thread.is_some() {
+                woken.polls = (woken.polls.0 + 1, thread);
             }
         }
         // Mostly there is nobody but an observer.

@@ -386,6 +386,57 @@ fn an_observer_has_the_room_of_one() {
     let key = waiters.key();
     waiters.observe(id, key, Arc::new(Told::default()));
     assert_eq!(waiters.slots[id.index() as usize].entries.capacity(), 1);
+    // What the allocator gives for that is 48 octets, as long as it is no more than 40.
+    assert!(size_of::<Entry>() <= 40 && size_of::<Slot>() <= 32);
+}
+
+/// Sees many, and notes by which name it was told, and which were let go.
+#[derive(Default)]
+struct Many(std::sync::Mutex<Vec<(Name, Option<Readiness>)>>);
+
+impl Overseer for Many {
+    fn changed(&self, name: Name, readiness: Readiness, _: Readiness) -> Option<usize> {
+        self.0.lock().unwrap().push((name, Some(readiness)));
+        Some(name.index as usize)
+    }
+
+    fn let_go(&self, name: Name) {
+        self.0.lock().unwrap().push((name, None));
+    }
+}
+
+#[test]
+fn an_overseer_is_told_by_name_until_each_is_let_go() {
+    let (old, new) = ids();
+    let mut waiters = Waiters::default();
+    let (many, other) = (Arc::new(Many::default()), Arc::new(Many::default()));
+    let [first, second] = [7, 8].map(|index| Name { index, generation: 1 });
+    let told = || std::mem::take(&mut *many.0.lock().unwrap());
+    let oversee = |waiters: &mut Waiters, id, name| {
+        let key = waiters.key();
+        waiters.oversee(id, key, many.clone(), name);
+        key
+    };
+    let key = oversee(&mut waiters, old, first);
+    let at = |overseer: &Arc<Many>| Arc::as_ptr(overseer).addr();
+    assert_eq!(waiters.overseen(old, at(&many)), Some((key, first)));
+    assert_eq!(waiters.overseen(old, at(&other)), None, "another's");
+    assert_eq!(waiters.overseen(new, at(&many)), None, "another socket");
+    let r = Readiness::READABLE;
+    waiters.notify(Event { id: old, readiness: r, edges: r });
+    assert_eq!(told(), [(first, Some(r))]);
+    assert_eq!(waiters.woken_now(None).alone, Some(7));
+    waiters.unobserve(old, key);
+    assert_eq!(told(), [(first, None)]);
+    // Its owner gives it up, or its slot is used again.
+    oversee(&mut waiters, old, first);
+    waiters.forget(old);
+    assert_eq!(told(), [(first, None)]);
+    oversee(&mut waiters, old, first);
+    oversee(&mut waiters, new, second);
+    assert_eq!(told(), [(first, None)]);
+    drop(waiters);
+    assert_eq!(told(), [(second, None)]);
 }
 
 #[test]

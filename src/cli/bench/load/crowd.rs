@@ -13,13 +13,11 @@ use super::super::lanes::Lane;
 use super::super::plan::Plan;
 use super::super::proc;
 use super::super::serve::CROWD;
-use super::{Failure, SILENCE, abort, broken, cannot_connect, connect, dial, limit};
+use super::{Failure, SETTLE, SILENCE, abort, broken, cannot_connect, connect, dial, limit};
 
 /// Echoes under way at a time.
 const IN_FLIGHT: usize = 32;
 const EVENTS: usize = 256;
-/// After this the kernel's deferred work is done.
-const SETTLE: Duration = Duration::from_millis(300);
 
 pub(super) fn measure(connections: usize, lane: &mut Lane, plan: &Plan) -> Result<Vec<Reading>, Failure> {
     // What the first one makes for all is not a cost of each.
