@@ -21,8 +21,8 @@ use super::super::super::run::device_failure;
 use super::super::lanes;
 use super::{CROWD, say};
 
-/// Opened or closed at a time: fewer than wait to be accepted, or than the device's queue holds.
-const IN_FLIGHT: usize = 256;
+/// Opened or closed at a time: as many as the other columns have at the most.
+const IN_FLIGHT: usize = 64;
 /// A server that does nothing for so long has failed.
 const SILENCE: Duration = Duration::from_secs(5);
 
