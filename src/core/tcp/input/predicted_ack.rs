@@ -22,12 +22,15 @@ impl Tcb {
         crate::tcp::short_cuts::taken();
         self.ecn_arrives(seg);
         self.take_arrival(seg, cx);
-        let mut news = self.news(seg);
+        let in_flight = self.snd.outstanding();
         self.snd.update_window(seg.seq, seg.ack, self.snd.scale.octets(seg.window));
-        self.on_new_ack(seg.ack, seg.timestamps(), &mut news, cx);
-        self.take_ecn_feedback(seg, &news, cx);
-        self.respond_in_calm(&mut news, cx);
-        self.tally.have_arrived(news.segments);
+        self.measure(seg.ack, seg.timestamps(), cx);
+        let acked = self.move_una(seg.ack, cx);
+        let (segments, sent) = self.take_plain(cx.now);
+        self.recovery.board.give_back(cx.lists);
+        self.ecn.pass(seg.ack);
+        self.respond_in_calm(acked, in_flight, sent, cx);
+        self.tally.have_arrived(segments);
         self.count_repair(cx.now);
         self.ack_is_taken(cx);
         true
@@ -55,6 +58,7 @@ impl Tcb {
             && !self.is.contains(Is::FIN_QUEUED)
             && self.ecn.feedback() == EcnFeedback::None
             && self.is_calm()
+            && self.recovery.board.is_plain_to(seg.ack)
             && self.is_in_time(seg, cx)
     }
 
