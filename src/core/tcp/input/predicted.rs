@@ -44,7 +44,10 @@ impl Tcb {
         if seg.seq != self.rcv.nxt || seg.text.len() > self.rcv.wnd as usize {
             return None;
         }
-        debug_assert!(!seg.text.is_empty() && self.is_predicted(seg, cx), "what repeats a predicted segment is one");
+        debug_assert!(
+            !seg.text.is_empty() && self.is_predicted(seg, cx),
+            "what repeats a predicted segment is one"
+        );
         #[cfg(test)]
         crate::tcp::short_cuts::taken();
         debug_assert!(!cx.memory.is_bounded(), "where memory is bounded each is judged by itself");
