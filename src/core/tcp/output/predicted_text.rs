@@ -138,10 +138,6 @@ impl Tcb {
             && !self.probe_is_due()
             && self.paced_until().is_none();
         debug_assert!(!all || self.decide().is_none(), "nothing is what would be decided");
-        #[cfg(test)]
-        if all {
-            crate::tcp::short_cuts::taken();
-        }
         all
     }
 
