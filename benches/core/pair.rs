@@ -93,8 +93,10 @@ impl Pair {
     pub fn send_there(&mut self, now: Instant, most: usize) {
         self.client.handle_timeout(now);
         for _ in 0..most {
-            let Some(datagram) = self.client.poll_transmit(now) else { break };
-            self.there.push(&datagram);
+            // It is looked at where it was put: to move it right behind that is dear.
+            let next = self.client.poll_transmit(now);
+            let Some(datagram) = &next else { break };
+            self.there.push(datagram);
         }
         while self.client.poll_event().is_some() {}
     }
@@ -102,8 +104,8 @@ impl Pair {
     /// The server sends what it has, and the client receives it.
     pub fn carry_back(&mut self, now: Instant) {
         self.server.handle_timeout(now);
-        while let Some(datagram) = self.server.poll_transmit(now) {
-            self.back.push(&datagram);
+        while let Some(datagram) = &self.server.poll_transmit(now) {
+            self.back.push(datagram);
         }
         while self.back.pop(|packet| _ = self.client.receive(now, packet)) {}
         while self.client.poll_event().is_some() {}

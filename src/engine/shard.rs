@@ -299,12 +299,14 @@ impl Shard {
             if octets >= BURST_OCTETS {
                 break;
             }
-            let Some(datagram) = held.stack.poll_transmit(now) else {
+            // It is looked at where it was put: to move it right behind that is dear.
+            let next = held.stack.poll_transmit(now);
+            let Some(datagram) = &next else {
                 more = false;
                 break;
             };
             octets += datagram.len();
-            if self.device.send(now, &datagram).is_err() {
+            if self.device.send(now, datagram).is_err() {
                 held.refused += 1;
             }
         }

@@ -28,7 +28,7 @@ const fn step(name: &'static str, run: fn() -> Result<u64, Box<dyn Error>>) -> S
 }
 
 /// All of them. A segment is of 1448 octets, a large one up to 64 KiB, which stands for 44 or 45 of them.
-pub(crate) const STEPS: [Step; 16] = [
+pub(crate) const STEPS: [Step; 19] = [
     step("segment written", || transfer(SMALL, Part::Write)),
     step("segment sent", || transfer(SMALL, Part::Send)),
     step("segment received", || transfer(SMALL, Part::Receive)),
@@ -41,6 +41,9 @@ pub(crate) const STEPS: [Step; 16] = [
     step("large segment read", || transfer(LARGE, Part::Read)),
     step("large segment: ACK sent", || transfer(LARGE, Part::SendAck)),
     step("large segment: ACK received", || transfer(LARGE, Part::ReceiveAck)),
+    step("echo: request received", || echo(Part::Receive)),
+    step("echo: reply written", || echo(Part::Write)),
+    step("echo: reply sent", || echo(Part::Send)),
     step("options walked", options),
     step("checksum of 1448 octets", checksum),
     step("connection found", table),
@@ -134,6 +137,35 @@ fn transfer(setting: Setting, part: Part) -> Result<u64, Box<dyn Error>> {
         while pair.client.poll_event().is_some() {}
     }
     Ok(if matches!(part, Part::SendAck | Part::ReceiveAck) { acks } else { packets })
+}
+
+/// Requests of one octet, each with the acknowledgment of the reply before it, and replies as short. All that the server asks
+/// for to leave is counted, that there is no more of it too.
+fn echo(part: Part) -> Result<u64, Box<dyn Error>> {
+    let mut now = Instant::from_secs(1);
+    let mut pair = Pair::connected(SMALL, now)?;
+    let mut room = [0; 64];
+    for turn in 0..WARM + TURNS {
+        let on = |p: Part| p == part && turn >= WARM;
+        now += Duration::from_micros(20);
+        pair.client.try_write(pair.from, b"x", now)?;
+        pair.send_there(now, usize::MAX);
+        while pair.there.pop(|packet| {
+            count(on(Part::Receive), || pair.server.receive(now, packet));
+        }) {}
+        while pair.server.poll_event().is_some() {}
+        let read = pair.server.try_read(pair.to, &mut room)?;
+        let reply = room.get(..read).unwrap_or_default();
+        count(on(Part::Write), || pair.server.try_write(pair.to, reply, now))?;
+        while let Some(datagram) = count(on(Part::Send), || pair.server.poll_transmit(now)) {
+            pair.back.push(&datagram);
+        }
+        pair.carry_back(now);
+        if pair.client.try_read(pair.from, &mut room)? != 1 {
+            return Err("one octet is asked and answered".into());
+        }
+    }
+    Ok(TURNS.into())
 }
 
 const TIMES: u64 = 1000;

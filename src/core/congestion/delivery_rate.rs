@@ -209,23 +209,9 @@ impl DeliveryRate {
     /// The acknowledgment has told all (GenerateRateSample, §4.1.2.3). There is a sample if something was delivered.
     pub fn on_ack_end(&mut self, now: Instant, end: AckEnd) -> Option<RateSample> {
         let c = self.0.as_mut()?;
-        // The bubble has been acknowledged and is gone.
-        if c.app_limited != 0 && c.delivered > c.app_limited {
-            c.app_limited = 0;
-        }
+        c.end_bubble();
         let p = c.newest.take()?;
-        c.first_send_time = p.send_time;
-        let delivered = narrow(c.delivered.saturating_sub(p.delivered));
-        let send_elapsed = p.send_time.saturating_since(p.first_send_time);
-        let ack_elapsed = now.saturating_since(p.delivered_time);
-        let interval = send_elapsed.max(ack_elapsed);
-        // What was sent again may have been acknowledged for the first time it was sent.
-        let plausible = end.min_rtt.is_none_or(|least| interval >= least);
-        let delivery_rate = if plausible { rate(delivered, interval) } else { 0 };
-        if delivery_rate > 0 && (!p.app_limited || delivery_rate >= c.shown) {
-            c.shown = delivery_rate;
-            c.shown_app_limited = p.app_limited;
-        }
+        let (delivered, interval, delivery_rate) = c.show(&p, now, end.min_rtt);
         Some(RateSample {
             delivery_rate,
             interval,
@@ -241,6 +227,16 @@ impl DeliveryRate {
             in_flight: end.in_flight,
             selective: end.selective,
         })
+    }
+
+    /// The same where nobody asks for the sample: what a tool is shown is all that it leaves.
+    pub fn on_ack_end_unasked(&mut self, now: Instant, min_rtt: Option<Duration>) {
+        let Some(c) = &mut self.0 else { return };
+        c.end_bubble();
+        if let Some(p) = c.newest.take() {
+            c.show(&p, now, min_rtt);
+            (c.acked, c.newly_lost) = (0, 0);
+        }
     }
 
     /// What is in flight, and what follows until it is delivered, says less of the path than it could: the program has
@@ -271,6 +267,34 @@ impl DeliveryRate {
     /// did: what `tcpi_delivery_rate` shows.
     pub fn shown(&self) -> (u64, bool) {
         self.0.as_ref().map_or((0, false), |c| (c.shown, c.shown_app_limited))
+    }
+}
+
+impl Estimator {
+    /// The bubble may have been acknowledged, and be gone.
+    const fn end_bubble(&mut self) {
+        if self.app_limited != 0 && self.delivered > self.app_limited {
+            self.app_limited = 0;
+        }
+    }
+
+    /// The newest of what is acknowledged left with `p`. Gives what was delivered in which time, and the rate, which is shown
+    /// from here on if it says something.
+    #[inline]
+    fn show(&mut self, p: &Stamp, now: Instant, min_rtt: Option<Duration>) -> (u32, Duration, u64) {
+        self.first_send_time = p.send_time;
+        let delivered = narrow(self.delivered.saturating_sub(p.delivered));
+        let send_elapsed = p.send_time.saturating_since(p.first_send_time);
+        let ack_elapsed = now.saturating_since(p.delivered_time);
+        let interval = send_elapsed.max(ack_elapsed);
+        // What was sent again may have been acknowledged for the first time it was sent.
+        let plausible = min_rtt.is_none_or(|least| interval >= least);
+        let delivery_rate = if plausible { rate(delivered, interval) } else { 0 };
+        if delivery_rate > 0 && (!p.app_limited || delivery_rate >= self.shown) {
+            self.shown = delivery_rate;
+            self.shown_app_limited = p.app_limited;
+        }
+        (delivered, interval, delivery_rate)
     }
 }
 

@@ -106,6 +106,13 @@ impl Ecn {
         self.feedback
     }
 
+    /// `ack` is acknowledged: a mark told of from here on may be of another window of data.
+    pub fn pass(&mut self, ack: Seq) {
+        if self.is.contains(Is::REDUCING) && ack.after(self.recover) {
+            self.is.remove(Is::REDUCING);
+        }
+    }
+
     /// The window has been reduced, whatever for: with RFC 3168 the peer is told.
     pub fn window_reduced(&mut self) {
         self.is.set(Is::CWR_DUE, self.feedback == EcnFeedback::Classic);

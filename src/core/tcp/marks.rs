@@ -230,9 +230,7 @@ impl Tcb {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.2
     //= id=SHLD-8
     pub(in crate::tcp) fn take_ecn_feedback(&mut self, seg: &Segment<'_>, news: &News, cx: &mut Context<'_>) {
-        if self.ecn.is.contains(Is::REDUCING) && seg.ack.after(self.ecn.recover) {
-            self.ecn.is.remove(Is::REDUCING);
-        }
+        self.ecn.pass(seg.ack);
         let old = seg.ack.before(news.una);
         if self.ecn.feedback == EcnFeedback::None || old {
             return;

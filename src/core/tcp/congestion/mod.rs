@@ -161,6 +161,11 @@ impl Congestion {
         matches!(self, Self::Bbr(_))
     }
 
+    /// Whether it looks at what an acknowledgment says of the path's rate.
+    pub const fn takes_rates(&self) -> bool {
+        matches!(self, Self::Bbr(_) | Self::Custom(..))
+    }
+
     /// Whether what leaves now says nothing of the path's rate: it counts as limited by the program.
     pub fn ignores_rates(&self) -> bool {
         matches!(self, Self::Bbr(a) if a.ignores_rates())

@@ -203,7 +203,13 @@ impl Tcb {
         cx: &mut Context<'_>,
     ) {
         self.measure(ack, timestamps, cx);
+        news.advanced = self.move_una(ack, cx);
+        self.take_acknowledged(news, cx.now);
+        self.recovery.board.give_back(cx.lists);
+    }
 
+    /// SND.UNA moves to `ack`; says how far, octets.
+    pub(super) fn move_una(&mut self, ack: Seq, cx: &mut Context<'_>) -> u32 {
         let acked = ack.since(self.snd.una);
         let fin = self.fin_outstanding() && ack.after(self.data_end());
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
@@ -239,10 +245,7 @@ impl Tcb {
         if self.snd.wnd > 0 || ack == self.snd.nxt && !self.has_unsent() {
             self.window_probes = 0;
         }
-
-        news.advanced = acked;
-        self.take_acknowledged(news, cx.now);
-        self.recovery.board.give_back(cx.lists);
+        acked
     }
 
     /// Takes a round trip sample if there is an honest one: the timed segment where nothing was sent again
@@ -254,7 +257,7 @@ impl Tcb {
     //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.1
     //# The RTO MUST be computed according to the algorithm in [10], including Karn's algorithm for taking
     //# RTT samples (MUST-18).
-    fn measure(&mut self, ack: Seq, timestamps: Option<Timestamps>, cx: &Context<'_>) {
+    pub(super) fn measure(&mut self, ack: Seq, timestamps: Option<Timestamps>, cx: &Context<'_>) {
         //= https://www.rfc-editor.org/rfc/rfc6298#section-3
         //= id=rfc6298-3-1, rfc6298-3-2
         let (rtt, samples) = match self.timed {

@@ -45,7 +45,7 @@ impl Tcb {
         let walk = match self.state() {
             State::Closed | State::Listen | State::TimeWait => ControlFlow::Break(Verdict::Ignored),
             State::SynSent => self.in_syn_sent(*segment, cx),
-            _ if self.take_predicted_ack(segment, cx) => ControlFlow::Continue(()),
+            _ if self.is_predicted_ack(segment, cx) => self.take_predicted_ack(segment, cx),
             _ => self.in_synchronized(*segment, cx),
         };
         match walk {

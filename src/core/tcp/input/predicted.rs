@@ -19,7 +19,7 @@ impl Tcb {
     /// A segment arrived: takes it if it is the predicted one. Gives what became of it then, as
     /// [`on_segment`](Self::on_segment) would.
     pub fn on_predicted(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Option<Verdict> {
-        if self.state() != State::Established || !self.is_predicted(seg, cx) {
+        if seg.text.is_empty() || self.state() != State::Established || !self.is_predicted(seg, cx) {
             return None;
         }
         #[cfg(test)]
@@ -44,7 +44,10 @@ impl Tcb {
         if seg.seq != self.rcv.nxt || seg.text.len() > self.rcv.wnd as usize {
             return None;
         }
-        debug_assert!(self.is_predicted(seg, cx), "what repeats a predicted segment is one");
+        debug_assert!(
+            !seg.text.is_empty() && self.is_predicted(seg, cx),
+            "what repeats a predicted segment is one"
+        );
         #[cfg(test)]
         crate::tcp::short_cuts::taken();
         debug_assert!(!cx.memory.is_bounded(), "where memory is bounded each is judged by itself");
@@ -65,7 +68,6 @@ impl Tcb {
             && seg.ack == una
             && una == self.snd.nxt
             && seg.window > 0
-            && !seg.text.is_empty()
             && seg.text.len() <= self.rcv.wnd as usize
             && seg.options.sack.is_empty()
             && seg.options.user_timeout.is_none();

@@ -44,6 +44,9 @@ const fn last_segment(plan: Plan, mss: u32) -> u32 {
 impl Tcb {
     /// The next segment to send, until there is none.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
+        if self.has_sent_all() {
+            return self.nothing_leaves(cx);
+        }
         self.restart_after_idle(cx);
         self.before_departure(cx.now);
         let text = self.poll_predicted_text(cx);
@@ -51,13 +54,7 @@ impl Tcb {
             return text;
         }
         self.tend_mtu_search(cx);
-        let Some(mut plan) = self.decide() else {
-            // Nothing may leave now; what waits nevertheless must not wait for ever.
-            self.arm_retransmission(cx);
-            self.check_app_limited();
-            self.note_limit(cx.now);
-            return None;
-        };
+        let Some(mut plan) = self.decide() else { return self.nothing_leaves(cx) };
         let mss = self.effective_mss(self.options_len());
         self.join(&mut plan, mss, cx);
         // The send buffer may hold the text in more pieces than one packet is gathered from.
@@ -76,6 +73,14 @@ impl Tcb {
         }
         self.has_left(plan, segment, pushes, cx);
         Some(outgoing)
+    }
+
+    /// Nothing may leave now; what waits nevertheless must not wait for ever.
+    fn nothing_leaves(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
+        self.arm_retransmission(cx);
+        self.check_app_limited();
+        self.note_limit(cx.now);
+        None
     }
 
     /// Octets of options that a segment of data carries now.

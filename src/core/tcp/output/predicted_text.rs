@@ -1,5 +1,5 @@
-//! The segment that nearly every one of a bulk transfer is, where we send and nothing goes wrong: new text, a full segment of it,
-//! or a run of them where the device cuts.
+//! The segment that nearly every one is, where we send and nothing goes wrong: new text, a full segment of it, or a run of them
+//! where the device cuts; or all that there is, where that is less, as of a request or a reply.
 //!
 //! Nothing of ours is lost or doubted, nothing is tried, and there is nothing to tell beside but what every segment tells. So most
 //! of what [`decide`](super::decide) weighs is settled, and of what a departure changes most stays as it is. What is left is asked
@@ -8,6 +8,7 @@
 
 use super::build::Outgoing;
 use super::decide::Plan;
+use super::nagle::Candidate;
 use crate::seq::SeqRange;
 use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
@@ -27,16 +28,22 @@ impl Tcb {
     pub(super) fn poll_predicted_text(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
         let (seq, mss, cwnd) = (self.snd.nxt, self.smss(), self.cwnd());
         let in_flight = self.snd.outstanding();
-        let ready = self.not_held(self.data_end().saturating_since(seq)).min(self.snd.usable());
+        let unsent = self.data_end().saturating_since(seq);
+        let ready = self.not_held(unsent).min(self.snd.usable());
+        let first = ready.min(mss);
         // With nothing in flight a segment leaves whatever the congestion window is; that is for `decide` to weigh.
-        if ready < mss || cwnd.saturating_sub(in_flight) < mss || !self.has_but_text() {
+        if first == 0 || cwnd.saturating_sub(in_flight) < first || !self.has_but_text() {
             return None;
         }
-        let first = Plan { reason: Reason::Data, seq, len: mss, fin: false };
+        let last = first == unsent;
+        if first < mss && !(last && self.may_leave(Candidate { len: first, mss, last, fin: false })) {
+            return None;
+        }
+        let first = Plan { reason: Reason::Data, seq, len: first, fin: false };
         debug_assert_eq!(self.decide(), Some(first), "what is predicted is what would be decided");
         let mut plan = first;
         self.join(&mut plan, mss, cx);
-        if plan.fin || !plan.len.is_multiple_of(mss) {
+        if plan.fin || plan.len > mss && !plan.len.is_multiple_of(mss) {
             return None;
         }
         let offset = seq.saturating_since(self.data_start()) as usize;
@@ -69,7 +76,8 @@ impl Tcb {
         Some(Outgoing { header, options, ecn, offset, place, len, gso_size, reason })
     }
 
-    /// New text of `len` octets has left in full segments of `mss`, as [`poll_predicted_text`](Self::poll_predicted_text) has it.
+    /// New text of `len` octets has left in full segments of `mss`, or in one that is shorter, as
+    /// [`poll_predicted_text`](Self::poll_predicted_text) has it.
     #[inline]
     fn text_has_left(&mut self, len: u32, mss: u32, cwnd: u32, pushes: (bool, bool), cx: &mut Context<'_>) {
         let (seq, end) = (self.snd.nxt, self.snd.nxt.add(len));
@@ -77,6 +85,9 @@ impl Tcb {
         cx.counters.tcp_out_segs += u64::from(segments);
         self.tally.sent(len, segments, false);
         self.on_paced_departure(len, cx);
+        if len < mss {
+            self.snd.short = end;
+        }
         if self.snd.una == seq {
             self.progress = cx.now;
         }
@@ -89,7 +100,7 @@ impl Tcb {
         }
         let stamp = self.stamp(len, cx.now);
         self.recovery.board.lend(cx.lists);
-        let last = end.sub(mss);
+        let last = end.sub(mss.min(len));
         if last.after(seq) {
             self.recovery.on_send(SeqRange::new(seq, last), mss, stamp);
         }
@@ -106,6 +117,28 @@ impl Tcb {
         self.timers.cancel(Timer::DelayedAck);
         self.schedule_probe(cx);
         self.arm_retransmission(cx);
+    }
+
+    /// Whether all that was written has left, and nothing is to be repaired, tried or told: nothing can leave.
+    pub(super) fn has_sent_all(&self) -> bool {
+        #[cfg(test)]
+        if crate::tcp::short_cuts::are_closed() {
+            return false;
+        }
+        let recovery = &self.recovery;
+        let all = self.snd.nxt == self.data_end()
+            && matches!(self.state(), State::Established | State::CloseWait)
+            && !self.is.contains(Is::FIN_QUEUED)
+            && self.acks.due().is_none()
+            && self.probe.is_none()
+            && self.mtu.is_none()
+            && self.ecn.accurate.is_none()
+            && recovery.pending().is_none()
+            && recovery.board.lost() == 0
+            && !self.probe_is_due()
+            && self.paced_until().is_none();
+        debug_assert!(!all || self.decide().is_none(), "nothing is what would be decided");
+        all
     }
 
     /// Nothing but text could leave, with nothing to tell beside.

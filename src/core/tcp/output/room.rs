@@ -75,9 +75,7 @@ impl Tcb {
     /// holds at least, where the program has not set its size. A segment counts with what surrounds it in Linux, so that as
     /// much of a write is taken.
     pub(in crate::tcp) fn fit_send_buffer(&mut self, cx: &Context<'_>) {
-        let fixed = self.options.send_buffer >= cx.config.send_buffer_max
-            || self.options.buffer_lock.contains(BufferLock::SEND);
-        if fixed || cx.memory.under_send_pressure() {
+        if !self.send_buffer_may_grow(cx) {
             return;
         }
         let mss = self.smss();
@@ -92,12 +90,21 @@ impl Tcb {
         }
     }
 
+    fn send_buffer_may_grow(&self, cx: &Context<'_>) -> bool {
+        let fixed = self.options.send_buffer >= cx.config.send_buffer_max
+            || self.options.buffer_lock.contains(BufferLock::SEND);
+        !fixed && !cx.memory.under_send_pressure()
+    }
+
     /// Something was acknowledged: where the program has more than the buffer takes, and what there is will not fill the
     /// congestion window, the buffer is what is small.
     pub(in crate::tcp) fn grow_send_buffer(&mut self, cx: &Context<'_>) {
+        if !self.is.contains(Is::NO_SPACE) || !self.send_buffer_may_grow(cx) {
+            return;
+        }
         let filled = |in_flight: u32| in_flight.saturating_add(self.smss()) > self.cwnd();
         let in_flight = self.in_flight();
-        if !self.is.contains(Is::NO_SPACE) || filled(in_flight) {
+        if filled(in_flight) {
             return;
         }
         let unsent = self.data_end().saturating_since(self.snd.nxt);

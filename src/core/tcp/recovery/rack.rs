@@ -60,13 +60,19 @@ impl Rack {
         if piece.marks.contains(Mark::TWICE) && min_rtt.is_some_and(|min| rtt() < min) {
             return;
         }
+        self.deliver_once(piece.sent(), piece.end, now);
+    }
+
+    /// What has arrived left at `sent` and ends with `end`. Of several that left one after another, each once, the last will do.
+    #[inline]
+    pub(in crate::tcp) fn deliver_once(&mut self, sent: Instant, end: Seq, now: Instant) {
         self.advanced = true;
         // Of several the one with the highest number counts, as in Linux. Where that is no retransmission and another is, it
         // is the longer time, with which less is deemed lost.
-        self.rtt = u32::try_from(now.micros_since(piece.sent())).unwrap_or(u32::MAX);
-        if piece.sent() > self.xmit || (piece.sent() == self.xmit && piece.end.after(self.end)) {
-            self.xmit = piece.sent();
-            self.end = piece.end;
+        self.rtt = u32::try_from(now.micros_since(sent)).unwrap_or(u32::MAX);
+        if sent > self.xmit || (sent == self.xmit && end.after(self.end)) {
+            self.xmit = sent;
+            self.end = end;
         }
     }
 

@@ -333,6 +333,12 @@ impl Scoreboard {
         self.again = self.again.max(una);
     }
 
+    /// Whether all that `una` acknowledges was sent once, and was told of by nothing yet.
+    pub fn is_plain_to(&self, una: Seq) -> bool {
+        let plain = Mark::BURST | Mark::PUSHED;
+        self.records.iter().take_while(|r| r.start.before(una)).all(|r| plain.contains(r.marks))
+    }
+
     /// Takes out the memory of its list where there is nothing in flight: an idle connection holds none.
     pub(super) fn take_list(&mut self) -> Option<VecDeque<Record>> {
         (self.records.is_empty() && self.records.capacity() > 0).then(|| mem::take(&mut self.records))

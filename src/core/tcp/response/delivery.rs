@@ -38,8 +38,13 @@ impl Tcb {
         }
     }
 
-    /// What an ACK told of that is delivered makes a sample; `rtt` is that of the youngest of it that was sent once.
+    /// What an ACK told of that is delivered makes a sample, where the algorithm looks at one; `rtt` is that of the youngest of
+    /// it that was sent once.
     pub(in crate::tcp) fn rate_sample(&mut self, rtt: Option<Duration>, now: Instant) -> Option<RateSample> {
+        if !self.congestion.takes_rates() {
+            self.rate.on_ack_end_unasked(now, self.rtt.min_rtt());
+            return None;
+        }
         let end = AckEnd {
             in_flight: self.in_flight(),
             rtt,

@@ -26,13 +26,32 @@ use crate::tcp::recovery::newreno::Progress;
 use crate::tcp::recovery::prr::Prr;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::timers::Timer;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 /// Duplicate ACKs that mean a loss where a path was never seen to reorder (RFC 5681 §3.2).
 const DUP_THRESH: u16 = 3;
 
 /// The least to wait for an ACK of what was reported to have arrived, as in Linux.
 const RENEGING_WAIT: Duration = Duration::from_millis(10);
+
+/// What an ACK told, as far as the window goes by it.
+struct Told {
+    /// As in [`News`].
+    advanced: u32,
+    delivered: u32,
+    sacked: u32,
+    in_flight: u32,
+    lost: u32,
+    /// Of what was delivered, the youngest that was sent only once took this long.
+    rtt: Option<Duration>,
+}
+
+impl Told {
+    fn by(news: &News, now: Instant) -> Self {
+        let &News { advanced, delivered, sacked, in_flight, lost, .. } = news;
+        Self { advanced, delivered, sacked, in_flight, lost, rtt: news.rtt(now) }
+    }
+}
 
 impl Tcb {
     /// The news of an ACK are complete.
@@ -78,7 +97,7 @@ impl Tcb {
         } else {
             self.respond_without_sack(news, cx)
         };
-        self.size_window(news, cwnd_limited, after_timeout, cx);
+        self.size_window(&Told::by(news, cx.now), cwnd_limited, after_timeout, cx);
         let calm = before.max(self.recovery.phase) <= Phase::Disorder;
         if calm && news.advanced > 0 {
             self.leave_episode_behind();
@@ -90,20 +109,28 @@ impl Tcb {
         }
     }
 
-    /// The same, where SND.UNA has moved over what arrived in order and nothing is, or was, to be repaired: with SACK, outside
-    /// an episode, with nothing told of selectively and no probe out.
-    pub(in crate::tcp) fn respond_in_calm(&mut self, news: &mut News, cx: &mut Context<'_>) {
+    /// The same, where SND.UNA has moved over `acked` octets of `in_flight` and nothing is, or was, to be repaired: with SACK,
+    /// outside an episode, with nothing told of selectively and no probe out. The last of them left at `sent`.
+    pub(in crate::tcp) fn respond_in_calm(
+        &mut self,
+        acked: u32,
+        in_flight: u32,
+        sent: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) {
         let cwnd_limited = self.uses_cwnd();
-        if let Some(rtt) = news.rtt(cx.now) {
+        let rtt = sent.map(|sent| cx.now.saturating_since(sent));
+        if let Some(rtt) = rtt {
             self.rtt.observe(rtt, cx.now);
             self.probe_sampled();
         }
         self.recovery.rack.end_round(self.snd.una);
         self.take_progress();
         self.recovery.newreno.dup_acks = 0;
-        news.lost = self.rack_mark_lost(cx).octets;
-        self.settle_phase(news, cx);
-        self.size_window(news, cwnd_limited, false, cx);
+        let lost = self.rack_mark_lost(cx).octets;
+        self.settle_phase(acked, cx);
+        let told = Told { advanced: acked, delivered: acked, sacked: 0, in_flight, lost, rtt };
+        self.size_window(&told, cwnd_limited, false, cx);
         if self.recovery.phase <= Phase::Disorder {
             self.leave_episode_behind();
         }
@@ -179,7 +206,7 @@ impl Tcb {
                 }
                 news.lost = self.rack_mark_lost(cx).octets;
                 if self.recovery.phase == Phase::Open {
-                    self.settle_phase(news, cx);
+                    self.settle_phase(news.delivered, cx);
                 }
             }
             Phase::Loss => {
@@ -187,7 +214,7 @@ impl Tcb {
                 let lost = self.rack_mark_lost(cx);
                 news.lost = lost.octets;
                 if self.recovery.phase == Phase::Open || lost.resent > 0 {
-                    self.settle_phase(news, cx);
+                    self.settle_phase(news.delivered, cx);
                 }
             }
             Phase::Open | Phase::Disorder | Phase::Cwr => {
@@ -195,15 +222,15 @@ impl Tcb {
                     self.try_undo_duplicates(cx);
                 }
                 news.lost = self.rack_mark_lost(cx).octets;
-                self.settle_phase(news, cx);
+                self.settle_phase(news.delivered, cx);
             }
         }
     }
 
     /// Outside an episode: whether one begins.
-    fn settle_phase(&mut self, news: &News, cx: &mut Context<'_>) {
+    fn settle_phase(&mut self, delivered: u32, cx: &mut Context<'_>) {
         if self.recovery.board.lost() > 0 {
-            self.enter_recovery(news.delivered, cx);
+            self.enter_recovery(delivered, cx);
         } else if self.recovery.phase != Phase::Cwr {
             let sacked = self.recovery.board.sacked() > 0;
             self.recovery.phase = if sacked { Phase::Disorder } else { Phase::Open };
@@ -348,27 +375,26 @@ impl Tcb {
     /// The window grows, or in an episode comes down.
     //= https://www.rfc-editor.org/rfc/rfc9937#section-6.2
     //= id=rfc9937-6.2-s1
-    fn size_window(&mut self, news: &News, cwnd_limited: bool, after_timeout: bool, cx: &mut Context<'_>) {
+    fn size_window(&mut self, told: &Told, cwnd_limited: bool, after_timeout: bool, cx: &Context<'_>) {
         if self.recovery.cwnd().is_some() {
             let (in_flight, mss) = (self.in_flight(), self.smss());
             let ssthresh = self.congestion.ssthresh();
             if let Some(prr) = self.recovery.prr() {
-                let safe = news.advanced > 0 && news.lost == 0;
-                prr.on_ack(news.delivered, in_flight, ssthresh, safe, mss);
+                let safe = told.advanced > 0 && told.lost == 0;
+                prr.on_ack(told.delivered, in_flight, ssthresh, safe, mss);
             }
         }
-        let moved = news.advanced > 0 || (self.recovery.dup_thresh > DUP_THRESH && news.sacked > 0);
-        let rtt = news.rtt(cx.now);
-        let rate = self.rate_sample(rtt, cx.now);
+        let moved = told.advanced > 0 || (self.recovery.dup_thresh > DUP_THRESH && told.sacked > 0);
+        let rate = self.rate_sample(told.rtt, cx.now);
         let sample = AckSample {
             now: cx.now,
-            acked: news.delivered,
-            rtt,
-            in_flight: news.in_flight,
+            acked: told.delivered,
+            rtt: told.rtt,
+            in_flight: told.in_flight,
             cwnd_limited,
             after_timeout,
             reducing: self.recovery.reduces() || self.ecn_forbids_growth(),
-            lost: news.lost,
+            lost: told.lost,
             marked: self.ecn.take_marked(),
             una: self.snd.una,
             nxt: self.snd.nxt,
@@ -377,7 +403,7 @@ impl Tcb {
         };
         if self.congestion.sizes_own_window() {
             self.model_ack(&sample);
-        } else if news.delivered > 0 && moved {
+        } else if told.delivered > 0 && moved {
             self.congestion.on_ack(&sample);
         }
     }

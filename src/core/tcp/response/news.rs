@@ -151,6 +151,22 @@ impl Tcb {
         }
     }
 
+    /// The same where all of it was sent once, and nothing has arrived out of order: the last of it left last. Gives how many
+    /// segments it is, and when that left.
+    pub(in crate::tcp) fn take_plain(&mut self, now: Instant) -> (u32, Option<Instant>) {
+        let (mut segments, mut last) = (0, None);
+        let rate = &mut self.rate;
+        self.recovery.board.acknowledge(self.snd.una, |piece| {
+            segments += piece.segments();
+            rate.delivered(&piece.stamp, piece.end.since(piece.start), now);
+            last = Some((piece.sent(), piece.end));
+        });
+        if let Some((sent, end)) = last {
+            self.recovery.rack.deliver_once(sent, end, now);
+        }
+        (segments, last.map(|(sent, _)| sent))
+    }
+
     /// What came late although it was sent once shows how far the path reorders: before that much is missing
     /// nothing need be lost.
     //= https://www.rfc-editor.org/rfc/rfc8985#section-6.2
