@@ -23,7 +23,7 @@ const ROUNDS: usize = 5;
 
 /// Sizes of buffers, octets, and of batches, packets, of which the fastest pair is taken.
 const BUFFERS: [u32; 4] = [128 << 10, 256 << 10, 1 << 20, 4 << 20];
-const BATCHES: [usize; 4] = [1, 4, 16, 64];
+const BATCHES: [usize; 5] = [1, 4, 16, 64, 128];
 
 /// Octets moved, packets that carried them, and how long it took.
 #[derive(Clone, Copy, Debug, Default)]
