@@ -87,7 +87,7 @@ How:
 Many idle connections (million):
   Another process of this program has a stack with many addresses behind a TUN of its own, and the
   kernel forwards between it and the server: it has a socket for none of these connections, and
-  each has had its handshake. 256 are opened or closed at a time, no more than the devices' queues
+  each has had its handshake. 64 are opened or closed at a time, no more than the devices' queues
   hold. A server's process that is new has the first 1,000, then 100,000 (a tenth of N) beside
   them, which are closed, then all N, which are closed but for the first 1,000. The samples, as many
   as --runs, are taken with 1,000, half before and half after the others, and with all: 2,000 further
@@ -117,8 +117,8 @@ JSON (--json: an object a line on standard output):
   {\"event\":\"summary\",\"command\":\"bench\",\"ok\":BOOL,\"seconds\":NUMBER}
   --save writes one object: version, machine, hertz (the nominal frequency, or null), kernel, mtu,
   offload (on or off: what the device had), shards, spin (seconds, or null: as this
-  stack likes), seconds, runs, connections (of the crowd, or null), idle (of million, or null), servers (names, the kernel first),
-  failures (texts) and results (as above). A median is null where all runs failed, a ratio also where
+  stack likes), seconds, runs, connections (of the crowd, or null), idle (of million, or null),
+  servers (names, the kernel first), failures (texts) and results (as above). A median is null where all runs failed, a ratio also where
   the kernel's is 0. Figures, in octets and seconds unless said otherwise:
   up, down, both   throughput (a second), cpu, cpu_user, cpu_system, cpu_machine (nanoseconds a
                    KiB), cycles, cycles_user, cycles_system (an octet)
@@ -133,7 +133,8 @@ JSON (--json: an object a line on standard output):
                    connections_64_few, connections_64_all (a second), p50_few, p50_all, p99_few,
                    p99_all, longest_few, longest_all, resident_few, resident_all, resident_each (for
                    a connection), close_part, close_all, close_each_part, close_each_all,
-                   close_longest_part, close_longest_all; its run has lists of samples
+                   close_longest_part, close_longest_all, failed; where there is more than one sample of
+                   a figure, its run has a list of them
   cpu_each is the server's processor time for a trip, connection, request or datagram.
 
 Exit status: 0; 1 when something failed, with what was measured on standard output all the same; 2
@@ -178,7 +179,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=30_000))]
     connections: Option<u32>,
     /// The idle connections of million [default: 1000000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=50_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(plan::LEAST_IDLE as i64..=50_000_000))]
     idle: Option<u32>,
     /// A first look in less than ten seconds: each once and shortly, with few connections
     #[arg(long)]

@@ -68,7 +68,8 @@ impl Builder {
     /// How long who waits for packets looks for them again and again before it sleeps, at each wait; zero: not at all.
     /// A few microseconds save a peer that answers at once the time that a wake-up takes, and cost that much of a
     /// processor. Without this it is 50 µs where that finds packets, and where it does not it is tried more and more
-    /// rarely, at one wait in 256 at last. All that would end a sleep ends a look, too: timers, wake-ups, descriptors of a poll.
+    /// rarely, at one wait in 256 at last. Timers, wake-ups and descriptors of a poll end a look as they end a sleep; a
+    /// signal's handler that runs meanwhile mostly goes unnoticed.
     pub fn spin(mut self, time: Duration) -> Self {
         self.spin = time.into();
         self

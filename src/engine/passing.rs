@@ -20,6 +20,9 @@ const BEHIND: Duration = Duration::from_micros(100);
 /// How often such a call looks while there is more to send.
 const GLANCES: usize = 4;
 
+/// So many turns that find packets at once tell nothing of what else a poller waits for: then it asks.
+const UNASKED: usize = 64;
+
 /// How a poller's time on the seat ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sat {
@@ -108,8 +111,10 @@ impl Seated<'_> {
 
     fn serve_poller(mut self, poller: &dyn Poller, deadline: Instant) -> Sat {
         let caller = Caller { who: Who::Poller(poller), deadline };
+        let mut unasked = 0;
         loop {
-            if poller.is_roused() || self.ended.also || deadline <= self.now {
+            unasked = if self.also == Also::Unasked { unasked + 1 } else { 0 };
+            if poller.is_roused() || self.ended.also || deadline <= self.now || unasked > UNASKED {
                 break;
             }
             match self.turn(Some(&caller)) {

@@ -157,6 +157,9 @@ impl Column {
     }
 }
 
+/// The fewest idle connections that [`Column::Million`] has a tenth of.
+pub(super) const LEAST_IDLE: usize = 10;
+
 /// How many connections stand idle at each step of [`Column::Million`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Steps {
@@ -213,8 +216,17 @@ impl Plan {
             [] => !matches!(c, Column::Million { .. }),
             only => only.iter().any(|name| c.is_of(name)),
         };
+        let columns: Vec<_> = all.into_iter().filter(chosen).collect();
+        let is_million = |c: &Column| matches!(c, Column::Million { .. });
+        if args.idle.is_some() && !columns.iter().any(is_million) {
+            return Err(Failure::Usage("--idle is for million alone: add --only million".to_owned()));
+        }
+        if args.svg.is_some() && columns.iter().all(is_million) {
+            let why = "--svg: million has no ratio to the kernel to draw: name another column, too, or leave it out";
+            return Err(Failure::Usage(why.to_owned()));
+        }
         Ok(Self {
-            columns: all.into_iter().filter(chosen).collect(),
+            columns,
             seconds: args.seconds.unwrap_or(Duration::from_millis(if quick { 100 } else { 2000 })),
             runs: args.runs.map_or(if quick { 1 } else { 5 }, usize::from),
             mtu: common.mtu,

@@ -9,7 +9,7 @@ use super::super::output::Failure;
 use super::conditions::Conditions;
 use super::figures::{Figure, Outcome, Row};
 use super::matrix::Results;
-use super::plan::Column;
+use super::plan::{Column, LEAST_IDLE};
 
 /// An object for each figure of each column.
 pub(super) fn results(results: &Results) -> Vec<Value> {
@@ -73,6 +73,9 @@ fn parse(document: &Value) -> Option<Results> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     for result in document["results"].as_array()? {
         let column = Column::named(result["column"].as_str()?, crowd, idle)?;
+        if matches!(column, Column::Million { idle } if idle < LEAST_IDLE) {
+            return None;
+        }
         let runs = |name: &String| -> Option<Vec<f64>> {
             result["runs"][name].as_array()?.iter().map(Value::as_f64).collect()
         };
@@ -163,6 +166,9 @@ mod tests {
             ("/results", json!([])),
             ("/mtu", json!("large")),
         ];
+        let few = Column::Million { idle: LEAST_IDLE - 1 };
+        let lanes = [vec![], vec![vec![Reading::new("came", 1.0)]]];
+        assert!(parse(&document(&example(vec![Outcome::new(few, &lanes)]))).is_none());
         for (at, value) in changes {
             let mut bad = good.clone();
             *bad.pointer_mut(at).unwrap() = value;

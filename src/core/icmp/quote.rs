@@ -14,16 +14,17 @@ use crate::wire::udp;
 /// The start of a packet with its checksum in its place, as much as any error quotes (`most` octets); of several UDP
 /// datagrams with `gso_size` octets of data each, that of the first. `packet` starts at the IP header. A sum that was
 /// complete and right comes out the same. `None` where there is nothing to finish: there is no TCP or UDP in it, no
-/// checksum, or not all that was summed.
+/// checksum, or not all that was summed, as in a fragment.
 pub fn as_sent(packet: &[u8], gso_size: u16, most: usize) -> Option<Vec<u8>> {
-    let quoted = Quoted::parse(packet)?;
-    let v4 = quoted.src.is_v4();
+    let v4 = packet.first()? >> 4 == 4;
     let (len_at, headers) = if v4 { (2, 0) } else { (4, V6_HEADER_LEN) };
-    let end = usize::from(word(packet, len_at)?) + headers;
-    if end > packet.len() || quoted.transport.is_empty() {
+    // What a link has added is no part of it, nor are headers that go on behind its end.
+    let packet = packet.get(..usize::from(word(packet, len_at)?) + headers)?;
+    let quoted = Quoted::parse(packet)?;
+    if quoted.fragment || quoted.transport.is_empty() {
         return None;
     }
-    let start = end - quoted.transport.len();
+    let start = packet.len() - quoted.transport.len();
     let field = match quoted.protocol {
         protocol::TCP => 16,
         protocol::UDP => 6,
@@ -35,8 +36,13 @@ pub fn as_sent(packet: &[u8], gso_size: u16, most: usize) -> Option<Vec<u8>> {
 
     let one = udp::HEADER_LEN + usize::from(gso_size);
     let several = quoted.protocol == protocol::UDP && gso_size != 0 && quoted.transport.len() > one;
-    let transport = if several { &quoted.transport[..one] } else { quoted.transport };
-    let mut sent = packet[..most.min(start + transport.len())].to_vec();
+    let mut sent = packet[..most.min(if several { start + one } else { packet.len() })].to_vec();
+    let transport = match quoted.protocol {
+        _ if several => quoted.transport.get(..one)?,
+        // It may be shorter than what IP carries (RFC 1122 §4.1.1).
+        protocol::UDP => quoted.transport.get(..usize::from(word(quoted.transport, 4)?))?,
+        _ => quoted.transport,
+    };
     let mut head = transport.get(..field + 2)?.to_vec();
     put(&mut head, field, 0);
     if several {
@@ -50,7 +56,7 @@ pub fn as_sent(packet: &[u8], gso_size: u16, most: usize) -> Option<Vec<u8>> {
         }
     }
     let pseudo = pseudo_header(quoted.src, quoted.dst, quoted.protocol, transport.len() as u32);
-    let sum = pseudo.add(&head).add(&transport[field + 2..]).finish();
+    let sum = pseudo.add(&head).add(transport.get(field + 2..)?).finish();
     // RFC 768: one that comes to 0 is told as all ones.
     let sum = if sum == 0 && quoted.protocol == protocol::UDP { u16::MAX } else { sum };
     put(&mut sent, start + field, sum);
@@ -159,5 +165,55 @@ mod tests {
         assert_eq!(as_sent(&packet, 0, ALL), None);
         assert_eq!(as_sent(&[], 0, ALL), None);
         assert_eq!(as_sent(&[0x45; 20], 0, ALL), None);
+    }
+
+    /// Headers that go on behind the length of the packet are not read.
+    #[test]
+    fn extension_headers_behind_the_end() {
+        let [_, v6] = headers();
+        let mut packet = datagram(&v6, &[], true);
+        packet.truncate(40);
+        // Hop-by-hop options of 8 octets, then destination options of 16, of which the length tells none.
+        packet.extend([60, 0, 0x80, 4, 0, 0, 0, 0]);
+        packet.extend([protocol::UDP, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        packet[4..6].copy_from_slice(&8u16.to_be_bytes());
+        packet[6] = 0;
+        for behind in [0, 20, 100] {
+            let longer = [&packet, &[1; 100][..behind]].concat();
+            assert_eq!(as_sent(&longer, 0, 1280), None, "{behind}");
+        }
+    }
+
+    /// A complete sum stays where the datagram is shorter than what IP carries.
+    #[test]
+    fn surplus_behind_the_datagram() {
+        for ip in headers() {
+            let mut packet = datagram(&ip, &[1, 2, 3, 4], false);
+            packet.extend([7; 6]);
+            let at = if ip.src.is_v4() { 2 } else { 4 };
+            let len = word(&packet, at).unwrap() + 6;
+            put(&mut packet, at, len);
+            assert_eq!(as_sent(&packet, 0, ALL), Some(packet));
+        }
+    }
+
+    /// The sum of a whole stays in its first fragment.
+    #[test]
+    fn first_fragment() {
+        let [v4, v6] = headers();
+        let data: Vec<u8> = (0..1000).map(|n| n as u8).collect();
+        let mut packet = datagram(&v4, &data, false);
+        packet.truncate(20 + 64);
+        put(&mut packet, 2, 84);
+        put(&mut packet, 6, 0x2000);
+        assert_eq!(as_sent(&packet, 0, ALL), None, "v4");
+        let mut packet = datagram(&v6, &data, false);
+        packet.truncate(40 + 64);
+        let behind = packet.split_off(40);
+        packet.extend([protocol::UDP, 0, 0, 1, 0, 0, 0, 9]);
+        packet.extend(behind);
+        put(&mut packet, 4, 72);
+        packet[6] = 44;
+        assert_eq!(as_sent(&packet, 0, ALL), None, "v6");
     }
 }

@@ -501,22 +501,23 @@ impl Stack {
     //# Wherever practical, hosts MUST return ICMP error datagrams on detection of an error, except in those
     //# cases where returning an ICMP error message is specifically prohibited.
     pub(super) fn send_icmp_error(&mut self, kind: ErrorKind, inbound: &Inbound<'_>, now: Instant) {
-        let touched = inbound.trust == Trust::Trusted || inbound.gso_size != 0;
-        let sent = if touched { as_sent(inbound.packet, inbound.gso_size, MAX_V6) } else { None };
-        let packet = sent.as_deref().unwrap_or(inbound.packet);
-        let Some((header, bytes)) = errors::build(kind, packet, &self.routes, self.config.hop_limit) else {
-            return;
-        };
+        let about = |packet| errors::build(kind, packet, &self.routes, self.config.hop_limit);
+        let Some(mut error) = about(inbound.packet) else { return };
         //= https://www.rfc-editor.org/rfc/rfc4443#section-2.4
         //= id=rfc4443-2.4-6
         //# (f) Finally, in order to limit the bandwidth and forwarding costs incurred by originating ICMPv6
         //# error messages, an IPv6 node MUST limit the rate of ICMPv6 error messages it originates.
-        if self.icmp_limit.allow(now) {
-            self.counters.icmp_out_msgs += 1;
-            self.send_ip(header, &bytes, OtherReason::Error(kind), now);
-        } else {
+        if !self.icmp_limit.allow(now) {
             self.counters.icmp_out_rate_limited += 1;
+            return;
         }
+        // To sum a packet is dear, so it is done for what leaves alone.
+        let touched = inbound.trust == Trust::Trusted || inbound.gso_size != 0;
+        if touched && let Some(sent) = as_sent(inbound.packet, inbound.gso_size, MAX_V6) {
+            error = about(&sent).unwrap_or(error);
+        }
+        self.counters.icmp_out_msgs += 1;
+        self.send_ip(error.0, &error.1, OtherReason::Error(kind), now);
     }
 
     /// Queues an IP packet, cut in fragments where it must be. Says whether it fits at all.

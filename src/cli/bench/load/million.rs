@@ -133,18 +133,21 @@ fn sample(
     readings.push(Reading::new(names.opened, FURTHER as f64 / time));
     for (name, in_flight) in [(names.one, 1), (names.many, 64)] {
         let measured = connections::measure(false, in_flight, lane, plan)?;
-        readings.extend(renamed(&measured, "connections", name));
+        readings.push(renamed(&measured, "connections", name)?);
+        // The table tells the sum, as of other columns.
+        readings.push(renamed(&measured, "failed", "failed")?);
     }
     let measured = trips::measure(1, lane, plan)?;
     for (from, to) in [("p50", names.p50), ("p99", names.p99), ("longest", names.longest)] {
-        readings.extend(renamed(&measured, from, to));
+        readings.push(renamed(&measured, from, to)?);
     }
     Ok(())
 }
 
-fn renamed(readings: &[Reading], from: &str, to: &'static str) -> Option<Reading> {
-    let found = readings.iter().find(|reading| reading.name == from)?;
-    Some(Reading::new(to, found.value))
+fn renamed(readings: &[Reading], from: &str, to: &'static str) -> Result<Reading, Failure> {
+    let found = readings.iter().find(|reading| reading.name == from);
+    let found = found.ok_or_else(|| Failure::Failed(format!("million: {from} was not measured")))?;
+    Ok(Reading::new(to, found.value))
 }
 
 /// Tells how far it is after each piece, and gives the seconds that all of them took.

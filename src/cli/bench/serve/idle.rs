@@ -154,7 +154,7 @@ impl Far {
     }
 
     fn close(&mut self, count: usize) -> io::Result<Duration> {
-        self.each(count.min(self.streams.len()), Interest::READABLE, Self::begin_to_close, |_, mut stream| {
+        self.each(count, Interest::READABLE, Self::begin_to_close, |_, mut stream| {
             match stream.read(&mut [0]) {
                 Ok(0) => Ok(None),
                 Ok(_) => Err(io::ErrorKind::InvalidData.into()),

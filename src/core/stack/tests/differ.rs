@@ -106,7 +106,7 @@ impl World {
         hosts[1].listen(listener, 16).unwrap();
         assert_eq!(hosts[0].connect(client, ends[1], now), Err(Error::InProgress));
         let path = Path::any(six, &mut rng);
-        let at_once = pick(&mut rng, [200, 12 * FULL, 12 * FULL, 60_000, 60_000]);
+        let at_once = pick(&mut rng, [20, 200, 1_400, 5_000, 12 * FULL, 60_000]);
         let odd = rng.random_ratio(1, 3);
         let programs = [(Some(client), 700_000), (None, 300_000)].map(|(end, most)| Program {
             end,
@@ -136,7 +136,7 @@ impl World {
         let len = rng.random_range(1..=program.at_once).min(program.left);
         let len =
             if program.at_once == 12 * FULL { len.next_multiple_of(FULL).min(program.left) } else { len };
-        if len > 0 && (program.at_once > 200 || rng.random()) {
+        if len > 0 && (program.at_once > 2000 || rng.random()) {
             let text = pattern(len);
             let written = match rng.random_range(0..if program.odd { 12 } else { 4 }) {
                 0 => stack.try_write_bytes(id, &mut Bytes::from(text), now),
@@ -174,6 +174,10 @@ impl World {
                 options.set_user_timeout(pick(rng, [None, Some(Duration::from_secs(40))]));
             }
             _ = stack.set_options(id, options, now);
+        }
+        if program.odd && one_in(rng, 30) {
+            let quick = rng.random();
+            _ = stack.set_quick_acks(id, quick, now);
         }
         if program.odd && one_in(rng, 10) {
             stack.hold_remainder(id);

@@ -84,11 +84,13 @@ fn what_has_to_leave_at_once_does() {
     r.send(Flags::ACK, &[0; 1000]);
     assert_eq!(r.sent().len(), 1);
 
-    let (mut r, id) = accepted(TIME);
-    let now = r.now;
-    r.host.set_quick_acks(id, true, now).unwrap();
-    r.send(Flags::ACK | Flags::PSH, b"x");
-    assert_eq!(r.sent().len(), 1);
+    for (flags, text) in [(Flags::PSH, &b"x"[..]), (Flags::FIN, b"")] {
+        let (mut r, id) = accepted(TIME);
+        let now = r.now;
+        r.host.set_quick_acks(id, true, now).unwrap();
+        r.send(Flags::ACK | flags, text);
+        assert_eq!(r.sent().len(), 1, "{flags:?}");
+    }
 
     for shut in [false, true] {
         let (mut r, id) = accepted(TIME);

@@ -252,3 +252,17 @@ fn an_error_quotes_what_was_sent() {
         }
     }
 }
+
+/// Headers that go on behind the length that the packet tells are not read for its sum.
+#[test]
+fn an_error_about_headers_behind_the_end() {
+    let mut packet = Vec::new();
+    header("fd00::2", "fd00::1", 0).emit(8, 7, &mut packet).unwrap();
+    // An option that asks for an error; behind the end of the packet, more headers.
+    packet.extend([60, 0, 0x80, 4, 0, 0, 0, 0]);
+    packet.extend([protocol::UDP, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    packet.extend([1; 100]);
+    let mut h = host(Config::default());
+    h.receive(NOW, Inbound { trust: Trust::Trusted, ..Inbound::plain(&packet) });
+    assert_eq!(out(&mut h, NOW).len(), 1);
+}

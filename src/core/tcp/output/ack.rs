@@ -50,6 +50,11 @@ impl Acks {
         self.quick > 0
     }
 
+    /// Whether that is because the program asked for it.
+    pub const fn is_asked(&self) -> bool {
+        self.asked && self.quick > 0
+    }
+
     /// The next `quick` segments are acknowledged at once; what waits to be is too, unless `quick` is 0.
     pub const fn set_quick(&mut self, quick: u8) {
         (self.quick, self.asked) = (quick, quick > 0);

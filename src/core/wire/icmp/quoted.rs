@@ -18,6 +18,8 @@ pub struct Quoted<'a> {
     pub protocol: u8,
     /// The start of its transport header. Empty if that is not there, as in any fragment but the first.
     pub transport: &'a [u8],
+    /// It was a part of a packet that was cut, or has a header that says so.
+    pub fragment: bool,
 }
 
 impl<'a> Quoted<'a> {
@@ -41,12 +43,14 @@ impl<'a> Quoted<'a> {
         if header_len < V4_HEADER_LEN {
             return None;
         }
-        let first_fragment = u16::from_be_bytes([f0, f1]) & 0x1fff == 0;
+        let fragment = u16::from_be_bytes([f0, f1]) & 0x3fff;
+        let first_fragment = fragment & 0x1fff == 0;
         Some(Self {
             src: Address::from_v4_octets([s0, s1, s2, s3]),
             dst: Address::from_v4_octets([d0, d1, d2, d3]),
             protocol,
             transport: rest(bytes, header_len, usize::from(u16::from_be_bytes([l0, l1])), first_fragment),
+            fragment: fragment != 0,
         })
     }
 
@@ -61,13 +65,14 @@ impl<'a> Quoted<'a> {
         }
         let end = V6_HEADER_LEN + usize::from(u16::from_be_bytes([l0, l1]));
         let mut at = V6_HEADER_LEN;
-        let mut first_fragment = true;
+        let (mut first_fragment, mut fragment) = (true, false);
         // Each step goes on by 8 octets at least, and there is an end to what can be quoted.
         while first_fragment && let Some((after, len, first)) = extension(next, bytes.get(at..)?) {
+            fragment |= next == FRAGMENT;
             (next, at, first_fragment) = (after, at + len, first);
         }
         let known = first_fragment && !is_extension(next);
-        Some(Self { src, dst, protocol: next, transport: rest(bytes, at, end, known) })
+        Some(Self { src, dst, protocol: next, transport: rest(bytes, at, end, known), fragment })
     }
 
     /// Source and destination port of a TCP segment or UDP datagram, in host order: ours and the peer's.
