@@ -302,8 +302,9 @@ pub struct TcpConfig {
     /// How many segments are acknowledged at once when a connection is young.
     pub quick_acks: u8,
     /// How long what would be acknowledged at once, because the connection is young or because it is a FIN, waits for the
-    /// program's reply or its own end to go with; `None` or zero: not at all. Of use where programs are told at once. No longer
-    /// than [`delayed_ack`](Self::delayed_ack). An engine that runs in real time takes 1 ms for `None`.
+    /// program's reply or its own end to go with; `None` or zero: not at all. Of use for servers that are
+    /// told at once and reply at once: each such reply saves a packet. A peer that writes twice before it reads, with Nagle's
+    /// algorithm, waits so long for its second write. No longer than [`delayed_ack`](Self::delayed_ack).
     pub reply_time: Option<Duration>,
     /// Find out what paths carry by probing, beside what routers tell (RFC 4821; sysctl `tcp_mtu_probing`).
     pub mtu_probing: MtuProbing,

@@ -14,7 +14,6 @@ use tunstack_core::stack::shards::Placement;
 use super::clock::Clock;
 use super::several::{Common, Members, Several, TAKEN_ALONG};
 use super::shard::Shard;
-use super::sleep::PATIENCE;
 use super::spin::Spin;
 use super::{Engine, Stepper, reader};
 use crate::device::Device;
@@ -80,9 +79,7 @@ impl Builder {
     /// # Errors
     /// `InvalidInput` without a device; `Unsupported` for another number of shards than there are queues; what the
     /// operating system says when it gives no randomness, no descriptor or no thread.
-    pub fn start(mut self) -> io::Result<Engine> {
-        // A program is told at once, and the reader looks after so long if it does not come back.
-        self.config.tcp.reply_time.get_or_insert(PATIENCE);
+    pub fn start(self) -> io::Result<Engine> {
         let shards = self.make(Clock::start())?;
         let engine = Engine::of(shards);
         for shard in engine.shards() {

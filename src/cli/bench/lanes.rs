@@ -17,7 +17,7 @@ use super::super::apart::needs_root;
 use super::super::output::Failure;
 use super::super::run::device_failure;
 use super::child::{Child, Count};
-use super::plan::Plan;
+use super::plan::{OWN, Plan};
 use super::proc;
 
 /// The load generator's end of the way to the kernel's server, and the server's.
@@ -46,9 +46,6 @@ const CONGESTION_CONTROL: &str = "cubic";
 
 /// The device of the far end of idle connections.
 pub(super) const IDLE: &str = "idle0";
-
-/// The number of this stack's server.
-pub(super) const OWN: usize = 1;
 
 /// A server and where it is.
 pub(super) struct Lane {

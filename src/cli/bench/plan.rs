@@ -8,7 +8,9 @@ use tunstack::device::setup::Offload;
 use super::super::common::Common;
 use super::super::output::Failure;
 use super::BenchArgs;
-use super::lanes::OWN;
+
+/// The number of this stack's server: the kernel's is 0.
+pub(super) const OWN: usize = 1;
 
 /// All kinds, as `--only` names them.
 const KINDS: &str = "up, down, both, rr, request, connect, http, udp-up, udp-down, crowd, million";

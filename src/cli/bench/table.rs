@@ -2,9 +2,8 @@
 
 use super::super::race::table::markdown;
 use super::figures::{Outcome, Row, Shown};
-use super::lanes::OWN;
 use super::matrix::Results;
-use super::plan::{Column, Steps};
+use super::plan::{Column, OWN, Steps};
 
 /// What a server failed at.
 const FAILED: &str = "failed";
