@@ -2,17 +2,27 @@
 //!
 //! The memory of a large packet is lent: the stack keeps the text that lies in it by reference, and so may the
 //! program. A slot whose memory is out gets that of an earlier packet which has come back. So a steady flow allocates
-//! nothing, and each octet is copied once, by who reads it.
+//! nothing, and each octet is copied once, by who reads it. Small packets lie side by side and are not lent.
 
 use std::collections::VecDeque;
 use std::mem;
+#[cfg(feature = "uring")]
+use std::os::fd::BorrowedFd;
 
 use bytes::{Bytes, BytesMut};
 use tunstack_core::packet::{Inbound, Trust};
 
+#[cfg(feature = "uring")]
+use super::ring;
+use super::room::Room;
+
 /// Smaller slots are not lent. What fits in them is copied for little, and many small packets are kept in less
 /// memory side by side than each in its slot.
 const LENT: usize = 16 << 10;
+
+/// Fewer packets than these are read one by one: to ask for several at once costs more than a read or two.
+#[cfg(feature = "uring")]
+const FEW: usize = 4;
 
 /// Octets of lent memory that are remembered: what a flow has unread in a window of the usual size.
 const REMEMBERED: usize = 4 << 20;
@@ -33,16 +43,23 @@ pub struct Frames {
     octets: usize,
     most: usize,
     size: usize,
+    /// Where small packets lie.
+    room: Option<Room>,
     /// Memory that was lent when its packet was forgotten, the longest lent first.
     lent: VecDeque<Bytes>,
+    /// How many packets came the last time that there were any.
+    #[cfg(feature = "uring")]
+    burst: usize,
 }
 
 /// Room for one packet.
 #[derive(Debug)]
 pub struct Frame {
     /// All of it, however short the packet: so whoever keeps a part sees what that keeps alive. Empty where it was lent
-    /// and the slot has not been filled again.
+    /// and the slot has not been filled again, and where packets are small.
     memory: Bytes,
+    /// The place of a small packet.
+    place: usize,
     len: usize,
     /// Whether its checksum needs checking.
     pub trust: Trust,
@@ -53,10 +70,19 @@ pub struct Frame {
 impl Frames {
     /// Room for `count` packets of `size` octets each.
     pub fn new(count: usize, size: usize) -> Self {
-        // Its memory comes when the slot is first filled: of many large ones few are.
-        let frame = || Frame { memory: Bytes::new(), len: 0, trust: Trust::Verify, gso_size: 0 };
-        let slots: Vec<_> = (0..count).map(|_| frame()).collect();
-        Self { slots, filled: 0, octets: 0, most: usize::MAX, size, lent: VecDeque::new() }
+        // That of large packets comes when the slot is first filled: of many few are.
+        let frame = |place| Frame { memory: Bytes::new(), place, len: 0, trust: Trust::Verify, gso_size: 0 };
+        Self {
+            slots: (0..count).map(frame).collect(),
+            filled: 0,
+            octets: 0,
+            most: usize::MAX,
+            size,
+            room: (size < LENT).then(|| Room::new(count, size)),
+            lent: VecDeque::new(),
+            #[cfg(feature = "uring")]
+            burst: 0,
+        }
     }
 
     /// The same, but full as soon as its packets have `octets` together: many small ones, or few large ones.
@@ -67,6 +93,17 @@ impl Frames {
 
     /// Forgets the packets.
     pub fn clear(&mut self) {
+        if self.is_empty() {
+            return;
+        }
+        #[cfg(feature = "uring")]
+        {
+            self.burst = self.filled;
+        }
+        if self.room.is_some() {
+            (self.filled, self.octets) = (0, 0);
+            return;
+        }
         for slot in &mut self.slots[..self.filled] {
             if !slot.memory.is_unique() {
                 self.lent.push_back(mem::take(&mut slot.memory));
@@ -86,19 +123,53 @@ impl Frames {
         if self.is_full() {
             return Ok(false);
         }
+        let place = self.place();
         let Some(slot) = self.slots.get_mut(self.filled) else { return Ok(false) };
+        if let Some(room) = &mut self.room {
+            let Some(len) = fill(room.place_mut(place))? else { return Ok(false) };
+            slot.place = place;
+            self.add(len.min(self.size));
+            return Ok(true);
+        }
         let own = mem::take(&mut slot.memory).try_into_mut().ok();
         let mut memory = own.or_else(|| back(&mut self.lent)).unwrap_or_else(|| allocate(self.size));
         let filled = fill(&mut memory);
         let room = memory.len();
         slot.memory = memory.freeze();
         let Some(len) = filled? else { return Ok(false) };
-        slot.len = len.min(room);
-        slot.trust = Trust::Verify;
-        slot.gso_size = 0;
-        self.filled += 1;
-        self.octets = self.octets.saturating_add(slot.len);
+        self.add(len.min(room));
         Ok(true)
+    }
+
+    /// The next slot has a packet.
+    fn add(&mut self, len: usize) {
+        let Some(slot) = self.slots.get_mut(self.filled) else { return };
+        (slot.len, slot.trust, slot.gso_size) = (len, Trust::Verify, 0);
+        self.filled += 1;
+        self.octets = self.octets.saturating_add(len);
+    }
+
+    /// Reads many small packets from a descriptor at once, where some have come and more may be there: says how many it
+    /// asked for and how many there were. `None`: they are to be read one by one.
+    #[cfg(feature = "uring")]
+    pub(super) fn read(&mut self, from: BorrowedFd<'_>) -> Option<(usize, usize)> {
+        // The first is read for itself: mostly it is the only one, and what is wrong with a device is told by that.
+        if self.is_empty() || self.filled.max(self.burst) < FEW || self.is_full() {
+            return None;
+        }
+        let (had, first) = (self.filled, self.place());
+        let left = (self.slots.len() - first).min((self.most - self.octets).div_ceil(self.size.max(1)));
+        // As many as the last time and some more; and when these are there, twice as many.
+        let asked = (self.burst + 2).saturating_sub(had).max(had).max(2 * FEW).min(left).min(ring::MOST);
+        let results = self.room.as_mut()?.read(from, first..first + asked)?;
+        for (n, result) in results.iter().enumerate() {
+            if let (Ok(len), Some(slot)) = (usize::try_from(*result), self.slots.get_mut(self.filled)) {
+                (slot.place, slot.len, slot.trust, slot.gso_size) = (first + n, len, Trust::Verify, 0);
+                self.filled += 1;
+                self.octets = self.octets.saturating_add(len);
+            }
+        }
+        Some((asked, self.filled - had))
     }
 
     /// The slot filled last, to set what a device knows of its checksum and size.
@@ -118,15 +189,19 @@ impl Frames {
 
     /// Whether it takes no more.
     pub fn is_full(&self) -> bool {
-        self.filled == self.slots.len() || self.octets >= self.most
+        self.place() == self.slots.len() || self.octets >= self.most
+    }
+
+    /// The place of the next packet. One that was asked for in vain stays empty.
+    fn place(&self) -> usize {
+        self.slots[..self.filled].last().map_or(0, |last| last.place + 1)
     }
 
     /// The packets, in the order they came.
     pub fn iter(&self) -> impl Iterator<Item = Inbound<'_>> {
-        let lent = self.size >= LENT;
-        self.slots[..self.filled].iter().map(move |f| Inbound {
-            packet: &f.memory[..f.len],
-            backing: lent.then_some(&f.memory),
+        self.slots[..self.filled].iter().map(|f| Inbound {
+            packet: &self.room.as_ref().map_or(&f.memory[..], |room| room.place(f.place))[..f.len],
+            backing: self.room.is_none().then_some(&f.memory),
             trust: f.trust,
             gso_size: f.gso_size,
         })

@@ -34,6 +34,11 @@ use tunstack_core::time::Instant;
 
 pub mod error;
 
+#[cfg(feature = "uring")]
+mod ring;
+
+mod room;
+
 mod frames;
 
 pub use frames::{Frame, Frames};

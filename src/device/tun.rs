@@ -68,6 +68,14 @@ impl Device for Tun {
     fn recv(&self, _now: Instant, frames: &mut Frames) -> io::Result<usize> {
         let mut count = 0;
         loop {
+            #[cfg(feature = "uring")]
+            if let Some((asked, read)) = frames.read(self.readable()) {
+                count += read;
+                if read < asked {
+                    return Ok(count);
+                }
+                continue;
+            }
             // Not by the crate: it calls the C library, whose `read` can be cancelled, at two atomic operations a packet.
             let filled = frames.fill(|buffer| match rustix::io::read(self.readable(), buffer) {
                 Ok(len) => Ok(Some(len)),

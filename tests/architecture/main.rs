@@ -60,8 +60,9 @@ const WRAPS: [(&str, &str); 11] = [
 ];
 
 /// Where `unsafe` stands, and for what.
-const UNSAFE: [(&str, &str); 8] = [
+const UNSAFE: [(&str, &str); 9] = [
     ("src/device/sys.rs", "ioctl on a TUN device"),
+    ("src/device/ring.rs", "reads that the kernel makes on its own"),
     ("src/engine/signals.rs", "the mask of signals"),
     ("src/bsd/sys.rs", "descriptors that a program names by number"),
     ("src/capi/", "pointers from C"),
