@@ -365,4 +365,121 @@ mod tests {
         frames.fill(|_| Ok::<_, Infallible>(Some(9))).unwrap();
         assert_eq!(frames.iter().map(|f| f.packet.len()).sum::<usize>(), 4);
     }
+
+    #[cfg(feature = "uring")]
+    mod at_once {
+        use std::io::ErrorKind::WouldBlock;
+        use std::os::fd::AsFd;
+        use std::os::unix::net::UnixDatagram;
+
+        use super::*;
+
+        /// Reads all that is there as a device does; `None` where this kernel does not read several at once. Says how many
+        /// reads each call was asked for.
+        fn read_all(frames: &mut Frames, near: &UnixDatagram) -> Option<Vec<usize>> {
+            let mut calls = Vec::new();
+            loop {
+                if let Some((asked, read)) = frames.read(near.as_fd()) {
+                    calls.push(asked);
+                    if read < asked {
+                        return Some(calls);
+                    }
+                } else if !frames.fill(|to| alone(near, to)).unwrap() {
+                    return frames.room.as_ref().is_some_and(Room::reads_at_once).then_some(calls);
+                }
+            }
+        }
+
+        fn alone(near: &UnixDatagram, to: &mut [u8]) -> std::io::Result<Option<usize>> {
+            match near.recv(to) {
+                Err(e) if e.kind() == WouldBlock => Ok(None),
+                other => other.map(Some),
+            }
+        }
+
+        fn pair() -> (UnixDatagram, UnixDatagram) {
+            let (near, far) = UnixDatagram::pair().unwrap();
+            near.set_nonblocking(true).unwrap();
+            far.set_nonblocking(true).unwrap();
+            (near, far)
+        }
+
+        fn send(far: &UnixDatagram, numbers: std::ops::Range<u8>) {
+            numbers.for_each(|n| drop(far.send(&vec![n; usize::from(n) + 1]).unwrap()));
+        }
+
+        fn numbers(frames: &Frames) -> Vec<u8> {
+            let whole = |p: &[u8]| p.len() == usize::from(p[0]) + 1 && p.iter().all(|octet| *octet == p[0]);
+            frames
+                .iter()
+                .inspect(|f| assert!(whole(f.packet) && f.backing.is_none()))
+                .map(|f| f.packet[0])
+                .collect()
+        }
+
+        fn skipped() {
+            println!("skipped: this kernel does not read several packets at once");
+        }
+
+        #[test]
+        fn many_are_read_in_few_calls_and_in_order() {
+            let (near, far) = pair();
+            let mut frames = Frames::new(64, 100);
+            // What a socket queues is bounded: so the batches are small.
+            send(&far, 0..9);
+            let Some(calls) = read_all(&mut frames, &near) else { return skipped() };
+            assert_eq!((calls, numbers(&frames)), (vec![8], (0..9).collect()));
+            // As many as the last time, and two more: so that it is seen that there are no others.
+            frames.clear();
+            send(&far, 20..29);
+            assert_eq!(read_all(&mut frames, &near), Some(vec![10]));
+            assert_eq!(numbers(&frames), (20..29).collect::<Vec<_>>());
+            assert!(!frames.is_full());
+        }
+
+        #[test]
+        fn few_are_read_one_by_one() {
+            let (near, far) = pair();
+            let mut frames = Frames::new(64, 100);
+            for _ in 0..3 {
+                frames.clear();
+                send(&far, 0..3);
+                assert_eq!(read_all(&mut frames, &near), None);
+                assert_eq!(numbers(&frames), [0, 1, 2]);
+            }
+        }
+
+        /// Places that were asked for in vain stay empty, and none is used twice.
+        #[test]
+        fn what_comes_later_takes_the_places_behind() {
+            let (near, far) = pair();
+            let mut frames = Frames::new(12, 100);
+            send(&far, 0..6);
+            let Some(calls) = read_all(&mut frames, &near) else { return skipped() };
+            assert_eq!(calls, [8]);
+            send(&far, 6..10);
+            assert_eq!(read_all(&mut frames, &near), Some(vec![6]));
+            assert_eq!(numbers(&frames), (0..10).collect::<Vec<_>>());
+            assert!(!frames.is_full());
+            send(&far, 10..13);
+            // There is room for two.
+            while frames.fill(|to| alone(&near, to)).unwrap() {}
+            assert_eq!(numbers(&frames), (0..12).collect::<Vec<_>>());
+            assert!(frames.is_full() && frames.read(near.as_fd()).is_none());
+        }
+
+        /// A kernel that does not read from this descriptor without waiting says so, and nothing is lost by that.
+        #[test]
+        fn where_it_cannot_be_they_are_read_one_by_one() {
+            let (near, far) = pair();
+            let directory = std::fs::File::open("/").unwrap();
+            let mut frames = Frames::new(64, 100);
+            send(&far, 0..6);
+            while frames.len() < 5 && frames.fill(|to| alone(&near, to)).unwrap() {}
+            assert_eq!(frames.read(directory.as_fd()), None);
+            assert_eq!(numbers(&frames), [0, 1, 2, 3, 4]);
+            assert_eq!(read_all(&mut frames, &near), None);
+            assert_eq!(numbers(&frames), [0, 1, 2, 3, 4, 5]);
+        }
+    }
 }

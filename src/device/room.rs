@@ -88,6 +88,14 @@ impl Room {
     }
 }
 
+#[cfg(all(test, feature = "uring"))]
+impl Room {
+    /// Whether the kernel fills many places at once, as far as is known.
+    pub(super) fn reads_at_once(&self) -> bool {
+        matches!(self.memory, Memory::Pinned(_))
+    }
+}
+
 #[cfg(feature = "uring")]
 fn refused(memory: Box<[u8]>, e: &io::Error) -> Memory {
     tracing::debug!("packets are read one by one: no io_uring: {e}");
