@@ -45,7 +45,7 @@
 //!
 //! # Features
 //!
-//! `tun-tap`, `offload` and `capture` are on unless switched off. `tokio` and `futures` are for the sockets of tasks,
+//! `tun-tap`, `offload`, `capture` and `uring` are on unless switched off. `tokio` and `futures` are for the sockets of tasks,
 //! [`aio`], and
 //! `axum` for `axum::serve` over them; `cli` is for the program `tunstack`. Without any of them there is the core, the
 //! simulator, the pipe and the sockets of threads.
