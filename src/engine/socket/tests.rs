@@ -1,6 +1,5 @@
 //! What handles to one socket have in common, and what a handle alone costs.
 
-use std::sync::Barrier;
 use std::thread;
 
 use super::*;
@@ -72,23 +71,4 @@ fn it_is_closed_with_the_last_handle() {
         });
     }
     assert!(!is_open(&pair.left, id));
-}
-
-/// Whoever changes the mode is not to find later that another thread has just then made a clone of how it was.
-#[test]
-fn a_mode_that_is_set_while_a_clone_is_made_is_that_of_both() {
-    let pair = pair();
-    for _ in 0..2000 {
-        let socket = Socket::open(&pair.left, |stack| stack.udp_socket(Family::V4)).unwrap();
-        let begin = Barrier::new(2);
-        let clone = thread::scope(|scope| {
-            scope.spawn(|| {
-                begin.wait();
-                socket.set_nonblocking(true);
-            });
-            begin.wait();
-            socket.clone()
-        });
-        assert!(socket.is_nonblocking() && clone.is_nonblocking());
-    }
 }
