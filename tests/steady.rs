@@ -1,5 +1,6 @@
 //! The steady state: once a flow runs, no packet, no read and no write allocates, what is kept by reference lies in the
-//! frame it came in, who does not read pins no more than its buffer allows, and with offload nobody sums text.
+//! frame it came in, who does not read pins no more than its buffer allows, and with offload nobody sums text. And what a crowd
+//! of idle connections holds is nothing that its end has to wait for.
 //!
 //! That no text is read for a sum shows in instructions, too (`benches/core/instructions/expected.txt`): a segment of 64 KiB
 //! is sent and received for fewer than three KiB take to be summed.
@@ -24,6 +25,8 @@ use tunstack::core::time::Instant;
 use tunstack::device::pipe::Pipe;
 use tunstack::device::{Capabilities, Device, Frames};
 use tunstack::engine::Engine;
+use tunstack::net::TcpStream;
+use tunstack::poll::{Interest, Poll, Token};
 
 /// Counts what each thread allocates.
 struct Counting;
@@ -35,12 +38,22 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
     /// Octets that this thread has allocated and not freed.
     static LIVE: Cell<i64> = const { Cell::new(0) };
+    /// Allocations of no more than [`SMALL`] octets that this thread has made and not freed.
+    static SMALL_LIVE: Cell<i64> = const { Cell::new(0) };
     /// What it allocates counts for [`WATCHED`].
     static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Allocations of the threads that are watched.
 static WATCHED: AtomicU64 = AtomicU64::new(0);
+
+/// What glibc's allocator puts aside when it is freed, to join all of it in one call later.
+const SMALL: usize = 120;
+
+fn note_small(before: usize, now: usize) {
+    let is_small = |size: usize| i64::from(size > 0 && size <= SMALL);
+    let _ = SMALL_LIVE.try_with(|n| n.set(n.get() + is_small(now) - is_small(before)));
+}
 
 fn note(allocations: u64, octets: i64) {
     if IS_WATCHED.try_with(Cell::get).unwrap_or(false) {
@@ -55,24 +68,28 @@ fn note(allocations: u64, octets: i64) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(1, layout.size() as i64);
+        note_small(0, layout.size());
         // SAFETY: as for the caller.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         note(1, layout.size() as i64);
+        note_small(0, layout.size());
         // SAFETY: as for the caller.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(1, size as i64 - layout.size() as i64);
+        note_small(layout.size(), size);
         // SAFETY: as for the caller.
         unsafe { System.realloc(at, layout, size) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         note(0, -(layout.size() as i64));
+        note_small(layout.size(), 0);
         // SAFETY: as for the caller.
         unsafe { System.dealloc(at, layout) }
     }
@@ -449,6 +466,46 @@ fn who_does_not_read_pins_what_its_buffer_allows() {
         flow.run(WARM_UP, &mut buf);
         assert_eq!(flow.run(STEADY, &mut buf), 0);
     }
+}
+
+/// A million freed pieces of a few octets are joined in one call of the allocator, for which a packet waits 50 ms. So a
+/// connection that stands idle has no such piece, neither in the stack nor in what a poll and a program have of it.
+#[test]
+fn an_idle_connection_has_no_small_allocation() {
+    const MANY: usize = 1000;
+    let (near, far) = Pipe::pair(1500).unwrap();
+    let mut client = End::new(CLIENT, near, 1);
+    let config = Config { addresses: vec![Prefix::new(SERVER.into(), 24)], ..Config::default() };
+    let engine = Engine::builder().device(far).config(config).seed([2; 32]);
+    let (engine, stepper) = engine.start_stepped().unwrap();
+    let at = SocketAddr::from((SERVER, PORT));
+    let listener = engine.listen(at).unwrap();
+    let poll = Poll::new().unwrap();
+    let (mut streams, mut packet) = (Vec::with_capacity(2 * MANY), [0; 1500]);
+    let mut open = |streams: &mut Vec<TcpStream>| {
+        let socket = client.stack.tcp_socket(Family::V4);
+        assert_eq!(client.stack.connect(socket, at.into(), stepper.now()), Err(Error::InProgress));
+        for _ in 0..2 {
+            client.stack.handle_timeout(stepper.now());
+            while let Some(datagram) = client.stack.poll_transmit(stepper.now()) {
+                let length = datagram.copy_to(&mut packet).unwrap();
+                stepper.receive(&packet[..length]);
+            }
+            while client.stack.poll_event().is_some() {}
+            client.take_in(stepper.now());
+        }
+        let (mut stream, _) = listener.try_accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        poll.registry().register(&mut stream, Token(streams.len()), Interest::READABLE).unwrap();
+        streams.push(stream);
+        stepper.step(stepper.now() + Duration::from_millis(1));
+    };
+    // Tables grow with the first of them.
+    (0..MANY).for_each(|_| open(&mut streams));
+    let before = SMALL_LIVE.with(Cell::get);
+    (0..MANY).for_each(|_| open(&mut streams));
+    let more = SMALL_LIVE.with(Cell::get) - before;
+    assert!(more < MANY as i64 / 20, "{more} for {MANY} connections");
 }
 
 /// A pipe, and who reads it is watched.

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tunstack_core::error::Error;
@@ -18,21 +17,21 @@ use crate::engine::waiters::Place;
 
 /// A socket, and the two places at which the task waits that polls it.
 pub(super) struct Handle {
-    socket: Arc<Socket>,
+    socket: Socket,
     reads: Place,
     writes: Place,
 }
 
 impl Handle {
     /// Takes the socket into the hands of tasks: it must not wait, not even when it is closed.
-    pub(super) fn new(socket: Arc<Socket>) -> Self {
+    pub(super) fn new(socket: Socket) -> Self {
         socket.set_nonblocking(true);
         Self { socket, reads: Place::default(), writes: Place::default() }
     }
 
     /// The socket, for another face.
-    pub(super) fn share(&self) -> Arc<Socket> {
-        Arc::clone(&self.socket)
+    pub(super) fn share(&self) -> Socket {
+        self.socket.clone()
     }
 
     /// Does `op` for the task that reads.

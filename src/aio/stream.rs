@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes};
 use tunstack_core::error::Error;
+use tunstack_core::sockopt;
 use tunstack_core::stack::SocketId;
 use tunstack_core::tcp::info::TcpInfo;
 
@@ -14,7 +15,7 @@ use super::handle::Handle;
 use super::lookup::lookup;
 use super::{Interest, Ready, ToSocketAddrs};
 use crate::engine::Engine;
-use crate::net::{self, Shutdown};
+use crate::net;
 
 /// A TCP connection, as `tokio::net::TcpStream` is one.
 ///
@@ -284,7 +285,7 @@ impl TcpStream {
 
     /// Ends the sending side. A connection that is gone already is fine: there is nothing left to end.
     pub(super) fn end(&self) -> io::Result<()> {
-        match net::TcpStream::from_socket(self.socket.share()).shutdown(Shutdown::Write) {
+        match self.socket.call(|stack, id, now| stack.shutdown(id, sockopt::Shutdown::Write, now)) {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             other => other,
         }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -21,16 +21,34 @@ use super::wait::{poll_op, wait_for, wait_until};
 use super::waiters::{Observer, Place};
 use super::{Engine, Interest};
 
-/// A socket of the stack and what belongs to it on this side: whether and how long calls wait. Clones of
-/// a std-like socket share one of these, as descriptors made by `dup` share one open file; the stack's
-/// socket is closed with the last of them.
+/// A handle to a socket of the stack and what belongs to it on this side: whether and how long calls wait. Clones share that,
+/// as descriptors made by `dup` share one open file; the stack's socket is closed with the last of them.
+///
+/// Most have no clone. All that there is of such a one lies in whatever holds it: an allocation for each of a million
+/// connections would be one of those few octets that glibc's allocator joins all in one call, long after they were freed.
 pub(crate) struct Socket {
     engine: Engine,
     id: SocketId,
+    /// What holds while nothing is shared.
+    nonblocking: AtomicBool,
+    shared: OnceLock<Arc<Modes>>,
+}
+
+/// How calls wait, of sockets that have clones or a limit of time.
+struct Modes {
     nonblocking: AtomicBool,
     /// Nanoseconds, 0: no limit.
     read_timeout: AtomicU64,
     write_timeout: AtomicU64,
+}
+
+/// Held while a socket's own mode is changed or becomes the one that is shared, so that no change is lost in between. There is
+/// one for all, since that takes no time and sockets are many.
+static CHANGES: Mutex<()> = Mutex::new(());
+
+fn lock_changes() -> MutexGuard<'static, ()> {
+    // It guards no value that could be half changed.
+    CHANGES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Socket {
@@ -48,13 +66,27 @@ impl Socket {
 
     /// Takes charge of a socket that the stack made, an accepted one.
     pub(crate) fn adopt(engine: &Engine, id: SocketId) -> Self {
-        Self {
-            engine: engine.clone(),
-            id,
-            nonblocking: AtomicBool::new(false),
-            read_timeout: AtomicU64::new(0),
-            write_timeout: AtomicU64::new(0),
+        Self { engine: engine.clone(), id, nonblocking: AtomicBool::new(false), shared: OnceLock::new() }
+    }
+
+    /// What clones share, from now on.
+    fn share(&self) -> &Arc<Modes> {
+        if let Some(modes) = self.shared.get() {
+            return modes;
         }
+        let _alone = lock_changes();
+        self.shared.get_or_init(|| {
+            let nonblocking = AtomicBool::new(self.nonblocking.load(Ordering::Relaxed));
+            Arc::new(Modes { nonblocking, read_timeout: AtomicU64::new(0), write_timeout: AtomicU64::new(0) })
+        })
+    }
+
+    fn mode(&self) -> &AtomicBool {
+        self.shared.get().map_or(&self.nonblocking, |modes| &modes.nonblocking)
+    }
+
+    fn is_nonblocking(&self) -> bool {
+        self.mode().load(Ordering::Relaxed)
     }
 
     /// Where it lives.
@@ -89,7 +121,7 @@ impl Socket {
         interest: Interest,
         mut op: impl FnMut(&mut Stack, SocketId, Instant) -> Result<T, Error>,
     ) -> io::Result<T> {
-        if self.nonblocking.load(Ordering::Relaxed) {
+        if self.is_nonblocking() {
             return self.call(op);
         }
         let timeout = match interest {
@@ -201,36 +233,52 @@ impl Socket {
     }
 
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
-        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+        let _alone = lock_changes();
+        self.mode().store(nonblocking, Ordering::Relaxed);
     }
 
     pub(crate) fn read_timeout(&self) -> Option<Duration> {
-        timeout_of(&self.read_timeout)
+        self.shared.get().and_then(|modes| timeout_of(&modes.read_timeout))
     }
 
     pub(crate) fn write_timeout(&self) -> Option<Duration> {
-        timeout_of(&self.write_timeout)
+        self.shared.get().and_then(|modes| timeout_of(&modes.write_timeout))
     }
 
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        set_timeout(&self.read_timeout, timeout)
+        self.set_timeout(|modes| &modes.read_timeout, timeout)
     }
 
     pub(crate) fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        set_timeout(&self.write_timeout, timeout)
+        self.set_timeout(|modes| &modes.write_timeout, timeout)
+    }
+
+    fn set_timeout(&self, which: fn(&Modes) -> &AtomicU64, timeout: Option<Duration>) -> io::Result<()> {
+        let nanos = nanos_of(timeout)?;
+        // To have no limit is how it stands where nothing is shared.
+        if nanos > 0 || self.shared.get().is_some() {
+            which(self.share()).store(nanos, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Takes over how long another socket's calls wait.
     pub(crate) fn inherit_timeouts(&self, other: &Self) {
-        self.read_timeout.store(other.read_timeout.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.write_timeout.store(other.write_timeout.load(Ordering::Relaxed), Ordering::Relaxed);
+        let Some(theirs) = other.shared.get() else { return };
+        let all: [fn(&Modes) -> &AtomicU64; 2] = [|modes| &modes.read_timeout, |modes| &modes.write_timeout];
+        for which in all {
+            let nanos = which(theirs).load(Ordering::Relaxed);
+            if nanos > 0 || self.shared.get().is_some() {
+                which(self.share()).store(nanos, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Until when closing waits for the peer to have everything: not at all unless linger says so, and never
     /// where waiting is not wanted or would be in vain because unread data makes the close a reset.
     fn begin_linger(&self) -> Option<Instant> {
         let shard = self.shard();
-        if self.nonblocking.load(Ordering::Relaxed) || shard.on_reader() || thread::panicking() {
+        if self.is_nonblocking() || shard.on_reader() || thread::panicking() {
             return None;
         }
         let asked = shard.query(|stack| {
@@ -261,8 +309,28 @@ pub(crate) fn linger_together<'a>(sockets: impl Iterator<Item = &'a Socket>) {
     }
 }
 
+impl Clone for Socket {
+    fn clone(&self) -> Self {
+        let modes = Arc::clone(self.share());
+        Self {
+            engine: self.engine.clone(),
+            id: self.id,
+            nonblocking: AtomicBool::new(false),
+            shared: OnceLock::from(modes),
+        }
+    }
+}
+
 impl Drop for Socket {
     fn drop(&mut self) {
+        let nonblocking = self.is_nonblocking();
+        if let Some(modes) = self.shared.take()
+            && Arc::into_inner(modes).is_none()
+        {
+            // There are clones.
+            return;
+        }
+        *self.nonblocking.get_mut() = nonblocking;
         if let Some(deadline) = self.begin_linger() {
             self.linger_until(deadline);
         }
@@ -294,11 +362,13 @@ fn timeout_of(nanos: &AtomicU64) -> Option<Duration> {
     }
 }
 
-fn set_timeout(nanos: &AtomicU64, timeout: Option<Duration>) -> io::Result<()> {
+/// What cannot be counted in that is no limit that anybody lives to see.
+fn nanos_of(timeout: Option<Duration>) -> io::Result<u64> {
     if timeout == Some(Duration::ZERO) {
         return Err(invalid("cannot set a 0 duration timeout"));
     }
-    let n = timeout.map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
-    nanos.store(n, Ordering::Relaxed);
-    Ok(())
+    Ok(timeout.map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX)))
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::iter::FusedIterator;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tunstack_core::error::Error;
@@ -21,7 +20,7 @@ use crate::engine::{Engine, Interest};
 /// accepted are reset.
 #[derive(Clone)]
 pub struct TcpListener {
-    pub(crate) socket: Arc<Socket>,
+    pub(crate) socket: Socket,
 }
 
 impl TcpListener {
@@ -44,7 +43,7 @@ impl TcpListener {
 
     pub(super) fn begin(socket: Socket, backlog: u32) -> io::Result<Self> {
         socket.call(|stack, id, _| stack.listen(id, backlog))?;
-        Ok(Self { socket: Arc::new(socket) })
+        Ok(Self { socket })
     }
 
     /// Waits for a connection and gives it with the peer's address.
@@ -79,13 +78,13 @@ impl TcpListener {
 
     /// The socket, for another face.
     #[cfg(any(feature = "tokio", feature = "futures"))]
-    pub(crate) fn into_socket(self) -> Arc<Socket> {
+    pub(crate) fn into_socket(self) -> Socket {
         self.socket
     }
 
     /// A socket of another face.
     #[cfg(any(feature = "tokio", feature = "futures"))]
-    pub(crate) fn from_socket(socket: Arc<Socket>) -> Self {
+    pub(crate) fn from_socket(socket: Socket) -> Self {
         Self { socket }
     }
 

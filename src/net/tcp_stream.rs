@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ pub(crate) type Accepted = (SocketId, Option<Endpoint>);
 /// peer learns of the loss (RFC 9293 §3.6.1).
 #[derive(Clone)]
 pub struct TcpStream {
-    pub(crate) socket: Arc<Socket>,
+    pub(crate) socket: Socket,
 }
 
 impl TcpStream {
@@ -78,7 +77,7 @@ impl TcpStream {
             other => other,
         });
         drop(claim);
-        begun.map(|()| Self { socket: Arc::new(socket) })
+        begun.map(|()| Self { socket })
     }
 
     pub(super) fn finish_connect(&self, timeout: Option<Duration>) -> io::Result<()> {
@@ -95,7 +94,7 @@ impl TcpStream {
     /// # Errors
     /// `ConnectionAborted` when it is gone.
     pub(crate) fn accepted(engine: &Engine, (id, peer): Accepted) -> io::Result<(Self, SocketAddr)> {
-        let stream = Self { socket: Arc::new(Socket::adopt(engine, id)) };
+        let stream = Self { socket: Socket::adopt(engine, id) };
         if let Some(peer) = peer {
             return Ok((stream, peer.socket_addr()));
         }
@@ -111,13 +110,13 @@ impl TcpStream {
 
     /// The socket, for another face.
     #[cfg(any(feature = "tokio", feature = "futures"))]
-    pub(crate) fn into_socket(self) -> Arc<Socket> {
+    pub(crate) fn into_socket(self) -> Socket {
         self.socket
     }
 
     /// A socket of another face.
     #[cfg(any(feature = "tokio", feature = "futures"))]
-    pub(crate) fn from_socket(socket: Arc<Socket>) -> Self {
+    pub(crate) fn from_socket(socket: Socket) -> Self {
         Self { socket }
     }
 

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -102,7 +101,7 @@ impl<'a> RecvMessage<'a> {
 /// A UDP socket, as `std::net::UdpSocket` is one. It is closed with the last of its clones.
 #[derive(Clone)]
 pub struct UdpSocket {
-    pub(crate) socket: Arc<Socket>,
+    pub(crate) socket: Socket,
 }
 
 impl UdpSocket {
@@ -114,7 +113,7 @@ impl UdpSocket {
         each(addr, |addr| {
             let socket = Socket::open(engine, |stack| stack.udp_socket(family(&addr)))?;
             socket.call(|stack, id, _| stack.bind(id, addr.into()))?;
-            Ok(Self { socket: Arc::new(socket) })
+            Ok(Self { socket })
         })
     }
 
@@ -295,13 +294,13 @@ impl UdpSocket {
 
     /// The socket, for another face.
     #[cfg(any(feature = "tokio", feature = "futures"))]
-    pub(crate) fn into_socket(self) -> Arc<Socket> {
+    pub(crate) fn into_socket(self) -> Socket {
         self.socket
     }
 
     /// A socket of another face.
     #[cfg(any(feature = "tokio", feature = "futures"))]
-    pub(crate) fn from_socket(socket: Arc<Socket>) -> Self {
+    pub(crate) fn from_socket(socket: Socket) -> Self {
         Self { socket }
     }
 

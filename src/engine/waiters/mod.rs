@@ -10,6 +10,8 @@ mod interest;
 
 mod key;
 
+mod entries;
+
 mod entry;
 
 mod woken;
@@ -81,7 +83,9 @@ impl Waiters {
             (Wait::Once(bits, w), None) => e.key.is_none() && *bits == wanted && w.will_wake(waker),
             (Wait::Always(_) | Wait::Overseen(_), _) => false,
         };
-        if let Some(Entry { wait: Wait::Once(bits, w), .. }) = slot.entries.iter_mut().find(same) {
+        if let Some(Entry { wait: Wait::Once(bits, w), .. }) =
+            slot.entries.as_mut_slice().iter_mut().find(same)
+        {
             *bits = wanted;
             if !w.will_wake(waker) {
                 self.gone.push(std::mem::replace(w, waker.clone()));
@@ -108,18 +112,13 @@ impl Waiters {
 
     fn watch(&mut self, id: SocketId, key: Key, wait: Wait) {
         let index = self.slot_for(id);
-        let entries = &mut self.slots[index].entries;
-        if entries.is_empty() {
-            // Mostly it stays the only one, for as long as the socket lives: of a crowd each has one.
-            entries.reserve_exact(1);
-        }
-        entries.push(Entry { key: Some(key), wait });
+        self.slots[index].entries.push(Entry { key: Some(key), wait });
     }
 
     /// What the overseer at the address `by` calls a socket, if it is one of its.
     pub(crate) fn overseen(&self, id: SocketId, by: usize) -> Option<(Key, Name)> {
         let slot = self.slots.get(id.index() as usize).filter(|slot| slot.generation == id.generation())?;
-        slot.entries.iter().find_map(|entry| match &entry.wait {
+        slot.entries.as_slice().iter().find_map(|entry| match &entry.wait {
             Wait::Overseen(own) if Arc::as_ptr(&own.by).addr() == by => Some((entry.key?, own.name)),
             Wait::Once(..) | Wait::Always(_) | Wait::Overseen(_) => None,
         })
@@ -160,8 +159,7 @@ impl Waiters {
         if let Some(slot) = self.slots.get_mut(id.index() as usize)
             && slot.generation == id.generation()
         {
-            let theirs = slot.entries.extract_if(.., |e| e.key == Some(key));
-            self.gone.extend(theirs.filter_map(Entry::into_waker));
+            slot.entries.take_if(|e| e.key == Some(key), |e| self.gone.extend(e.into_waker()));
         }
     }
 
@@ -265,7 +263,7 @@ impl Waiters {
     #[cfg(test)]
     pub(crate) fn count(&self, id: SocketId) -> usize {
         let slot = self.slots.get(id.index() as usize).filter(|slot| slot.generation == id.generation());
-        slot.map_or(0, |slot| slot.entries.len())
+        slot.map_or(0, |slot| slot.entries.as_slice().len())
     }
 
     fn slot_for(&mut self, id: SocketId) -> usize {

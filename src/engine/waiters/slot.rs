@@ -2,7 +2,8 @@
 
 use tunstack_core::stack::Readiness;
 
-use super::entry::{Entry, Wait};
+use super::entries::Entries;
+use super::entry::Wait;
 use super::woken::ToWake;
 
 /// How many tasks without a key may wait for one socket. Nothing takes back the entry of one that is dropped, so
@@ -14,14 +15,14 @@ pub(super) const KEYLESS: usize = 1024;
 #[derive(Default)]
 pub(super) struct Slot {
     pub(super) generation: u32,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Entries,
 }
 
 impl Slot {
     /// Tells the observers, and wakes those whom it concerns.
     pub(super) fn tell(&mut self, readiness: Readiness, edges: Readiness, woken: &mut ToWake) {
         let mut anybody = false;
-        for entry in &self.entries {
+        for entry in self.entries.as_slice() {
             let thread = match &entry.wait {
                 Wait::Once(wanted, _) => {
                     anybody |= readiness.intersects(*wanted);
@@ -36,25 +37,28 @@ impl Slot {
         }
         // Mostly there is nobody but an observer.
         if anybody {
-            let fits =
-                |e: &mut Entry| matches!(&e.wait, Wait::Once(wanted, _) if readiness.intersects(*wanted));
-            woken.extend(self.entries.extract_if(.., fits));
+            self.entries.take_if(
+                |e| matches!(&e.wait, Wait::Once(wanted, _) if readiness.intersects(*wanted)),
+                |e| woken.add_entry(e),
+            );
         }
     }
 
     /// Those who are here asked for a socket that its owner gave up: who waits looks again, and observers are let
     /// go without a word, as epoll lets go of a descriptor that is closed.
     pub(super) fn retire(&mut self, woken: &mut ToWake) {
-        woken.extend(self.entries.drain(..));
+        self.entries.take_all(|e| woken.add_entry(e));
     }
 
     /// Makes room for one more task without a key.
     pub(super) fn bound_keyless(&mut self, woken: &mut ToWake) {
-        let mut keyless = self.entries.iter().enumerate().filter(|(_, e)| e.key.is_none()).map(|(i, _)| i);
+        let entries = self.entries.as_slice();
+        let mut keyless = entries.iter().enumerate().filter(|(_, e)| e.key.is_none()).map(|(i, _)| i);
         if let Some(oldest) = keyless.next()
             && keyless.count() + 1 >= KEYLESS
+            && let Some(entry) = self.entries.remove(oldest)
         {
-            woken.extend(std::iter::once(self.entries.remove(oldest)));
+            woken.add_entry(entry);
         }
     }
 }

@@ -10,6 +10,7 @@ use tunstack_core::config::Config;
 use tunstack_core::stack::Stack;
 use tunstack_core::time::Instant;
 
+use super::entries::Entries;
 use super::slot::KEYLESS;
 use super::*;
 use crate::engine::clock::Clock;
@@ -378,16 +379,69 @@ impl Wake for Panics {
     }
 }
 
-/// Of a crowd each socket has one: a table that grows by doubling would keep room for four.
+/// Of a crowd each socket has an observer.
 #[test]
-fn an_observer_has_the_room_of_one() {
+fn an_observer_costs_no_allocation() {
     let (id, _) = ids();
     let mut waiters = Waiters::default();
     let key = waiters.key();
     waiters.observe(id, key, Arc::new(Told::default()));
-    assert_eq!(waiters.slots[id.index() as usize].entries.capacity(), 1);
-    // What the allocator gives for that is 48 octets, as long as it is no more than 40.
-    assert!(size_of::<Entry>() <= 40 && size_of::<Slot>() <= 32);
+    assert!(matches!(waiters.slots[id.index() as usize].entries, Entries::One(_)));
+    assert!(size_of::<Entry>() <= 40 && size_of::<Slot>() <= 48);
+}
+
+/// Two that waited for a socket leave no memory behind when it is closed: much of it would lie about after a crowd.
+#[test]
+fn what_waited_for_a_socket_that_is_closed_holds_no_memory() {
+    let (id, _) = ids();
+    let mut waiters = Waiters::default();
+    let all = [Told::default(), Told::default(), Told::default()].map(Arc::new);
+    for one in &all {
+        let key = waiters.key();
+        waiters.observe(id, key, one.clone());
+    }
+    assert_eq!(waiters.count(id), 3);
+    waiters.forget(id);
+    assert!(matches!(waiters.slots[id.index() as usize].entries, Entries::None));
+    assert!(all.iter().all(|one| Arc::strong_count(one) == 1));
+}
+
+/// The entries are a list of which anyone may be taken out, whether they have room of their own or not.
+#[test]
+fn entries_are_a_list() {
+    let named =
+        |n: u64| Entry { key: NonZeroU64::new(n).map(Key), wait: Wait::Always(Arc::new(Told::default())) };
+    let names = |entries: &Entries| -> Vec<u64> {
+        entries.as_slice().iter().filter_map(|e| e.key).map(|key| key.0.get()).collect()
+    };
+    for count in 0..5 {
+        for at in 0..6 {
+            let all: Vec<u64> = (1..=count).collect();
+            let list = || {
+                let mut entries = Entries::default();
+                all.iter().for_each(|n| entries.push(named(*n)));
+                entries
+            };
+            let mut entries = list();
+            assert_eq!(names(&entries), all);
+            let removed = entries.remove(at).and_then(|e| e.key).map(|key| key.0.get());
+            assert_eq!(removed, all.get(at).copied());
+            let left: Vec<u64> = all.iter().copied().filter(|n| Some(*n) != removed).collect();
+            assert_eq!(names(&entries), left);
+
+            let mut entries = list();
+            let mut taken = 0;
+            let is_it = |e: &Entry| e.key.is_some_and(|key| key.0.get() == at as u64 + 1);
+            entries.take_if(is_it, |e| taken += e.key.map_or(0, |key| key.0.get()));
+            assert_eq!((names(&entries), taken), (left, removed.unwrap_or(0)));
+            entries.push(named(9));
+            assert_eq!(names(&entries).last(), Some(&9));
+
+            let mut taken = Vec::new();
+            entries.take_all(|e| taken.extend(e.key.map(|key| key.0.get())));
+            assert_eq!((taken.last(), entries.as_slice().len()), (Some(&9), 0));
+        }
+    }
 }
 
 /// Sees many, and notes by which name it was told, and which were let go.

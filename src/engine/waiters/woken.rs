@@ -27,12 +27,11 @@ impl ToWake {
         }
     }
 
-    pub(super) fn extend(&mut self, entries: impl Iterator<Item = Entry>) {
-        for entry in entries {
-            let key = entry.key;
-            if let Some(waker) = entry.into_waker() {
-                self.add(key, waker);
-            }
+    /// An observer is only let go.
+    pub(super) fn add_entry(&mut self, entry: Entry) {
+        let key = entry.key;
+        if let Some(waker) = entry.into_waker() {
+            self.add(key, waker);
         }
     }
 }

@@ -15,6 +15,9 @@ use super::{Counted, PIECE};
 /// Until a listener is tried again for whose connections there is no descriptor or no memory.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// Connections that one turn accepts of a listener: where a million come at once, others have their turn in between.
+const ACCEPTS: usize = 64;
+
 /// A server of TCP. Listeners have the first tokens, and connections the others: those of slots that are used again.
 pub(super) struct EventLoop<S: Sockets> {
     poll: S::Poll,
@@ -23,6 +26,8 @@ pub(super) struct EventLoop<S: Sockets> {
     free: Vec<usize>,
     /// Whose turn it is, each once.
     ready: VecDeque<usize>,
+    /// Listeners that have a turn, each once: they were told of, or had more than one turn takes. No event tells of that again.
+    due: Vec<usize>,
     /// Listeners that wait for a descriptor.
     later: Vec<usize>,
     counted: Arc<Counted>,
@@ -39,8 +44,9 @@ impl<S: Sockets> EventLoop<S> {
         for (token, (listener, _)) in listeners.iter_mut().enumerate() {
             S::watch_listener(&poll, listener, token)?;
         }
-        let (connections, free) = (Vec::new(), Vec::new());
-        Ok(Self { poll, listeners, connections, free, ready: VecDeque::new(), later: Vec::new(), counted })
+        let (connections, free, ready) = (Vec::new(), Vec::new(), VecDeque::new());
+        let (due, later) = (Vec::new(), Vec::new());
+        Ok(Self { poll, listeners, connections, free, ready, due, later, counted })
     }
 
     /// Comes back only when the poll fails.
@@ -48,7 +54,7 @@ impl<S: Sockets> EventLoop<S> {
         let mut changes = Vec::new();
         let mut buffer = vec![b'x'; PIECE];
         loop {
-            let timeout = match (self.ready.is_empty(), self.later.is_empty()) {
+            let timeout = match (self.ready.is_empty() && self.due.is_empty(), self.later.is_empty()) {
                 (false, _) => Some(Duration::ZERO),
                 (true, false) => Some(PAUSE),
                 (true, true) => None,
@@ -58,10 +64,13 @@ impl<S: Sockets> EventLoop<S> {
                 other => other?,
             }
             for listener in std::mem::take(&mut self.later) {
-                self.accept(listener);
+                self.has_turn(listener);
             }
             for change in changes.drain(..) {
                 self.changed(change);
+            }
+            for listener in std::mem::take(&mut self.due) {
+                self.accept(listener);
             }
             // Those that are ready now: what comes meanwhile is seen before they have their next turn.
             for _ in 0..self.ready.len() {
@@ -73,7 +82,7 @@ impl<S: Sockets> EventLoop<S> {
 
     fn changed(&mut self, change: Change) {
         let Some(slot) = change.token.checked_sub(self.listeners.len()) else {
-            return self.accept(change.token);
+            return self.has_turn(change.token);
         };
         // One that ended a moment ago may have been told of, and even another one have its slot: its turn finds nothing.
         let Some(Some(place)) = self.connections.get_mut(slot) else { return };
@@ -86,10 +95,16 @@ impl<S: Sockets> EventLoop<S> {
         }
     }
 
-    /// All that wait.
+    fn has_turn(&mut self, listener: usize) {
+        if !self.due.contains(&listener) {
+            self.due.push(listener);
+        }
+    }
+
+    /// Those that wait, as far as one turn goes.
     fn accept(&mut self, listener: usize) {
         let Some((own, service)) = self.listeners.get(listener) else { return };
-        loop {
+        for _ in 0..ACCEPTS {
             let accepted = S::accept(own).and_then(|mut stream| {
                 let slot = self.free.pop().unwrap_or(self.connections.len());
                 if slot == self.connections.len() {
@@ -118,6 +133,7 @@ impl<S: Sockets> EventLoop<S> {
                 }
             }
         }
+        self.due.push(listener);
     }
 
     fn turn(&mut self, slot: usize, buffer: &mut [u8]) {

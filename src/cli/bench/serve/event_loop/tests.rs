@@ -300,6 +300,40 @@ fn what_comes_meanwhile_is_seen_before_the_next_turn() {
     assert_eq!(asked[after..after + 11], [&first[..], &then].concat());
 }
 
+/// No event tells of those that a turn leaves: the next turn takes them, after the others had theirs.
+#[test]
+fn a_flood_of_connections_keeps_nobody_waiting_and_none_is_forgotten() {
+    let flood = (0..2 * ACCEPTS + 1).map(|_| Ok(stream('x', 0)));
+    let asked = run([
+        comes([Ok(stream('a', 9))], told([0])),
+        // It is told of with more to come, and again while there is: a turn is one all the same.
+        comes(flood, told([2, 0])),
+        told([0]),
+        Step::default(),
+        Step::default(),
+    ]);
+    let turns: Vec<(usize, bool)> = asked
+        .split(|asked| matches!(asked, Asked::Wait(_)))
+        .map(|turn| {
+            let accepts = turn.iter().filter(|&&asked| asked == Accept(0)).count();
+            (accepts, turn.contains(&Asked::Read('a')))
+        })
+        .collect();
+    let flooded = [(ACCEPTS, true), (ACCEPTS, true), (2, true), (0, true)];
+    assert_eq!(turns, [&[(0, false), (2, false)], &flooded[..], &[(0, false)]].concat());
+    let watched = watches(&asked);
+    assert_eq!(watched.last(), Some(&Watch('x', 2 * ACCEPTS + 3)));
+    assert_eq!(watched.len(), 2 * ACCEPTS + 2);
+}
+
+/// Also where there is nobody else: the loop comes back for the rest at once.
+#[test]
+fn what_a_turn_leaves_is_no_reason_to_sleep() {
+    let asked = run([comes((0..=ACCEPTS).map(|_| Ok(stream('x', 0))), told([0])), Step::default()]);
+    let waits: Vec<_> = asked.iter().filter(|asked| matches!(asked, Asked::Wait(_))).copied().collect();
+    assert_eq!(waits, [IDLE, AT_ONCE, IDLE]);
+}
+
 #[test]
 fn an_event_of_one_that_has_ended_is_nobodys() {
     let begins = || comes([Ok(stream('a', 0))], told([0]));
