@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::mem;
 
 use bytes::{Bytes, BytesMut};
-use tunstack_core::packet::{Inbound, Trust};
+use tunstack_core::packet::{Inbound, Lent, Trust};
 
 /// Smaller slots are not lent. What fits in them is copied for little, and many small packets are kept in less
 /// memory side by side than each in its slot.
@@ -33,6 +33,8 @@ pub struct Frames {
     octets: usize,
     most: usize,
     size: usize,
+    /// Whether it takes text by reference.
+    references: bool,
     /// Memory that was lent when its packet was forgotten, the longest lent first.
     lent: VecDeque<Bytes>,
 }
@@ -44,6 +46,8 @@ pub struct Frame {
     /// and the slot has not been filled again.
     memory: Bytes,
     len: usize,
+    /// What of the packet came by reference, behind the rest.
+    text: Vec<Lent>,
     /// Whether its checksum needs checking.
     pub trust: Trust,
     /// Not 0: segments of this size were joined.
@@ -54,9 +58,11 @@ impl Frames {
     /// Room for `count` packets of `size` octets each.
     pub fn new(count: usize, size: usize) -> Self {
         // Its memory comes when the slot is first filled: of many large ones few are.
-        let frame = || Frame { memory: Bytes::new(), len: 0, trust: Trust::Verify, gso_size: 0 };
+        let frame =
+            || Frame { memory: Bytes::new(), len: 0, text: Vec::new(), trust: Trust::Verify, gso_size: 0 };
         let slots: Vec<_> = (0..count).map(|_| frame()).collect();
-        Self { slots, filled: 0, octets: 0, most: usize::MAX, size, lent: VecDeque::new() }
+        let lent = VecDeque::new();
+        Self { slots, filled: 0, octets: 0, most: usize::MAX, size, references: false, lent }
     }
 
     /// The same, but full as soon as its packets have `octets` together: many small ones, or few large ones.
@@ -65,9 +71,21 @@ impl Frames {
         Self { most: octets, ..self }
     }
 
+    /// The same for who takes text by reference.
+    #[must_use]
+    pub fn with_references(self) -> Self {
+        Self { references: true, ..self }
+    }
+
+    /// Whether text may come by reference. Otherwise all of a packet is to lie in its slot.
+    pub fn take_references(&self) -> bool {
+        self.references
+    }
+
     /// Forgets the packets.
     pub fn clear(&mut self) {
         for slot in &mut self.slots[..self.filled] {
+            slot.text.clear();
             if !slot.memory.is_unique() {
                 self.lent.push_back(mem::take(&mut slot.memory));
             }
@@ -94,6 +112,7 @@ impl Frames {
         slot.memory = memory.freeze();
         let Some(len) = filled? else { return Ok(false) };
         slot.len = len.min(room);
+        slot.text.clear();
         slot.trust = Trust::Verify;
         slot.gso_size = 0;
         self.filled += 1;
@@ -104,6 +123,16 @@ impl Frames {
     /// The slot filled last, to set what a device knows of its checksum and size.
     pub fn last_mut(&mut self) -> Option<&mut Frame> {
         self.slots[..self.filled].last_mut()
+    }
+
+    /// What of the packet filled last came by reference, behind the rest: of what is given an empty vector is left, with
+    /// room for more. Packets are put so in Frames that [take references](Self::take_references) alone.
+    pub fn append(&mut self, text: &mut Vec<Lent>) {
+        if let Some(slot) = self.last_mut() {
+            mem::swap(&mut slot.text, text);
+            let octets: usize = slot.text.iter().map(|lent| lent.octets().len()).sum();
+            self.octets = self.octets.saturating_add(octets);
+        }
     }
 
     /// How many packets are in it.
@@ -126,6 +155,7 @@ impl Frames {
         let lent = self.size >= LENT;
         self.slots[..self.filled].iter().map(move |f| Inbound {
             packet: &f.memory[..f.len],
+            lent: &f.text,
             backing: lent.then_some(&f.memory),
             trust: f.trust,
             gso_size: f.gso_size,
@@ -260,6 +290,24 @@ mod tests {
         drop(frames);
         assert_eq!(remembered(&kept), 0);
         kept.clear();
+    }
+
+    #[test]
+    fn what_comes_by_reference_counts_and_goes_with_its_packet() {
+        let mut frames = Frames::new(4, 60).within(100).with_references();
+        let text = Bytes::from(vec![7; 60]);
+        for n in 0..2 {
+            assert!(!frames.is_full() && put(&mut frames, b"head"));
+            let mut lent = vec![Lent::from(text.clone())];
+            frames.append(&mut lent);
+            assert!(lent.is_empty());
+            assert_eq!(frames.iter().last().map(|i| i.lent.len()), Some(1), "{n}");
+        }
+        assert!(frames.is_full());
+        frames.clear();
+        assert!(text.is_unique());
+        assert!(put(&mut frames, b"whole"));
+        assert!(frames.iter().all(|inbound| inbound.lent.is_empty()));
     }
 
     #[test]
