@@ -4,5 +4,5 @@ mod frames;
 
 mod pair;
 
-pub use frames::Frames;
+pub use frames::{Frames, Passage};
 pub use pair::{Pair, Setting, Way};

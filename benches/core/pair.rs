@@ -9,7 +9,7 @@ use tunstack_core::error::Error;
 use tunstack_core::stack::{SocketId, Stack};
 use tunstack_core::time::Instant;
 
-use crate::Frames;
+use crate::{Frames, Passage};
 
 const CLIENT: [u8; 4] = [10, 7, 0, 1];
 const SERVER: [u8; 4] = [10, 7, 0, 2];
@@ -33,8 +33,8 @@ pub struct Setting {
     pub segmentation: u32,
     /// The send and the receive buffer, octets, which stay so; 0: they begin small and grow.
     pub buffers: u32,
-    /// The receiver may keep the memory that a packet lies in.
-    pub lends: bool,
+    /// How packets get through the queues.
+    pub passage: Passage,
 }
 
 /// A client and a server with a connection between them, and the two queues.
@@ -72,7 +72,7 @@ impl Pair {
             Ok(()) | Err(Error::InProgress) => {}
             Err(error) => return Err(error),
         }
-        let (there, back) = (Frames::new(size, setting.lends), Frames::new(size, setting.lends));
+        let (there, back) = (Frames::new(size, setting.passage), Frames::new(size, setting.passage));
         let mut pair = Self { client, server, from, to: listener, there, back };
         for _ in 0..4 {
             pair.carry_there(now, usize::MAX);
@@ -155,6 +155,7 @@ fn stack(address: [u8; 4], seed: u8, setting: Setting) -> Stack {
         addresses: vec![Prefix::new(Ipv4Addr::from(address).into(), 24)],
         mtu: setting.mtu,
         offload: Offload { checksum: true, segmentation: setting.segmentation },
+        lends: setting.passage == Passage::Lent,
         ..Config::default()
     };
     if setting.buffers > 0 {

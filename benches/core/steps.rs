@@ -9,7 +9,7 @@ use std::time;
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tunstack_benches::{Pair, Setting, Way};
+use tunstack_benches::{Pair, Passage, Setting, Way};
 use tunstack_core::addr::{Endpoint, Quad};
 use tunstack_core::stack::table::Table;
 use tunstack_core::stack::wheel::Wheel;
@@ -17,7 +17,7 @@ use tunstack_core::time::{Duration, Instant};
 use tunstack_core::wire::checksum::Sum;
 use tunstack_core::wire::options::Options;
 
-const SMALL: Setting = Setting { mtu: 1500, segmentation: 0, buffers: 256 << 10, lends: true };
+const SMALL: Setting = Setting { mtu: 1500, segmentation: 0, buffers: 256 << 10, passage: Passage::Kept };
 const LARGE: Setting = Setting { segmentation: 65_535, ..SMALL };
 
 /// What of a turn is timed.

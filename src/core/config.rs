@@ -64,6 +64,9 @@ pub struct Config {
     pub path_mtu_discovery: bool,
     /// How many path MTUs are remembered.
     pub path_mtu_entries: usize,
+    /// Text that is to leave lies where it can be [lent](crate::body::Body::lend): for a device that keeps references to it in
+    /// place of copies.
+    pub lends: bool,
     /// Octets a UDP socket's receive queue may hold, headers of the queue included (sysctl `rmem_default`).
     pub udp_receive_buffer: usize,
     /// Octets a UDP socket's send queue may hold (sysctl `wmem_default`).
@@ -118,6 +121,7 @@ impl Default for Config {
             path_mtu_lifetime: Duration::from_secs(600),
             path_mtu_discovery: true,
             path_mtu_entries: 1024,
+            lends: false,
             udp_receive_buffer: 212_992,
             udp_send_buffer: 212_992,
             trace: false,

@@ -314,7 +314,7 @@ mod tests {
             let now = Instant::ZERO;
             capture.send(now, &Datagram { head: &HEAD, body, gso_size: 6, checksum, event: None }).unwrap();
             let arrived = [&HEAD[..], b"hello world"].concat();
-            let inbound = Inbound { packet: &arrived, backing: None, trust: Trust::Trusted, gso_size: 6 };
+            let inbound = Inbound { trust: Trust::Trusted, gso_size: 6, ..Inbound::plain(&arrived) };
             capture.settled(now, &inbound, &Received::Udp("delivered"));
             let single = Inbound { gso_size: 0, ..inbound };
             capture.settled(now, &single, &Received::Udp("delivered"));

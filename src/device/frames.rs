@@ -10,7 +10,7 @@ use std::mem;
 use std::os::fd::BorrowedFd;
 
 use bytes::{Bytes, BytesMut};
-use tunstack_core::packet::{Inbound, Trust};
+use tunstack_core::packet::{Inbound, Lent, Trust};
 
 #[cfg(feature = "uring")]
 use super::ring;
@@ -45,6 +45,8 @@ pub struct Frames {
     size: usize,
     /// Where small packets lie.
     room: Option<Box<Room>>,
+    /// Whether it takes text by reference.
+    references: bool,
     /// Memory that was lent when its packet was forgotten, the longest lent first.
     lent: VecDeque<Bytes>,
     /// How many packets came the last time that there were any.
@@ -61,6 +63,8 @@ pub struct Frame {
     /// The place of a small packet.
     place: usize,
     len: usize,
+    /// What of the packet came by reference, behind the rest.
+    text: Vec<Lent>,
     /// Whether its checksum needs checking.
     pub trust: Trust,
     /// Not 0: segments of this size were joined.
@@ -71,13 +75,21 @@ impl Frames {
     /// Room for `count` packets of `size` octets each.
     pub fn new(count: usize, size: usize) -> Self {
         // That of large packets comes when the slot is first filled: of many few are.
-        let frame = |place| Frame { memory: Bytes::new(), place, len: 0, trust: Trust::Verify, gso_size: 0 };
+        let frame = |place| Frame {
+            memory: Bytes::new(),
+            place,
+            len: 0,
+            text: Vec::new(),
+            trust: Trust::Verify,
+            gso_size: 0,
+        };
         Self {
             slots: (0..count).map(frame).collect(),
             filled: 0,
             octets: 0,
             most: usize::MAX,
             size,
+            references: false,
             room: (size < LENT).then(|| Box::new(Room::new(count, size))),
             lent: VecDeque::new(),
             #[cfg(feature = "uring")]
@@ -91,6 +103,17 @@ impl Frames {
         Self { most: octets, ..self }
     }
 
+    /// The same for who takes text by reference.
+    #[must_use]
+    pub fn with_references(self) -> Self {
+        Self { references: true, ..self }
+    }
+
+    /// Whether text may come by reference. Otherwise all of a packet is to lie in its slot.
+    pub fn take_references(&self) -> bool {
+        self.references
+    }
+
     /// Forgets the packets.
     pub fn clear(&mut self) {
         if self.is_empty() {
@@ -100,12 +123,9 @@ impl Frames {
         {
             self.burst = self.filled;
         }
-        if self.room.is_some() {
-            (self.filled, self.octets) = (0, 0);
-            return;
-        }
         for slot in &mut self.slots[..self.filled] {
-            if !slot.memory.is_unique() {
+            slot.text.clear();
+            if self.room.is_none() && !slot.memory.is_unique() {
                 self.lent.push_back(mem::take(&mut slot.memory));
             }
         }
@@ -177,6 +197,16 @@ impl Frames {
         self.slots[..self.filled].last_mut()
     }
 
+    /// What of the packet filled last came by reference, behind the rest: of what is given an empty vector is left, with
+    /// room for more. Packets are put so in Frames that [take references](Self::take_references) alone.
+    pub fn append(&mut self, text: &mut Vec<Lent>) {
+        if let Some(slot) = self.last_mut() {
+            mem::swap(&mut slot.text, text);
+            let octets: usize = slot.text.iter().map(|lent| lent.octets().len()).sum();
+            self.octets = self.octets.saturating_add(octets);
+        }
+    }
+
     /// How many packets are in it.
     pub fn len(&self) -> usize {
         self.filled
@@ -201,6 +231,7 @@ impl Frames {
     pub fn iter(&self) -> impl Iterator<Item = Inbound<'_>> {
         self.slots[..self.filled].iter().map(|f| Inbound {
             packet: &self.room.as_ref().map_or(&f.memory[..], |room| room.place(f.place))[..f.len],
+            lent: &f.text,
             backing: self.room.is_none().then_some(&f.memory),
             trust: f.trust,
             gso_size: f.gso_size,
@@ -335,6 +366,24 @@ mod tests {
         drop(frames);
         assert_eq!(remembered(&kept), 0);
         kept.clear();
+    }
+
+    #[test]
+    fn what_comes_by_reference_counts_and_goes_with_its_packet() {
+        let mut frames = Frames::new(4, 60).within(100).with_references();
+        let text = Bytes::from(vec![7; 60]);
+        for n in 0..2 {
+            assert!(!frames.is_full() && put(&mut frames, b"head"));
+            let mut lent = vec![Lent::from(text.clone())];
+            frames.append(&mut lent);
+            assert!(lent.is_empty());
+            assert_eq!(frames.iter().last().map(|i| i.lent.len()), Some(1), "{n}");
+        }
+        assert!(frames.is_full());
+        frames.clear();
+        assert!(text.is_unique());
+        assert!(put(&mut frames, b"whole"));
+        assert!(frames.iter().all(|inbound| inbound.lent.is_empty()));
     }
 
     #[test]

@@ -108,6 +108,15 @@ pub trait Device: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// Whether what it sends stays in the process, so that it takes [references](Datagram#structfield.body) to long text in
+    /// place of copies ([`Body::lend`]), and gives such to [`Frames`] that want them. A device that looks at the packets
+    /// of another one says no, and sees them whole.
+    ///
+    /// [`Body::lend`]: tunstack_core::packet::Body::lend
+    fn takes_references(&self) -> bool {
+        false
+    }
+
     /// A descriptor that polls readable while packets wait.
     fn readable(&self) -> BorrowedFd<'_>;
 }
@@ -134,6 +143,10 @@ macro_rules! forward {
 
             fn capabilities(&self) -> Capabilities {
                 (**self).capabilities()
+            }
+
+            fn takes_references(&self) -> bool {
+                (**self).takes_references()
             }
 
             fn readable(&self) -> BorrowedFd<'_> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
-use tunstack_core::packet::{Checksum, Datagram, Trust};
+use tunstack_core::packet::{Checksum, Datagram, Lent, Trust};
 use tunstack_core::time::Instant;
 
 use super::{Capabilities, Device, Frames, segment};
@@ -37,7 +37,7 @@ struct Lane {
 struct Queue {
     packets: VecDeque<Crossing>,
     /// Buffers of packets that were received, to be used again.
-    spare: Vec<Vec<u8>>,
+    spare: Vec<(Vec<u8>, Vec<Lent>)>,
     dropped: u64,
     closed: bool,
 }
@@ -46,6 +46,8 @@ struct Queue {
 #[derive(Debug)]
 struct Crossing {
     packet: Vec<u8>,
+    /// The rest of it, where that is long: by reference to where it lies with the sender.
+    text: Vec<Lent>,
     trust: Trust,
     gso_size: u16,
 }
@@ -93,7 +95,8 @@ impl Pipe {
     }
 
     /// [`pair`](Self::pair) as between devices with offload, where no packet is on a wire: partial checksums
-    /// and packets of up to 65,535 octets to be cut cross as they are, so that nobody sums or cuts them. What
+    /// and packets of up to 65,535 octets to be cut cross as they are, so that nobody sums or cuts them, and of
+    /// long text nothing crosses but references to where it lies with the sender. What
     /// they would be cut into is of `mtu` octets at the most, or the packet is refused.
     ///
     /// # Errors
@@ -135,12 +138,14 @@ impl Pipe {
             queue.dropped += 1;
             return Err(Errno::NOBUFS.into());
         }
-        let mut packet = queue.spare.pop().unwrap_or_default();
-        packet.clear();
+        let (mut packet, mut text) = queue.spare.pop().unwrap_or_default();
         packet.extend_from_slice(datagram.head);
-        datagram.body.pieces().for_each(|piece| packet.extend_from_slice(piece));
+        // What is to be verified is read, and so may as well be copied.
+        if trust == Trust::Verify || !datagram.body.lend(&mut text) {
+            datagram.body.pieces().for_each(|piece| packet.extend_from_slice(piece));
+        }
         let was_empty = queue.packets.is_empty();
-        queue.packets.push_back(Crossing { packet, trust, gso_size });
+        queue.packets.push_back(Crossing { packet, text, trust, gso_size });
         if was_empty { self.outgoing.signal() } else { Ok(()) }
     }
 }
@@ -150,13 +155,20 @@ impl Device for Pipe {
         let mut queue = self.incoming.lock();
         let mut count = 0;
         while !queue.packets.is_empty() {
+            let references = frames.take_references();
             let mut about = (Trust::Verify, 0);
+            let mut text = Vec::new();
             let filled = frames.fill(|buffer| {
                 let Some(came) = queue.packets.pop_front() else { return Ok::<_, io::Error>(None) };
-                let len = came.packet.len().min(buffer.len());
-                buffer[..len].copy_from_slice(&came.packet[..len]);
-                about = (came.trust, came.gso_size);
-                queue.spare.push(came.packet);
+                let Crossing { mut packet, text: lent, trust, gso_size } = came;
+                (about, text) = ((trust, gso_size), lent);
+                if !references {
+                    text.drain(..).for_each(|lent| packet.extend_from_slice(lent.octets()));
+                }
+                let len = packet.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&packet[..len]);
+                packet.clear();
+                queue.spare.push((packet, Vec::new()));
                 Ok(Some(len))
             })?;
             if !filled {
@@ -164,6 +176,10 @@ impl Device for Pipe {
             }
             if let Some(frame) = frames.last_mut() {
                 (frame.trust, frame.gso_size) = about;
+            }
+            frames.append(&mut text);
+            if let Some((_, spare)) = queue.spare.last_mut() {
+                *spare = text;
             }
             count += 1;
         }
@@ -182,6 +198,10 @@ impl Device for Pipe {
     fn capabilities(&self) -> Capabilities {
         let max_gso = if self.offload { u32::from(u16::MAX) } else { 0 };
         Capabilities { mtu: self.mtu, checksum_offload: self.offload, max_gso }
+    }
+
+    fn takes_references(&self) -> bool {
+        self.offload
     }
 
     fn readable(&self) -> BorrowedFd<'_> {
@@ -209,7 +229,13 @@ mod tests {
     use std::time::Duration;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use std::net::Ipv4Addr;
+
+    use tunstack_core::addr::{Endpoint, Family, Prefix};
+    use tunstack_core::config::{Config, Offload};
+    use tunstack_core::error::Error;
     use tunstack_core::packet::Body;
+    use tunstack_core::stack::Stack;
 
     use super::*;
 
@@ -292,6 +318,67 @@ mod tests {
         assert_eq!(send(0, partial, &text), refused);
         assert_eq!(send(10, partial, &[0; 65_516]), refused);
         assert_eq!(send(10, partial, &[0; 65_515]), Ok(()));
+    }
+
+    /// Two stacks, and what one writes to the other: how long each packet was in its slot, and what of it came by reference.
+    fn crossed(written: &[u8], frames: impl Fn() -> Frames) -> Vec<(usize, usize)> {
+        let (near, far) = Pipe::offloading(1500).unwrap();
+        let host = |n: u8, lends| {
+            let addresses = vec![Prefix::new(Ipv4Addr::new(10, 7, 0, n).into(), 24)];
+            let offload = Offload { checksum: true, segmentation: 65_535 };
+            Stack::new(Config { addresses, offload, lends, ..Config::default() }, [n; 32])
+        };
+        let (mut client, mut server) = (host(1, near.takes_references()), host(2, true));
+        let (listener, socket) = (server.tcp_socket(Family::V4), client.tcp_socket(Family::V4));
+        let at = Endpoint::new(Ipv4Addr::new(10, 7, 0, 2).into(), 80);
+        server.bind(listener, at).unwrap();
+        server.listen(listener, 1).unwrap();
+        assert_eq!(client.connect(socket, at, NOW), Err(Error::InProgress));
+        let (mut seen, mut text, mut sent) = (Vec::new(), Vec::new(), 0);
+        let (mut accepted, mut now) = (None, NOW);
+        while text.len() < written.len() {
+            now += tunstack_core::time::Duration::from_millis(1);
+            sent += client.try_write(socket, &written[sent..], now).unwrap_or(0);
+            for (from, to, stack) in [(&near, &far, 0), (&far, &near, 1)] {
+                let (sender, receiver) =
+                    if stack == 0 { (&mut client, &mut server) } else { (&mut server, &mut client) };
+                sender.handle_timeout(now);
+                while let Some(datagram) = sender.poll_transmit(now) {
+                    from.send(now, &datagram).unwrap();
+                }
+                let mut frames = frames();
+                while to.recv(now, &mut frames).unwrap() > 0 {
+                    for inbound in frames.iter() {
+                        let lent = inbound.lent.iter().map(|lent| lent.octets().len()).sum();
+                        seen.push((inbound.packet.len(), lent));
+                        receiver.receive(now, inbound);
+                    }
+                    frames.clear();
+                }
+            }
+            accepted = accepted.or_else(|| server.try_accept(listener).ok());
+            while let Some(bytes) = accepted.and_then(|id| server.try_read_bytes(id, usize::MAX).ok()) {
+                text.extend_from_slice(&bytes);
+            }
+        }
+        assert!(text == written);
+        seen
+    }
+
+    #[test]
+    fn long_text_crosses_by_reference_for_who_takes_it_so() {
+        let written: Vec<u8> = (0..500_000u32).map(|n| (n ^ n >> 8) as u8).collect();
+        let seen = crossed(&written, || Frames::new(8, 0xffff).with_references());
+        let lent: usize = seen.iter().map(|(_, lent)| lent).sum();
+        assert!(lent > 450_000, "{lent}");
+        assert!(seen.iter().all(|&(len, lent)| lent == 0 || len < 100), "{seen:?}");
+        let whole = crossed(&written, || Frames::new(8, 0xffff));
+        assert!(whole.iter().all(|(_, lent)| *lent == 0), "{whole:?}");
+        assert_eq!(seen.iter().map(|(len, lent)| len + lent).collect::<Vec<_>>(), {
+            whole.iter().map(|(len, _)| *len).collect::<Vec<_>>()
+        });
+        let (one, _) = Pipe::pair(1500).unwrap();
+        assert!(!one.takes_references(), "what is to be verified is copied");
     }
 
     #[test]

@@ -129,6 +129,7 @@ impl Builder {
             checksum: able.iter().all(|able| able.checksum_offload),
             segmentation: able.iter().map(|able| able.max_gso).min().unwrap_or(0),
         };
+        config.lends = self.devices.iter().all(|device| device.takes_references());
         // Of the host's, each shard has a part: what is in the books of one is in no other's.
         config.memory = config.memory.map(|octets| octets / queues);
         let clock = Arc::new(clock);

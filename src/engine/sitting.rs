@@ -170,7 +170,11 @@ impl Shard {
         let capabilities = self.device.capabilities();
         // A device that cuts segments also joins them, up to the largest packet there is.
         let size = if capabilities.max_gso > 0 { 0xffff } else { usize::from(capabilities.mtu) };
-        let frames = Frames::new(BATCH, size).within(BATCH_OCTETS);
+        let mut frames = Frames::new(BATCH, size).within(BATCH_OCTETS);
+        // With neighbours, whose a packet is has to be read off the whole of it.
+        if self.device.takes_references() && self.neighbours.get().is_none() {
+            frames = frames.with_references();
+        }
         let tools = Tools { frames, owners: Vec::new(), hang_ups: 0, luck: Luck::default() };
         let mut held = self.lock();
         let now = self.clock.now();

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tunstack_benches::{Pair, Setting, Way};
+use tunstack_benches::{Pair, Passage, Setting, Way};
 use tunstack_core::addr::{Endpoint, Quad};
 use tunstack_core::stack::table::Table;
 use tunstack_core::stack::wheel::Wheel;
@@ -50,7 +50,7 @@ pub(crate) const STEPS: [Step; 19] = [
     step("deadline armed and due", wheel),
 ];
 
-const SMALL: Setting = Setting { mtu: 1500, segmentation: 0, buffers: 256 << 10, lends: true };
+const SMALL: Setting = Setting { mtu: 1500, segmentation: 0, buffers: 256 << 10, passage: Passage::Kept };
 const LARGE: Setting = Setting { segmentation: 65_535, ..SMALL };
 
 /// How often what was counted had memory allocated.

@@ -5,8 +5,9 @@
 //!
 //! Both run the same loop: the sender writes all it can, at most a batch of packets goes through the queue, the
 //! receiver reads all there is, and its ACKs go back; the clock is read once a turn. Each packet is copied once, into
-//! memory of the queue that is used again; whether our receiver may keep that memory, or copies out of it as smoltcp's does, is
-//! tried too. What the best buffers and the best batch are is tried first, for each stack and row by itself; then all
+//! memory of the queue that is used again; with ours it is tried, too, that the receiver keeps that memory, in place of copying
+//! out of it as smoltcp's does, and that long text is not copied at all: the queue has references to where it lies with the
+//! sender. What the best buffers and the best batch are is tried first, for each stack and row by itself; then all
 //! rows run in turn, five times, and the medians count.
 
 mod ours;
@@ -17,13 +18,21 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-use tunstack_benches::{Setting, Way};
+use tunstack_benches::{Passage, Setting, Way};
 
 const ROUNDS: usize = 5;
 
 /// Sizes of buffers, octets, and of batches, packets, of which the fastest pair is taken.
 const BUFFERS: [u32; 4] = [128 << 10, 256 << 10, 1 << 20, 4 << 20];
 const BATCHES: [usize; 5] = [1, 4, 16, 64, 128];
+
+const fn in_words(passage: Passage) -> &'static str {
+    match passage {
+        Passage::Copied => "copied",
+        Passage::Kept => "kept",
+        Passage::Lent => "by reference",
+    }
+}
 
 /// Octets moved, packets that carried them, and how long it took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,28 +66,34 @@ struct Shape {
     buffers: u32,
     /// Packets of a turn at the most.
     batch: usize,
-    /// Our receiver may keep the memory of a packet.
-    lends: bool,
+    /// How packets get through the queue.
+    passage: Passage,
 }
 
 impl Runner {
     fn run(self, shape: Shape, time: Duration) -> Result<Moved, Box<dyn Error>> {
-        let Shape { buffers, batch, lends } = shape;
+        let Shape { buffers, batch, passage } = shape;
         match self {
             Self::Smoltcp { mtu } => theirs::run(mtu, buffers as usize, batch, time),
             Self::Ours { mtu, segmentation, way } => {
-                ours::run(Setting { mtu, segmentation, buffers, lends }, way, batch, time)
+                ours::run(Setting { mtu, segmentation, buffers, passage }, way, batch, time)
             }
         }
     }
 
+    const fn passages(self) -> &'static [Passage] {
+        match self {
+            Self::Smoltcp { .. } => &[Passage::Copied],
+            Self::Ours { .. } => &[Passage::Lent, Passage::Kept, Passage::Copied],
+        }
+    }
+
     fn best(self, time: Duration) -> Result<Shape, Box<dyn Error>> {
-        let lending: &[bool] = if matches!(self, Self::Ours { .. }) { &[true, false] } else { &[false] };
-        let mut best = (Shape { buffers: 0, batch: 0, lends: false }, 0.0);
-        for &lends in lending {
+        let mut best = (Shape { buffers: 0, batch: 0, passage: Passage::Copied }, 0.0);
+        for &passage in self.passages() {
             for buffers in BUFFERS {
                 for batch in BATCHES {
-                    let shape = Shape { buffers, batch, lends };
+                    let shape = Shape { buffers, batch, passage };
                     let speed = self.run(shape, time)?.speed();
                     if speed > best.1 {
                         best = (shape, speed);
@@ -111,12 +126,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(row) = numbers.next() {
         let (name, runner, ..) = ROWS.get(row as usize).ok_or("there is no such row")?;
         let (kib, batch) = (numbers.next().unwrap_or(256.0), numbers.next().unwrap_or(16.0));
-        for lends in [true, false] {
-            let shape = Shape { buffers: (kib as u32) << 10, batch: batch as usize, lends };
+        for &passage in runner.passages() {
+            let shape = Shape { buffers: (kib as u32) << 10, batch: batch as usize, passage };
             let moved = runner.run(shape, time)?;
-            let copies = if lends { "" } else { ", received by copies" };
             println!(
-                "{name}{copies}: {:.2} GB/s, {:.0} ns/packet",
+                "{name}, {}: {:.2} GB/s, {:.0} ns/packet",
+                in_words(passage),
                 moved.speed() / 1e9,
                 moved.nanos_a_packet()
             );
@@ -135,20 +150,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let medians: Vec<Moved> = runs.iter_mut().map(|runs| median(runs)).collect();
     println!(
-        "{:60} {:>8} {:>10} {:>6} {:>6} {:>9}  buffers, batch, received",
+        "{:60} {:>8} {:>10} {:>6} {:>6} {:>9}  buffers, batch, packets in the queue",
         "", "GB/s", "ns/packet", "ratio", "asked", "to first"
     );
-    for (((name, runner, beside, asked), moved), shape) in ROWS.iter().zip(&medians).zip(&best) {
-        let ours = matches!(runner, Runner::Ours { .. });
-        let received = if ours && shape.lends { "by reference" } else { "by copies" };
+    for (((name, _, beside, asked), moved), shape) in ROWS.iter().zip(&medians).zip(&best) {
         let ratio = moved.speed() / medians[*beside].speed();
         let to_first = moved.speed() / medians[0].speed();
         println!(
-            "{name:60} {:8.2} {:10.0} {ratio:6.2} {asked:6.1} {to_first:9.2}  {} KiB, {}, {received}",
+            "{name:60} {:8.2} {:10.0} {ratio:6.2} {asked:6.1} {to_first:9.2}  {} KiB, {}, {}",
             moved.speed() / 1e9,
             moved.nanos_a_packet(),
             shape.buffers >> 10,
             shape.batch,
+            in_words(shape.passage),
         );
     }
     Ok(())

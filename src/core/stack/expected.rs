@@ -170,7 +170,7 @@ impl Stack {
             // Without URG it says nothing.
             urgent: 0,
             options: &expected.options,
-            text: packet.get(expected.head_len..)?,
+            text: packet.get(expected.head_len..)?.into(),
             backing: inbound.backing,
             joined: expected.joined,
             ecn: expected.ecn,
@@ -195,7 +195,7 @@ impl Stack {
 }
 
 /// Octets of a packet with the shortest IP header, which TCP follows; `None` for another.
-fn whole_len(packet: &[u8]) -> Option<usize> {
+pub(super) fn whole_len(packet: &[u8]) -> Option<usize> {
     match *packet {
         [0x45, _, l0, l1, ..] => Some(usize::from(u16::from_be_bytes([l0, l1]))),
         [first, _, _, _, l0, l1, protocol::TCP, ..] if first >> 4 == 6 => {

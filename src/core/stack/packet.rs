@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-pub use crate::body::Body;
+pub use crate::body::{Body, Lent};
 use crate::icmp::errors::ErrorKind;
 use crate::tcp::trace::TcpEvent;
 pub use crate::wire::checksum::{Checksum, Trust};
@@ -14,6 +14,9 @@ pub use crate::wire::checksum::{Checksum, Trust};
 pub struct Inbound<'a> {
     /// The whole packet, from the first octet of the IP header. May be longer than the IP length says.
     pub packet: &'a [u8],
+    /// The rest of the packet, where it came by reference ([`Body::lend`]): `packet` is then its headers, all of them. What of
+    /// the text is in order is kept so; where the packet must be seen as a whole it is put together.
+    pub lent: &'a [Lent],
     /// The allocation that `packet` lies in, if it may be kept: text is then taken by reference where that
     /// wastes less than half of the allocation, and copied otherwise.
     pub backing: Option<&'a Bytes>,
@@ -26,7 +29,7 @@ pub struct Inbound<'a> {
 impl<'a> Inbound<'a> {
     /// A packet as a plain device delivers it: to be checked, and gone after the call.
     pub const fn plain(packet: &'a [u8]) -> Self {
-        Self { packet, backing: None, trust: Trust::Verify, gso_size: 0 }
+        Self { packet, lent: &[], backing: None, trust: Trust::Verify, gso_size: 0 }
     }
 }
 

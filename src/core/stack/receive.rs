@@ -3,9 +3,11 @@
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
+use super::expected::whole_len;
 use super::packet::{OtherEvent, OtherReason, datagrams};
 use super::{Checksum, Inbound, Kind, Received, Socket, Stack, Trust};
 use crate::addr::{Endpoint, Quad};
+use crate::body::Text;
 use crate::icmp::errors::{self, ErrorKind, Hardness, MAX_V6};
 use crate::icmp::quote::as_sent;
 use crate::icmp::{self, echo};
@@ -64,10 +66,34 @@ impl Stack {
     //# as that link's MTU.
     pub fn receive(&mut self, now: Instant, inbound: Inbound<'_>) -> Received {
         self.counters.ip_in_receives += 1;
+        if !inbound.lent.is_empty() {
+            return self.receive_lent(now, &inbound);
+        }
         match self.receive_expected(now, &inbound) {
             Some(()) => Received::Tcp(None),
             None => self.receive_anew(now, inbound),
         }
+    }
+
+    /// A packet arrived the text of which came by reference.
+    #[inline(never)]
+    fn receive_lent(&mut self, now: Instant, inbound: &Inbound<'_>) -> Received {
+        let Inbound { packet, lent, .. } = *inbound;
+        let text = Text::new(packet, lent);
+        // Only what needs not be read may stay where it is. And where memory is bounded nobody else's is kept.
+        let stays = inbound.trust == Trust::Trusted && !self.memory.is_bounded();
+        // Its length is in the header: nothing is cut off, and nothing follows.
+        if stays
+            && whole_len(packet) == Some(text.len())
+            && let Ok(parsed) = ip::parse_head(packet, text.len() - packet.len())
+            && (parsed.header.protocol, parsed.header.fragment) == (protocol::TCP, None)
+            && (self.is_of_flow(&parsed.header) || input::accept(&parsed.header, &self.routes).is_ok())
+        {
+            self.counters.ip_in_delivers += 1;
+            return self.receive_tcp(now, &parsed.header, parsed.payload, *inbound);
+        }
+        let whole = text.joined();
+        self.receive_anew(now, Inbound { packet: &whole, lent: &[], backing: Some(&whole), ..*inbound })
     }
 
     /// A packet arrived that nothing is known of.
@@ -183,7 +209,7 @@ impl Stack {
     ) -> Received {
         let quote = errors::reassembled(&header, payload);
         // The pieces came without a verdict on the whole.
-        let inbound = Inbound { packet: &quote, backing: None, trust: Trust::Verify, gso_size: 0 };
+        let inbound = Inbound::plain(&quote);
         let (header, payload) = if header.src.is_v4() {
             (header, payload)
         } else {

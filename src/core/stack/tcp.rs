@@ -56,8 +56,8 @@ impl Stack {
             local: Endpoint::new(header.dst, packet.header.dst_port),
             remote: Endpoint::new(header.src, packet.header.src_port),
         };
-        let segment =
-            Segment { joined: inbound.gso_size, ..Segment::new(packet, header.ecn(), inbound.backing) };
+        let segment = Segment::new(packet, header.ecn(), inbound.backing, inbound.lent);
+        let segment = Segment { joined: inbound.gso_size, ..segment };
         self.counters.tcp_in_segs += u64::from(segment.segments());
         let before = self.predicted.take();
         let event = self.on_tcp(quad, &segment, now);

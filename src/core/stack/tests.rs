@@ -39,6 +39,7 @@ mod raw;
 mod syn_cookies;
 
 mod joined;
+mod lent;
 mod segmentation;
 
 mod rfc1122;

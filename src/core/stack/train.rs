@@ -87,24 +87,28 @@ impl Stack {
         let (seq, push) = tcb.follow(&mut coupled.train, &mut context!(self, now));
         tcp::follow(&mut self.head, (seq, push));
         let (buffer, len) = (&tcb.send_buffer, coupled.train.mss as usize);
-        let body = if coupled.in_piece >= len {
+        let (ends, checksum) = ((tcb.quad.local.address, tcb.quad.remote.address), coupled.checksum);
+        let summed = checksum == Checksum::Complete;
+        // A body is made where it leaves: it is not moved once more.
+        if coupled.in_piece >= len {
             let text = buffer.at(coupled.place, len).unwrap_or_default();
+            debug_assert_eq!(text.len(), len, "a train has full segments");
             (coupled.place, coupled.in_piece) = (coupled.place.behind(len), coupled.in_piece - len);
             coupled.offset += len;
-            Body::from_slice(text)
-        } else {
-            let text = buffer.slice(coupled.offset, len);
-            coupled.offset += len;
-            coupled.place = buffer.place_of(coupled.offset);
-            coupled.in_piece = buffer.left_at(coupled.place);
-            text
-        };
+            if summed {
+                tcp::sum_anew(&mut self.head, ends, core::iter::once(text));
+            }
+            let body = Body::from_slice(text);
+            return Some(Datagram { head: &self.head, body, gso_size: 0, checksum, event: None });
+        }
+        let body = buffer.slice(coupled.offset, len);
         debug_assert_eq!(body.len(), len, "a train has full segments");
-        if coupled.checksum == Checksum::Complete {
-            let ends = (tcb.quad.local.address, tcb.quad.remote.address);
+        coupled.offset += len;
+        coupled.place = buffer.place_of(coupled.offset);
+        coupled.in_piece = buffer.left_at(coupled.place);
+        if summed {
             tcp::sum_anew(&mut self.head, ends, body.pieces());
         }
-        let checksum = coupled.checksum;
         Some(Datagram { head: &self.head, body, gso_size: 0, checksum, event: None })
     }
 }

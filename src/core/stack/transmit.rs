@@ -30,6 +30,8 @@ enum Octets {
     Head,
     /// The head, and text in the send buffer of the connection in a slot: where, in which place if that is known, and how much.
     Segment(u32, usize, Option<Place>, usize),
+    /// The same, to be lent.
+    Lent(u32, usize, usize),
     /// All among the departures.
     Ready(Departure),
 }
@@ -73,9 +75,12 @@ impl Stack {
             if self.config.trace {
                 self.told = event;
             }
-            let told = self.told.as_ref().filter(|_| self.config.trace);
+            let (checksum, event) = (next.checksum, self.told.as_ref().filter(|_| self.config.trace));
+            if matches!(next.octets, Octets::Head) {
+                return Some(Datagram { head: &self.head, body: Body::EMPTY, gso_size, checksum, event });
+            }
             let (head, body) = self.octets_of(&next);
-            return Some(Datagram { head, body, gso_size, checksum: next.checksum, event: told });
+            return Some(Datagram { head, body, gso_size, checksum, event });
         }
     }
 
@@ -117,8 +122,13 @@ impl Stack {
                         self.output.rotate_left(1);
                     }
                     let checksum = self.build_segment(index, outgoing, event);
-                    self.couple(index, outgoing, checksum, now);
-                    let octets = Octets::Segment(index, outgoing.offset, outgoing.place, outgoing.len);
+                    let (offset, len) = (outgoing.offset, outgoing.len);
+                    let octets = if self.config.lends && self.can_lend(index, offset, len) {
+                        Octets::Lent(index, offset, len)
+                    } else {
+                        self.couple(index, outgoing, checksum, now);
+                        Octets::Segment(index, offset, outgoing.place, len)
+                    };
                     return Some(Next { checksum, octets, gso_size: outgoing.gso_size });
                 }
                 if let Some(deadline) = tcb.timers.earliest() {
@@ -131,6 +141,14 @@ impl Stack {
         None
     }
 
+    /// Makes text ready to be lent, where that is worth while.
+    fn can_lend(&mut self, index: u32, offset: usize, len: usize) -> bool {
+        match self.slab.by_index_mut(index) {
+            Some(Socket { kind: Kind::Connection(tcb), .. }) => tcb.send_buffer.freeze(offset, len),
+            _ => false,
+        }
+    }
+
     /// The head of what leaves, and the text behind it.
     fn octets_of(&self, next: &Next) -> (&[u8], Body<'_>) {
         let body = match next.octets {
@@ -138,6 +156,10 @@ impl Stack {
             Octets::Ready(packet) => return self.departures.octets_of(&packet),
             Octets::Segment(index, offset, place, len) => match self.slab.by_index(index).map(|s| &s.kind) {
                 Some(Kind::Connection(tcb)) => tcb.send_buffer.body(place, offset, len),
+                _ => Body::EMPTY,
+            },
+            Octets::Lent(index, offset, len) => match self.slab.by_index(index).map(|s| &s.kind) {
+                Some(Kind::Connection(tcb)) => tcb.send_buffer.to_lend(offset, len),
                 _ => Body::EMPTY,
             },
         };
@@ -208,7 +230,7 @@ impl Stack {
     fn goes_to_ourselves(&self, next: &Next) -> bool {
         let head = match &next.octets {
             Octets::Ready(packet) => self.departures.octets_of(packet).0,
-            Octets::Head | Octets::Segment(..) => &self.head,
+            Octets::Head | Octets::Segment(..) | Octets::Lent(..) => &self.head,
         };
         ip::destination(head).is_some_and(|dst| self.routes.is_local(dst))
     }

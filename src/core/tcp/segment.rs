@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::seq::{Seq, SeqRange};
+use crate::body::{Lent, Text};
 use crate::wire::flags::Flags;
 use crate::wire::ip::Ecn;
 use crate::wire::options::{Options, Timestamps};
@@ -24,8 +25,8 @@ pub struct Segment<'a> {
     /// The options.
     pub options: &'a Options,
     /// The text.
-    pub text: &'a [u8],
-    /// The allocation the text lies in, if it may be kept.
+    pub text: Text<'a>,
+    /// The allocation the text lies in, as far as it did not come by reference, if that may be kept.
     pub backing: Option<&'a Bytes>,
     /// Not 0: the device joined segments with this much text into it.
     pub joined: u16,
@@ -34,8 +35,8 @@ pub struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// From a parsed packet.
-    pub fn new(packet: &'a Packet<'a>, ecn: Ecn, backing: Option<&'a Bytes>) -> Self {
+    /// From a parsed packet, the rest of whose text is `lent`.
+    pub fn new(packet: &'a Packet<'a>, ecn: Ecn, backing: Option<&'a Bytes>, lent: &'a [Lent]) -> Self {
         let header = &packet.header;
         Self {
             seq: header.seq,
@@ -44,7 +45,7 @@ impl<'a> Segment<'a> {
             window: header.window,
             urgent: header.urgent,
             options: &packet.options,
-            text: packet.payload,
+            text: Text::new(packet.payload, lent),
             backing,
             joined: 0,
             ecn,
@@ -118,7 +119,7 @@ impl<'a> Segment<'a> {
         if self.seq.before(left) {
             self.strip_syn();
             let cut = left.saturating_since(self.seq).min(self.text.len().min(0xffff) as u32);
-            self.text = self.text.get(cut as usize..).unwrap_or_default();
+            self.text = self.text.from(cut as usize);
             self.seq = self.seq.add(cut);
             if cut > 0 && u32::from(self.urgent) <= cut {
                 // The urgent octet has been cut off, and a pointer of zero would name another.
@@ -136,7 +137,7 @@ impl<'a> Segment<'a> {
                 self.flags.remove(Flags::SYN);
             }
             let keep = right.saturating_since(self.text_range().start) as usize;
-            self.text = self.text.get(..keep).unwrap_or(self.text);
+            self.text = self.text.to(keep);
         }
     }
 }
@@ -154,7 +155,7 @@ mod tests {
             window: 0,
             urgent: 0,
             options,
-            text,
+            text: text.into(),
             backing: None,
             joined: 0,
             ecn: Ecn::NotEct,
@@ -180,7 +181,7 @@ mod tests {
             let at = |s: &Segment<'_>, n: Seq| -> Option<u16> {
                 let t = s.text_range();
                 if s.syn() && n == s.seq { Some(1000) }
-                else if t.contains(n) { Some(u16::from(s.text[n.since(t.start) as usize])) }
+                else if t.contains(n) { s.text.get(n.since(t.start) as usize).map(u16::from) }
                 else if s.fin() && n == t.end { Some(2000) }
                 else { None }
             };

@@ -221,9 +221,19 @@ pub struct Parsed<'a> {
 ///
 /// The [`WireError`] that says what is wrong. [`WireError::Unrecognised`] asks for an ICMP parameter problem.
 pub fn parse(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
+    parse_head(packet, 0)
+}
+
+/// The same of a packet of which `packet` is the front, with all headers in it, and the last `behind` octets lie elsewhere. The
+/// payload is what of it is here.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_head(packet: &[u8], behind: usize) -> Result<Parsed<'_>, WireError> {
     match packet.first().ok_or(WireError::Truncated)? >> 4 {
-        4 => parse_v4(packet),
-        6 => parse_v6(packet),
+        4 => parse_v4(packet, behind),
+        6 => parse_v6(packet, behind),
         //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.1
         //= id=rfc1122-3.2.1.1-1
         //# A datagram whose version number is not 4 MUST be silently discarded.
@@ -241,7 +251,16 @@ pub fn destination(packet: &[u8]) -> Option<Address> {
     }
 }
 
-fn parse_v4(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
+/// The first `len` octets of a packet, as far as they do not lie among the last `behind`.
+fn cut(packet: &[u8], len: usize, behind: usize) -> Result<&[u8], WireError> {
+    match packet.get(..len) {
+        Some(packet) => Ok(packet),
+        None if len - packet.len() <= behind => Ok(packet),
+        None => Err(WireError::Truncated),
+    }
+}
+
+fn parse_v4(packet: &[u8], behind: usize) -> Result<Parsed<'_>, WireError> {
     let Some(&fixed) = packet.first_chunk::<V4_HEADER_LEN>() else { return Err(WireError::Truncated) };
     let [first, class, l0, l1, i0, i1, f0, f1, ttl, protocol, _, _, src @ .., d0, d1, d2, d3] = fixed;
     let header_len = usize::from(first & 0xf) * 4;
@@ -253,7 +272,7 @@ fn parse_v4(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
     if total_len < header_len {
         return Err(WireError::Length);
     }
-    let packet = packet.get(..total_len).ok_or(WireError::Truncated)?;
+    let packet = cut(packet, total_len, behind)?;
     //= https://www.rfc-editor.org/rfc/rfc1122#section-3.2.1.2
     //= id=rfc1122-3.2.1.2-1
     //# A host MUST verify the IP header checksum on every received datagram and silently discard every
@@ -327,10 +346,10 @@ fn check_v4_options(mut options: &[u8]) -> Result<(), WireError> {
     Ok(())
 }
 
-fn parse_v6(packet: &[u8]) -> Result<Parsed<'_>, WireError> {
+fn parse_v6(packet: &[u8], behind: usize) -> Result<Parsed<'_>, WireError> {
     let slice = Ipv6HeaderSlice::from_slice(packet).map_err(|_| WireError::Truncated)?;
     let len = V6_HEADER_LEN + usize::from(slice.payload_length());
-    let packet = packet.get(..len).ok_or(WireError::Truncated)?;
+    let packet = cut(packet, len, behind)?;
     let (src, dst) = (Address::from_octets(slice.source()), Address::from_octets(slice.destination()));
     // They would pass for IPv4 from here on, and so past whatever is allowed by address: RFC 4291 §2.5.5.2
     // has them name IPv4 nodes to IPv6 programs, not stand on the wire.

@@ -203,7 +203,7 @@ proptest! {
         let checksum = made.checksum(start);
         let datagram = Datagram { head: &head, body: made.body(), gso_size: made.gso_size, checksum, event: None };
         let mut packet = whole(&datagram);
-        let inbound = |packet| Inbound { packet, backing: None, trust: Trust::Trusted, gso_size: made.gso_size };
+        let inbound = |packet| Inbound { trust: Trust::Trusted, gso_size: made.gso_size, ..Inbound::plain(packet) };
         let mut apart = Vec::new();
         // Behind the packet may be more, which is not a part of it.
         packet.push(0xee);
@@ -229,7 +229,7 @@ proptest! {
             octets[if version >> 4 == 4 { 9 } else { 6 }] = next;
         }
         for trust in [Trust::Verify, Trust::Trusted] {
-            take_apart(&Inbound { packet: &octets, backing: None, trust, gso_size }, |_| {});
+            take_apart(&Inbound { trust, gso_size, ..Inbound::plain(&octets) }, |_| {});
         }
         let (head, text) = octets.split_at(split.min(octets.len()));
         for checksum in [Checksum::Complete, Checksum::Partial { start: places.0, offset: places.1 }] {
@@ -278,7 +278,7 @@ fn a_wrong_sum_does_not_become_right() {
     let [mut packet] = <[_; 1]>::try_from(packets(&large)).unwrap();
     let apart = |packet: &[u8], trust| {
         let mut apart = Vec::new();
-        let inbound = Inbound { packet, backing: None, trust, gso_size: 10 };
+        let inbound = Inbound { trust, gso_size: 10, ..Inbound::plain(packet) };
         take_apart(&inbound, |piece| apart.push(whole(piece)));
         apart
     };

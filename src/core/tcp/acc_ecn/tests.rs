@@ -1,4 +1,5 @@
 use super::*;
+use crate::body::Text;
 use crate::seq::SeqRange;
 use crate::wire::flags::Flags;
 use crate::wire::options::{Options, Timestamps};
@@ -28,7 +29,7 @@ fn segment(ack: u32, ace: u8, options: &Options) -> Segment<'_> {
         window: 0,
         urgent: 0,
         options,
-        text: &[],
+        text: Text::default(),
         backing: None,
         joined: 0,
         ecn: Ecn::NotEct,

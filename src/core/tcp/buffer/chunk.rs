@@ -5,16 +5,40 @@ use core::mem;
 
 use bytes::{Buf, Bytes};
 
+use crate::body::Lent;
+
 /// The smallest allocation for copied octets.
 pub(crate) const MIN_CAPACITY: usize = 256;
 
-/// Octets that leave at the front and, where they are ours, are added at the back.
+/// From this length on a reference to what is sent is cheaper than a copy.
+pub(crate) const REFERENCE: usize = 4096;
+
+/// Octets that leave at the front and, where they are ours, are added at the back; less than 4 GiB.
 #[derive(Clone, Debug)]
 pub(crate) enum Chunk {
     /// Copied: `data[start..]` is there still.
     Owned { data: Vec<u8>, start: usize },
-    /// By reference. `pinned` is how large the allocation is that `bytes` keeps alive, as far as we know.
-    Shared { bytes: Bytes, pinned: usize },
+    /// By reference.
+    Shared {
+        bytes: Bytes,
+        /// How large the allocation is that `bytes` keeps alive, as far as we know; 0 where it is counted with the chunk
+        /// before, which lies in the same.
+        pinned: u32,
+        is: Is,
+    },
+}
+
+bitflags::bitflags! {
+    /// What is so of an allocation that `bytes` keeps alive.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Is: u8 {
+        /// Others lay, or lie, before `bytes` in it.
+        const INNER = 1;
+        /// It is the stack's: octets that were copied there, and may be lent.
+        const OURS = 2;
+        /// The next chunk lies in the same.
+        const CONTINUED = 4;
+    }
 }
 
 /// A chunk of a send buffer.
@@ -39,8 +63,50 @@ impl Chunk {
 
     /// By reference, in an allocation of `pinned` octets.
     pub(crate) fn shared(bytes: Bytes, pinned: usize) -> Self {
-        let pinned = pinned.max(bytes.len());
-        Self::Shared { bytes, pinned }
+        let pinned = pinned.max(bytes.len()) as u32;
+        Self::Shared { bytes, pinned, is: Is::empty() }
+    }
+
+    /// The chunk of the first `len` octets of `lent`, where they lie right behind this one in one allocation: that is counted
+    /// with this one.
+    pub(crate) fn continued_by(&mut self, lent: &Lent, len: usize) -> Option<Self> {
+        let Self::Shared { bytes, is, .. } = self else { return None };
+        // Where octets lie before them, the one at that address is of their allocation; and an octet that is there is of one
+        // alone.
+        if !lent.is_inner() || bytes.as_ptr_range().end != lent.octets().as_ptr() {
+            return None;
+        }
+        is.insert(Is::CONTINUED);
+        Some(Self::Shared { bytes: lent.octets().slice(..len), pinned: 0, is: Is::empty() })
+    }
+
+    /// Makes it one that can be lent, where it fills enough of its allocation: what is appended from then on needs
+    /// another.
+    pub(crate) fn freeze(&mut self) {
+        if let Self::Owned { data, start } = self
+            && worth_sharing(data.len(), data.capacity(), REFERENCE)
+        {
+            let pinned = data.capacity() as u32;
+            let is = if *start > 0 { Is::OURS | Is::INNER } else { Is::OURS };
+            let mut bytes = Bytes::from(mem::take(data));
+            bytes.advance(*start);
+            *self = Self::Shared { bytes, pinned, is };
+        }
+    }
+
+    /// Its octets from `skip` on, up to `len` of them: by reference, or copied where they can be written to yet.
+    pub(crate) fn lend(&self, skip: usize, len: usize) -> Lent {
+        match self {
+            Self::Shared { bytes, pinned, is } => {
+                let end = bytes.len().min(skip.saturating_add(len));
+                let octets = bytes.slice(skip.min(end)..end);
+                Lent::new(octets, *pinned, is.contains(Is::INNER) || skip > 0, end < bytes.len())
+            }
+            Self::Owned { .. } => {
+                let octets = self.as_slice().get(skip..).unwrap_or_default();
+                Bytes::copy_from_slice(octets.get(..len).unwrap_or(octets)).into()
+            }
+        }
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
@@ -65,7 +131,7 @@ impl Chunk {
     pub(crate) const fn memory(&self) -> usize {
         match self {
             Self::Owned { data, .. } => data.capacity(),
-            Self::Shared { pinned, .. } => *pinned,
+            Self::Shared { pinned, .. } => *pinned as usize,
         }
     }
 
@@ -141,7 +207,10 @@ impl Chunk {
     pub(crate) fn advance(&mut self, n: usize) {
         match self {
             Self::Owned { data, start } => *start = start.saturating_add(n).min(data.len()),
-            Self::Shared { bytes, .. } => bytes.advance(n.min(bytes.len())),
+            Self::Shared { bytes, is, .. } => {
+                bytes.advance(n.min(bytes.len()));
+                is.insert(Is::INNER);
+            }
         }
     }
 
@@ -161,11 +230,15 @@ impl Chunk {
         match self {
             Self::Shared { bytes, .. } => bytes.split_to(n),
             Self::Owned { data, start } if n >= data.capacity() / 2 => {
-                let pinned = data.capacity();
+                let pinned = data.capacity() as u32;
                 let mut bytes = Bytes::from(mem::take(data));
                 bytes.advance(*start);
                 let taken = bytes.split_to(n);
-                *self = if bytes.is_empty() { Self::new() } else { Self::Shared { bytes, pinned } };
+                *self = if bytes.is_empty() {
+                    Self::new()
+                } else {
+                    Self::Shared { bytes, pinned, is: Is::INNER }
+                };
                 taken
             }
             Self::Owned { .. } => {
@@ -244,6 +317,24 @@ mod tests {
         assert_eq!((c.len(), c.memory()), (324, 1024));
         assert_eq!(c.take(usize::MAX).len(), 324);
         assert_eq!(c.len(), 0);
+    }
+
+    #[test]
+    fn what_is_frozen_lies_where_it_lay_and_takes_no_more() {
+        let mut c = Chunk::new();
+        c.append(&[7; REFERENCE - 1], 2 * REFERENCE, usize::MAX);
+        c.freeze();
+        assert!(c.is_owned(), "it is short");
+        c.append(&[8; 11], 2 * REFERENCE, usize::MAX);
+        c.advance(10);
+        let (at, memory) = (c.as_slice().as_ptr(), c.memory());
+        c.freeze();
+        assert_eq!((c.as_slice().as_ptr(), c.len(), c.memory()), (at, REFERENCE, memory));
+        assert_eq!((c.append(&[9], 2 * REFERENCE, usize::MAX), c.free()), (0, 0));
+        let lent = c.lend(5, 7);
+        assert_eq!((lent.octets().as_ptr() as usize, lent.octets().len()), (at as usize + 5, 7));
+        assert_eq!((lent.pinned(), lent.is_inner(), c.lend(0, 1).is_inner()), (memory, true, true));
+        assert_eq!((lent.has_more(), c.lend(5, usize::MAX).has_more()), (true, false));
     }
 
     #[test]

@@ -5,8 +5,9 @@ use core::mem;
 
 use bytes::Bytes;
 
-use super::chunk::{Chunk, MIN_CAPACITY, share, worth_sharing};
+use super::chunk::{Chunk, Is, MIN_CAPACITY, share, worth_sharing};
 use super::spares::{Spares, TO_RECEIVE};
+use crate::body::Text;
 
 /// The largest allocation for copied octets. Smaller than the chunks of the send buffer, because two of them
 /// may be nearly unused at once: the one being read and the one being filled.
@@ -47,6 +48,7 @@ impl ReceiveBuffer {
 
     /// Appends `data`. Where `backing` is the allocation it lies in and `data` fills at least half of it, a
     /// reference is kept (short text apart); otherwise it is copied.
+    #[inline]
     pub fn push(&mut self, data: &[u8], backing: Option<&Bytes>, spares: &mut Spares) {
         match share(data, backing, REFERENCE) {
             Some(bytes) => self.push_chunk(Chunk::shared(bytes, backing.map_or(0, Bytes::len)), spares),
@@ -61,6 +63,35 @@ impl ReceiveBuffer {
             self.push_chunk(Chunk::shared(data, pinned), spares);
         } else {
             self.copy(&data, spares);
+        }
+    }
+
+    /// Appends a text, the first octets of which lie in `backing`.
+    #[inline]
+    pub fn push_text(&mut self, text: &Text<'_>, backing: Option<&Bytes>, spares: &mut Spares) {
+        match text.as_slice() {
+            Some(octets) => self.push(octets, backing, spares),
+            None => self.push_lent(text, spares),
+        }
+    }
+
+    /// Appends a text that came by reference, and keeps it so but for the end of an allocation whose other octets have been
+    /// read, where that is the smaller part of it. Of what more is to follow in the same allocation nothing is kept alive
+    /// that is not so anyway.
+    #[inline(never)]
+    fn push_lent(&mut self, text: &Text<'_>, spares: &mut Spares) {
+        let (octets, lent) = text.parts();
+        // Mostly none: the headers are what lies there.
+        self.copy(octets, spares);
+        for (lent, len) in lent {
+            let (short, more) = (len < REFERENCE, lent.has_more());
+            if let Some(next) = self.chunks.back_mut().and_then(|last| last.continued_by(lent, len)) {
+                self.push_chunk(next, spares);
+            } else if more && !short || worth_sharing(len, lent.pinned(), REFERENCE) {
+                self.push_chunk(Chunk::shared(lent.octets().slice(..len), lent.pinned()), spares);
+            } else {
+                self.copy(lent.octets().get(..len).unwrap_or_default(), spares);
+            }
         }
     }
 
@@ -185,10 +216,21 @@ impl ReceiveBuffer {
 
     #[inline]
     fn let_go(&mut self, chunk: Option<Chunk>, spares: &mut Spares) {
-        let Some(chunk) = chunk else { return };
-        self.text_memory = self.text_memory.saturating_sub(chunk.memory() as u32);
-        if let Chunk::Owned { data, .. } = chunk {
-            spares.give(data);
+        match chunk {
+            Some(Chunk::Owned { data, .. }) => {
+                self.text_memory = self.text_memory.saturating_sub(data.capacity() as u32);
+                spares.give(data);
+            }
+            Some(Chunk::Shared { pinned, is, .. }) => {
+                if is.contains(Is::CONTINUED)
+                    && let Some(Chunk::Shared { pinned: next, .. }) = self.chunks.front_mut()
+                {
+                    *next = pinned;
+                } else {
+                    self.text_memory = self.text_memory.saturating_sub(pinned);
+                }
+            }
+            None => {}
         }
     }
 
@@ -239,6 +281,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::body::Lent;
 
     #[test]
     fn idle_costs_its_record_alone() {
@@ -326,11 +369,46 @@ mod tests {
         assert_eq!(b.memory(), 0);
     }
 
+    /// One allocation counts once, however many parts of it wait, and as long as any of them does.
+    #[test]
+    fn what_many_share_counts_once() {
+        let (mut b, mut spares) = (ReceiveBuffer::new(), Spares::none());
+        let all = Bytes::from(vec![4u8; 60_000]);
+        let lent = |from: usize, to: usize| Lent::new(all.slice(from..to), 65_536, from > 0, to < 60_000);
+        let text = |b: &ReceiveBuffer| b.memory() - b.chunks.capacity() * size_of::<Chunk>();
+        // It is kept although it is short: the rest is to come.
+        b.push_text(&Text::new(&[], &[lent(0, 5000)]), None, &mut spares);
+        assert_eq!(text(&b), 65_536);
+        b.push_text(&Text::new(&[], &[lent(5000, 5100), lent(5100, 60_000)]), None, &mut spares);
+        assert_eq!((text(&b), b.chunks.len()), (65_536, 3));
+        b.discard(5050, &mut spares);
+        assert_eq!(text(&b), 65_536);
+        assert_eq!(b.read_bytes(50, &mut spares).as_ptr(), all[5050..].as_ptr());
+        assert_eq!((text(&b), b.chunks.len()), (65_536, 1));
+        b.discard(50_000, &mut spares);
+        assert_eq!(text(&b), 65_536);
+        // The end of another, the rest of which nobody waits for, is copied, and short.
+        b.push_text(&Text::new(b"head", &[lent(50_000, 60_000)]), None, &mut spares);
+        assert!(text(&b) <= 65_536 + 2 * CHUNK && b.chunks.iter().skip(1).all(Chunk::is_owned));
+        b.discard(usize::MAX, &mut spares);
+        assert_eq!((b.memory(), b.summed_memory()), (0, 0));
+    }
+
     #[derive(Clone, Debug)]
     enum Op {
         Push(usize),
-        PushFrame { head: usize, text: usize, tail: usize },
+        PushFrame {
+            head: usize,
+            text: usize,
+            tail: usize,
+        },
         PushBytes(usize),
+        /// An allocation of so many octets and room for more, in parts, some octets being read between them.
+        PushLent {
+            len: usize,
+            cuts: Vec<usize>,
+            read: usize,
+        },
         Read(usize),
         Peek(usize),
         ReadBytes(usize),
@@ -349,6 +427,8 @@ mod tests {
                     tail: tail.min(65_535 - head - text)
                 }),
             len().prop_map(Op::PushBytes),
+            (4096..65_536usize, proptest::collection::vec(0..65_536usize, 0..5), len())
+                .prop_map(|(len, cuts, read)| Op::PushLent { len, cuts, read }),
             len().prop_map(Op::Read),
             len().prop_map(Op::Peek),
             len().prop_map(Op::ReadBytes),
@@ -389,6 +469,24 @@ mod tests {
                         let t = text(n);
                         model.extend(&t);
                         b.push_bytes(t.into(), n, &mut spares);
+                    }
+                    Op::PushLent { len, mut cuts, read } => {
+                        let (t, pinned) = (Bytes::from(text(len)), len.next_power_of_two());
+                        cuts.extend([0, len]);
+                        cuts.retain(|&cut| cut <= len);
+                        cuts.sort_unstable();
+                        for ends in cuts.windows(2) {
+                            let part = t.slice(ends[0]..ends[1]);
+                            model.extend(&part);
+                            let lent = [Lent::new(part, pinned as u32, ends[0] > 0, ends[1] < len)];
+                            let before = b.memory();
+                            b.push_text(&Text::new(&[], &lent), None, &mut spares);
+                            let records = 2 * b.chunks.capacity() * size_of::<Chunk>();
+                            prop_assert!(b.memory() <= before + pinned.max(2 * CHUNK) + records);
+                            let mut buf = vec![0; read];
+                            let got = b.read(&mut buf, &mut spares);
+                            prop_assert!(model.drain(..got).eq(buf[..got].iter().copied()));
+                        }
                     }
                     Op::Read(n) | Op::Peek(n) => {
                         let mut buf = vec![0; n];

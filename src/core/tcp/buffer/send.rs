@@ -1,17 +1,15 @@
 //! What the program wrote and the peer has not acknowledged: the octets from SND.UNA on (RFC 9293 §3.3.1).
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::mem;
 
 use bytes::Bytes;
 
-use super::chunk::{Chunk, MIN_CAPACITY, Piece};
+use super::chunk::{Chunk, Is, MIN_CAPACITY, Piece, REFERENCE};
 use super::records::Records;
 use super::spares::{Spares, TO_SEND as CHUNK};
-use crate::body::Body;
-
-/// From this length on a reference is cheaper to keep than a copy.
-const REFERENCE: usize = 4096;
+use crate::body::{Body, Lender, Lent};
 
 /// Octets in the order they were written. Offset 0 is SND.UNA.
 ///
@@ -83,9 +81,7 @@ impl SendBuffer {
             if data.is_empty() {
                 return;
             }
-            // Where a whole chunk of copies filled up, the next one will too.
-            let full = self.pieces.back().is_some_and(|p| p.chunk.is_owned());
-            let room = if full { CHUNK } else { data.len().min(CHUNK) };
+            let room = if self.is_behind_whole() { CHUNK } else { data.len().min(CHUNK) };
             let mut chunk = Chunk::with_memory(spares.take(room));
             let taken = chunk.append_growing(data, CHUNK, |own, need| spares.grow(own, need, CHUNK));
             data = data.get(taken..).unwrap_or_default();
@@ -101,6 +97,14 @@ impl SendBuffer {
             let pinned = data.len();
             self.push(Chunk::shared(data, pinned), spares);
         }
+    }
+
+    /// Where a whole chunk of copies filled up, the next one will too.
+    fn is_behind_whole(&self) -> bool {
+        self.pieces.back().is_some_and(|last| match &last.chunk {
+            Chunk::Owned { .. } => true,
+            Chunk::Shared { pinned, is, .. } => is.contains(Is::OURS) && *pinned as usize == CHUNK,
+        })
     }
 
     fn push(&mut self, chunk: Chunk, spares: &mut Spares) {
@@ -147,8 +151,10 @@ impl SendBuffer {
             if here == first.chunk.len() {
                 let Some(Piece { chunk, .. }) = self.pieces.pop_front() else { break };
                 self.text_memory = self.text_memory.saturating_sub(chunk.memory() as u32);
-                if let Chunk::Owned { data, .. } = chunk {
-                    spares.give(data);
+                match chunk {
+                    Chunk::Owned { data, .. } => spares.give(data),
+                    Chunk::Shared { bytes, is, .. } if is.contains(Is::OURS) => spares.give_lent(bytes),
+                    Chunk::Shared { .. } => {}
                 }
             } else {
                 first.chunk.advance(here);
@@ -227,6 +233,30 @@ impl SendBuffer {
         }
     }
 
+    /// Makes ready to be lent what lies at `len` octets from `offset` on: says whether that is worth while.
+    pub fn freeze(&mut self, offset: usize, len: usize) -> bool {
+        let Some(base) = self.pieces.front().map(|p| p.start) else { return false };
+        let begin = base.saturating_add(offset as u64);
+        let end = begin.saturating_add(len as u64);
+        let mut to_copy = 0;
+        for piece in self.pieces.range_mut(self.piece_at(begin)..) {
+            if piece.start >= end {
+                break;
+            }
+            piece.chunk.freeze();
+            if piece.chunk.is_owned() {
+                let last = end.min(piece.start + piece.chunk.len() as u64);
+                to_copy += last.saturating_sub(begin.max(piece.start)) as usize;
+            }
+        }
+        len >= REFERENCE && to_copy <= len / 2
+    }
+
+    /// As [`slice`](Self::slice), to be lent.
+    pub fn to_lend(&self, offset: usize, len: usize) -> Body<'_> {
+        self.slice(offset, len).lent_by(self, offset)
+    }
+
     /// How many octets [`slice`](Self::slice) would give.
     pub fn in_reach(&self, offset: usize, len: usize) -> usize {
         let there = len.min(self.len().saturating_sub(offset));
@@ -281,7 +311,7 @@ impl SendBuffer {
         }
         // Behind one that is full there is a whole one or none.
         match room.saturating_sub(records(1)) {
-            room if last.is_none() && room >= MIN_CAPACITY => power_of_two_within(room),
+            room if !self.is_behind_whole() && room >= MIN_CAPACITY => power_of_two_within(room),
             _ => in_last,
         }
     }
@@ -316,6 +346,23 @@ impl SendBuffer {
     /// Forgets all.
     pub fn clear(&mut self) {
         *self = Self::new();
+    }
+}
+
+impl Lender for SendBuffer {
+    fn lend(&self, offset: usize, len: usize, into: &mut Vec<Lent>) {
+        let Some(base) = self.pieces.front().map(|p| p.start) else { return };
+        let mut at = base.saturating_add(offset as u64);
+        let mut left = len.min(self.len().saturating_sub(offset));
+        for piece in self.pieces.range(self.piece_at(at)..) {
+            if left == 0 {
+                break;
+            }
+            let lent = piece.chunk.lend(at.saturating_sub(piece.start) as usize, left);
+            at += lent.octets().len() as u64;
+            left -= lent.octets().len();
+            into.push(lent);
+        }
     }
 }
 
@@ -433,6 +480,34 @@ mod tests {
         assert_eq!(b.record_left(0), None);
     }
 
+    #[test]
+    fn what_is_lent_is_not_copied_and_comes_back() {
+        let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
+        b.write(&[1; CHUNK], &mut spares);
+        b.write(&[2; CHUNK / 2 + 100], &mut spares);
+        let memory = b.memory();
+        // The second is filled by half, and so it is full from now on.
+        assert!(b.freeze(100, 2 * CHUNK) && b.memory() == memory);
+        let mut lent = Vec::new();
+        assert!(b.to_lend(100, CHUNK).lend(&mut lent));
+        let at = b.slice(0, usize::MAX).pieces().map(<[u8]>::as_ptr).collect::<Vec<_>>();
+        assert_eq!(lent[0].octets().as_ptr() as usize, at[0] as usize + 100);
+        assert_eq!(
+            lent.iter().map(|l| (l.octets().len(), l.pinned(), l.is_inner())).collect::<Vec<_>>(),
+            [(CHUNK - 100, CHUNK, true), (100, CHUNK, false)]
+        );
+        b.write(&[3; 10], &mut spares);
+        assert_eq!((b.pieces.len(), content(b.slice(CHUNK + CHUNK / 2 + 100, 10))), (3, [3; 10].to_vec()));
+        // Little in a large piece stays where more can follow on it.
+        assert!(!b.freeze(b.len() - 10, 10) && b.pieces[2].chunk.is_owned());
+        b.advance(2 * CHUNK, &mut spares);
+        assert_eq!(spares.take(CHUNK).capacity(), CHUNK);
+        assert_eq!(lent[0].octets()[..], [1; CHUNK - 100], "it is still out");
+        drop(lent);
+        let back = spares.take(CHUNK);
+        assert!(at.contains(&back.as_ptr()) && back.is_empty());
+    }
+
     #[derive(Clone, Debug)]
     enum Op {
         EndRecord,
@@ -446,6 +521,7 @@ mod tests {
         WriteBytes(usize),
         Advance(usize),
         Slice(usize, usize),
+        Lend(usize, usize),
     }
 
     fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -457,6 +533,7 @@ mod tests {
             len().prop_map(Op::Advance),
             Just(Op::EndRecord),
             (len(), len()).prop_map(|(o, l)| Op::Slice(o, l)),
+            (len(), len()).prop_map(|(o, l)| Op::Lend(o, l)),
         ];
         proptest::collection::vec(op, 1..40)
     }
@@ -468,6 +545,8 @@ mod tests {
             let mut model = VecDeque::<u8>::new();
             let mut ends = alloc::collections::BTreeSet::<usize>::new();
             let (mut b, mut spares) = (SendBuffer::new(), Spares::none());
+            // What was lent stays what it was.
+            let mut lent: Vec<(Vec<Lent>, Vec<u8>)> = Vec::new();
             let mut next = 0u8;
             let mut text = |n: usize| -> Vec<u8> {
                 (0..n).map(|_| { next = next.wrapping_mul(5).wrapping_add(7); next }).collect()
@@ -520,7 +599,21 @@ mod tests {
                         }
                         prop_assert!(content(got) == want[..got.len()]);
                     }
+                    Op::Lend(offset, len) => {
+                        let len = b.in_reach(offset, len);
+                        let worth = b.freeze(offset, len);
+                        prop_assert!(!worth || len >= REFERENCE);
+                        let (body, mut loan) = (b.to_lend(offset, len), Vec::new());
+                        prop_assert!(body.lend(&mut loan));
+                        let (whole, pinned): (Vec<_>, Vec<_>) =
+                            loan.iter().map(|lent| (lent.octets().to_vec(), lent.pinned())).unzip();
+                        prop_assert!(pinned.iter().zip(&whole).all(|(&pinned, octets)| pinned >= octets.len()));
+                        prop_assert!(whole.concat() == content(body));
+                        prop_assert!(model.iter().skip(offset).take(len).eq(&whole.concat()));
+                        lent.push((loan, whole.concat()));
+                    }
                 }
+                prop_assert!(lent.iter().all(|(loan, was)| loan.iter().flat_map(Lent::octets).eq(was)));
                 prop_assert_eq!(b.len(), model.len());
                 prop_assert_eq!(b.records(), ends.len());
                 for offset in [0, 7, 5000] {

@@ -8,6 +8,8 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem;
 
+use bytes::Bytes;
+
 use super::chunk::{Chunk, MIN_CAPACITY, Piece};
 
 /// Pieces that are kept of each size of memory for octets: powers of two from [`MIN_CAPACITY`] on. Of those of 16 KiB the
@@ -25,6 +27,14 @@ pub(crate) const TO_SEND: usize = MIN_CAPACITY << 8;
 /// all that one flow has left.
 const AMPLE: usize = 8;
 
+/// Octets of lent memory that are remembered until it comes back: as many as one flow has on its way, unless it is told
+/// otherwise.
+const REMEMBERED: usize = 4 << 20;
+
+/// How many pieces that were lent are looked at for one that has come back. They come back mostly in order; those of a
+/// program that does not read must not hide the rest.
+const LOOKS: usize = 4;
+
 /// Queues that are kept of each kind.
 const QUEUES: usize = 64;
 
@@ -39,6 +49,9 @@ pub struct Spares {
     octets: [Vec<Vec<u8>>; EACH.len()],
     to_receive: Queues<Chunk>,
     to_send: Queues<Piece>,
+    /// Memory that others still read, the longest lent first, and its octets.
+    lent: VecDeque<Bytes>,
+    lent_octets: usize,
 }
 
 /// Empty queues of pieces.
@@ -79,7 +92,46 @@ impl Spares {
         let size = n.max(MIN_CAPACITY).next_power_of_two();
         // What came back last is taken first: its memory is warm.
         let spare = class(size).and_then(|class| self.octets.get_mut(class)?.pop());
+        spare.unwrap_or_else(|| self.take_anew(size))
+    }
+
+    #[inline(never)]
+    fn take_anew(&mut self, size: usize) -> Vec<u8> {
+        self.take_back();
+        let spare = class(size).and_then(|class| self.octets.get_mut(class)?.pop());
         spare.unwrap_or_else(|| Vec::with_capacity(size))
+    }
+
+    /// Takes back memory that was lent once nobody reads it any more.
+    pub(crate) fn give_lent(&mut self, bytes: Bytes) {
+        if self.none {
+            return;
+        }
+        match bytes.try_into_mut() {
+            Ok(mut memory) => {
+                // Nothing of it is to be moved to the front.
+                memory.clear();
+                self.give(memory.into());
+            }
+            Err(still) => {
+                self.lent_octets += still.len();
+                self.lent.push_back(still);
+                while self.lent_octets > REMEMBERED
+                    && let Some(oldest) = self.lent.pop_front()
+                {
+                    self.lent_octets -= oldest.len();
+                }
+            }
+        }
+    }
+
+    /// What of the memory that was lent has come back becomes spare again.
+    fn take_back(&mut self) {
+        for _ in 0..LOOKS.min(self.lent.len()) {
+            let Some(bytes) = self.lent.pop_front() else { return };
+            self.lent_octets -= bytes.len();
+            self.give_lent(bytes);
+        }
     }
 
     /// Room for `n` octets that more will follow: the largest that is at hand up to `most` octets and to some times what is
@@ -137,7 +189,7 @@ impl Spares {
     /// Octets of memory it holds.
     pub fn memory(&self) -> usize {
         let octets: usize = self.octets.iter().flatten().map(Vec::capacity).sum();
-        octets + self.to_receive.memory() + self.to_send.memory()
+        octets + self.lent_octets + self.to_receive.memory() + self.to_send.memory()
     }
 }
 
@@ -204,8 +256,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_lent_comes_back_and_so_much_of_it_is_remembered() {
+        let mut s = Spares::default();
+        let lend = |s: &mut Spares, octet: u8| {
+            let mut memory = s.take(TO_SEND);
+            memory.resize(TO_SEND, octet);
+            Bytes::from(memory)
+        };
+        let mut out: Vec<Bytes> = (0..100).map(|n| lend(&mut s, n)).collect();
+        out.iter().for_each(|bytes| s.give_lent(bytes.clone()));
+        assert_eq!(s.memory(), REMEMBERED);
+        assert!((0..100).zip(&out).all(|(n, bytes)| bytes.iter().all(|&octet| octet == n)));
+        // One that is read still hides none behind it.
+        let first = out.swap_remove(36);
+        let places: Vec<_> = out.iter().map(|bytes| bytes.as_ptr()).collect();
+        drop(out);
+        let taken: Vec<_> = (0..63).map(|_| s.take(TO_SEND)).collect();
+        assert!(taken.iter().all(|memory| memory.is_empty() && places.contains(&memory.as_ptr())));
+        assert_eq!((s.memory(), first[0]), (TO_SEND, 36));
+        assert!(!places.contains(&s.take(TO_SEND).as_ptr()));
+    }
+
+    #[test]
     fn where_memory_is_bounded_none_is_kept() {
         let mut s = Spares::none();
+        s.give_lent(vec![7; TO_SEND].into());
         s.give(Vec::with_capacity(TO_SEND));
         s.give_queue(VecDeque::with_capacity(4));
         s.give_send_queue(VecDeque::with_capacity(4));

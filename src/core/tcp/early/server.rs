@@ -46,7 +46,7 @@ impl Tcb {
         self.tally.received(&seg, cx.now);
         self.take_user_timeout(seg.options, cx);
         if !seg.text.is_empty() {
-            self.receive_buffer.push(seg.text, seg.backing, cx.spares);
+            self.receive_buffer.push_text(&seg.text, seg.backing, cx.spares);
             let window = self.rcv.wnd;
             self.rcv.advance(seg.text.len() as u32);
             // What the SYN,ACK is to tell.

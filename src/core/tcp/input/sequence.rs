@@ -3,6 +3,7 @@
 use core::ops::ControlFlow::{Break, Continue};
 
 use super::Step;
+use crate::body::Text;
 use crate::seq::SeqRange;
 use crate::tcp::context::Context;
 use crate::tcp::segment::Segment;
@@ -35,7 +36,7 @@ impl Tcb {
         //# receive window is zero (MUST-66).
         // MUST-66: a closed window still lets ACK, URG and RST through, even on a segment with text.
         if self.rcv.wnd == 0 && seg.seq == self.rcv.nxt && !seg.is_empty() && !seg.rst() && !seg.syn() {
-            seg.text = &[];
+            seg.text = Text::default();
             seg.flags.remove(Flags::FIN);
             self.acks.now(AckReason::NotAcceptable);
             cx.counters.tcp_rcv_q_drop += 1;

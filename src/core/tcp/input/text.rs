@@ -55,9 +55,13 @@ impl Tcb {
         if !self.wants_text() {
             return self.take_in_order(seg, cx);
         }
+        debug_assert!(
+            seg.text.as_slice().is_some(),
+            "none that came by reference is taken for a repeated one"
+        );
         // Nothing is missing, and what is not read is not urgent.
         let nxt = self.rcv.nxt;
-        self.receive_buffer.push(seg.text, seg.backing, cx.spares);
+        self.receive_buffer.push(seg.text.parts().0, seg.backing, cx.spares);
         self.rcv.advance(seg.text.len() as u32);
         self.tally.octets_received += seg.text.len() as u64;
         self.acks.advanced();
@@ -94,7 +98,7 @@ impl Tcb {
         let nxt = self.rcv.nxt;
         let wanted = self.wants_text();
         if wanted {
-            self.receive_buffer.push(seg.text, seg.backing, cx.spares);
+            self.receive_buffer.push_text(&seg.text, seg.backing, cx.spares);
         }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=STEP-3.10.7.4-29
@@ -149,11 +153,19 @@ impl Tcb {
         }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //# Segments with higher beginning sequence numbers SHOULD be held for later processing (SHLD-31).
+        let joined;
+        let (text, backing) = match seg.text.as_slice() {
+            Some(text) => (text, seg.backing),
+            None => {
+                joined = seg.text.joined();
+                (&joined[..], Some(&joined))
+            }
+        };
         let inserted = self.reassembly.insert(
             self.rcv.nxt,
             seg.seq,
-            seg.text,
-            seg.backing,
+            text,
+            backing,
             // A full window of short runs, or of frames kept whole, takes more memory than it has octets.
             (2 * self.options.receive_buffer as usize + (64 << 10))
                 .min(self.may_keep_out_of_order(cx.memory)),

@@ -26,7 +26,7 @@ impl Tcb {
         }
         if self.is.contains(Is::URGENT) && !self.is.intersects(Is::URGENT_HERE | Is::URGENT_TAKEN) {
             let offset = self.urgent_mark().since(seg.seq) as usize;
-            if let Some(&octet) = seg.text.get(offset) {
+            if let Some(octet) = seg.text.get(offset) {
                 self.urgent_octet = octet;
                 self.is.insert(Is::URGENT_HERE);
             }
