@@ -197,7 +197,7 @@ impl Poll {
         let Some(shard) = watched.home() else { return Ok(Some(left)) };
         if !watched.ready.sit() {
             shard.send_unsent();
-            return Ok(Some(left));
+            return Ok(self.registry.shared.has_descriptors().then_some(left));
         }
         let poller = Before { ready: &watched.ready, epoll: self.registry.shared.epoll.as_fd() };
         let deadline = shard.clock.deadline(left);
@@ -231,7 +231,8 @@ impl Poll {
             self.send_unsent();
             left
         };
-        if events.room() == 0 {
+        // To ask the kernel is a system call, and beside what ends a sleep it has nothing of ours to tell.
+        if events.room() == 0 || !waits && !self.registry.shared.has_descriptors() {
             return Ok(());
         }
         let sleeps = events.told.is_empty() && left != Some(Duration::ZERO) && watched.ready.sleep();

@@ -121,6 +121,13 @@ impl Stack {
                     let octets = Octets::Segment(index, outgoing.offset, outgoing.place, outgoing.len);
                     return Some(Next { checksum, octets, gso_size: outgoing.gso_size });
                 }
+                if tcb.acks.is_held() {
+                    let latest = now + self.config.tcp.delayed_ack;
+                    if !self.replies.note(index, latest) {
+                        tcb.acks.let_go();
+                        continue;
+                    }
+                }
                 if let Some(deadline) = tcb.timers.earliest() {
                     self.wheel.arm(index, deadline);
                 }

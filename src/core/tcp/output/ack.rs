@@ -13,6 +13,8 @@ const NONE: SeqRange = SeqRange::new(Seq::new(0), Seq::new(0));
 #[derive(Clone, Copy, Debug)]
 pub struct Acks {
     due: Option<AckReason>,
+    /// What is due waits for what the program sends.
+    held: bool,
     delayed: bool,
     /// Duplicate ACKs owed beside the one that is due: segments beyond a gap that came in one batch, each of which
     /// the sender counts (RFC 5681 §3.2).
@@ -34,6 +36,7 @@ impl Acks {
     pub const fn new(quick: u8) -> Self {
         Self {
             due: None,
+            held: false,
             delayed: false,
             repeats: 0,
             quick,
@@ -58,7 +61,7 @@ impl Acks {
     /// The next `quick` segments are acknowledged at once; what waits to be is too, unless `quick` is 0.
     pub const fn set_quick(&mut self, quick: u8) {
         (self.quick, self.asked) = (quick, quick > 0);
-        if quick > 0 && self.delayed {
+        if quick > 0 && (self.delayed || self.held) {
             self.now(AckReason::Quick);
         }
     }
@@ -71,9 +74,27 @@ impl Acks {
     //# For example, if the TCP endpoint is processing a series of queued segments, it MUST process them all
     //# before sending any ACK segments (MUST-59).
     pub const fn now(&mut self, reason: AckReason) {
-        if self.due.is_none() {
+        if self.due.is_none() || self.held {
             self.due = Some(reason);
         }
+        self.held = false;
+    }
+
+    /// An acknowledgment is due, and waits for what the program sends, or for [`let_go`](Self::let_go).
+    const fn hold(&mut self, reason: AckReason) {
+        if self.due.is_none() {
+            (self.due, self.held) = (Some(reason), true);
+        }
+    }
+
+    /// Whether one waits so.
+    pub const fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// It waits no more. Says whether one did.
+    pub const fn let_go(&mut self) -> bool {
+        core::mem::replace(&mut self.held, false)
     }
 
     /// A segment came beyond a gap: it is worth a duplicate ACK of its own.
@@ -108,7 +129,7 @@ impl Acks {
 
     /// Why an acknowledgment must leave at once, if one must.
     pub const fn due(&self) -> Option<AckReason> {
-        self.due
+        if self.held { None } else { self.due }
     }
 
     /// Whether anything received is yet to be acknowledged.
@@ -131,7 +152,7 @@ impl Acks {
     //= id=rfc5681-4.2-8
     //# A TCP receiver MUST NOT generate more than one ACK for every incoming segment
     pub const fn sent(&mut self) {
-        self.delayed = false;
+        (self.delayed, self.held) = (false, false);
         self.duplicate = NONE;
         match self.repeats.checked_sub(1) {
             Some(left) => self.repeats = left,
@@ -156,10 +177,11 @@ impl Tcb {
             self.acks.now(AckReason::EverySecond);
         } else if self.acks.quick > 0 {
             self.acks.quick -= 1;
-            if self.acks.asked {
-                self.acks.now(AckReason::Quick);
-            } else {
+            // A full segment may be the first of many, and so may a second one be.
+            if unacknowledged < u32::from(self.rcv.mss) && !self.acks.held {
                 self.acknowledge_with_reply(AckReason::Quick, cx);
+            } else {
+                self.acks.now(AckReason::Quick);
             }
         } else {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
@@ -171,15 +193,13 @@ impl Tcb {
         }
     }
 
-    /// What the program is told of now is acknowledged with what it sends for that, if that comes within the time it is given.
+    /// Acknowledges at once, unless the program is about to be told and what it sends then is waited for: a reply, or its own
+    /// end. Not where the program wants it at once, nor where the acknowledgment tells of marks.
     pub(in crate::tcp) fn acknowledge_with_reply(&mut self, reason: AckReason, cx: &Context<'_>) {
-        let Some(time) = cx.config.reply_time.filter(|time| !time.is_zero()) else {
-            return self.acks.now(reason);
-        };
-        self.acks.delayed = true;
-        let until = cx.now + time.min(cx.config.delayed_ack);
-        if self.timers.deadline(Timer::DelayedAck).is_none_or(|deadline| deadline > until) {
-            self.timers.arm(Timer::DelayedAck, until);
+        if cx.holds_acks && !self.acks.is_asked() && !self.ecn.echoes() {
+            self.acks.hold(reason);
+        } else {
+            self.acks.now(reason);
         }
     }
 
