@@ -57,6 +57,9 @@
 //! woken for each: after 20 µs while calls go on, when it polls again, and after a millisecond if it does neither. A
 //! process that exits in between takes them with it, as it does everything that is not acknowledged yet.
 //!
+//! A reply, or a close, also carries the acknowledgment of a fresh connection's request or of its end. What has neither when
+//! the poll waits again, or comes back for the second time, is acknowledged then, and after a millisecond in any case.
+//!
 //! # What differs from mio
 //!
 //! * The sockets are those of [`net`](crate::net), which may wait: use their `try_…` calls or
