@@ -305,11 +305,6 @@ pub struct TcpConfig {
     pub delayed_ack: Duration,
     /// How many segments are acknowledged at once when a connection is young.
     pub quick_acks: u8,
-    /// How long what would be acknowledged at once, because the connection is young or because it is a FIN, waits for the
-    /// program's reply or its own end to go with; `None` or zero: not at all. Of use for servers that are
-    /// told at once and reply at once: each such reply saves a packet. A peer that writes twice before it reads, with Nagle's
-    /// algorithm, waits so long for its second write. No longer than [`delayed_ack`](Self::delayed_ack).
-    pub reply_time: Option<Duration>,
     /// Find out what paths carry by probing, beside what routers tell (RFC 4821; sysctl `tcp_mtu_probing`).
     pub mtu_probing: MtuProbing,
     /// What nearly every path carries: where a search begins, and where segments fall to in a black hole. As an MSS, octets
@@ -451,7 +446,6 @@ impl Default for TcpConfig {
             slow_start_after_idle: true,
             delayed_ack: Duration::from_millis(40),
             quick_acks: 16,
-            reply_time: None,
             mtu_probing: MtuProbing::AfterBlackHole,
             //= https://www.rfc-editor.org/rfc/rfc4821#section-7.2
             //# It is RECOMMENDED that search_low be initially set to an MTU size that is likely to work over a very

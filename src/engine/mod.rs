@@ -37,6 +37,8 @@ mod several;
 
 mod claim;
 
+mod idling;
+
 mod sitting;
 
 pub(crate) mod passing;

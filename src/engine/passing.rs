@@ -84,9 +84,13 @@ impl Shard {
         let mut held = self.lock();
         let now = self.clock.now();
         held.seat.pace.came(now);
+        let more = self.release_acks(&mut held, now);
         // It looks before it sleeps: the kernel may have run the peer in our last write.
         let seated = self.sit(&mut held, now, true);
-        held.release();
+        match seated {
+            None if more => self.conclude(held, now, more),
+            _ => held.release(),
+        }
         let deadline = deadline.unwrap_or(Instant::FAR_FUTURE);
         seated.map_or(Sat::Elsewhere, |seated| seated.serve_poller(poller, deadline))
     }

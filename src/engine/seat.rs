@@ -60,6 +60,9 @@ pub(crate) struct Seat {
     pub(super) rush: bool,
     /// What calls have left to be sent since then may not have left.
     pub(super) unsent: bool,
+    /// When the one who left it last was told of something, or has come back without waiting: while it works on that,
+    /// acknowledgments wait for its replies.
+    pub(super) told: Option<Instant>,
 }
 
 impl Seat {
@@ -73,6 +76,7 @@ impl Seat {
             passed: None,
             rush: false,
             unsent: false,
+            told: None,
         }
     }
 

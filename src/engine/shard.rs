@@ -241,10 +241,13 @@ impl Shard {
         ask(&held.stack).map_err(|e| held.error(e))
     }
 
-    /// Sends what calls have left, for one that comes back without waiting.
+    /// Sends what calls have left, for one that comes back without waiting, and what waits for its replies since before it came
+    /// back last: it has worked on that. What it is told of now it can still reply to.
     pub(crate) fn send_unsent(&self) {
-        let held = self.lock();
-        if !held.seat.unsent || held.failure.is_some() {
+        let mut held = self.lock();
+        let late = held.stack.release_older_acks();
+        held.seat.told = held.seat.told.map(|told| told.max(held.now));
+        if held.failure.is_some() || !(held.seat.unsent || late) {
             held.release();
             return;
         }
@@ -312,6 +315,12 @@ impl Shard {
         }
         Self::tell(held);
         more
+    }
+
+    /// Somebody is about to wait: acknowledgments that waited for what programs send while they work leave. Says, as
+    /// [`drive`](Self::drive) does, whether there may be more to send.
+    pub(super) fn release_acks(&self, held: &mut Held, now: Instant) -> bool {
+        held.stack.release_acks() && self.drive_on(held, now)
     }
 
     /// Whether driving would do anything beside telling those who wait: a packet may be there to leave, or something is due.

@@ -3,13 +3,13 @@
 use std::io;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
 
 use rustix::io::Errno;
 use tunstack_core::time::Instant;
 
 use super::clock::Sleeper;
 use super::error::Failure;
+use super::idling::{Seen, look, sleep};
 use super::seat::{Poller, Tools};
 use super::shard::{Guard, Held, Next, Shard};
 use super::sleep::{Ended, PATIENCE};
@@ -30,9 +30,6 @@ const REFUSALS: u32 = 8;
 /// How often a device may hang up and have nothing to say before it counts as lost. One that is being
 /// deleted polls as broken a while before it gives the error that tells why.
 const HANG_UPS: u32 = 100;
-
-/// The time between two looks at a device that hung up: it would end every sleep at once.
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// What became of the one who sits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +66,7 @@ pub(super) enum Who<'a> {
 }
 
 impl Caller<'_> {
-    fn is_woken(&self) -> bool {
+    pub(super) fn is_woken(&self) -> bool {
         match self.who {
             Who::Call { parker, .. } => parker.is_woken(),
             Who::Poller(poller) => poller.is_roused(),
@@ -83,7 +80,7 @@ impl Caller<'_> {
         }
     }
 
-    const fn poller(&self) -> Option<&dyn Poller> {
+    pub(super) const fn poller(&self) -> Option<&dyn Poller> {
         match self.who {
             Who::Call { .. } => None,
             Who::Poller(poller) => Some(poller),
@@ -121,7 +118,7 @@ impl Shard {
     fn sit_anyway(&self, held: &mut Held, now: Instant, more: bool) -> Option<Seated<'_>> {
         let mut seated = self.take_seat(held, now)?;
         // Who may sleep lets nothing lie.
-        held.seat.rush = false;
+        (held.seat.rush, held.seat.told) = (false, None);
         if held.stack.release_remainder() || held.seat.unsent || more {
             seated.next = Next::More;
         }
@@ -212,6 +209,7 @@ impl Shard {
             let late = now >= held.seat.patience();
             if late {
                 held.seat.pace.failed();
+                held.stack.release_acks();
             }
             let more = self.drive(&mut held, now);
             // What is due in the stack is done by that, what is due in the device is not.
@@ -330,6 +328,9 @@ impl Seated<'_> {
         self.now = self.now.max(held.now);
         let now = self.now;
         let own = held.stack.number();
+        // Who is told of what comes replies to it, mostly at once; so does who works on something else until then.
+        let works = if caller.is_some() { Some(now) } else { held.seat.told.filter(|_| self.passing) };
+        held.stack.hold_acks(works.map(|since| since + PATIENCE).filter(|until| *until > now));
         for (n, inbound) in tools.frames.iter().enumerate() {
             if tools.owners.get(n).is_some_and(|owner| *owner != own) {
                 continue;
@@ -337,7 +338,15 @@ impl Seated<'_> {
             let received = held.stack.receive(now, inbound);
             shard.device.settled(now, &inbound, &received);
         }
-        let more = if self.passing { shard.drive_on(&mut held, now) } else { shard.drive(&mut held, now) };
+        held.stack.hold_acks(None);
+        let mut more =
+            if self.passing { shard.drive_on(&mut held, now) } else { shard.drive(&mut held, now) };
+        let mut woken = held.waiters.woken_now(caller.and_then(Caller::waker));
+        let has_its_own = woken.asker || caller.and_then(Caller::poller).is_some_and(Poller::is_roused);
+        if !has_its_own && caller.is_some() && held.stack.holds_acks() {
+            more |= shard.release_acks(&mut held, now);
+            woken = held.waiters.woken_now(None);
+        }
         let deadline = shard.deadline(&held);
         // A deadline that moved to later does not move the alarm: a request and its answer arm and disarm
         // the retransmission timer each time, and each arming would otherwise cost a nudge.
@@ -345,13 +354,14 @@ impl Seated<'_> {
         held.sleep_until = deadline.min(kept);
         self.next = if more { Next::More } else { Next::Sleep(held.sleep_until) };
 
-        let woken = held.waiters.woken_now(caller.and_then(Caller::waker));
-        let has_its_own = woken.asker || caller.and_then(Caller::poller).is_some_and(Poller::is_roused);
         // The one who is woken alone, time and again, does better to read for itself.
         let alone = woken.anybody && held.seat.pace.woke(woken.alone);
         // And so does who calls again and again and never waits.
         let in_passing = held.seat.is_passed(now);
         if has_its_own || (alone || in_passing) && !more {
+            if caller.is_some() {
+                held.seat.told = has_its_own.then_some(now);
+            }
             if let Some(poller) = caller.and_then(Caller::poller) {
                 held.seat.pace.went(now);
                 held.seat.rush = poller.has_several();
@@ -375,6 +385,7 @@ impl Seated<'_> {
     /// Sits down again where somebody may have sat down meanwhile.
     fn again(&mut self, more: bool) -> Turn {
         let mut held = self.shard.lock();
+        let more = self.shard.release_acks(&mut held, self.now) || more;
         let seated = self.shard.sit(&mut held, self.now, more);
         held.release();
         match seated {
@@ -407,85 +418,6 @@ impl Drop for Seated<'_> {
             self.shard.fail(Failure::Poisoned);
         }
         self.leave();
-    }
-}
-
-/// Sleeps until a packet, a nudge or the time. After a pause where the device hung up before.
-fn sleep(
-    shard: &Shard,
-    tools: &Tools,
-    time: Duration,
-    until: Instant,
-    caller: Option<&Caller<'_>>,
-) -> io::Result<Ended> {
-    // A wake-up before this is seen here; one after it nudges, or is readable.
-    let (_polls, also) = match caller.map(|caller| &caller.who) {
-        None => (None, None),
-        Some(Who::Call { parker, .. }) => match parker.poll() {
-            Some(polls) => (Some(polls), None),
-            None => return Ok(Ended::default()),
-        },
-        // Whoever did it may have told it by what it sleeps with.
-        Some(Who::Poller(poller)) if poller.is_roused() => {
-            return Ok(Ended { also: true, ..Ended::default() });
-        }
-        Some(Who::Poller(poller)) => (None, Some(poller.readable())),
-    };
-    let timeout = (until < Instant::FAR_FUTURE).then_some(time);
-    if tools.hang_ups > 0 {
-        shard.nudge.pause(PAUSE.min(timeout.unwrap_or(PAUSE)))?;
-    }
-    shard.nudge.sleep(shard.device.readable(), also, timeout)
-}
-
-/// What was seen without sleeping.
-enum Seen {
-    /// So many packets.
-    Packets(usize),
-    /// What would have ended a sleep.
-    Else(Ended),
-    Nothing,
-}
-
-/// Looks without sleeping, as long as that may pay, for all that would end a sleep.
-fn look(
-    shard: &Shard,
-    tools: &mut Tools,
-    until: Instant,
-    now: &mut Instant,
-    caller: Option<&Caller<'_>>,
-) -> io::Result<Seen> {
-    if until <= *now {
-        return Ok(Seen::Nothing);
-    }
-    let time = tools.luck.time(shard.spin);
-    if time.is_zero() {
-        return Ok(Seen::Nothing);
-    }
-    let until = until.min(*now + time);
-    let also = caller.and_then(Caller::poller).map(Poller::readable);
-    loop {
-        tools.frames.clear();
-        let count = shard.device.recv(*now, &mut tools.frames)?;
-        if count > 0 {
-            tools.luck.looked(true);
-            return Ok(Seen::Packets(count));
-        }
-        // That another thread has something for it says nothing of those that packets come from.
-        if caller.is_some_and(Caller::is_woken) {
-            return Ok(Seen::Nothing);
-        }
-        if *now >= until {
-            tools.luck.looked(false);
-            return Ok(Seen::Nothing);
-        }
-        // A nudge tells of an earlier timer, of wakers that nobody else runs and of the end; and a poll with descriptors has
-        // its events from no packet.
-        if let Some(ended) = shard.nudge.look(also)? {
-            return Ok(Seen::Else(ended));
-        }
-        std::hint::spin_loop();
-        *now = shard.clock.now();
     }
 }
 

@@ -105,9 +105,13 @@ pub(crate) fn wait_for(
         }
         held.seat.pace.came(now);
         held.waiters.register_anything(key, &waker);
+        let more = shard.release_acks(&mut held, now);
         let on_reader = shard.on_reader();
         let seated = if on_reader { None } else { shard.sit(&mut held, now, true) };
-        held.release();
+        match seated {
+            None if more => shard.conclude(held, now, more),
+            _ => held.release(),
+        }
         if on_reader || !sleep(shard, seated, &parker, &waker, deadline) {
             let mut held = shard.lock();
             held.waiters.deregister_anything(key);
@@ -168,6 +172,7 @@ fn attempt<'a, T>(
             Who::Task(Some(place)) => held.waiters.enter(id, wanted, place, waker),
             Who::Task(None) => held.waiters.register(id, wanted, None, waker),
         }
+        held.stack.release_acks();
         // Driving may make room (a queue that empties) that no event tells of, because the socket counted
         // as ready before: this operation wanted more room than that.
         more = Some(shard.drive(&mut held, now));

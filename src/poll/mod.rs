@@ -57,6 +57,9 @@
 //! woken for each: after 20 µs while calls go on, when it polls again, and after a millisecond if it does neither. A
 //! process that exits in between takes them with it, as it does everything that is not acknowledged yet.
 //!
+//! A reply, or a close, also carries the acknowledgment of a fresh connection's request or of its end. What has neither when
+//! the poll waits again, or comes back for the second time, is acknowledged then, and after a millisecond in any case.
+//!
 //! # What differs from mio
 //!
 //! * The sockets are those of [`net`](crate::net), which may wait: use their `try_…` calls or
@@ -197,7 +200,7 @@ impl Poll {
         let Some(shard) = watched.home() else { return Ok(Some(left)) };
         if !watched.ready.sit() {
             shard.send_unsent();
-            return Ok(Some(left));
+            return Ok(self.registry.shared.has_descriptors().then_some(left));
         }
         let poller = Before { ready: &watched.ready, epoll: self.registry.shared.epoll.as_fd() };
         let deadline = shard.clock.deadline(left);
@@ -231,7 +234,8 @@ impl Poll {
             self.send_unsent();
             left
         };
-        if events.room() == 0 {
+        // To ask the kernel is a system call, and beside what ends a sleep it has nothing of ours to tell.
+        if events.room() == 0 || !waits && !self.registry.shared.has_descriptors() {
             return Ok(());
         }
         let sleeps = events.told.is_empty() && left != Some(Duration::ZERO) && watched.ready.sleep();

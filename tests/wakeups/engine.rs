@@ -46,6 +46,9 @@ pub(crate) mod waiters;
 #[path = "../../src/engine/shard.rs"]
 pub(crate) mod shard;
 
+#[path = "../../src/engine/idling.rs"]
+mod idling;
+
 #[rustfmt::skip]
 #[path = "../../src/engine/sitting.rs"]
 mod sitting;

@@ -62,6 +62,7 @@ use bound::{Holders, PortMap};
 use departures::Departures;
 use pages::Pages;
 use ports::Ephemeral;
+use replies::Replies;
 use shards::{Post, Share};
 use slab::Slab;
 use table::Table;
@@ -75,6 +76,7 @@ macro_rules! context {
             config: &$stack.config.tcp,
             mtu: $stack.config.mtu,
             segmentation: $stack.config.offload.segmentation,
+            holds_acks: $stack.replies.are_awaited(),
             counters: &mut $stack.counters,
             memory: &mut $stack.memory,
             keys: &$stack.keys,
@@ -87,6 +89,8 @@ macro_rules! context {
 }
 
 mod holding;
+
+mod replies;
 
 mod memory;
 
@@ -296,6 +300,8 @@ pub struct Stack {
     output: VecDeque<u32>,
     /// The connection that holds back the rest of a write.
     holds: Option<SocketId>,
+    /// Connections whose acknowledgment waits for the program's reply.
+    replies: Replies,
     /// Sockets whose readiness changed.
     changed: VecDeque<u32>,
     /// Memory of receive buffers that ran empty.
@@ -364,6 +370,7 @@ impl Stack {
             looped: VecDeque::new(),
             output: VecDeque::new(),
             holds: None,
+            replies: Replies::default(),
             changed: VecDeque::new(),
             lists: if config.memory.is_some() { Lists::none() } else { Lists::default() },
             spares: if config.memory.is_some() { Spares::none() } else { Spares::default() },
@@ -401,6 +408,9 @@ impl Stack {
             self.socket_timeout(index, now);
         }
         self.expire_reassembly(now);
+        if self.replies.due().is_some_and(|due| due <= now) {
+            self.release_acks();
+        }
     }
 
     /// The next socket whose readiness changed, until there is none.
@@ -419,7 +429,8 @@ impl Stack {
     /// When to call [`handle_timeout`](Self::handle_timeout) next, if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let grants = if self.starved.writers_wait() { self.memory.grants_expire() } else { None };
-        [self.wheel.next(), self.reassembly.next_deadline(), grants].into_iter().flatten().min()
+        let replies = self.replies.due();
+        [self.wheel.next(), self.reassembly.next_deadline(), grants, replies].into_iter().flatten().min()
     }
 
     /// Whether [`poll_transmit`](Self::poll_transmit) may give anything. If not, nothing that was done since it gave `None`

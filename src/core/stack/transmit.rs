@@ -131,6 +131,13 @@ impl Stack {
                     };
                     return Some(Next { checksum, octets, gso_size: outgoing.gso_size });
                 }
+                if tcb.acks.is_held() {
+                    let latest = now + self.config.tcp.delayed_ack;
+                    if !self.replies.note(index, latest) {
+                        tcb.acks.let_go();
+                        continue;
+                    }
+                }
                 if let Some(deadline) = tcb.timers.earliest() {
                     self.wheel.arm(index, deadline);
                 }

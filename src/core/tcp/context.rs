@@ -28,6 +28,8 @@ pub struct Context<'a> {
     pub mtu: u16,
     /// The longest packet that the device cuts into segments, octets with its headers; 0: it cuts none.
     pub segmentation: u32,
+    /// What would be acknowledged at once for want of a reply may wait for one.
+    pub holds_acks: bool,
     /// What is counted.
     pub counters: &'a mut Counters,
     /// What is held of memory.

@@ -128,6 +128,11 @@ impl Ecn {
         self.is.contains(Is::TELLS)
     }
 
+    /// Whether each acknowledgment tells of marks.
+    pub const fn echoes(&self) -> bool {
+        self.accurate.is_some() || self.is.contains(Is::ECHOING)
+    }
+
     /// The retransmission timer ran out, or what stands for it while nothing is outstanding.
     pub fn timer_ran_out(&mut self) {
         self.is.remove(Is::HOLDING | Is::REDUCING);

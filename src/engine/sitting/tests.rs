@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Wake};
+use std::time::Duration;
 
 use rustix::thread::gettid;
 use tunstack_core::addr::{Endpoint, Family, Prefix};
@@ -25,6 +26,7 @@ use crate::engine::waiters::{Interest, Observer, Place};
 use crate::engine::{Engine, io_error};
 
 mod looking;
+mod replies;
 
 impl<'a> Seated<'a> {
     /// The seat with these packets on it.

@@ -182,6 +182,9 @@ impl World {
         if program.odd && one_in(rng, 10) {
             stack.hold_remainder(id);
         }
+        if one_in(rng, 3) {
+            stack.release_acks();
+        }
     }
 
     /// How the ends stand.
@@ -219,6 +222,11 @@ impl World {
             [Duration::ZERO, Duration::from_micros(1), Duration::from_micros(20), delay / 7],
         );
         self.now = self.now.max(next) + tick;
+        for host in &mut self.hosts {
+            let times = [Duration::ZERO, Duration::from_micros(200), Duration::from_millis(1), delay];
+            let held = one_in(&mut self.rng, 2).then(|| self.now + pick(&mut self.rng, times));
+            host.hold_acks(held);
+        }
         for _ in 0..self.rng.random_range(1..40) {
             let Some(packet) = self.wire.first_entry().filter(|w| w.key().0 <= self.now) else { break };
             let (to, packet, gso_size) = packet.remove();

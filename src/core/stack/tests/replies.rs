@@ -1,27 +1,34 @@
-//! Acknowledgments that wait for what the program sends for what it is told, where it is given time for that.
+//! Acknowledgments that wait for what the program sends for what it is told, while somebody says that it works on it.
 
 use super::raw::Raw;
 use super::*;
-use crate::config::TcpConfig;
+use crate::config::EcnFeedback;
 use crate::tcp::state::State;
+use crate::wire::options::Options;
 
 const TIME: Duration = Duration::from_millis(1);
-/// What a timer may be late.
-const TICK: Duration = Duration::from_micros(64);
 
-fn accepted(reply_time: Duration) -> (Raw, SocketId) {
-    let tcp = TcpConfig { reply_time: Some(reply_time), ..TcpConfig::default() };
-    let mut r = Raw::new(Config { tcp, ..Config::default() });
+/// A connection whose program is about to be told of what comes.
+fn awaited() -> (Raw, SocketId) {
+    let mut r = Raw::new(Config::default());
     let id = r.accepted();
+    r.host.hold_acks(Some(r.now + TIME));
     (r, id)
+}
+
+/// Another one beside it.
+fn another(r: &mut Raw) {
+    r.ports.0 += 1;
+    r.accepted();
+    r.host.hold_acks(Some(r.now + TIME));
 }
 
 /// A request on a fresh connection, its reply, and the end of both: a segment each.
 #[test]
 fn request_and_end_are_acknowledged_with_the_reply_and_with_the_end() {
-    let (mut r, id) = accepted(TIME);
+    let (mut r, id) = awaited();
     r.send(Flags::ACK | Flags::PSH, b"asked");
-    assert!(r.sent().is_empty());
+    assert!(r.sent().is_empty() && r.host.holds_acks());
     assert_eq!(r.host.try_read(id, &mut [0; 9]), Ok(5));
     r.write(id, b"reply");
     let reply = r.sent();
@@ -35,65 +42,118 @@ fn request_and_end_are_acknowledged_with_the_reply_and_with_the_end() {
     let end = r.sent();
     assert_eq!((end.len(), end[0].header.ack.get()), (1, r.seq));
     assert!(end[0].is(Flags::FIN | Flags::ACK));
-    assert!(r.wait(TIME * 3).is_empty(), "nothing is owed any more");
+    assert!(!r.host.release_acks() && r.wait(TIME * 3).is_empty(), "nothing is owed any more");
 }
 
-/// Who says nothing has acknowledged when the time is over, and not before.
+/// Without a reply they leave as soon as the program waits again.
 #[test]
-fn without_a_reply_they_leave_when_the_time_is_over() {
+fn they_leave_when_they_are_let_go() {
     for flags in [Flags::PSH, Flags::FIN] {
-        let (mut r, _) = accepted(TIME);
+        let (mut r, _) = awaited();
         r.send(Flags::ACK | flags, b"x");
+        r.host.hold_acks(None);
         assert!(r.sent().is_empty());
-        assert!(r.wait(TIME - Duration::from_micros(1)).is_empty());
-        let out = r.wait(Duration::from_micros(1) + TICK);
+        assert!(r.host.release_acks());
+        let out = r.sent();
         assert_eq!((out.len(), out[0].header.ack.get()), (1, r.seq), "{flags:?}");
         assert!(out[0].text.is_empty());
+        assert!(!r.host.holds_acks() && !r.host.release_acks());
         assert!(r.wait(TIME * 100).is_empty());
     }
 }
 
-/// A FIN behind what may wait 40 ms does not wait so long.
+/// A peer that writes twice before it reads has its second write wait for the acknowledgment of the first (Nagle): that is as
+/// soon as the program waits for the rest.
 #[test]
-fn the_shorter_time_counts() {
-    let (mut r, id) = accepted(TIME);
-    r.send(Flags::ACK | Flags::PSH, b"asked");
+fn what_is_let_go_does_not_take_what_comes_later_with_it() {
+    let (mut r, id) = awaited();
+    r.send(Flags::ACK | Flags::PSH, b"as");
+    assert!(r.sent().is_empty() && r.host.release_acks());
+    assert_eq!(r.sent().len(), 1);
+    r.send(Flags::ACK | Flags::PSH, b"ked");
     r.write(id, b"reply");
-    let reply = r.sent();
-    r.acknowledge(&reply);
+    assert_eq!(r.sent().len(), 1);
+    r.host.hold_acks(None);
     r.send(Flags::ACK | Flags::PSH, b"asked");
-    assert!(r.wait(TIME * 2).is_empty(), "it goes with replies");
-    r.send(Flags::ACK | Flags::FIN, b"");
-    assert_eq!(r.wait(TIME + TICK).len(), 1);
+    assert!(!r.host.release_acks(), "who replies delays the others, as ever");
+    assert!(r.wait(TIME * 39).is_empty());
 }
 
-/// No longer than any other acknowledgment.
+/// Who comes back for more has worked on what it was told of before.
 #[test]
-fn no_longer_than_a_delayed_acknowledgment() {
-    let (mut r, _) = accepted(Duration::from_secs(10));
-    r.send(Flags::ACK | Flags::FIN, b"");
-    assert_eq!(r.wait(Duration::from_millis(40) + TICK).len(), 1);
+fn older_ones_leave_before_later_ones() {
+    let (mut r, _) = awaited();
+    r.send(Flags::ACK | Flags::PSH, b"x");
+    assert!(r.sent().is_empty() && !r.host.release_older_acks());
+    another(&mut r);
+    r.send(Flags::ACK | Flags::PSH, b"x");
+    assert!(r.sent().is_empty() && r.host.release_older_acks());
+    let out = r.sent();
+    assert_eq!((out.len(), out[0].header.src_port), (1, r.ports.0 - 1));
+    assert!(r.host.holds_acks() && r.host.release_older_acks());
+    assert_eq!(r.sent().len(), 1);
+    assert!(!r.host.holds_acks() && !r.host.release_older_acks());
+    assert_eq!(r.host.poll_timeout().filter(|due| *due <= r.now + TIME), None);
 }
 
-/// Every second full segment, what the program wants at once, what closes both directions, and what nobody will reply to.
+/// Whoever holds them may forget that.
+#[test]
+fn they_leave_when_the_time_is_over() {
+    for flags in [Flags::PSH, Flags::FIN] {
+        let (mut r, _) = awaited();
+        r.send(Flags::ACK | flags, b"x");
+        assert!(r.wait(TIME - Duration::from_nanos(1)).is_empty());
+        let out = r.wait(Duration::from_nanos(1));
+        assert_eq!((out.len(), out[0].header.ack.get()), (1, r.seq), "{flags:?}");
+        assert!(r.wait(TIME * 100).is_empty());
+    }
+    // No longer than any other acknowledgment.
+    let (mut r, _) = awaited();
+    r.host.hold_acks(Some(r.now + TIME * 10_000));
+    r.send(Flags::ACK | Flags::FIN, b"");
+    assert_eq!(r.wait(TIME * 40).len(), 1);
+}
+
+/// The time is that of the first that waits.
+#[test]
+fn later_ones_do_not_put_off_earlier_ones() {
+    let (mut r, _) = awaited();
+    r.send(Flags::ACK | Flags::PSH, b"x");
+    assert!(r.wait(TIME / 2).is_empty());
+    another(&mut r);
+    r.send(Flags::ACK | Flags::PSH, b"x");
+    assert_eq!(r.wait(TIME / 2).len(), 2);
+}
+
+/// Full segments, every second one however short, what the program wants at once, what closes both directions, gaps and
+/// duplicates.
 #[test]
 fn what_has_to_leave_at_once_does() {
-    let (mut r, _) = accepted(TIME);
-    r.send(Flags::ACK, &[0; 1000]);
+    let at_once = |r: &mut Raw, flags, text: &[u8]| {
+        r.send(Flags::ACK | flags, text);
+        assert_eq!(r.sent().len(), 1, "{flags:?} {}", text.len());
+    };
+    let (mut r, _) = awaited();
+    at_once(&mut r, Flags::empty(), &[0; 1000]);
+    r.send(Flags::ACK, &[0; 999]);
     assert!(r.sent().is_empty());
-    r.send(Flags::ACK, &[0; 1000]);
-    assert_eq!(r.sent().len(), 1);
+    at_once(&mut r, Flags::empty(), &[0; 2]);
 
-    for (flags, text) in [(Flags::PSH, &b"x"[..]), (Flags::FIN, b"")] {
-        let (mut r, id) = accepted(TIME);
+    for flags in [Flags::PSH, Flags::FIN] {
+        let (mut r, id) = awaited();
         let now = r.now;
         r.host.set_quick_acks(id, true, now).unwrap();
-        r.send(Flags::ACK | flags, text);
+        at_once(&mut r, flags, b"x");
+        let (mut r, id) = awaited();
+        r.send(Flags::ACK | flags, b"x");
+        assert!(r.sent().is_empty());
+        let now = r.now;
+        r.host.set_quick_acks(id, true, now).unwrap();
         assert_eq!(r.sent().len(), 1, "{flags:?}");
     }
 
     for shut in [false, true] {
-        let (mut r, id) = accepted(TIME);
+        let (mut r, id) = awaited();
         let now = r.now;
         if shut {
             r.host.shutdown(id, Shutdown::Write, now).unwrap();
@@ -103,11 +163,76 @@ fn what_has_to_leave_at_once_does() {
         let fin = r.sent();
         assert!(fin[0].is(Flags::FIN));
         r.acknowledge(&fin);
-        r.send(Flags::ACK | Flags::FIN, b"");
-        assert_eq!(r.sent().len(), 1);
+        at_once(&mut r, Flags::FIN, b"");
     }
 
-    let (mut r, _) = accepted(Duration::ZERO);
-    r.send(Flags::ACK | Flags::FIN, b"x");
-    assert_eq!(r.sent().len(), 1);
+    let (mut r, _) = awaited();
+    r.send(Flags::ACK, b"x");
+    r.seq += 1;
+    at_once(&mut r, Flags::empty(), b"beyond a gap");
+    let (mut r, _) = awaited();
+    r.send(Flags::ACK, b"x");
+    r.seq -= 1;
+    at_once(&mut r, Flags::empty(), b"x");
+}
+
+/// A mark that is echoed is told with each, and an accurate count too.
+#[test]
+fn what_tells_of_marks_does() {
+    for (feedback, syn, held) in [(EcnFeedback::Classic, 0b011, true), (EcnFeedback::Accurate, 0b111, false)]
+    {
+        let mut config = Config::default();
+        config.tcp.ecn_incoming = feedback;
+        let mut r = Raw::new(config);
+        let listener = r.listen(8);
+        r.send(Flags::SYN | Flags::from_ace(syn), b"");
+        let out = r.sent();
+        assert_ne!(out[0].header.flags.ace(), 0);
+        r.ack = out[0].header.seq.get().wrapping_add(1);
+        r.send(Flags::ACK | Flags::from_ace(if held { 0 } else { 0b010 }), b"");
+        r.host.try_accept(listener).unwrap();
+        r.sent();
+        r.host.hold_acks(Some(r.now + TIME));
+        r.send(Flags::ACK, b"not marked");
+        assert_eq!(r.sent().is_empty(), held, "{feedback:?}");
+        r.host.release_acks();
+        r.sent();
+        let mut marked = r.packet(r.seq, r.ack, Flags::ACK, b"x", &Options::default());
+        marked[1] |= 3;
+        let sum = u16::from_be_bytes([marked[10], marked[11]]) - 3;
+        marked[10..12].copy_from_slice(&sum.to_be_bytes());
+        r.host.receive(r.now, Inbound::plain(&marked));
+        r.seq += 1;
+        assert_eq!(r.sent().len(), 1, "{feedback:?}");
+        r.send(Flags::ACK, b"no more");
+        let out = r.sent();
+        assert!(out.len() == 1 && out[0].is(Flags::ECE) == held, "{feedback:?} {out:?}");
+    }
+}
+
+/// No more wait than leave at once when they are let go.
+#[test]
+fn of_very_many_the_rest_leaves_at_once() {
+    let (mut r, _) = awaited();
+    let mut sent = 0;
+    for _ in 0..100 {
+        r.send(Flags::ACK | Flags::PSH, b"x");
+        sent += r.sent().len();
+        another(&mut r);
+    }
+    assert_eq!(sent, 36);
+    assert!(r.host.release_acks());
+    assert_eq!(r.sent().len(), 64);
+}
+
+#[test]
+fn what_is_gone_is_not_acknowledged() {
+    let (mut r, id) = awaited();
+    r.send(Flags::ACK | Flags::PSH, b"x");
+    assert!(r.sent().is_empty());
+    let now = r.now;
+    r.host.abort(id, now).unwrap();
+    assert!(r.sent()[0].is(Flags::RST));
+    r.host.release_acks();
+    assert!(r.sent().is_empty());
 }

@@ -39,7 +39,7 @@ impl Tcb {
         self.is.insert(Is::PEER_CLOSED);
         // What lies behind the FIN cannot be the peer's data.
         self.reassembly.clear();
-        if self.state() == State::Established && !self.is.contains(Is::ORPHAN) && !self.acks.is_asked() {
+        if self.state() == State::Established && !self.is.contains(Is::ORPHAN) {
             self.acknowledge_with_reply(AckReason::Fin, cx);
         } else {
             self.acks.now(AckReason::Fin);

@@ -9,11 +9,22 @@ use crate::time::Instant;
 
 const NONE: SeqRange = SeqRange::new(Seq::new(0), Seq::new(0));
 
+bitflags::bitflags! {
+    /// What an acknowledgment that is owed waits for.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    struct Waits: u8 {
+        /// The timer, or more to acknowledge: none is due before.
+        const DELAYED = 1 << 0;
+        /// What the program sends: the one that is due is held so long.
+        const HELD = 1 << 1;
+    }
+}
+
 /// What acknowledgments a connection owes.
 #[derive(Clone, Copy, Debug)]
 pub struct Acks {
     due: Option<AckReason>,
-    delayed: bool,
+    waits: Waits,
     /// Duplicate ACKs owed beside the one that is due: segments beyond a gap that came in one batch, each of which
     /// the sender counts (RFC 5681 §3.2).
     repeats: u8,
@@ -34,7 +45,7 @@ impl Acks {
     pub const fn new(quick: u8) -> Self {
         Self {
             due: None,
-            delayed: false,
+            waits: Waits::empty(),
             repeats: 0,
             quick,
             asked: false,
@@ -58,7 +69,7 @@ impl Acks {
     /// The next `quick` segments are acknowledged at once; what waits to be is too, unless `quick` is 0.
     pub const fn set_quick(&mut self, quick: u8) {
         (self.quick, self.asked) = (quick, quick > 0);
-        if quick > 0 && self.delayed {
+        if quick > 0 && !self.waits.is_empty() {
             self.now(AckReason::Quick);
         }
     }
@@ -71,9 +82,29 @@ impl Acks {
     //# For example, if the TCP endpoint is processing a series of queued segments, it MUST process them all
     //# before sending any ACK segments (MUST-59).
     pub const fn now(&mut self, reason: AckReason) {
-        if self.due.is_none() {
+        if self.let_go() || self.due.is_none() {
             self.due = Some(reason);
         }
+    }
+
+    /// An acknowledgment is due, and waits for what the program sends, or for [`let_go`](Self::let_go).
+    const fn hold(&mut self, reason: AckReason) {
+        if self.due.is_none() {
+            self.due = Some(reason);
+            self.waits = self.waits.union(Waits::HELD);
+        }
+    }
+
+    /// Whether one waits so.
+    pub const fn is_held(&self) -> bool {
+        self.waits.contains(Waits::HELD)
+    }
+
+    /// It waits no more. Says whether one did.
+    pub const fn let_go(&mut self) -> bool {
+        let held = self.is_held();
+        self.waits = self.waits.difference(Waits::HELD);
+        held
     }
 
     /// A segment came beyond a gap: it is worth a duplicate ACK of its own.
@@ -102,18 +133,23 @@ impl Acks {
     /// Text is about to be written, with which an acknowledgment can go. Who sends that mostly waits for a reply then, and
     /// acknowledges that with more: as in Linux, none leaves at once any more.
     const fn wait_for_text(&mut self) {
-        self.delayed = true;
+        self.delay();
         self.quick = 0;
+    }
+
+    /// One may wait for the timer.
+    const fn delay(&mut self) {
+        self.waits = self.waits.union(Waits::DELAYED);
     }
 
     /// Why an acknowledgment must leave at once, if one must.
     pub const fn due(&self) -> Option<AckReason> {
-        self.due
+        if self.is_held() { None } else { self.due }
     }
 
     /// Whether anything received is yet to be acknowledged.
     pub const fn owed(&self) -> bool {
-        self.due.is_some() || self.delayed
+        self.due.is_some() || !self.waits.is_empty()
     }
 
     /// Whether the acknowledgment that leaves next is all that is owed.
@@ -131,7 +167,7 @@ impl Acks {
     //= id=rfc5681-4.2-8
     //# A TCP receiver MUST NOT generate more than one ACK for every incoming segment
     pub const fn sent(&mut self) {
-        self.delayed = false;
+        self.waits = Waits::empty();
         self.duplicate = NONE;
         match self.repeats.checked_sub(1) {
             Some(left) => self.repeats = left,
@@ -156,30 +192,29 @@ impl Tcb {
             self.acks.now(AckReason::EverySecond);
         } else if self.acks.quick > 0 {
             self.acks.quick -= 1;
-            if self.acks.asked {
-                self.acks.now(AckReason::Quick);
-            } else {
+            // A full segment may be the first of many, and so may a second one be.
+            if unacknowledged < u32::from(self.rcv.mss) && !self.acks.is_held() {
                 self.acknowledge_with_reply(AckReason::Quick, cx);
+            } else {
+                self.acks.now(AckReason::Quick);
             }
         } else {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
             //# A TCP endpoint SHOULD implement a delayed ACK (SHLD-18)
-            self.acks.delayed = true;
+            self.acks.delay();
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
             //# the delay MUST be less than 0.5 seconds (MUST-40)
             self.timers.arm_if_idle(Timer::DelayedAck, cx.now + cx.config.delayed_ack);
         }
     }
 
-    /// What the program is told of now is acknowledged with what it sends for that, if that comes within the time it is given.
+    /// Acknowledges at once, unless the program is about to be told and what it sends then is waited for: a reply, or its own
+    /// end. Not where the program wants it at once, nor where the acknowledgment tells of marks.
     pub(in crate::tcp) fn acknowledge_with_reply(&mut self, reason: AckReason, cx: &Context<'_>) {
-        let Some(time) = cx.config.reply_time.filter(|time| !time.is_zero()) else {
-            return self.acks.now(reason);
-        };
-        self.acks.delayed = true;
-        let until = cx.now + time.min(cx.config.delayed_ack);
-        if self.timers.deadline(Timer::DelayedAck).is_none_or(|deadline| deadline > until) {
-            self.timers.arm(Timer::DelayedAck, until);
+        if cx.holds_acks && !self.acks.is_asked() && !self.ecn.echoes() {
+            self.acks.hold(reason);
+        } else {
+            self.acks.now(reason);
         }
     }
 
@@ -204,7 +239,7 @@ impl Tcb {
 
     /// The delayed-ACK timer ran out.
     pub(in crate::tcp) fn delayed_ack_due(&mut self, cx: &mut Context<'_>) {
-        if self.acks.delayed {
+        if self.acks.waits.contains(Waits::DELAYED) {
             cx.counters.tcp_delayed_acks += 1;
             self.acks.now(AckReason::Delayed);
         }

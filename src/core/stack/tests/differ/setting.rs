@@ -66,15 +66,6 @@ pub(super) fn tcp(rng: &mut impl Rng) -> TcpConfig {
         ecn_outgoing: pick(rng, [None, None, None, None, Classic, Accurate]),
         pacing: rng.random_ratio(1, 4),
         tail_loss_probes: rng.random_ratio(3, 4),
-        reply_time: pick(
-            rng,
-            [
-                Option::None,
-                Some(Duration::from_micros(200)),
-                Some(Duration::from_millis(1)),
-                Some(Duration::from_millis(30)),
-            ],
-        ),
         quick_acks: pick(rng, [0, 3, 16]),
         frto: rng.random_ratio(3, 4),
         slow_start_after_idle: rng.random(),
