@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use tunstack_core::time::Instant;
 
-use super::seat::{Poller, Tools};
+use super::seat::{Caller, Poller, Tools, Who};
 use super::shard::Shard;
-use super::sitting::{Caller, Who};
 use super::sleep::Ended;
 
 /// The time between two looks at a device that hung up: it would end every sleep at once.

@@ -9,9 +9,10 @@ use tunstack_core::time::Instant;
 use super::error::Failure;
 use super::seat::GLANCE;
 pub(crate) use super::seat::Poller;
+use super::seat::{Caller, Who};
 use super::shard::{Guard, Next, Shard};
 pub(crate) use super::sitting::Also;
-use super::sitting::{Caller, Seated, Turn, Who};
+use super::sitting::{Seated, Turn};
 
 /// The same while the socket has something unread: that is read first, as long as it is warm, and more of it waits where it
 /// is. It is not too long for others, nor for the window.

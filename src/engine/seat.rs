@@ -12,13 +12,17 @@
 //! that it sits, are one step.
 
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use tunstack_core::time::Instant;
 
+use super::clock::Sleeper;
 use super::pace::{Pace, SOON};
 use super::sleep::PATIENCE;
 use super::spin::Luck;
+use super::waiters::Parker;
 use crate::device::Frames;
 
 /// How long the device goes without a look by calls that do not wait.
@@ -34,6 +38,43 @@ pub(crate) trait Poller {
 
     /// What is readable when the kernel has something to tell, or when it was roused by another thread.
     fn readable(&self) -> BorrowedFd<'_>;
+}
+
+/// A caller that sits, and until when it waits.
+pub(super) struct Caller<'a> {
+    pub(super) who: Who<'a>,
+    pub(super) deadline: Instant,
+}
+
+/// How a caller is woken.
+pub(super) enum Who<'a> {
+    /// One that waits for its socket.
+    Call { parker: &'a Arc<Parker>, waker: &'a Waker },
+    /// One that waits for any of many.
+    Poller(&'a dyn Poller),
+}
+
+impl Caller<'_> {
+    pub(super) fn is_woken(&self) -> bool {
+        match self.who {
+            Who::Call { parker, .. } => parker.is_woken(),
+            Who::Poller(poller) => poller.is_roused(),
+        }
+    }
+
+    pub(super) const fn waker(&self) -> Option<&Waker> {
+        match self.who {
+            Who::Call { waker, .. } => Some(waker),
+            Who::Poller(_) => None,
+        }
+    }
+
+    pub(super) const fn poller(&self) -> Option<&dyn Poller> {
+        match self.who {
+            Who::Call { .. } => None,
+            Who::Poller(poller) => Some(poller),
+        }
+    }
 }
 
 /// What lies on the seat: what its holder works with.

@@ -7,10 +7,9 @@ use std::task::Waker;
 use rustix::io::Errno;
 use tunstack_core::time::Instant;
 
-use super::clock::Sleeper;
 use super::error::Failure;
 use super::idling::{Seen, look, sleep};
-use super::seat::{Poller, Tools};
+use super::seat::{Caller, Poller, Tools, Who};
 use super::shard::{Guard, Held, Next, Shard};
 use super::sleep::{Ended, PATIENCE};
 use super::spin::Luck;
@@ -49,43 +48,6 @@ pub(crate) enum Also {
     Unasked,
     Nothing,
     Something,
-}
-
-/// A caller that sits, and until when it waits.
-pub(super) struct Caller<'a> {
-    pub(super) who: Who<'a>,
-    pub(super) deadline: Instant,
-}
-
-/// How a caller is woken.
-pub(super) enum Who<'a> {
-    /// One that waits for its socket.
-    Call { parker: &'a Arc<Parker>, waker: &'a Waker },
-    /// One that waits for any of many.
-    Poller(&'a dyn Poller),
-}
-
-impl Caller<'_> {
-    pub(super) fn is_woken(&self) -> bool {
-        match self.who {
-            Who::Call { parker, .. } => parker.is_woken(),
-            Who::Poller(poller) => poller.is_roused(),
-        }
-    }
-
-    const fn waker(&self) -> Option<&Waker> {
-        match self.who {
-            Who::Call { waker, .. } => Some(waker),
-            Who::Poller(_) => None,
-        }
-    }
-
-    pub(super) const fn poller(&self) -> Option<&dyn Poller> {
-        match self.who {
-            Who::Call { .. } => None,
-            Who::Poller(poller) => Some(poller),
-        }
-    }
 }
 
 /// The seat, taken.

@@ -98,9 +98,9 @@ pub mod shards;
 
 mod settle;
 
-mod receive;
-
 mod expected;
+
+mod receive;
 
 pub mod fast_open;
 

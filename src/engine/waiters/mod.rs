@@ -10,9 +10,9 @@ mod interest;
 
 mod key;
 
-mod entries;
-
 mod entry;
+
+mod entries;
 
 mod woken;
 
