@@ -100,6 +100,8 @@ mod settle;
 
 mod expected;
 
+mod lent;
+
 mod receive;
 
 pub mod fast_open;

@@ -3,11 +3,9 @@
 use alloc::vec::Vec;
 use core::convert::Infallible;
 
-use super::expected::whole_len;
 use super::packet::{OtherEvent, OtherReason, datagrams};
 use super::{Checksum, Inbound, Kind, Received, Socket, Stack, Trust};
 use crate::addr::{Endpoint, Quad};
-use crate::body::Text;
 use crate::icmp::errors::{self, ErrorKind, Hardness, MAX_V6};
 use crate::icmp::quote::as_sent;
 use crate::icmp::{self, echo};
@@ -75,30 +73,9 @@ impl Stack {
         }
     }
 
-    /// A packet arrived the text of which came by reference.
-    #[inline(never)]
-    fn receive_lent(&mut self, now: Instant, inbound: &Inbound<'_>) -> Received {
-        let Inbound { packet, lent, .. } = *inbound;
-        let text = Text::new(packet, lent);
-        // Only what needs not be read may stay where it is. And where memory is bounded nobody else's is kept.
-        let stays = inbound.trust == Trust::Trusted && !self.memory.is_bounded();
-        // Its length is in the header: nothing is cut off, and nothing follows.
-        if stays
-            && whole_len(packet) == Some(text.len())
-            && let Ok(parsed) = ip::parse_head(packet, text.len() - packet.len())
-            && (parsed.header.protocol, parsed.header.fragment) == (protocol::TCP, None)
-            && (self.is_of_flow(&parsed.header) || input::accept(&parsed.header, &self.routes).is_ok())
-        {
-            self.counters.ip_in_delivers += 1;
-            return self.receive_tcp(now, &parsed.header, parsed.payload, *inbound);
-        }
-        let whole = text.joined();
-        self.receive_anew(now, Inbound { packet: &whole, lent: &[], backing: Some(&whole), ..*inbound })
-    }
-
     /// A packet arrived that nothing is known of.
     #[inline(never)]
-    fn receive_anew(&mut self, now: Instant, inbound: Inbound<'_>) -> Received {
+    pub(super) fn receive_anew(&mut self, now: Instant, inbound: Inbound<'_>) -> Received {
         // It is looked at where it lies: to move it costs more than to look.
         let parsed = ip::parse(inbound.packet);
         let parsed = match &parsed {
