@@ -21,6 +21,9 @@ pub(super) const MOST: usize = 64;
 const NO_POSITION: u64 = u64::MAX;
 
 /// A ring, and the memory that it reads into.
+///
+/// When it is closed the kernel has each thread that read by it do a last piece of work, and wakes it for that where it sleeps: an
+/// `epoll_wait` there gives `EINTR`, once, and so does whatever else is not begun anew after a signal.
 pub(super) struct Ring {
     // Closed before its memory goes.
     uring: IoUring,
@@ -174,6 +177,22 @@ mod tests {
         assert_eq!(ring.results(), [-libc::EOPNOTSUPP; 2]);
         ring.read(near.as_fd(), 0..1).unwrap();
         assert_eq!(ring.results(), [-libc::EAGAIN]);
+    }
+
+    /// As where a filter of system calls was set up since, or the program has closed what it does not know.
+    #[test]
+    fn one_that_works_no_more_says_so_and_gives_back_what_was_read() {
+        let Some(mut ring) = ring(2) else { return };
+        let (near, far) = UnixDatagram::pair().unwrap();
+        far.send(b"one").unwrap();
+        ring.read(near.as_fd(), 0..1).unwrap();
+        let other = std::fs::File::open("/dev/null").unwrap();
+        // SAFETY: the number is the ring's own, and stays open, for another file: nobody else closes or uses it.
+        assert!(unsafe { libc::dup3(other.as_raw_fd(), ring.uring.as_raw_fd(), libc::O_CLOEXEC) } >= 0);
+        far.send(b"two").unwrap();
+        ring.read(near.as_fd(), 1..2).unwrap_err();
+        assert_eq!(&ring.into_memory()[..], b"one\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(near.recv(&mut [0; 8]).unwrap(), 3, "it is there for who reads it otherwise");
     }
 
     #[test]
