@@ -47,7 +47,8 @@
 //!
 //! `tun-tap`, `offload`, `capture` and `uring` are on unless switched off. `uring` reads packets of the plain TUN many at a time
 //! where the kernel lets it, from the first burst on: a program whose own filter of system calls kills it for an io_uring
-//! leaves it out. `tokio` and `futures` are for the sockets of tasks, [`aio`], and `axum` for `axum::serve` over them; `cli` is for the program `tunstack`. Without any of them there is the core, the
+//! leaves it out. `tokio` and `futures` are for the sockets of tasks, [`aio`], and `axum` for `axum::serve` over them; `cli`
+//! is for the program `tunstack`. Without any of them there is the core, the
 //! simulator, the pipe and the sockets of threads.
 
 pub use tunstack_core as core;

@@ -58,7 +58,8 @@
 //! process that exits in between takes them with it, as it does everything that is not acknowledged yet.
 //!
 //! A reply, or a close, also carries the acknowledgment of a fresh connection's request or of its end. What has neither when
-//! the poll waits again, or comes back for the second time, is acknowledged then, and a millisecond after its last call at the latest.
+//! the poll waits again, or comes back for the second time, is acknowledged then, and a millisecond after its last call at
+//! the latest.
 //!
 //! # What differs from mio
 //!
