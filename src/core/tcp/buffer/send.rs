@@ -153,7 +153,9 @@ impl SendBuffer {
                 self.text_memory = self.text_memory.saturating_sub(chunk.memory() as u32);
                 match chunk {
                     Chunk::Owned { data, .. } => spares.give(data),
-                    Chunk::Shared { bytes, is, .. } if is.contains(Is::OURS) => spares.give_lent(bytes),
+                    Chunk::Shared { bytes, pinned, is } if is.contains(Is::OURS) => {
+                        spares.give_lent(bytes, pinned)
+                    }
                     Chunk::Shared { .. } => {}
                 }
             } else {
@@ -235,6 +237,9 @@ impl SendBuffer {
 
     /// Makes ready to be lent what lies at `len` octets from `offset` on: says whether that is worth while.
     pub fn freeze(&mut self, offset: usize, len: usize) -> bool {
+        if len < REFERENCE {
+            return false;
+        }
         let Some(base) = self.pieces.front().map(|p| p.start) else { return false };
         let begin = base.saturating_add(offset as u64);
         let end = begin.saturating_add(len as u64);
@@ -249,7 +254,7 @@ impl SendBuffer {
                 to_copy += last.saturating_sub(begin.max(piece.start)) as usize;
             }
         }
-        len >= REFERENCE && to_copy <= len / 2
+        to_copy <= len / 2
     }
 
     /// As [`slice`](Self::slice), to be lent.
@@ -478,6 +483,31 @@ mod tests {
         assert_eq!((b.records(), b.memory()), (0, 0));
         b.write(b"fresh", &mut spares);
         assert_eq!(b.record_left(0), None);
+    }
+
+    /// Of a piece that leaves bit by bit the last bit keeps all of it alive.
+    #[test]
+    fn what_is_remembered_of_lent_memory_counts_whole() {
+        let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
+        let mut out = Vec::new();
+        for _ in 0..200 {
+            b.write(&[1; CHUNK], &mut spares);
+            assert!(b.freeze(0, CHUNK) && b.to_lend(0, CHUNK).lend(&mut out));
+            b.advance(CHUNK - 1, &mut spares);
+            b.advance(1, &mut spares);
+        }
+        let remembered = out.iter().filter(|lent| !lent.octets().is_unique()).count();
+        assert!(remembered > 0 && remembered * CHUNK <= 4 << 20, "{remembered} of 64 KiB");
+        assert!(spares.memory() >= remembered * CHUNK, "{}", spares.memory());
+    }
+
+    /// What never leaves by reference is not made ready to.
+    #[test]
+    fn short_segments_leave_a_piece_as_it_is() {
+        let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
+        b.write(&[1; CHUNK / 2], &mut spares);
+        assert!(!b.freeze(0, REFERENCE - 1) && !b.freeze(100, 0));
+        assert!(b.pieces[0].chunk.is_owned());
     }
 
     #[test]
