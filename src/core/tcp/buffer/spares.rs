@@ -276,7 +276,8 @@ mod tests {
         assert!(taken.iter().all(|memory| memory.is_empty() && places.contains(&memory.as_ptr())));
         assert_eq!((s.memory(), first[0]), (TO_SEND, 36));
         // Where new memory lies says nothing: some of what was forgotten has been freed.
-        assert_ne!(s.take(TO_SEND).as_ptr(), first.as_ptr());
+        let another = s.take(TO_SEND);
+        assert_ne!(another.as_ptr(), first.as_ptr());
         assert_eq!(s.memory(), TO_SEND, "what is read still has not come back");
     }
 
