@@ -176,6 +176,33 @@ fn what_has_to_leave_at_once_does() {
     at_once(&mut r, Flags::empty(), b"x");
 }
 
+/// The program is given what it asked for to the last: each of so many is acknowledged at once.
+#[test]
+fn all_that_the_program_wants_at_once_leaves_at_once() {
+    let (mut r, id) = awaited();
+    let now = r.now;
+    r.host.set_quick_acks(id, true, now).unwrap();
+    let asked = Config::default().tcp.quick_acks;
+    for n in 0..asked {
+        r.send(Flags::ACK | Flags::PSH, b"x");
+        assert_eq!(r.sent().len(), 1, "{n} of {asked}");
+    }
+}
+
+/// Who has sent its FIN replies to nothing any more.
+#[test]
+fn no_reply_is_waited_for_behind_our_fin() {
+    let (mut r, id) = awaited();
+    let now = r.now;
+    r.host.shutdown(id, Shutdown::Write, now).unwrap();
+    let fin = r.sent();
+    r.send(Flags::ACK | Flags::PSH, b"x");
+    assert_eq!((r.state(id), r.sent().len()), (State::FinWait1, 1));
+    r.acknowledge(&fin);
+    r.send(Flags::ACK | Flags::PSH, b"x");
+    assert_eq!((r.state(id), r.sent().len()), (State::FinWait2, 1));
+}
+
 /// A mark that is echoed is told with each, and an accurate count too.
 #[test]
 fn what_tells_of_marks_does() {

@@ -153,7 +153,9 @@ impl SendBuffer {
                 self.text_memory = self.text_memory.saturating_sub(chunk.memory() as u32);
                 match chunk {
                     Chunk::Owned { data, .. } => spares.give(data),
-                    Chunk::Shared { bytes, is, .. } if is.contains(Is::OURS) => spares.give_lent(bytes),
+                    Chunk::Shared { bytes, pinned, is } if is.contains(Is::OURS) => {
+                        spares.give_lent(bytes, pinned)
+                    }
                     Chunk::Shared { .. } => {}
                 }
             } else {
@@ -235,6 +237,9 @@ impl SendBuffer {
 
     /// Makes ready to be lent what lies at `len` octets from `offset` on: says whether that is worth while.
     pub fn freeze(&mut self, offset: usize, len: usize) -> bool {
+        if len < REFERENCE {
+            return false;
+        }
         let Some(base) = self.pieces.front().map(|p| p.start) else { return false };
         let begin = base.saturating_add(offset as u64);
         let end = begin.saturating_add(len as u64);
@@ -249,7 +254,7 @@ impl SendBuffer {
                 to_copy += last.saturating_sub(begin.max(piece.start)) as usize;
             }
         }
-        len >= REFERENCE && to_copy <= len / 2
+        to_copy <= len / 2
     }
 
     /// As [`slice`](Self::slice), to be lent.

@@ -39,11 +39,7 @@ impl Tcb {
         self.is.insert(Is::PEER_CLOSED);
         // What lies behind the FIN cannot be the peer's data.
         self.reassembly.clear();
-        if self.state() == State::Established && !self.is.contains(Is::ORPHAN) {
-            self.acknowledge_with_reply(AckReason::Fin, cx);
-        } else {
-            self.acks.now(AckReason::Fin);
-        }
+        self.acknowledge_with_reply(AckReason::Fin, cx);
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=STEP-3.10.7.4-35
         //# Enter the CLOSE-WAIT state.

@@ -2,6 +2,7 @@
 
 use crate::seq::{Seq, SeqRange};
 use crate::tcp::context::Context;
+use crate::tcp::state::State;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::timers::Timer;
 use crate::tcp::trace::AckReason;
@@ -191,9 +192,10 @@ impl Tcb {
         if unacknowledged > u32::from(self.rcv.mss) {
             self.acks.now(AckReason::EverySecond);
         } else if self.acks.quick > 0 {
+            let asked = self.acks.is_asked();
             self.acks.quick -= 1;
-            // A full segment may be the first of many, and so may a second one be.
-            if unacknowledged < u32::from(self.rcv.mss) && !self.acks.is_held() {
+            // A full segment may be the first of many, and so may a second one be. What the program asked for counts this one.
+            if unacknowledged < u32::from(self.rcv.mss) && !self.acks.is_held() && !asked {
                 self.acknowledge_with_reply(AckReason::Quick, cx);
             } else {
                 self.acks.now(AckReason::Quick);
@@ -209,9 +211,10 @@ impl Tcb {
     }
 
     /// Acknowledges at once, unless the program is about to be told and what it sends then is waited for: a reply, or its own
-    /// end. Not where the program wants it at once, nor where the acknowledgment tells of marks.
+    /// end. Not where the program wants it at once or has ended its side, nor where the acknowledgment tells of marks.
     pub(in crate::tcp) fn acknowledge_with_reply(&mut self, reason: AckReason, cx: &Context<'_>) {
-        if cx.holds_acks && !self.acks.is_asked() && !self.ecn.echoes() {
+        let may_reply = self.state() == State::Established && !self.is.contains(Is::ORPHAN);
+        if cx.holds_acks && may_reply && !self.acks.is_asked() && !self.ecn.echoes() {
             self.acks.hold(reason);
         } else {
             self.acks.now(reason);

@@ -102,6 +102,31 @@ fn a_record_ends_where_it_was_said_to() {
     assert_eq!(b.record_left(0), None);
 }
 
+/// Of a piece that leaves bit by bit the last bit keeps all of it alive.
+#[test]
+fn what_is_remembered_of_lent_memory_counts_whole() {
+    let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
+    let mut out = Vec::new();
+    for _ in 0..200 {
+        b.write(&[1; CHUNK], &mut spares);
+        assert!(b.freeze(0, CHUNK) && b.to_lend(0, CHUNK).lend(&mut out));
+        b.advance(CHUNK - 1, &mut spares);
+        b.advance(1, &mut spares);
+    }
+    let remembered = out.iter().filter(|lent| !lent.octets().is_unique()).count();
+    assert!(remembered > 0 && remembered * CHUNK <= 4 << 20, "{remembered} of 64 KiB");
+    assert!(spares.memory() >= remembered * CHUNK, "{}", spares.memory());
+}
+
+/// What never leaves by reference is not made ready to.
+#[test]
+fn short_segments_leave_a_piece_as_it_is() {
+    let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
+    b.write(&[1; CHUNK / 2], &mut spares);
+    assert!(!b.freeze(0, REFERENCE - 1) && !b.freeze(100, 0));
+    assert!(b.pieces[0].chunk.is_owned());
+}
+
 #[test]
 fn what_is_lent_is_not_copied_and_comes_back() {
     let (mut b, mut spares) = (SendBuffer::new(), Spares::default());
