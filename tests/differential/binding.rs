@@ -120,7 +120,10 @@ fn conflict(lab: &Lab, kind: Kind, (a, first): (Fd, Place), (b, second): (Fd, Pl
             lab.close(a).unwrap();
             let bound = bind(lab, b, second, addr.port());
             let listens = if bound.is_ok() { done(lab.sys().listen(b, 1)) } else { "-".to_owned() };
-            format!("{}, {listens}, connection {}", done(bound), lab.look(accepted))
+            let connection = lab.look(accepted);
+            // Its end keeps no port: a row that comes by the same one would find it taken, at random.
+            [client, accepted].into_iter().for_each(|end| lab.linger(end, 1, 0).unwrap());
+            format!("{}, {listens}, connection {connection}", done(bound))
         }
     }
 }
