@@ -4,15 +4,19 @@
 //! own. A read of 1,500 octets takes two thirds of the time.
 #![allow(unsafe_code)]
 
+mod pool;
+
 use std::fmt;
 use std::io;
 use std::mem;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use io_uring::opcode;
 use io_uring::types::Fd;
-use io_uring::{IoUring, opcode};
 use rustix::io::Errno;
+
+use pool::{Pool, Used};
 
 /// Reads that are asked for in one call at the most.
 pub(super) const MOST: usize = 64;
@@ -20,13 +24,13 @@ pub(super) const MOST: usize = 64;
 /// The position of what has none.
 const NO_POSITION: u64 = u64::MAX;
 
+static POOL: Pool = Pool::new();
+
 /// A ring, and the memory that it reads into.
-///
-/// When it is closed the kernel has each thread that read by it do a last piece of work, and wakes it for that where it sleeps: an
-/// `epoll_wait` there gives `EINTR`, once, and so does whatever else is not begun anew after a signal.
 pub(super) struct Ring {
-    // Closed before its memory goes.
-    uring: IoUring,
+    /// None once it works no more.
+    used: Option<Used>,
+    pool: &'static Pool,
     memory: Box<[u8]>,
     /// From place to place, and what each read may have: octets.
     stride: usize,
@@ -39,22 +43,38 @@ pub(super) struct Ring {
 impl Ring {
     /// A ring for that memory: places of `stride` octets, of which a packet may have `size`. The memory comes back where
     /// there can be none: the kernel has none, does not allow it, or may not pin so much.
-    pub(super) fn new(
+    pub(super) fn new(memory: Box<[u8]>, stride: usize, size: usize) -> Result<Self, (Box<[u8]>, io::Error)> {
+        Self::of(&POOL, memory, stride, size)
+    }
+
+    fn of(
+        pool: &'static Pool,
         mut memory: Box<[u8]>,
         stride: usize,
         size: usize,
     ) -> Result<Self, (Box<[u8]>, io::Error)> {
         debug_assert!((1..=stride).contains(&size), "{size} octets of {stride}");
-        let uring = match IoUring::new(MOST as u32) {
-            Ok(uring) => uring,
-            Err(e) => return Err((memory, e)),
-        };
         let whole = libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: memory.len() };
-        // SAFETY: the memory is owned by what owns the ring, is never moved or made anew, and outlives the ring. The kernel
-        // writes to it for the reads of `read` alone, all of which have ended when that returns.
-        match unsafe { uring.submitter().register_buffers(&[whole]) } {
-            Ok(()) => Ok(Self { uring, memory, stride, size, results: [0; MOST], count: 0 }),
-            Err(e) => Err((memory, e)),
+        loop {
+            let used = match pool.take() {
+                Ok(used) => used,
+                Err(e) => return Err((memory, e)),
+            };
+            // SAFETY: the memory is owned by what owns the ring, is never moved or made anew, and outlives its registration,
+            // which `drop` ends. The kernel writes to it for the reads of `read` alone, all of which have ended when that
+            // returns.
+            match unsafe { used.uring.submitter().register_buffers(&[whole]) } {
+                Ok(()) => {
+                    let (results, count) = ([0; MOST], 0);
+                    return Ok(Self { used: Some(used), pool, memory, stride, size, results, count });
+                }
+                // The program has closed what it did not know since somebody used it.
+                Err(e) if is_no_ring(&e) => used.abandon(),
+                Err(e) => {
+                    pool.give_back(used);
+                    return Err((memory, e));
+                }
+            }
         }
     }
 
@@ -75,10 +95,8 @@ impl Ring {
     }
 
     /// Its memory, without it.
-    pub(super) fn into_memory(self) -> Box<[u8]> {
-        let Self { uring, memory, .. } = self;
-        drop(uring);
-        memory
+    pub(super) fn into_memory(mut self) -> Box<[u8]> {
+        mem::take(&mut self.memory)
     }
 
     /// Reads a packet to each of these places, without waiting.
@@ -91,10 +109,11 @@ impl Ring {
         let (Some(wanted), Ok(len)) = (wanted, u32::try_from(self.size)) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
+        let Some(used) = &mut self.used else { return Err(io::ErrorKind::BrokenPipe.into()) };
         self.count = count;
         let results = &mut self.results[..count];
         results.fill(Errno::CANCELED.raw_os_error().wrapping_neg());
-        let mut queue = self.uring.submission();
+        let mut queue = used.uring.submission();
         for (n, place) in wanted.chunks_exact_mut(self.stride).enumerate() {
             let read = opcode::ReadFixed::new(Fd(from.as_raw_fd()), place.as_mut_ptr(), len, 0)
                 .offset(NO_POSITION)
@@ -113,8 +132,8 @@ impl Ring {
         drop(queue);
         let mut ended = 0;
         while ended < asked {
-            let waited = self.uring.submit_and_wait(asked - ended);
-            for completion in self.uring.completion() {
+            let waited = used.uring.submit_and_wait(asked - ended);
+            for completion in used.uring.completion() {
                 ended += 1;
                 if let Some(result) = results.get_mut(completion.user_data() as usize) {
                     *result = completion.result();
@@ -125,12 +144,30 @@ impl Ring {
                     // Reads may be under way. Their memory belongs to the kernel now, for good; what earlier ones brought does not.
                     let copy = self.memory.clone();
                     mem::forget(mem::replace(&mut self.memory, copy));
+                    self.used.take().into_iter().for_each(Used::abandon);
                     return Err(e);
                 }
                 _ => {}
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the descriptor of a ring is another's by now, or nobody's.
+fn is_no_ring(e: &io::Error) -> bool {
+    [Errno::BADF, Errno::OPNOTSUPP].map(|errno| Some(errno.raw_os_error())).contains(&e.raw_os_error())
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let Some(used) = self.used.take() else { return };
+        // No read is under way, so that nothing is written to the memory however this ends.
+        if used.is_own() && used.uring.submitter().unregister_buffers().is_ok() {
+            self.pool.give_back(used);
+        } else {
+            used.abandon();
+        }
     }
 }
 
@@ -142,17 +179,34 @@ impl fmt::Debug for Ring {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, RawFd};
     use std::os::unix::net::UnixDatagram;
+
+    use rustix::event::{PollFd, PollFlags};
 
     use super::*;
 
     fn ring(places: usize) -> Option<Ring> {
+        ring_of(&POOL, places)
+    }
+
+    fn ring_of(pool: &'static Pool, places: usize) -> Option<Ring> {
         let (none, _far) = UnixDatagram::pair().unwrap();
-        let ring = Ring::new(vec![0; 8 * places].into(), 8, 7).map_err(|(_, e)| e);
+        let ring = Ring::of(pool, vec![0; 8 * places].into(), 8, 7).map_err(|(_, e)| e);
         // A filter may allow to make one and refuse its use.
         let tried = ring.and_then(|mut ring| ring.read(none.as_fd(), 0..1).map(|()| ring));
         tried.map_err(|e| println!("skipped: this kernel gives no io_uring: {e}")).ok()
+    }
+
+    fn number(ring: &Ring) -> RawFd {
+        ring.used.as_ref().unwrap().uring.as_raw_fd()
+    }
+
+    /// Another file in place of a ring.
+    fn replace(number: RawFd) {
+        let other = std::fs::File::open("/dev/null").unwrap();
+        // SAFETY: the number is the ring's own, and stays open, for another file: nobody else closes or uses it.
+        assert!(unsafe { libc::dup3(other.as_raw_fd(), number, libc::O_CLOEXEC) } >= 0);
     }
 
     #[test]
@@ -184,17 +238,74 @@ mod tests {
     /// As where a filter of system calls was set up since, or the program has closed what it does not know.
     #[test]
     fn one_that_works_no_more_says_so_and_gives_back_what_was_read() {
-        let Some(mut ring) = ring(2) else { return };
+        static POOL: Pool = Pool::new();
+        let Some(mut ring) = ring_of(&POOL, 2) else { return };
         let (near, far) = UnixDatagram::pair().unwrap();
         far.send(b"one").unwrap();
         ring.read(near.as_fd(), 0..1).unwrap();
-        let other = std::fs::File::open("/dev/null").unwrap();
-        // SAFETY: the number is the ring's own, and stays open, for another file: nobody else closes or uses it.
-        assert!(unsafe { libc::dup3(other.as_raw_fd(), ring.uring.as_raw_fd(), libc::O_CLOEXEC) } >= 0);
+        replace(number(&ring));
         far.send(b"two").unwrap();
         ring.read(near.as_fd(), 1..2).unwrap_err();
         assert_eq!(&ring.into_memory()[..], b"one\0\0\0\0\0\0\0\0\0\0\0\0\0");
         assert_eq!(near.recv(&mut [0; 8]).unwrap(), 3, "it is there for who reads it otherwise");
+    }
+
+    /// A ring that is closed ends them as a signal does.
+    #[test]
+    fn the_sleeps_of_who_has_read_by_a_ring_outlast_it() {
+        let (near, far) = UnixDatagram::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let (hand, take) = std::sync::mpsc::channel::<Ring>();
+        let (back, ended) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for mut ring in take {
+                    ring.read(near.as_fd(), 0..1).unwrap();
+                    back.send(ring).unwrap();
+                    let mut question = [0];
+                    while question != *b"." {
+                        let mut fds = [PollFd::new(&near, PollFlags::IN)];
+                        assert_eq!(rustix::event::poll(&mut fds, None), Ok(1), "nobody has sent a signal");
+                        near.recv(&mut question).unwrap();
+                        near.send(&question).unwrap();
+                    }
+                }
+            });
+            for _ in 0..10 {
+                let Some(ring) = ring(1) else { return };
+                hand.send(ring).unwrap();
+                drop(ended.recv().unwrap());
+                // The kernel does it when it comes to it.
+                for question in [[b'?'; 200].as_slice(), b"."].concat() {
+                    far.send(&[question]).unwrap();
+                    far.recv(&mut [0]).unwrap();
+                }
+            }
+            drop(hand);
+        });
+    }
+
+    #[test]
+    fn an_idle_one_that_the_program_has_closed_is_not_used() {
+        static POOL: Pool = Pool::new();
+        let Some(ring) = ring_of(&POOL, 1) else { return };
+        let closed = number(&ring);
+        drop(ring);
+        replace(closed);
+        let ring = ring_of(&POOL, 1).unwrap();
+        assert_ne!(number(&ring), closed);
+        drop(ring);
+    }
+
+    #[test]
+    fn one_whose_memory_goes_is_used_again_and_has_none() {
+        static POOL: Pool = Pool::new();
+        let Some(ring) = ring_of(&POOL, 1) else { return };
+        let first = number(&ring);
+        assert_eq!(ring.into_memory().len(), 8);
+        // The kernel refuses a second memory beside a first.
+        let second = ring_of(&POOL, 3).unwrap();
+        assert_eq!((number(&second), second.memory().len()), (first, 24));
     }
 
     #[test]
