@@ -182,6 +182,8 @@ impl Frames {
         // As many as the last time and some more; and when these are there, twice as many.
         let asked = (self.burst + 2).saturating_sub(had).max(had).max(2 * FEW).min(left).min(ring::MOST);
         let results = self.room.as_mut()?.read(from, first..first + asked)?;
+        // Fewer where it works no more: then the rest is to be read one by one.
+        let asked = results.len();
         for (n, result) in results.iter().enumerate() {
             if let (Ok(len), Some(slot)) = (usize::try_from(*result), self.slots.get_mut(self.filled)) {
                 (slot.place, slot.len, slot.trust, slot.gso_size) = (first + n, len, Trust::Verify, 0);

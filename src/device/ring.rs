@@ -12,8 +12,8 @@ use std::mem;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use io_uring::opcode;
 use io_uring::types::Fd;
+use io_uring::{IoUring, opcode};
 use rustix::io::Errno;
 
 use pool::{Pool, Used};
@@ -99,11 +99,22 @@ impl Ring {
         mem::take(&mut self.memory)
     }
 
-    /// Reads a packet to each of these places, without waiting.
+    /// Reads a packet to each of these places, without waiting. Where the ring fails meanwhile, what it has read is kept, and
+    /// there are results no further than that.
     ///
     /// # Errors
-    /// The kernel does not take the reads. The ring is of no more use.
+    /// The kernel does not take the reads, and took none of them. The ring is of no more use.
     pub(super) fn read(&mut self, from: BorrowedFd<'_>, places: Range<usize>) -> io::Result<()> {
+        self.read_by(from, places, |uring, count| uring.submit_and_wait(count))
+    }
+
+    /// The same, where `enter` has the kernel take what is asked for and waits until so many reads have ended.
+    fn read_by(
+        &mut self,
+        from: BorrowedFd<'_>,
+        places: Range<usize>,
+        mut enter: impl FnMut(&IoUring, usize) -> io::Result<usize>,
+    ) -> io::Result<()> {
         let count = places.len().min(MOST);
         let wanted = self.memory.get_mut(places.start * self.stride..(places.start + count) * self.stride);
         let (Some(wanted), Ok(len)) = (wanted, u32::try_from(self.size)) else {
@@ -130,27 +141,40 @@ impl Ring {
         }
         let asked = queue.len();
         drop(queue);
-        let mut ended = 0;
+        let (mut ended, mut reached) = (0, 0);
         while ended < asked {
-            let waited = used.uring.submit_and_wait(asked - ended);
+            let waited = enter(&used.uring, asked - ended);
             for completion in used.uring.completion() {
                 ended += 1;
-                if let Some(result) = results.get_mut(completion.user_data() as usize) {
-                    *result = completion.result();
+                let n = completion.user_data() as usize;
+                if let Some(result) = results.get_mut(n) {
+                    (*result, reached) = (completion.result(), reached.max(n + 1));
                 }
             }
             match waited {
                 Err(e) if e.kind() != io::ErrorKind::Interrupted => {
-                    // Reads may be under way. Their memory belongs to the kernel now, for good; what earlier ones brought does not.
-                    let copy = self.memory.clone();
-                    mem::forget(mem::replace(&mut self.memory, copy));
-                    self.used.take().into_iter().for_each(Used::abandon);
-                    return Err(e);
+                    self.fail(asked - ended);
+                    self.count = reached;
+                    return if ended == 0 { Err(e) } else { Ok(()) };
                 }
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// The ring works no more, and so many reads were asked for of which nothing is known.
+    fn fail(&mut self, unknown: usize) {
+        let Some(mut used) = self.used.take() else { return };
+        let under_way = unknown.saturating_sub(used.uring.submission().len());
+        if under_way > 0 {
+            // The kernel ends a read that does not wait in the call in which it takes it: there should be none. But their
+            // memory would be the kernel's now, for good; what earlier ones brought is not.
+            let copy = self.memory.clone();
+            mem::forget(mem::replace(&mut self.memory, copy));
+        }
+        tracing::debug!("an io_uring works no more, with {under_way} reads under way");
+        used.abandon();
     }
 }
 
@@ -179,12 +203,16 @@ impl fmt::Debug for Ring {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
     use std::os::fd::{AsFd, RawFd};
-    use std::os::unix::net::UnixDatagram;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
 
     use rustix::event::{PollFd, PollFlags};
 
     use super::*;
+
+    /// `IORING_ENTER_GETEVENTS`.
+    const GET_EVENTS: u32 = 1;
 
     fn ring(places: usize) -> Option<Ring> {
         ring_of(&POOL, places)
@@ -227,7 +255,7 @@ mod tests {
     #[test]
     fn errors_are_told_of_each_read() {
         let Some(mut ring) = ring(2) else { return };
-        let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (near, _far) = UnixStream::pair().unwrap();
         let directory = std::fs::File::open("/").unwrap();
         ring.read(directory.as_fd(), 0..2).unwrap();
         assert_eq!(ring.results(), [-libc::EOPNOTSUPP; 2]);
@@ -253,8 +281,7 @@ mod tests {
     /// A ring that is closed ends them as a signal does.
     #[test]
     fn the_sleeps_of_who_has_read_by_a_ring_outlast_it() {
-        let (near, far) = UnixDatagram::pair().unwrap();
-        near.set_nonblocking(true).unwrap();
+        let (mut near, mut far) = UnixStream::pair().unwrap();
         let (hand, take) = std::sync::mpsc::channel::<Ring>();
         let (back, ended) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
@@ -266,8 +293,8 @@ mod tests {
                     while question != *b"." {
                         let mut fds = [PollFd::new(&near, PollFlags::IN)];
                         assert_eq!(rustix::event::poll(&mut fds, None), Ok(1), "nobody has sent a signal");
-                        near.recv(&mut question).unwrap();
-                        near.send(&question).unwrap();
+                        near.read_exact(&mut question).unwrap();
+                        near.write_all(&question).unwrap();
                     }
                 }
             });
@@ -277,12 +304,37 @@ mod tests {
                 drop(ended.recv().unwrap());
                 // The kernel does it when it comes to it.
                 for question in [[b'?'; 200].as_slice(), b"."].concat() {
-                    far.send(&[question]).unwrap();
-                    far.recv(&mut [0]).unwrap();
+                    far.write_all(&[question]).unwrap();
+                    far.read_exact(&mut [0]).unwrap();
                 }
             }
             drop(hand);
         });
+    }
+
+    /// As where the kernel has no memory for more, after some.
+    #[test]
+    fn what_was_read_before_it_failed_is_kept() {
+        static POOL: Pool = Pool::new();
+        let Some(mut ring) = ring_of(&POOL, 5) else { return };
+        let (near, far) = UnixDatagram::pair().unwrap();
+        for text in ["one", "two", "six"] {
+            assert_eq!(far.send(text.as_bytes()).unwrap(), 3);
+        }
+        let mut calls = 0;
+        let read = ring.read_by(near.as_fd(), 1..5, |uring, _| {
+            calls += 1;
+            // SAFETY: as many as there are in the queue at least, and no argument.
+            let two = || unsafe { uring.submitter().enter::<libc::sigset_t>(2, 2, GET_EVENTS, None) };
+            if calls == 1 { two() } else { Err(Errno::AGAIN.into()) }
+        });
+        read.unwrap();
+        assert_eq!((ring.results(), calls), (&[3, 3][..], 2));
+        assert_eq!(&ring.memory()[8..24], b"one\0\0\0\0\0two\0\0\0\0\0");
+        ring.read(near.as_fd(), 3..5).unwrap_err();
+        assert_eq!(&ring.into_memory()[8..24], b"one\0\0\0\0\0two\0\0\0\0\0");
+        let mut rest = [0; 8];
+        assert_eq!((near.recv(&mut rest).unwrap(), &rest[..3]), (3, &b"six"[..]));
     }
 
     #[test]
