@@ -203,11 +203,8 @@ impl fmt::Debug for Ring {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
     use std::os::fd::{AsFd, RawFd};
     use std::os::unix::net::{UnixDatagram, UnixStream};
-
-    use rustix::event::{PollFd, PollFlags};
 
     use super::*;
 
@@ -276,40 +273,6 @@ mod tests {
         ring.read(near.as_fd(), 1..2).unwrap_err();
         assert_eq!(&ring.into_memory()[..], b"one\0\0\0\0\0\0\0\0\0\0\0\0\0");
         assert_eq!(near.recv(&mut [0; 8]).unwrap(), 3, "it is there for who reads it otherwise");
-    }
-
-    /// A ring that is closed ends them as a signal does.
-    #[test]
-    fn the_sleeps_of_who_has_read_by_a_ring_outlast_it() {
-        let (mut near, mut far) = UnixStream::pair().unwrap();
-        let (hand, take) = std::sync::mpsc::channel::<Ring>();
-        let (back, ended) = std::sync::mpsc::channel();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                for mut ring in take {
-                    ring.read(near.as_fd(), 0..1).unwrap();
-                    back.send(ring).unwrap();
-                    let mut question = [0];
-                    while question != *b"." {
-                        let mut fds = [PollFd::new(&near, PollFlags::IN)];
-                        assert_eq!(rustix::event::poll(&mut fds, None), Ok(1), "nobody has sent a signal");
-                        near.read_exact(&mut question).unwrap();
-                        near.write_all(&question).unwrap();
-                    }
-                }
-            });
-            for _ in 0..10 {
-                let Some(ring) = ring(1) else { return };
-                hand.send(ring).unwrap();
-                drop(ended.recv().unwrap());
-                // The kernel does it when it comes to it.
-                for question in [[b'?'; 200].as_slice(), b"."].concat() {
-                    far.write_all(&[question]).unwrap();
-                    far.read_exact(&mut [0]).unwrap();
-                }
-            }
-            drop(hand);
-        });
     }
 
     /// As where the kernel has no memory for more, after some.

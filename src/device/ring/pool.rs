@@ -1,9 +1,9 @@
 //! The rings of this process, which are not closed: who has done with one leaves it to the next.
 //!
 //! For a ring that is closed the kernel gives each thread that has used it a last piece of work, and ends the sleep that the
-//! thread is in for that: `epoll_wait`, `ppoll` and whatever else is not begun anew after a signal gives `EINTR` although
-//! there was none. Those threads are the program's own, since who waits for a socket reads the device itself, and what they
-//! sleep for then need not have to do with us.
+//! thread is in for that. Some calls are begun anew then, as where a signal has no handler, but `epoll_wait` gives `EINTR`.
+//! Those threads are the program's own, since who waits for a socket reads the device itself, and what they sleep for then
+//! need not have to do with us.
 
 use std::io;
 use std::mem;
