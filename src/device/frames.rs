@@ -182,6 +182,8 @@ impl Frames {
         // As many as the last time and some more; and when these are there, twice as many.
         let asked = (self.burst + 2).saturating_sub(had).max(had).max(2 * FEW).min(left).min(ring::MOST);
         let results = self.room.as_mut()?.read(from, first..first + asked)?;
+        // Fewer where it works no more: then the rest is to be read one by one.
+        let asked = results.len();
         for (n, result) in results.iter().enumerate() {
             if let (Ok(len), Some(slot)) = (usize::try_from(*result), self.slots.get_mut(self.filled)) {
                 (slot.place, slot.len, slot.trust, slot.gso_size) = (first + n, len, Trust::Verify, 0);
@@ -198,13 +200,40 @@ impl Frames {
     }
 
     /// What of the packet filled last came by reference, behind the rest: of what is given an empty vector is left, with
-    /// room for more. Packets are put so in Frames that [take references](Self::take_references) alone.
+    /// room for more. Frames that take no [references](Self::take_references) copy it to the slot, and cut what is too much
+    /// for that: who looks at their packets sees them whole.
     pub fn append(&mut self, text: &mut Vec<Lent>) {
+        if !self.references {
+            return self.append_copy(text);
+        }
         if let Some(slot) = self.last_mut() {
             mem::swap(&mut slot.text, text);
             let octets: usize = slot.text.iter().map(|lent| lent.octets().len()).sum();
             self.octets = self.octets.saturating_add(octets);
         }
+    }
+
+    fn append_copy(&mut self, text: &mut Vec<Lent>) {
+        let Some(slot) = self.slots[..self.filled].last_mut() else { return text.clear() };
+        let had = slot.len;
+        let mut copy = |memory: &mut [u8]| {
+            for lent in text.drain(..) {
+                let left = memory.get_mut(slot.len..).unwrap_or_default();
+                let len = lent.octets().len().min(left.len());
+                left[..len].copy_from_slice(&lent.octets()[..len]);
+                slot.len += len;
+            }
+        };
+        if let Some(room) = &mut self.room {
+            copy(room.place_mut(slot.place));
+        } else {
+            // Where somebody has it already, it is theirs.
+            let memory = mem::take(&mut slot.memory).try_into_mut();
+            let mut memory = memory.unwrap_or_else(|theirs| BytesMut::from(&theirs[..]));
+            copy(&mut memory);
+            slot.memory = memory.freeze();
+        }
+        self.octets = self.octets.saturating_add(slot.len - had);
     }
 
     /// How many packets are in it.
@@ -384,6 +413,31 @@ mod tests {
         assert!(text.is_unique());
         assert!(put(&mut frames, b"whole"));
         assert!(frames.iter().all(|inbound| inbound.lent.is_empty()));
+    }
+
+    #[test]
+    fn what_is_appended_unasked_is_copied() {
+        for size in [12, LENT] {
+            let mut frames = Frames::new(2, size).within(2 * size);
+            let text = Bytes::from(vec![7; size]);
+            for (lent, len) in [(&text[..3], 7), (&text[..], size)] {
+                assert!(put(&mut frames, b"head"));
+                // As of who looks before it was appended.
+                let looked = frames.iter().last().and_then(|i| i.backing.cloned());
+                let mut lent =
+                    vec![Lent::from(text.slice_ref(&lent[..1])), Lent::from(text.slice_ref(&lent[1..]))];
+                frames.append(&mut lent);
+                let seen = frames.iter().last().unwrap();
+                assert_eq!((seen.packet.len(), seen.lent.len(), lent.len()), (len, 0, 0));
+                assert_eq!(seen.packet, [b"head", &text[..len - 4]].concat());
+                assert!(
+                    looked.is_none_or(|looked| looked.len() == size && looked[4..].iter().all(|n| *n == 0))
+                );
+            }
+            assert_eq!(frames.octets, 7 + size);
+            assert!(text.is_unique());
+        }
+        Frames::new(1, 4).append(&mut vec![Lent::from(Bytes::from_static(b"of none"))]);
     }
 
     #[test]

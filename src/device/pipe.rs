@@ -155,16 +155,12 @@ impl Device for Pipe {
         let mut queue = self.incoming.lock();
         let mut count = 0;
         while !queue.packets.is_empty() {
-            let references = frames.take_references();
             let mut about = (Trust::Verify, 0);
             let mut text = Vec::new();
             let filled = frames.fill(|buffer| {
                 let Some(came) = queue.packets.pop_front() else { return Ok::<_, io::Error>(None) };
                 let Crossing { mut packet, text: lent, trust, gso_size } = came;
                 (about, text) = ((trust, gso_size), lent);
-                if !references {
-                    text.drain(..).for_each(|lent| packet.extend_from_slice(lent.octets()));
-                }
                 let len = packet.len().min(buffer.len());
                 buffer[..len].copy_from_slice(&packet[..len]);
                 packet.clear();

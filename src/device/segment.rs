@@ -49,8 +49,20 @@ fn unfit() -> io::Error {
 /// Gives `each` the packets that an arriving one was joined from, with their checksums in their places. One
 /// that was not joined is given whole: with its checksum in its place where that may be partial, being
 /// [`Trust::Trusted`], and else as it came. So is what is neither TCP nor UDP, contradicts itself, or was joined
-/// and has a wrong checksum.
+/// and has a wrong checksum. What came by reference is copied behind the rest before.
 pub fn take_apart(inbound: &Inbound<'_>, mut each: impl FnMut(&Datagram<'_>)) {
+    if !inbound.lent.is_empty() {
+        let mut packet = inbound.packet.to_vec();
+        inbound.lent.iter().for_each(|lent| packet.extend_from_slice(lent.octets()));
+        return take_apart_whole(
+            &Inbound { packet: &packet, lent: &[], backing: None, ..*inbound },
+            &mut each,
+        );
+    }
+    take_apart_whole(inbound, &mut each);
+}
+
+fn take_apart_whole(inbound: &Inbound<'_>, each: &mut impl FnMut(&Datagram<'_>)) {
     let (checksum, event) = (Checksum::Complete, None);
     let as_it_came = Datagram { head: inbound.packet, body: Body::EMPTY, gso_size: 0, checksum, event };
     let head = Head::read(inbound.packet).filter(|head| head.packet_len <= inbound.packet.len());

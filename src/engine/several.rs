@@ -90,7 +90,7 @@ impl Neighbours for Several {
     }
 
     fn pass_on(&self, here: &Shard, frames: &Frames, owners: &mut Vec<u16>) {
-        owners.extend(frames.iter().map(|inbound| self.placement.of_packet(inbound.packet)));
+        owners.extend(frames.iter().map(|inbound| self.placement.of_packet(&inbound)));
         let foreign = owners.iter().filter(|owner| **owner != self.number).count();
         if foreign == 0 {
             return;

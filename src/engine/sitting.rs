@@ -130,7 +130,7 @@ impl Shard {
         // A device that cuts segments also joins them, up to the largest packet there is.
         let size = if capabilities.max_gso > 0 { 0xffff } else { usize::from(capabilities.mtu) };
         let mut frames = Frames::new(BATCH, size).within(BATCH_OCTETS);
-        // With neighbours, whose a packet is has to be read off the whole of it.
+        // Among neighbours packets change hands, and no device has gained by references there yet.
         if self.device.takes_references() && self.neighbours.get().is_none() {
             frames = frames.with_references();
         }

@@ -158,8 +158,7 @@ impl Poll {
     /// # Errors
     /// `Interrupted` when a signal's handler ran while it slept. One that ran while it looked for packets, before a sleep
     /// ([`Builder::spin`](crate::engine::Builder::spin)), mostly goes unnoticed as one does that ran just before the call:
-    /// who waits for signals watches a signalfd, or a pipe that the handler writes to. Without a signal the kernel may end a
-    /// sleep so, once, when an engine has ended whose plain TUN this thread has read by an io_uring: go on as after a signal.
+    /// who waits for signals watches a signalfd, or a pipe that the handler writes to.
     /// `InvalidInput` when `events` has no capacity; `Deadlock` where it would have to wait on the thread of an engine, as in a
     /// waker: that engine would stand still.
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::net::sockopt;
 use tunstack::core::addr::Prefix;
@@ -131,9 +132,14 @@ fn own(plan: &Plan, part: [&str; 2]) -> Result<Command, Failure> {
     command.args(["--mtu", &plan.mtu.to_string(), "--offload", plan.offload_text()]);
     command.args(["--shards", &plan.shards.to_string()]);
     if let Some(time) = plan.spin {
-        command.args(["--spin", &format!("{}us", time.as_micros())]);
+        command.args(["--spin", &microseconds(time)]);
     }
     Ok(command)
+}
+
+/// As an argument: to the nanosecond, since less than a microsecond is a time, too.
+fn microseconds(time: Duration) -> String {
+    format!("{}us", time.as_nanos() as f64 / 1e3)
 }
 
 fn kernel(plan: &Plan) -> Result<Lane, Failure> {
@@ -162,6 +168,24 @@ fn kernel(plan: &Plan) -> Result<Lane, Failure> {
 /// The far end of idle connections.
 pub(super) struct Far {
     child: Child,
+    _short: ShortMemory,
+}
+
+/// The client's own memory of what it closed is not to grow from sample to sample.
+struct ShortMemory;
+
+impl ShortMemory {
+    fn set() -> Result<Self, Failure> {
+        set(TIME_WAITS, "4096")?;
+        Ok(Self)
+    }
+}
+
+impl Drop for ShortMemory {
+    fn drop(&mut self) {
+        // It was set before, so it can be.
+        let _ = settings();
+    }
 }
 
 impl Far {
@@ -169,12 +193,11 @@ impl Far {
     /// stack's server.
     pub(super) fn start(plan: &Plan, most: usize) -> Result<Self, Failure> {
         set("ip_forward", "1")?;
-        // The client's own memory of what it closed is not to grow from sample to sample.
-        set(TIME_WAITS, "4096")?;
+        let short = ShortMemory::set()?;
         let mut command = own(plan, ["--far", &most.to_string()])?;
         let mut child = Child::start("the far end of idle connections", &mut command)?;
         child.hear("ready")?;
-        Ok(Self { child })
+        Ok(Self { child, _short: short })
     }
 
     /// Opens so many connections that are to stand, and gives how long that took, seconds.
@@ -198,13 +221,6 @@ impl Far {
         self.child.say(&format!("{what} {count}"))?;
         let said = self.child.hear(done)?;
         said.parse().map_err(|_| Failure::Failed(format!("{done} in {said:?}, not a number of seconds")))
-    }
-}
-
-impl Drop for Far {
-    fn drop(&mut self) {
-        // It was set before, so it can be.
-        let _ = settings();
     }
 }
 
@@ -239,4 +255,18 @@ fn peer(n: usize, plan: &Plan) -> Result<Lane, Failure> {
     let mut child = Child::start(shell, &mut command)?;
     let name = child.hear("ready")?;
     Ok(Lane { name, address: end(2), child })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::link;
+    use super::*;
+
+    #[test]
+    fn no_time_of_looking_becomes_another() {
+        for nanoseconds in [0, 1, 500, 999, 1000, 20_000, 50_001, 1_000_000_000] {
+            let time = Duration::from_nanos(nanoseconds);
+            assert_eq!(link::duration(&microseconds(time)), Some(time));
+        }
+    }
 }

@@ -1,4 +1,6 @@
+use bytes::Bytes;
 use proptest::prelude::*;
+use tunstack_core::packet::Lent;
 use tunstack_core::wire::ip::{self, protocol};
 use tunstack_core::wire::{tcp, udp};
 
@@ -209,6 +211,12 @@ proptest! {
         packet.push(0xee);
         take_apart(&inbound(&packet), |piece| apart.push(whole(piece)));
         prop_assert_eq!(joined(&made, &apart), made.text.clone());
+        // Nor does it matter where it lies.
+        let cut = packet.len() - made.text.len() - 1 + made.cuts[0];
+        let lent = [&packet[cut..], b"more"].map(|text| Lent::from(Bytes::copy_from_slice(text)));
+        let mut parts = Vec::new();
+        take_apart(&Inbound { lent: &lent, ..inbound(&packet[..cut]) }, |piece| parts.push(whole(piece)));
+        prop_assert_eq!(&parts, &apart);
         if made.text.len() > usize::from(made.gso_size) {
             prop_assert_eq!(apart, packets(&datagram));
         }

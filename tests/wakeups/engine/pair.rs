@@ -76,7 +76,7 @@ impl Neighbours for Careless {
     }
 
     fn pass_on(&self, _: &Shard, frames: &Frames, owners: &mut Vec<u16>) {
-        owners.extend(frames.iter().map(|inbound| self.placement.of_packet(inbound.packet)));
+        owners.extend(frames.iter().map(|inbound| self.placement.of_packet(&inbound)));
         let Some(other) = self.other.get().and_then(Weak::upgrade) else { return };
         for (inbound, _) in frames.iter().zip(&*owners).filter(|(_, owner)| **owner != self.number) {
             let mut held = other.lock_seated();

@@ -10,8 +10,9 @@ use siphasher::sip::SipHasher13;
 
 use super::registry::{Exclusive, Registry};
 use crate::addr::{Endpoint, Quad};
+use crate::body::Text;
 use crate::icmp::errors;
-use crate::packet::Trust;
+use crate::packet::{Inbound, Trust};
 use crate::wire::ip::{self, protocol};
 
 /// The shard of everything that belongs to no connection.
@@ -79,16 +80,18 @@ impl Placement {
     }
 
     /// The shard that a packet is for. What cannot be told, as of a fragment, or is not understood is the first one's.
-    pub fn of_packet(&self, packet: &[u8]) -> u16 {
+    pub fn of_packet(&self, inbound: &Inbound<'_>) -> u16 {
         if self.count == 1 {
             return FIRST;
         }
-        self.flow_of(packet).map_or(FIRST, |quad| self.owner(&quad))
+        self.flow_of(inbound).map_or(FIRST, |quad| self.owner(&quad))
     }
 
     /// The connection that a packet has to do with, from our side.
-    fn flow_of(&self, packet: &[u8]) -> Option<Quad> {
-        let parsed = ip::parse(packet).ok().filter(|parsed| parsed.header.fragment.is_none())?;
+    fn flow_of(&self, inbound: &Inbound<'_>) -> Option<Quad> {
+        let behind = inbound.lent.iter().map(|lent| lent.octets().len()).sum();
+        let parsed = ip::parse_head(inbound.packet, behind).ok();
+        let parsed = parsed.filter(|parsed| parsed.header.fragment.is_none())?;
         let header = &parsed.header;
         let v4 = header.src.is_v4();
         match header.protocol {
@@ -97,6 +100,11 @@ impl Placement {
                 let remote = Endpoint::new(header.src, u16::from_be_bytes([a, b]));
                 let local = Endpoint::new(header.dst, u16::from_be_bytes([c, d]));
                 Some(Quad { local, remote })
+            }
+            protocol::ICMP | protocol::ICMPV6 if behind > 0 => {
+                // What it quotes lies among what came by reference.
+                let whole = Text::new(inbound.packet, inbound.lent).joined();
+                self.flow_of(&Inbound::plain(&whole))
             }
             protocol::ICMP if v4 => self.flow_of_error(&parsed),
             protocol::ICMPV6 if !v4 => self.flow_of_error(&parsed),

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::addr::{Endpoint, Family};
+use crate::packet::Inbound;
 use crate::sockopt::SocketOptions;
 use crate::stack::{Own, SocketId, Stack, Waiting};
 use crate::tcp::fast_open::secret::Secrets;
@@ -65,7 +66,7 @@ impl Stack {
     /// Gives a packet to the shard it is for, if that is not this one: says whether.
     pub(in crate::stack) fn post_packet(&mut self, packet: &[u8], gso_size: u16, ours: bool) -> bool {
         let Some(share) = &self.share else { return false };
-        let owner = share.placement.of_packet(packet);
+        let owner = share.placement.of_packet(&Inbound::plain(packet));
         let elsewhere = owner != share.number;
         if elsewhere {
             let what = What::Packet { packet: packet.to_vec(), gso_size, ours };

@@ -66,7 +66,7 @@ impl Host {
             for packet in to_us {
                 let pieces = if self.fragments { in_two(&packet) } else { vec![packet] };
                 for piece in pieces {
-                    let owner = self.placement.of_packet(&piece);
+                    let owner = self.placement.of_packet(&Inbound::plain(&piece));
                     self.stacks[usize::from(owner)].receive(now, Inbound::plain(&piece));
                 }
             }

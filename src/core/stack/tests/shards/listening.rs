@@ -113,7 +113,7 @@ fn what_completes_while_the_listener_ends_is_reset() {
         let mut packets = Vec::new();
         drive(&mut h.peer, now, |d| packets.extend(segmentation::cut(&d)), |_| {});
         for packet in packets {
-            let owner = usize::from(h.placement.of_packet(&packet));
+            let owner = usize::from(h.placement.of_packet(&Inbound::plain(&packet)));
             h.stacks[owner].receive(now, Inbound::plain(&packet));
         }
         for at in 0..4 {

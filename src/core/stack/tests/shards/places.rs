@@ -1,6 +1,9 @@
 //! Whose a packet is, and what does not live where the hash says.
 
+use bytes::Bytes;
+
 use super::*;
+use crate::body::Lent;
 
 /// From a port that the program has chosen, to where the hash names another shard than the socket's.
 fn stray(h: &mut Host) -> (SocketId, SocketId, Quad) {
@@ -134,6 +137,27 @@ fn fragments_become_whole_before_they_find_their_shard() {
     assert_eq!((all.ip_in_receives, all.ip_in_delivers), (48, 24), "each counted once");
 }
 
+/// Nothing but the headers has to be there to tell whose a packet is.
+#[test]
+fn a_packet_whose_text_was_lent_goes_where_the_connection_lives() {
+    let mut h = Host::new(3);
+    let listener = h.listen(0, 80, 50);
+    let clients = h.called(80, 12);
+    let (now, mut shards) = (h.now, BTreeSet::new());
+    for client in clients {
+        h.peer.try_write(client, &[7; 1000], now).unwrap();
+        let mut sent = Vec::new();
+        drive(&mut h.peer, now, |d| sent.extend(segmentation::cut(&d)), |_| {});
+        let (head, text) = sent[0].split_at(sent[0].len() - 1000);
+        let lent = [Lent::from(Bytes::copy_from_slice(text))];
+        let owner = h.placement.of_packet(&Inbound { lent: &lent, ..Inbound::plain(head) });
+        assert_eq!(owner, h.placement.of_packet(&Inbound::plain(&sent[0])));
+        shards.insert(owner);
+    }
+    assert_eq!(shards.len(), 3);
+    assert!((0..12).all(|_| h.accept(listener).is_ok()));
+}
+
 #[test]
 fn what_is_no_connection_is_the_first_shards() {
     let mut h = Host::new(3);
@@ -145,8 +169,8 @@ fn what_is_no_connection_is_the_first_shards() {
     }
     h.rest();
     assert_eq!(h.stacks[0].counters().udp_in_datagrams, 20);
-    assert_eq!(h.placement.of_packet(&[]), 0);
-    assert_eq!(h.placement.of_packet(&[0x45; 7]), 0);
+    assert_eq!(h.placement.of_packet(&Inbound::plain(&[])), 0);
+    assert_eq!(h.placement.of_packet(&Inbound::plain(&[0x45; 7])), 0);
     // What nobody listens to is refused by the shard it belongs to: the error goes to where it came from.
     h.peer.try_send_to(asks, b"x", Some(Endpoint::new(v4(US), 54)), now).unwrap();
     h.rest();
@@ -189,7 +213,13 @@ fn an_error_goes_where_the_connection_lives() {
         let mut packet = Vec::new();
         header.emit(icmp.len(), 0, &mut packet).unwrap();
         packet.extend_from_slice(&icmp);
-        assert_eq!(h.placement.of_packet(&packet), id.shard());
+        assert_eq!(h.placement.of_packet(&Inbound::plain(&packet)), id.shard());
+        // A lender may cut it behind any of its headers.
+        for at in [20, 28] {
+            let lent = [Lent::from(Bytes::copy_from_slice(&packet[at..]))];
+            let parts = Inbound { lent: &lent, ..Inbound::plain(&packet[..at]) };
+            assert_eq!(h.placement.of_packet(&parts), id.shard(), "{at}");
+        }
         h.of(id).receive(now, Inbound::plain(&packet));
         assert!(h.of(id).path_mtu(id, now).unwrap() <= before.min(1000));
         h.peer.receive(now, Inbound::plain(&sent[0]));
