@@ -17,18 +17,23 @@ const PROBE_RTT_CWND_GAIN: u64 = 50;
 
 impl Bbr {
     /// UpdateMinRTT() (§5.3.4.3).
+    ///
+    /// Not to its letter: it takes a sample that is less than the least, and here one that is the same is taken, too, and
+    /// renews the time of it. It shows the path without a queue as well as the first did, and the filter is to pick that up
+    /// and need no ProbeRTT (§5.3.4.2). In the first draft it was so (draft-cardwell-iccrg-bbr-congestion-control-00).
+    /// Where round trips have any noise two are hardly ever the same to the nanosecond, and the text's rule is left.
     pub(super) fn update_min_rtt(&mut self, rs: &RateSample) {
         let expired = self.now > self.probe_rtt_min_stamp + PROBE_RTT_INTERVAL;
         self.is.set(Is::PROBE_RTT_EXPIRED, expired);
         if let Some(rtt) = rs.rtt
-            && (expired || self.probe_rtt_min_delay.is_none_or(|least| rtt < least))
+            && (expired || self.probe_rtt_min_delay.is_none_or(|least| rtt <= least))
         {
             self.probe_rtt_min_delay = Some(rtt);
             self.probe_rtt_min_stamp = self.now;
         }
         let min_rtt_expired = self.now > self.min_rtt_stamp + MIN_RTT_FILTER;
         if let Some(delay) = self.probe_rtt_min_delay
-            && (min_rtt_expired || self.min_rtt.is_none_or(|least| delay < least))
+            && (min_rtt_expired || self.min_rtt.is_none_or(|least| delay <= least))
         {
             self.min_rtt = Some(delay);
             self.min_rtt_stamp = self.probe_rtt_min_stamp;
