@@ -123,6 +123,11 @@ impl Frames {
         {
             self.burst = self.filled;
         }
+        if self.room.is_some() && !self.references {
+            // Small packets are neither lent nor in pieces.
+            (self.filled, self.octets) = (0, 0);
+            return;
+        }
         for slot in &mut self.slots[..self.filled] {
             slot.text.clear();
             if self.room.is_none() && !slot.memory.is_unique() {

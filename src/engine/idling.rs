@@ -21,14 +21,22 @@ pub(super) enum Seen {
     Nothing,
 }
 
-/// Looks without sleeping, as long as that may pay, for all that would end a sleep.
+/// Looks without sleeping, as long as that may pay, for all that would end a sleep. `first`: once in any case, for packets.
 pub(super) fn look(
     shard: &Shard,
     tools: &mut Tools,
     until: Instant,
+    mut first: bool,
     now: &mut Instant,
     caller: Option<&Caller<'_>>,
 ) -> io::Result<Seen> {
+    if first {
+        tools.frames.clear();
+        let count = shard.device.recv(*now, &mut tools.frames)?;
+        if count > 0 {
+            return Ok(Seen::Packets(count));
+        }
+    }
     if until <= *now {
         return Ok(Seen::Nothing);
     }
@@ -39,11 +47,13 @@ pub(super) fn look(
     let until = until.min(*now + time);
     let also = caller.and_then(Caller::poller).map(Poller::readable);
     loop {
-        tools.frames.clear();
-        let count = shard.device.recv(*now, &mut tools.frames)?;
-        if count > 0 {
-            tools.luck.looked(true);
-            return Ok(Seen::Packets(count));
+        if !std::mem::take(&mut first) {
+            tools.frames.clear();
+            let count = shard.device.recv(*now, &mut tools.frames)?;
+            if count > 0 {
+                tools.luck.looked(true);
+                return Ok(Seen::Packets(count));
+            }
         }
         // That another thread has something for it says nothing of those that packets come from.
         if caller.is_some_and(Caller::is_woken) {

@@ -73,7 +73,7 @@ impl Shard {
         match self.take_seat(&mut held, now) {
             Some(mut seated) => {
                 held.release();
-                (seated.next, seated.passing) = (Next::More, true);
+                seated.passing = true;
                 seated.glance();
             }
             None => self.conclude(held, now, false),
@@ -86,8 +86,14 @@ impl Shard {
         let now = self.clock.now();
         held.seat.pace.came(now);
         let more = self.release_acks(&mut held, now);
+        let has_to_drive = more || self.has_to_drive(&held, now);
+        let mut seated = self.sit(&mut held, now, has_to_drive);
         // It looks before it sleeps: the kernel may have run the peer in our last write.
-        let seated = self.sit(&mut held, now, true);
+        if let Some(Seated { next, .. }) = &mut seated
+            && let Next::Sleep(until) = next
+        {
+            *next = Next::Look(*until);
+        }
         match seated {
             None if more => self.conclude(held, now, more),
             _ => held.release(),
@@ -100,18 +106,19 @@ impl Shard {
 impl Seated<'_> {
     /// Takes in what is there without waiting, and leaves.
     fn glance(mut self) {
-        for _ in 0..GLANCES {
-            match self.turn(None) {
-                Ok(Turn::Stays) if self.next == Next::More => {}
-                Ok(Turn::Stays) => break,
-                Ok(Turn::Left | Turn::End) => return,
-                Err(error) => {
-                    self.shard.fail(Failure::device(&error));
-                    return;
-                }
+        // Who passes has just looked at the clock.
+        let mut turn = self.take_in(None);
+        for _ in 1..GLANCES {
+            match turn {
+                Ok(Turn::Stays) if self.next == Next::More => turn = self.turn(None),
+                _ => break,
             }
         }
-        self.leave();
+        match turn {
+            Ok(Turn::Stays) => self.leave(),
+            Ok(Turn::Left | Turn::End) => {}
+            Err(error) => self.shard.fail(Failure::device(&error)),
+        }
     }
 
     fn serve_poller(mut self, poller: &dyn Poller, deadline: Instant) -> Sat {

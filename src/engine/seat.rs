@@ -89,7 +89,7 @@ pub(super) struct Tools {
 /// The seat as the shard's lock guards it.
 pub(crate) struct Seat {
     /// `None` while somebody sits, and where nobody may: before the reader runs, and where time is virtual.
-    pub(super) tools: Option<Tools>,
+    pub(super) tools: Option<Box<Tools>>,
     /// When the reader looks, if nothing is due before.
     pub(super) alarm: Instant,
     /// Since when it is empty.

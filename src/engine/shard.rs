@@ -22,7 +22,7 @@ use super::sleep::Nudge;
 use super::spin::Spin;
 use super::sync::thread::{self, ThreadId};
 use super::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, thread_local};
-use super::waiters::Waiters;
+use super::waiters::{Waiters, Woken};
 use super::watch::Watch;
 use crate::device::{Device, Frames};
 
@@ -79,6 +79,8 @@ impl Held {
 pub(crate) enum Next {
     /// Wait for packets until then.
     Sleep(Instant),
+    /// The same, but look for them before that, however little looking has brought.
+    Look(Instant),
     /// Look for packets without waiting: there is more to send.
     More,
 }
@@ -295,6 +297,10 @@ impl Shard {
         }
         held.now = held.now.max(now);
         held.seat.unsent = false;
+        if !self.has_to_drive(held, now) {
+            Self::tell(held);
+            return false;
+        }
         held.stack.handle_timeout(now);
         let mut more = true;
         let mut octets = 0;
@@ -340,8 +346,8 @@ impl Shard {
     /// When there is something to do even if nothing comes: for the stack, or for a device that holds
     /// packets back.
     pub(super) fn deadline(&self, held: &Held) -> Instant {
-        let both = [held.stack.poll_timeout(), self.device.deadline()];
-        both.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE)
+        let stack = held.stack.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+        self.device.deadline().map_or(stack, |device| device.min(stack))
     }
 
     /// Ends a program's hold of the lock: drives, unlocks, wakes, as often as there is more to send.
@@ -511,6 +517,14 @@ impl Guard<'_> {
     /// Unlocks, then carries what there is for other shards, then wakes: a waker may run code that takes the lock.
     pub(crate) fn release(mut self) {
         let woken = self.held.waiters.take_woken();
+        if woken.is_none() && self.shard.neighbours.get().is_none() {
+            return;
+        }
+        self.release_for(woken);
+    }
+
+    #[inline(never)]
+    fn release_for(mut self, woken: Option<Woken>) {
         let (shard, posts) = (self.shard, self.posts(usize::MAX));
         drop(self);
         if let Some(neighbours) = shard.neighbours.get().filter(|_| !posts.is_empty()) {

@@ -55,7 +55,7 @@ pub(crate) enum Also {
 pub(crate) struct Seated<'a> {
     pub(super) shard: &'a Shard,
     /// Until it is left.
-    tools: Option<Tools>,
+    tools: Option<Box<Tools>>,
     pub(super) next: Next,
     /// When it last looked at the clock.
     pub(super) now: Instant,
@@ -79,31 +79,32 @@ impl Shard {
 
     fn sit_anyway(&self, held: &mut Held, now: Instant, more: bool) -> Option<Seated<'_>> {
         let mut seated = self.take_seat(held, now)?;
+        self.watch.rest();
+        held.sleep_until = self.deadline(held);
         // Who may sleep lets nothing lie.
         (held.seat.rush, held.seat.told) = (false, None);
-        if held.stack.release_remainder() || held.seat.unsent || more {
-            seated.next = Next::More;
+        if !(held.stack.release_remainder() || held.seat.unsent || more) {
+            seated.next = Next::Sleep(held.sleep_until);
         }
         Some(seated)
     }
 
-    /// Takes the seat, if it is free.
+    /// Takes the seat, if it is free, to look without waiting.
     pub(super) fn take_seat(&self, held: &mut Held, now: Instant) -> Option<Seated<'_>> {
         if held.failure.is_some() {
             return None;
         }
         let tools = held.seat.tools.take()?;
-        self.watch.rest();
         // What passes from now on are others.
         held.seat.passed = None;
-        held.sleep_until = self.deadline(held);
-        let (next, ended) = (Next::Sleep(held.sleep_until), Ended::default());
+        // Nobody need end a sleep. The reader, should its alarm ring now, finds that somebody sits here.
+        held.sleep_until = Instant::ZERO;
         Some(Seated {
             shard: self,
             tools: Some(tools),
-            next,
+            next: Next::More,
             now,
-            ended,
+            ended: Ended::default(),
             also: Also::Unasked,
             passing: false,
         })
@@ -134,7 +135,7 @@ impl Shard {
         if self.device.takes_references() && self.neighbours.get().is_none() {
             frames = frames.with_references();
         }
-        let tools = Tools { frames, owners: Vec::new(), hang_ups: 0, luck: Luck::default() };
+        let tools = Box::new(Tools { frames, owners: Vec::new(), hang_ups: 0, luck: Luck::default() });
         let mut held = self.lock();
         let now = self.clock.now();
         self.leave(&mut held, tools, now, now);
@@ -189,12 +190,13 @@ impl Shard {
     /// expected back does in time what is due until then: of a crowd there is always something, and a reader that was
     /// woken for each would find it done.
     pub(super) fn ring(&self, held: &Held, now: Instant) {
-        let due = self.deadline(held).max(held.seat.patience());
-        self.watch.expect(held.seat.alarm.min(due), now);
+        let (alarm, patience) = (held.seat.alarm, held.seat.patience());
+        let at = if alarm <= patience { alarm } else { alarm.min(self.deadline(held).max(patience)) };
+        self.watch.expect(at, now);
     }
 
     /// The seat is empty from now on. `at`: when the reader is to look.
-    fn leave(&self, held: &mut Held, tools: Tools, at: Instant, now: Instant) {
+    fn leave(&self, held: &mut Held, tools: Box<Tools>, at: Instant, now: Instant) {
         held.seat.tools = Some(tools);
         held.seat.left = now;
         held.seat.alarm = at;
@@ -239,11 +241,12 @@ impl Seated<'_> {
         (self.ended, self.also) = (Ended::default(), Also::Unasked);
         let mut count = 0;
         match self.next {
-            Next::Sleep(until) if !tools.frames.is_full() => {
+            Next::Sleep(until) | Next::Look(until) if !tools.frames.is_full() => {
+                let first = matches!(self.next, Next::Look(_));
                 let until = caller.map_or(until, |caller| until.min(caller.deadline));
                 // To drive may have taken long.
                 self.now = shard.clock.now();
-                let seen = look(shard, tools, until, &mut self.now, caller)?;
+                let seen = look(shard, tools, until, first, &mut self.now, caller)?;
                 if let Seen::Packets(number) = seen {
                     count = number;
                 } else {
@@ -257,13 +260,21 @@ impl Seated<'_> {
                     }
                 }
             }
-            Next::Sleep(_) | Next::More => {}
+            Next::Sleep(_) | Next::Look(_) | Next::More => {}
         }
-        if count == 0 {
-            tools.frames.clear();
-            self.now = shard.clock.now();
-            count = shard.device.recv(self.now, &mut tools.frames)?;
+        if count > 0 {
+            tools.hang_ups = 0;
+            return Ok(self.arrived(caller));
         }
+        self.now = shard.clock.now();
+        self.take_in(caller)
+    }
+
+    /// Takes in what is there `now`, drives and wakes, without a sleep.
+    pub(super) fn take_in(&mut self, caller: Option<&Caller<'_>>) -> io::Result<Turn> {
+        let Some(tools) = &mut self.tools else { return Ok(Turn::Left) };
+        tools.frames.clear();
+        let count = self.shard.device.recv(self.now, &mut tools.frames)?;
         tools.hang_ups = if self.ended.hung_up && count == 0 { tools.hang_ups + 1 } else { 0 };
         if tools.hang_ups > HANG_UPS {
             return Err(Errno::NODEV.into());
@@ -309,6 +320,16 @@ impl Seated<'_> {
             more |= shard.release_acks(&mut held, now);
             woken = held.waiters.woken_now(None);
         }
+        // The one who is woken alone, time and again, does better to read for itself.
+        let alone = woken.anybody && held.seat.pace.woke(woken.alone);
+        if self.passing && !more {
+            // To take in what has come may have taken long.
+            self.now = if tools.frames.is_empty() { now } else { shard.clock.now() };
+            self.next = Next::Sleep(Instant::ZERO);
+            self.leave_in(&mut held, tools);
+            held.release();
+            return Turn::Left;
+        }
         let deadline = shard.deadline(&held);
         // A deadline that moved to later does not move the alarm: a request and its answer arm and disarm
         // the retransmission timer each time, and each arming would otherwise cost a nudge.
@@ -316,8 +337,6 @@ impl Seated<'_> {
         held.sleep_until = deadline.min(kept);
         self.next = if more { Next::More } else { Next::Sleep(held.sleep_until) };
 
-        // The one who is woken alone, time and again, does better to read for itself.
-        let alone = woken.anybody && held.seat.pace.woke(woken.alone);
         // And so does who calls again and again and never waits.
         let in_passing = held.seat.is_passed(now);
         if has_its_own || (alone || in_passing) && !more {
@@ -363,13 +382,19 @@ impl Seated<'_> {
     pub(super) fn leave(&mut self) {
         if let Some(tools) = self.tools.take() {
             let mut held = self.shard.lock();
-            let now = self.shard.clock.now();
-            held.seat.pace.left(now);
-            let patient = held.seat.pace.is_quick() && self.next != Next::More;
-            let at = if patient { now + PATIENCE } else { now };
-            self.shard.leave(&mut held, tools, at, now);
+            self.now = self.shard.clock.now();
+            self.leave_in(&mut held, tools);
             held.release();
         }
+    }
+
+    /// The same in a hold of the lock.
+    fn leave_in(&self, held: &mut Held, tools: Box<Tools>) {
+        let now = self.now;
+        held.seat.pace.left(now);
+        let patient = held.seat.pace.is_quick() && self.next != Next::More;
+        let at = if patient { now + PATIENCE } else { now };
+        self.shard.leave(held, tools, at, now);
     }
 }
 

@@ -41,6 +41,12 @@ impl Watch {
 
     /// The reader is to look at `due`. Costs no wake-up of anybody until then.
     pub(super) fn expect(&self, due: Instant, now: Instant) {
+        // Mostly nothing has changed. The reader that is about to look reads this word after it has written its own: where
+        // that still stands, it will see the same.
+        let known = self.due.load(Ordering::SeqCst) == due.as_nanos();
+        if known && self.set.load(Ordering::SeqCst) <= due.as_nanos() {
+            return;
+        }
         self.due.store(due.as_nanos(), Ordering::SeqCst);
         let set = Instant::from_nanos(self.set.load(Ordering::SeqCst));
         let time = due.saturating_since(now);

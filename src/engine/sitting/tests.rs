@@ -31,7 +31,7 @@ mod replies;
 impl<'a> Seated<'a> {
     /// The seat with these packets on it.
     pub(in crate::engine) fn with(shard: &'a Shard, frames: Frames) -> Self {
-        let tools = Some(Tools { frames, owners: Vec::new(), hang_ups: 0, luck: Luck::default() });
+        let tools = Some(Box::new(Tools { frames, owners: Vec::new(), hang_ups: 0, luck: Luck::default() }));
         Self {
             shard,
             tools,

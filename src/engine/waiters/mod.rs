@@ -243,13 +243,17 @@ impl Waiters {
     }
 
     /// What is to be done after the lock is gone: mostly nothing.
+    #[inline]
     pub(crate) fn take_woken(&mut self) -> Option<Woken> {
         (self.woken.calls, self.woken.polls) = (0, (0, None));
+        let anybody = !(self.woken.wakers.is_empty() && self.gone.is_empty());
+        anybody.then(|| self.gather())
+    }
+
+    #[inline(never)]
+    fn gather(&mut self) -> Woken {
         let (woken, gone) = (self.woken.wakers.len(), self.gone.len());
-        (woken + gone > 0).then(|| Woken {
-            woken: Few::take(&mut self.woken.wakers, woken),
-            _gone: Few::take(&mut self.gone, gone),
-        })
+        Woken { woken: Few::take(&mut self.woken.wakers, woken), _gone: Few::take(&mut self.gone, gone) }
     }
 
     /// The same of threads in calls alone: to wake these runs nobody's code.

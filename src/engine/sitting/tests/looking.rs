@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::engine::seat::GLANCE;
 use crate::engine::spin::Spin;
 
 const LOOK: Duration = Duration::from_micros(1);
@@ -193,6 +194,28 @@ fn to_drive_takes_nothing_from_the_look() {
     place.expect(&[(SOON, NOBODY), (SOON + SEND + 3 * SOON, 7)]);
     place.receive();
     assert_eq!(place.count().1, 0);
+}
+
+/// What our own write has brought about is there: a poller finds that however little looking has brought.
+#[test]
+fn a_poll_looks_once_before_it_sleeps() {
+    let place = Place::new(Duration::ZERO.into());
+    let watcher = place.watcher();
+    place.expect(&[(Duration::ZERO, 7)]);
+    assert_eq!(place.shard.sit_for(&watcher, None), Sat::Through(Also::Unasked));
+    assert_eq!(place.count(), (1, 0));
+}
+
+/// To take in what has come, and to answer that, is not time that the program was away.
+#[test]
+fn who_has_looked_in_passing_is_away_from_then() {
+    let place = Place::new(Spin::default());
+    place.device.advance(GLANCE);
+    place.expect(&[(Duration::ZERO, NOBODY)]);
+    place.shard.call_of(place.id, |_, _| Ok(())).unwrap();
+    let (held, now) = (place.shard.lock(), place.shard.clock.now());
+    assert!(held.seat.is_empty() && now > Instant::ZERO + SEND);
+    assert_eq!((held.seat.left, place.count()), (now, (1, 0)));
 }
 
 /// Whoever has an earlier timer, a task to be woken or the end of the engine to tell nudges.
