@@ -120,7 +120,10 @@ impl Ring {
         let (Some(wanted), Ok(len)) = (wanted, u32::try_from(self.size)) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let Some(used) = &mut self.used else { return Err(io::ErrorKind::BrokenPipe.into()) };
+        // By a ring of its parent's a forked child would have the kernel write to the parent's memory.
+        let Some(used) = self.used.as_mut().filter(|used| used.is_own()) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
         self.count = count;
         let results = &mut self.results[..count];
         results.fill(Errno::CANCELED.raw_os_error().wrapping_neg());
@@ -321,6 +324,18 @@ mod tests {
         // The kernel refuses a second memory beside a first.
         let second = ring_of(&POOL, 3).unwrap();
         assert_eq!((number(&second), second.memory().len()), (first, 24));
+    }
+
+    #[test]
+    fn a_child_does_not_read_by_its_parents() {
+        static POOL: Pool = Pool::new();
+        let Some(mut ring) = ring_of(&POOL, 1) else { return };
+        let (near, far) = UnixDatagram::pair().unwrap();
+        far.send(b"one").unwrap();
+        ring.used.as_mut().unwrap().be_a_parents();
+        ring.read(near.as_fd(), 0..1).unwrap_err();
+        assert_eq!(&ring.into_memory()[..], [0; 8]);
+        assert_eq!(near.recv(&mut [0; 8]).unwrap(), 3, "it is there for who reads it otherwise");
     }
 
     #[test]

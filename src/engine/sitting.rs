@@ -252,7 +252,11 @@ impl Seated<'_> {
                 } else {
                     self.ended = match seen {
                         Seen::Else(ended) => ended,
-                        _ => sleep(shard, tools, until.saturating_since(self.now), until, caller)?,
+                        _ => {
+                            // What the look took off the wire the device may hold back: its descriptor is silent until then.
+                            let until = shard.device.deadline().map_or(until, |due| due.min(until));
+                            sleep(shard, tools, until.saturating_since(self.now), until, caller)?
+                        }
                     };
                     self.also = if self.ended.also { Also::Something } else { Also::Nothing };
                     if caller.is_some_and(Caller::is_woken) {

@@ -92,6 +92,14 @@ impl Used {
 }
 
 #[cfg(test)]
+impl Used {
+    /// As it looks from a child: another than it made it.
+    pub(super) fn be_a_parents(&mut self) {
+        self.process -= 1;
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::os::fd::AsRawFd;
 
@@ -132,7 +140,7 @@ mod tests {
         pool.give_back(idle);
         // As it looks from a child: others than it made them.
         pool.lock().process -= 1;
-        used.process -= 1;
+        used.be_a_parents();
         assert!(!used.is_own());
         pool.give_back(used);
         let own = pool.take().unwrap().uring;

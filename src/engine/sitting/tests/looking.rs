@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::device::impair::Impair;
 use crate::engine::seat::GLANCE;
 use crate::engine::spin::Spin;
+use crate::sim::link::LinkConfig;
 
 const LOOK: Duration = Duration::from_micros(1);
 const SEND: Duration = Duration::from_micros(200);
@@ -247,6 +249,38 @@ fn a_timer_that_is_set_meanwhile_ends_the_look() {
     seated.turn(None).unwrap();
     let due = place.shard.lock().stack.poll_timeout().unwrap();
     assert_eq!((seated.next, place.count()), (Next::Sleep(due), (6, 0)));
+}
+
+/// A shard behind a link that takes ten milliseconds inward, in real time, with a socket that has a packet on the wire.
+fn behind_a_link(spin: Duration) -> (Shard, SocketId, Pipe) {
+    let (pipe, far) = Pipe::pair(1500).unwrap();
+    let device = Impair::new(pipe, LinkConfig::PERFECT, "10ms".parse().unwrap(), 1);
+    let shard = Shard::new(Stack::new(config(), [1; 32]), Box::new(device), Clock::start(), spin).unwrap();
+    let bound = shard.call(|stack, _| {
+        let id = stack.udp_socket(Family::V4);
+        stack.bind(id, own())?;
+        Ok(id)
+    });
+    shard.open_seat();
+    arrive_at(&far, 7, 1);
+    (shard, bound.unwrap(), far)
+}
+
+/// The look takes it off the wire, and it is due later: nothing but its time ends the sleep.
+#[test]
+fn what_the_device_holds_back_since_the_look_ends_the_sleep() {
+    let most = Duration::from_secs(20);
+    let (shard, id, _far) = behind_a_link(Duration::ZERO);
+    let (begin, watcher) = (shard.clock.now(), Watcher::before(&shard, id));
+    assert_eq!(shard.sit_for(&watcher, Some(begin + most)), Sat::Through(Also::Nothing));
+    assert!(shard.clock.now() < begin + most / 2);
+
+    let (shard, id, _far) = behind_a_link(LATE);
+    let begin = shard.clock.now();
+    let deadline = Some(begin + most);
+    let waited = wait_until(&shard, id, Interest::Readable, deadline, |stack, _| take(stack, id));
+    assert_eq!(waited.unwrap(), 1);
+    assert!(shard.clock.now() < begin + most / 2);
 }
 
 #[test]
