@@ -324,6 +324,8 @@ mod tests {
         // The kernel refuses a second memory beside a first.
         let second = ring_of(&POOL, 3).unwrap();
         assert_eq!((number(&second), second.memory().len()), (first, 24));
+        // One that was closed and one that was made since have the same number, too.
+        assert_eq!(POOL.made(), 1);
     }
 
     #[test]

@@ -92,6 +92,14 @@ impl Used {
 }
 
 #[cfg(test)]
+impl Pool {
+    /// How many were made.
+    pub(super) fn made(&self) -> usize {
+        self.lock().made
+    }
+}
+
+#[cfg(test)]
 impl Used {
     /// As it looks from a child: another than it made it.
     pub(super) fn be_a_parents(&mut self) {
@@ -117,7 +125,7 @@ mod tests {
         let mut found = again.each_ref().map(|used| used.uring.as_raw_fd());
         found.reverse();
         assert_eq!(found, numbers);
-        assert_eq!(pool.lock().made, 2);
+        assert_eq!(pool.made(), 2);
     }
 
     #[test]
