@@ -253,7 +253,7 @@ impl Seated<'_> {
                     self.ended = match seen {
                         Seen::Else(ended) => ended,
                         _ => {
-                            // What the look took off the wire the device may hold back: its descriptor is silent until then.
+                            // The device may hold back what the look took off the wire, and is silent until then.
                             let until = shard.device.deadline().map_or(until, |due| due.min(until));
                             sleep(shard, tools, until.saturating_since(self.now), until, caller)?
                         }
