@@ -18,10 +18,11 @@ const PROBE_RTT_CWND_GAIN: u64 = 50;
 impl Bbr {
     /// UpdateMinRTT() (§5.3.4.3).
     ///
-    /// Not to its letter: it takes a sample that is less than the least, and here one that is the same is taken, too, and
-    /// renews the time of it. It shows the path without a queue as well as the first did, and the filter is to pick that up
-    /// and need no ProbeRTT (§5.3.4.2). In the first draft it was so (draft-cardwell-iccrg-bbr-congestion-control-00).
-    /// Where round trips have any noise two are hardly ever the same to the nanosecond, and the text's rule is left.
+    /// Not to its letter, nor to §5.3.4.1: these take a sample that is less than the least, and here one that is the same is
+    /// taken, too, and renews the time of it. It shows the path without a queue as well as the first did, which is what the filter
+    /// is to pick up (§5.3.4.2); in the first draft it was so (draft-cardwell-iccrg-bbr-congestion-control-00). Its price: a flow
+    /// that has the path for itself does not pause with others who look for theirs. Where round trips have any noise two are
+    /// hardly ever the same to the nanosecond, and the text's rule is left.
     pub(super) fn update_min_rtt(&mut self, rs: &RateSample) {
         let expired = self.now > self.probe_rtt_min_stamp + PROBE_RTT_INTERVAL;
         self.is.set(Is::PROBE_RTT_EXPIRED, expired);
