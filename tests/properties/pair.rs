@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
+use tunstack::core::config::Config;
 use tunstack::core::time::Duration;
 
-use crate::case::{Case, case};
+use crate::case::{Case, Cut, Fault, HostCase, Script, case};
 use crate::run::Run;
 
 /// Packets and timers of one case; more is a loop without end.
@@ -19,7 +20,9 @@ fn judge(case: &Case) {
     // buffer of one, a round trip and a time-out.
     let octets = case.octets(0) + case.octets(1);
     let faults = case.links.iter().map(|l| l.len() as u64).sum::<u64>();
-    let limit = begun + Duration::from_secs(3_600 + 121 * faults + 4 * octets);
+    // Where the link took a reset, all that tells is keep-alive; and the wheel of timers stirs long before that.
+    let silence = if case.hosts.iter().any(|host| host.keepalive) { keepalive() } else { Duration::ZERO };
+    let limit = begun + Duration::from_secs(3_600 + 121 * faults + 4 * octets) + silence;
     let mut steps = 0;
     let mut done_at = None;
     loop {
@@ -58,6 +61,12 @@ fn judge(case: &Case) {
     }
 }
 
+/// How long keep-alive takes to find a peer gone.
+fn keepalive() -> Duration {
+    let tcp = Config::default().tcp;
+    tcp.keepalive_time + tcp.keepalive_interval * u32::from(tcp.keepalive_probes)
+}
+
 /// Nothing is read that was not written.
 fn prefixes(run: &Run) {
     for i in 0..2 {
@@ -69,6 +78,36 @@ fn prefixes(run: &Run) {
 fn describe(run: &Run) -> String {
     let [c, s] = &run.hosts;
     format!("at {:?}\n  client: {}\n  server: {}", run.now, c.describe(), s.describe())
+}
+
+/// The client has shut down and waits for the server's text; the server aborts, and the link takes the reset. Two
+/// hours of silence are right then.
+#[test]
+fn a_lost_reset_is_found_by_keepalive() {
+    let host = HostCase {
+        window_scaling: true,
+        timestamps: true,
+        sack: true,
+        nodelay: true,
+        cork: false,
+        keepalive: true,
+        send_buffer: 1 << 20,
+        receive_buffer: 1 << 20,
+        zero_copy: false,
+    };
+    let idle = Script { writes: Vec::new(), reads: Vec::new(), cut: None };
+    let aborts = Script { writes: vec![(1, 10_000)], reads: Vec::new(), cut: Some((5_000, Cut::Abort)) };
+    judge(&Case {
+        v6: false,
+        mtu: 1500,
+        delay: 1,
+        seed: 1,
+        wrap: None,
+        hosts: [host, host],
+        scripts: [idle, aborts],
+        // What the server sends: its SYN, the ACK of the client's FIN, the reset.
+        links: [Vec::new(), vec![Fault::None, Fault::None, Fault::Drop]],
+    });
 }
 
 /// Without faults and pauses nothing is sent twice, and nothing waits for a timer but a delayed ACK, a cork or the
