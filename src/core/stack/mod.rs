@@ -223,13 +223,15 @@ struct Socket {
     changed: bool,
     /// A program holds a handle to it.
     held: bool,
+    /// It stands in the connection table.
+    tabled: bool,
     own: Own,
 }
 
 impl Socket {
     const fn new(kind: Kind, own: Own, held: bool) -> Self {
         let none = Readiness::empty();
-        Self { kind, published: none, edges: none, queued: false, changed: false, held, own }
+        Self { kind, published: none, edges: none, queued: false, changed: false, held, tabled: false, own }
     }
 
     /// The end it holds by being a connection or what is left of one, and with whom it shares that. A request holds
@@ -430,9 +432,16 @@ impl Stack {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next, if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let grants = if self.starved.writers_wait() { self.memory.grants_expire() } else { None };
-        let replies = self.replies.due();
-        [self.wheel.next(), self.reassembly.next_deadline(), grants, replies].into_iter().flatten().min()
+        // Asked many times for each packet, and mostly the wheel alone has any.
+        let never = Instant::FAR_FUTURE;
+        let mut first = self.wheel.next().unwrap_or(never);
+        for other in [self.reassembly.next_deadline(), self.replies.due()] {
+            first = first.min(other.unwrap_or(never));
+        }
+        if self.starved.writers_wait() {
+            first = first.min(self.memory.grants_expire().unwrap_or(never));
+        }
+        (first < never).then_some(first)
     }
 
     /// Whether [`poll_transmit`](Self::poll_transmit) may give anything. If not, nothing that was done since it gave `None`

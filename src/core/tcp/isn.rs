@@ -56,7 +56,7 @@ impl Keys {
         //# SHOULD generate its initial sequence numbers with the expression:
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
         //# F() MUST NOT be computable from the outside (MUST-9)
-        Seq::new(m.wrapping_add(self.isn.hash(&quad_octets(quad)) as u32))
+        Seq::new(m.wrapping_add(quad.with_octets(|octets| self.isn.hash(octets)) as u32))
     }
 
     /// What is added to the timestamp clock of a connection (RFC 7323 §5.4). The same for each connection of a
@@ -66,7 +66,7 @@ impl Keys {
     //# It is therefore RECOMMENDED to generate a random, per-connection offset to be used with the clock
     //# source when generating the Timestamps option value (see Section 5.4).
     pub fn timestamp_offset(&self, quad: &Quad) -> u32 {
-        self.timestamp.hash(&quad_octets(quad)) as u32
+        quad.with_octets(|octets| self.timestamp.hash(octets)) as u32
     }
 
     /// Where the search for an ephemeral port to this peer begins: F of RFC 6056 §3.3.3.
