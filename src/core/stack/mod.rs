@@ -280,6 +280,8 @@ pub struct Stack {
     table: Table,
     /// The connection that a segment from outside came for last, and its slot: mostly the next one is for it too.
     flow: Option<(Quad, u32)>,
+    /// The source and the destination of the segment from outside that was let in last: others with these may come in too.
+    let_in: Option<(Address, Address)>,
     /// The slot of the connection whose predicted segment came last, and when.
     predicted: Option<(u32, Instant)>,
     /// What the next packet looks like, if it is the next of a burst.
@@ -360,6 +362,7 @@ impl Stack {
             slab: Slab::in_shard(number),
             table: Table::new(keys.table_key()),
             flow: None,
+            let_in: None,
             predicted: None,
             expected: None,
             wheel: Wheel::new(),
