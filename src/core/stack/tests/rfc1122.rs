@@ -176,6 +176,26 @@ fn a_source_that_is_no_host_is_dropped_in_silence() {
     assert_eq!(h.counters().ip_in_martian, 7);
 }
 
+/// A segment that came in answers for those with both its addresses alone.
+#[test]
+fn a_segment_that_was_let_in_lets_in_no_others() {
+    let mut h = host(Config::default());
+    let mut segment = [0; 20];
+    segment[12] = 0x50;
+    let mut fate = |src, dst| give(&mut h, &packet(header(src, dst, protocol::TCP), &segment)).0;
+    // What passed IP is told apart by this.
+    let in_tcp = Received::Dropped("bad TCP checksum");
+    for (src, dst, why) in [
+        ("10.7.0.1", "10.7.0.1", "martian address"),
+        ("127.0.0.1", "10.7.0.1", "martian address"),
+        ("10.7.0.2", "10.7.0.3", "not for us"),
+        ("10.7.0.2", "10.7.0.255", "not for us"),
+    ] {
+        assert_eq!([fate("10.7.0.2", "10.7.0.1"), fate("10.7.0.2", "10.7.0.1")], [in_tcp, in_tcp]);
+        assert_eq!(fate(src, dst), Received::Dropped(why), "{src} {dst}");
+    }
+}
+
 //= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.4
 //= type=test
 //= id=rfc1122-4.1.3.4-1, rfc1122-4.1.3.4-2
