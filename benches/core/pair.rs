@@ -48,6 +48,8 @@ pub struct Pair {
     pub from: SocketId,
     /// The server's end.
     pub to: SocketId,
+    /// What the server listens with.
+    pub listener: SocketId,
     /// From the client to the server.
     pub there: Frames,
     /// From the server to the client.
@@ -67,19 +69,24 @@ impl Pair {
         let at = Endpoint::new(Ipv4Addr::from(SERVER).into(), PORT);
         server.bind(listener, at)?;
         server.listen(listener, 8)?;
-        let from = client.tcp_socket(Family::V4);
-        match client.connect(from, at, now) {
-            Ok(()) | Err(Error::InProgress) => {}
-            Err(error) => return Err(error),
-        }
+        let from = begin(&mut client, now)?;
         let (there, back) = (Frames::new(size, setting.passage), Frames::new(size, setting.passage));
-        let mut pair = Self { client, server, from, to: listener, there, back };
+        let mut pair = Self { client, server, from, to: listener, listener, there, back };
         for _ in 0..4 {
             pair.carry_there(now, usize::MAX);
             pair.carry_back(now);
         }
         pair.to = pair.server.try_accept(listener)?;
         Ok(pair)
+    }
+
+    /// The client begins another connection, which is [`from`](Self::from) then.
+    ///
+    /// # Errors
+    /// What a call of the stack gave.
+    pub fn connect(&mut self, now: Instant) -> Result<(), Error> {
+        self.from = begin(&mut self.client, now)?;
+        Ok(())
     }
 
     /// The client sends up to `most` packets into the queue, and the server receives them.
@@ -147,6 +154,14 @@ impl Pair {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+fn begin(client: &mut Stack, now: Instant) -> Result<SocketId, Error> {
+    let from = client.tcp_socket(Family::V4);
+    match client.connect(from, Endpoint::new(Ipv4Addr::from(SERVER).into(), PORT), now) {
+        Ok(()) | Err(Error::InProgress) => Ok(from),
+        Err(error) => Err(error),
     }
 }
 

@@ -246,6 +246,31 @@ impl Quad {
     pub const fn reversed(self) -> Self {
         Self { local: self.remote, remote: self.local }
     }
+
+    /// It in a fixed form, in network order.
+    pub(crate) fn octets(&self) -> [u8; 36] {
+        let mut octets = [0; 36];
+        for (half, end) in octets.chunks_exact_mut(18).zip([&self.local, &self.remote]) {
+            half[..16].copy_from_slice(end.address.octets());
+            half[16..].copy_from_slice(&end.port.to_be_bytes());
+        }
+        octets
+    }
+
+    /// Lends it in a form to be hashed. A secret hash takes each eight octets in turn, so IPv4 has its own form, of four
+    /// octets an address; by its length no other is the same.
+    pub(crate) fn with_octets<T>(&self, hash: impl FnOnce(&[u8]) -> T) -> T {
+        let (local, remote) = (&self.local, &self.remote);
+        if !local.address.is_v4() || !remote.address.is_v4() {
+            return hash(&self.octets());
+        }
+        let mut octets = [0; 12];
+        octets[..4].copy_from_slice(&local.address.v4_octets());
+        octets[4..8].copy_from_slice(&remote.address.v4_octets());
+        octets[8..10].copy_from_slice(&local.port.to_be_bytes());
+        octets[10..].copy_from_slice(&remote.port.to_be_bytes());
+        hash(&octets)
+    }
 }
 
 impl fmt::Display for Quad {

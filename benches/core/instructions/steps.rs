@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use tunstack_benches::{Pair, Passage, Setting, Way};
 use tunstack_core::addr::{Endpoint, Quad};
+use tunstack_core::error::Error as StackError;
 use tunstack_core::stack::table::Table;
 use tunstack_core::stack::wheel::Wheel;
+use tunstack_core::stack::{Stack, drive};
 use tunstack_core::time::{Duration, Instant};
 use tunstack_core::wire::checksum::Sum;
 use tunstack_core::wire::options::Options;
@@ -28,7 +30,7 @@ const fn step(name: &'static str, run: fn() -> Result<u64, Box<dyn Error>>) -> S
 }
 
 /// All of them. A segment is of 1448 octets, a large one up to 64 KiB, which stands for 44 or 45 of them.
-pub(crate) const STEPS: [Step; 19] = [
+pub(crate) const STEPS: [Step; 20] = [
     step("segment written", || transfer(SMALL, Part::Write)),
     step("segment sent", || transfer(SMALL, Part::Send)),
     step("segment received", || transfer(SMALL, Part::Receive)),
@@ -44,6 +46,7 @@ pub(crate) const STEPS: [Step; 19] = [
     step("echo: request received", || echo(Part::Receive)),
     step("echo: reply written", || echo(Part::Write)),
     step("echo: reply sent", || echo(Part::Send)),
+    step("connection with one request", connection),
     step("options walked", options),
     step("checksum of 1448 octets", checksum),
     step("connection found", table),
@@ -166,6 +169,63 @@ fn echo(part: Part) -> Result<u64, Box<dyn Error>> {
         }
     }
     Ok(TURNS.into())
+}
+
+/// Connections, each with a request of one octet and a reply as short, which the client ends. All that the server does for one
+/// is counted, with a turn of its loop for each packet.
+fn connection() -> Result<u64, Box<dyn Error>> {
+    let mut now = Instant::from_secs(1);
+    let mut pair = Pair::connected(SMALL, now)?;
+    for turn in 0..WARM + TURNS {
+        pair.connect(now)?;
+        pair.to = pair.listener;
+        let (mut asked, mut answered) = (false, false);
+        while serve(&mut pair, now, turn >= WARM)? {
+            now += Duration::from_micros(20);
+            while pair.back.pop(|packet| _ = pair.client.receive(now, packet)) {}
+            if !asked {
+                asked = pair.client.try_write(pair.from, b"x", now).is_ok();
+            }
+            if !answered && pair.client.try_read(pair.from, &mut [0; 64]) == Ok(1) {
+                answered = true;
+                pair.client.close(pair.from, now)?;
+            }
+        }
+        if !answered || pair.server.state(pair.to).is_some() {
+            return Err("a connection is made, used and closed".into());
+        }
+    }
+    Ok(TURNS.into())
+}
+
+/// The client sends what it has; the server answers, and counts it if it is to. Says whether there was any.
+fn serve(pair: &mut Pair, now: Instant, on: bool) -> Result<bool, StackError> {
+    pair.send_there(now, usize::MAX);
+    let Pair { server, to, listener, there, back, .. } = pair;
+    let mut reply = |server: &mut Stack| -> Result<(), StackError> {
+        if to == listener {
+            *to = server.try_accept(*listener)?;
+        }
+        let mut room = [0; 64];
+        let read = server.try_read(*to, &mut room)?;
+        match room.get(..read).unwrap_or_default() {
+            [] => server.close(*to, now),
+            text => server.try_write(*to, text, now).map(drop),
+        }
+    };
+    let (mut any, mut outcome) = (false, Ok(()));
+    while there.pop(|packet| {
+        any = true;
+        count(on, || {
+            server.receive(now, packet);
+            outcome = outcome.and(reply(server));
+            drive(server, now, |datagram| back.push(&datagram), |_| {});
+        });
+    }) {}
+    match outcome {
+        Ok(()) | Err(StackError::WouldBlock | StackError::BadSocket) => Ok(any),
+        Err(error) => Err(error),
+    }
 }
 
 const TIMES: u64 = 1000;

@@ -20,7 +20,7 @@ impl Stack {
             && whole_len(packet) == Some(text.len())
             && let Ok(parsed) = ip::parse_head(packet, text.len() - packet.len())
             && (parsed.header.protocol, parsed.header.fragment) == (protocol::TCP, None)
-            && (self.is_of_flow(&parsed.header) || input::accept(&parsed.header, &self.routes).is_ok())
+            && (self.is_let_in(&parsed.header) || input::accept(&parsed.header, &self.routes).is_ok())
         {
             self.counters.ip_in_delivers += 1;
             return self.receive_tcp(now, &parsed.header, parsed.payload, *inbound);

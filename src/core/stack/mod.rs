@@ -223,13 +223,15 @@ struct Socket {
     changed: bool,
     /// A program holds a handle to it.
     held: bool,
+    /// It stands in the connection table.
+    tabled: bool,
     own: Own,
 }
 
 impl Socket {
     const fn new(kind: Kind, own: Own, held: bool) -> Self {
         let none = Readiness::empty();
-        Self { kind, published: none, edges: none, queued: false, changed: false, held, own }
+        Self { kind, published: none, edges: none, queued: false, changed: false, held, tabled: false, own }
     }
 
     /// The end it holds by being a connection or what is left of one, and with whom it shares that. A request holds
@@ -278,6 +280,8 @@ pub struct Stack {
     table: Table,
     /// The connection that a segment from outside came for last, and its slot: mostly the next one is for it too.
     flow: Option<(Quad, u32)>,
+    /// The source and the destination of the segment from outside that was let in last: others with these may come in too.
+    let_in: Option<(Address, Address)>,
     /// The slot of the connection whose predicted segment came last, and when.
     predicted: Option<(u32, Instant)>,
     /// What the next packet looks like, if it is the next of a burst.
@@ -358,6 +362,7 @@ impl Stack {
             slab: Slab::in_shard(number),
             table: Table::new(keys.table_key()),
             flow: None,
+            let_in: None,
             predicted: None,
             expected: None,
             wheel: Wheel::new(),
@@ -430,12 +435,16 @@ impl Stack {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next, if nothing else happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let grants = if self.starved.writers_wait() { self.memory.grants_expire() } else { None };
-        let rest = [self.reassembly.next_deadline(), grants, self.replies.due(), self.wheel.next()];
-        // Asked several times in each call of a program: folded by hand, for an iterator that flattens is slow at this.
-        let first =
-            rest.iter().fold(Instant::FAR_FUTURE, |first, due| due.map_or(first, |due| first.min(due)));
-        (first < Instant::FAR_FUTURE).then_some(first)
+        // Asked many times for each packet, and mostly the wheel alone has any.
+        let never = Instant::FAR_FUTURE;
+        let mut first = self.wheel.next().unwrap_or(never);
+        for other in [self.reassembly.next_deadline(), self.replies.due()] {
+            first = first.min(other.unwrap_or(never));
+        }
+        if self.starved.writers_wait() {
+            first = first.min(self.memory.grants_expire().unwrap_or(never));
+        }
+        (first < never).then_some(first)
     }
 
     /// Whether [`poll_transmit`](Self::poll_transmit) may give anything. If not, nothing that was done since it gave `None`

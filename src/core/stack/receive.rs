@@ -82,12 +82,15 @@ impl Stack {
             Ok(parsed) => parsed,
             Err(error) => return self.malformed(*error, &inbound, now),
         };
-        if self.is_of_flow(&parsed.header) && parsed.header.fragment.is_none() {
+        if self.is_let_in(&parsed.header) && parsed.header.fragment.is_none() {
             self.counters.ip_in_delivers += 1;
             return self.receive_tcp(now, &parsed.header, parsed.payload, inbound);
         }
         match input::accept(&parsed.header, &self.routes) {
-            Ok(delivery) => self.on_ip(now, *parsed, inbound, delivery),
+            Ok(delivery) => {
+                self.remember_let_in(&parsed.header, delivery);
+                self.on_ip(now, *parsed, inbound, delivery)
+            }
             Err(Refusal::Martian) => {
                 self.counters.ip_in_martian += 1;
                 Received::Dropped("martian address")

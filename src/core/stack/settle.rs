@@ -15,10 +15,7 @@ impl Stack {
     pub(super) fn settle(&mut self, index: u32, now: Instant, news: bool) {
         self.settle_pending(index, now);
         self.recharge(index);
-        if let Some(state) = self.is_over(index)
-            && let Some(quad) = self.slab.by_index(index).and_then(|s| s.quad(&self.time_waits))
-            && self.table.holds(&quad, index)
-        {
+        if let Some(state) = self.is_over(index) {
             self.leave_table(index, now, state);
         }
         let Some(socket) = self.slab.by_index_mut(index) else { return };
@@ -36,9 +33,11 @@ impl Stack {
         }
     }
 
-    /// The state of a connection that has ended.
+    /// The state of a connection that has ended but stands in the table.
     fn is_over(&self, index: u32) -> Option<State> {
-        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index(index) else { return None };
+        let Some(Socket { kind: Kind::Connection(tcb), tabled: true, .. }) = self.slab.by_index(index) else {
+            return None;
+        };
         Some(tcb.state()).filter(|state| matches!(state, State::Closed | State::TimeWait))
     }
 
@@ -117,19 +116,25 @@ impl Stack {
     pub(super) fn remember_quad(&mut self, quad: crate::addr::Quad, index: u32) {
         self.strays(&quad);
         self.table.insert(&quad, index, quad_of(&self.slab, &self.time_waits));
+        if let Some(socket) = self.slab.by_index_mut(index) {
+            socket.tabled = true;
+        }
         self.flow = None;
         self.hold_port(index);
     }
 
     /// Takes a slot out of the connection table, if it stands there.
     pub(super) fn forget_quad(&mut self, index: u32) {
-        let Some(quad) = self.slab.by_index(index).and_then(|s| s.quad(&self.time_waits)) else { return };
-        if !self.table.remove(&quad, index) {
-            return;
+        let Some(socket) = self.slab.by_index_mut(index).filter(|socket| socket.tabled) else { return };
+        socket.tabled = false;
+        let holds = socket.holds(&self.time_waits);
+        if let Some(quad) = socket.quad(&self.time_waits) {
+            let removed = self.table.remove(&quad, index);
+            debug_assert!(removed, "{quad}: a socket that stands in the table was not found there");
+            self.stray_ends(&quad);
         }
         self.flow = None;
-        self.stray_ends(&quad);
-        if let Some((held, reuse)) = self.slab.by_index(index).and_then(|s| s.holds(&self.time_waits)) {
+        if let Some((held, reuse)) = holds {
             self.remove_holder(held, reuse);
         }
     }
@@ -149,10 +154,9 @@ impl Stack {
         now: Instant,
     ) {
         let Some(socket) = self.slab.by_index(index) else { return };
-        let quad = socket.quad(&self.time_waits);
-        if let Some((held, before)) = socket.holds(&self.time_waits)
+        if socket.tabled
+            && let Some((held, before)) = socket.holds(&self.time_waits)
             && before != options.reuse()
-            && quad.is_some_and(|quad| self.table.holds(&quad, index))
         {
             self.remove_holder(held, before);
             self.add_holder(held, options.reuse());

@@ -7,6 +7,7 @@ use super::fast_open::Answer;
 use super::settle::quad_of;
 use super::{Inbound, Kind, Own, Readiness, Received, Socket, SocketId, Stack};
 use crate::addr::{Address, Endpoint, Quad};
+use crate::ip::input::Delivery;
 use crate::memory::Record;
 use crate::seq::{Seq, WindowScale};
 use crate::sockopt::SocketOptions;
@@ -66,7 +67,8 @@ impl Stack {
         let more = self.predicted.filter(|_| self.predicted == before || full);
         let well_formed = !packet.options.malformed && packet.options.window_scale.is_none();
         // What comes from ourselves must not let in what says so and comes from outside.
-        let from_outside = self.flow.is_some_and(|(_, at)| more.is_some_and(|(index, _)| at == index));
+        let from_outside =
+            self.flow.as_ref().is_some_and(|(_, at)| more.is_some_and(|(index, _)| *at == index));
         if let Some((index, _)) = more.filter(|_| well_formed && from_outside) {
             self.expect_another(index, inbound.packet, &segment, now);
         }
@@ -95,8 +97,10 @@ impl Stack {
     }
 
     fn find(&mut self, quad: &Quad) -> Option<u32> {
-        if let Some((_, index)) = self.flow.filter(|(last, _)| last == quad) {
-            return Some(index);
+        if let Some((last, index)) = &self.flow
+            && last == quad
+        {
+            return Some(*index);
         }
         let found = self.table.find(quad, quad_of(&self.slab, &self.time_waits));
         // Of what we send to ourselves there is nothing to remember: none of it may come from outside.
@@ -106,12 +110,17 @@ impl Stack {
         found
     }
 
-    /// Whether a segment with these addresses may come in, as the one before it could.
-    pub(super) fn is_of_flow(&self, header: &ip::Header) -> bool {
+    /// Those that sent a packet to one host by TCP may send another.
+    pub(super) fn remember_let_in(&mut self, header: &ip::Header, delivery: Delivery) {
+        if (header.protocol, delivery) == (protocol::TCP, Delivery::Unicast) {
+            self.let_in = Some((header.src, header.dst));
+        }
+    }
+
+    /// Whether a segment with these addresses may come in, as one before it could.
+    pub(super) fn is_let_in(&self, header: &ip::Header) -> bool {
         header.protocol == protocol::TCP
-            && self.flow.as_ref().is_some_and(|(quad, _)| {
-                quad.remote.address == header.src && quad.local.address == header.dst
-            })
+            && self.let_in.as_ref().is_some_and(|(src, dst)| *src == header.src && *dst == header.dst)
     }
 
     /// What a slot has to say of itself for a [`TcpEvent`].
@@ -140,7 +149,8 @@ impl Stack {
             Kind::Connection(tcb) => {
                 let before = tcb.rcv.nxt;
                 let urgent_before = tcb.rcv.up;
-                if let Some(verdict) = tcb.on_predicted(segment, &mut context!(self, now)) {
+                let mut cx = context!(self, now);
+                if let Some(verdict) = tcb.on_predicted(segment, &mut cx) {
                     if self.config.trace {
                         *seen = Some((tcb.state(), Some(tcb.variables())));
                     }
@@ -149,7 +159,7 @@ impl Stack {
                     self.predicted = news.then_some((index, now));
                     return verdict;
                 }
-                let verdict = tcb.on_segment(segment, &mut context!(self, now));
+                let verdict = tcb.on_segment(segment, &mut cx);
                 let news = tcb.rcv.nxt != before;
                 let urgent_news = tcb.is.contains(Is::URGENT) && tcb.rcv.up != urgent_before;
                 if self.config.trace {

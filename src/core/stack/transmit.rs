@@ -101,7 +101,8 @@ impl Stack {
                 continue;
             };
             if let Kind::Connection(tcb) = &mut socket.kind {
-                let ack = tcb.poll_predicted_ack(&mut context!(self, now));
+                let mut cx = context!(self, now);
+                let ack = tcb.poll_predicted_ack(&mut cx);
                 if let Some(ack) = &ack {
                     // It was all: the turn is over.
                     if let Some(deadline) = tcb.timers.earliest() {
@@ -112,7 +113,7 @@ impl Stack {
                     let checksum = self.build_segment(index, ack, event);
                     return Some(Next { checksum, octets: Octets::Head, gso_size: 0 });
                 }
-                let outgoing = tcb.poll_transmit(&mut context!(self, now));
+                let outgoing = tcb.poll_transmit(&mut cx);
                 if let Some(outgoing) = &outgoing {
                     if tcb.options.unsent_limit().is_some() {
                         self.publish(index, false);

@@ -56,7 +56,7 @@ impl Keys {
         //# SHOULD generate its initial sequence numbers with the expression:
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.4.1
         //# F() MUST NOT be computable from the outside (MUST-9)
-        Seq::new(m.wrapping_add(self.isn.hash(&quad_octets(quad)) as u32))
+        Seq::new(m.wrapping_add(quad.with_octets(|octets| self.isn.hash(octets)) as u32))
     }
 
     /// What is added to the timestamp clock of a connection (RFC 7323 §5.4). The same for each connection of a
@@ -66,13 +66,13 @@ impl Keys {
     //# It is therefore RECOMMENDED to generate a random, per-connection offset to be used with the clock
     //# source when generating the Timestamps option value (see Section 5.4).
     pub fn timestamp_offset(&self, quad: &Quad) -> u32 {
-        self.timestamp.hash(&quad_octets(quad)) as u32
+        quad.with_octets(|octets| self.timestamp.hash(octets)) as u32
     }
 
     /// Where the search for an ephemeral port to this peer begins: F of RFC 6056 §3.3.3.
     pub fn port_offset(&self, local: Address, remote: Endpoint) -> u32 {
         let quad = Quad { local: Endpoint::new(local, 0), remote };
-        self.port.hash(&quad_octets(&quad)) as u32
+        quad.with_octets(|octets| self.port.hash(octets)) as u32
     }
 
     /// The flow label of a connection: 20 bits, not 0 (RFC 6437 §3); 0 for IPv4, which has none.
@@ -82,7 +82,7 @@ impl Keys {
         if quad.local.address.is_v4() {
             return 0;
         }
-        ((self.port.hash(&quad_octets(quad)) >> 32) as u32 & 0xf_ffff).max(1)
+        ((quad.with_octets(|octets| self.port.hash(octets)) >> 32) as u32 & 0xf_ffff).max(1)
     }
 
     /// F1 of a SYN cookie ([`syn_cookie`](super::syn_cookie)).
@@ -107,24 +107,9 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// The quad in a fixed form, ports in network order.
-fn quad_octets(quad: &Quad) -> [u8; 36] {
-    let mut out = [0; 36];
-    let parts = [
-        (&quad.local.address.octets()[..], quad.local.port.to_be_bytes()),
-        (&quad.remote.address.octets()[..], quad.remote.port.to_be_bytes()),
-    ];
-    for (half, (address, port)) in out.chunks_exact_mut(18).zip(parts) {
-        let (a, p) = half.split_at_mut(16);
-        a.copy_from_slice(address);
-        p.copy_from_slice(&port);
-    }
-    out
-}
-
 fn cookie_octets(quad: &Quad, irs: Seq, minute: u32) -> [u8; 44] {
     let mut out = [0; 44];
-    out[..36].copy_from_slice(&quad_octets(quad));
+    out[..36].copy_from_slice(&quad.octets());
     out[36..40].copy_from_slice(&irs.get().to_be_bytes());
     out[40..].copy_from_slice(&minute.to_be_bytes());
     out
@@ -189,6 +174,31 @@ mod tests {
         }
         assert_ne!(keys(1).isn(&q, Instant::ZERO), keys(2).isn(&q, Instant::ZERO));
         assert_eq!(keys(1).isn(&q, Instant::ZERO), keys(1).isn(&q, Instant::ZERO));
+    }
+
+    /// Between two hosts of IPv4 the octets are fewer, and each of them counts.
+    #[test]
+    fn every_octet_of_a_quad_of_ipv4_matters() {
+        let quad = |octets: [u8; 12]| {
+            let [a, b, c, d, e, f, g, h, ports @ ..] = octets;
+            let port = |at: usize| u16::from_be_bytes([ports[at], ports[at + 1]]);
+            Quad {
+                local: Endpoint::new(Address::v4([a, b, c, d].into()), port(0)),
+                remote: Endpoint::new(Address::v4([e, f, g, h].into()), port(2)),
+            }
+        };
+        let octets = [10, 0, 0, 1, 10, 0, 0, 2, 3, 232, 0, 80];
+        let q = quad(octets);
+        let others = (0..12).map(|at| {
+            let mut octets = octets;
+            octets[at] ^= 1;
+            quad(octets)
+        });
+        let k = keys(1);
+        for o in others.chain([q.reversed()]) {
+            assert_ne!(k.isn(&q, Instant::ZERO), k.isn(&o, Instant::ZERO), "{o}");
+            assert_ne!(k.timestamp_offset(&q), k.timestamp_offset(&o), "{o}");
+        }
     }
 
     #[test]

@@ -265,12 +265,22 @@ impl Request {
         WindowScale::new(self.scales >> 4)
     }
 
-    fn timestamps(&self, cx: &Context<'_>) -> Timestamps {
-        let mut ts = Timestamps::new(cx.keys.timestamp_offset(&self.quad));
-        if self.agreed.contains(Agreed::TIMESTAMPS) {
-            ts.enable(self.ts_recent, cx.now);
-        }
-        ts
+    /// The option for a segment leaving now, if it was agreed on.
+    fn timestamps(&self, cx: &Context<'_>) -> Option<options::Timestamps> {
+        let agreed = self.agreed.contains(Agreed::TIMESTAMPS);
+        agreed.then(|| self.clock(cx.keys.timestamp_offset(&self.quad), cx.now).option(cx.now))
+    }
+
+    fn clock(&self, offset: u32, now: Instant) -> Timestamps {
+        let mut clock = Timestamps::new(offset);
+        clock.enable(self.ts_recent, now);
+        clock
+    }
+
+    /// Whether a segment with this TSval is older than the SYN.
+    fn is_old(&self, value: u32, now: Instant) -> bool {
+        // Nothing of ours is shown: it is all the same how our clock is set.
+        self.clock(0, now).is_old(value, now)
     }
 
     /// What a capture's comment says of it.
@@ -323,7 +333,6 @@ impl Request {
         let flags = Flags::SYN | Flags::ACK | ecn.syn_ack_flags(cx.config, self.retransmits());
         let mut segment = self.segment(self.iss, flags, reason, cx);
         let scaled = self.agreed.contains(Agreed::SCALE);
-        let timestamps = self.timestamps(cx);
         segment.options = Options {
             mss: Some(our_mss),
             //= https://www.rfc-editor.org/rfc/rfc7323#section-2.3
@@ -332,7 +341,7 @@ impl Request {
             //# Scale option in the <SYN,ACK> segment.
             window_scale: scaled.then(|| self.our_scale().shift()),
             sack_permitted: self.agreed.contains(Agreed::SACK),
-            timestamps: timestamps.enabled().then(|| self.stamp(timestamps.option(cx.now))),
+            timestamps: self.timestamps(cx).map(|now| self.stamp(now)),
             acc_ecn: ecn.syn_ack_option(cx.config, self.counts == 0),
             fast_open,
             user_timeout: socket.user_timeout_on_syn(cx.config, self.retransmits()),
@@ -362,8 +371,7 @@ impl Request {
         cx.counters.tcp_out_segs += 1;
         let flags = Flags::ACK | self.agreed.ecn().ack_flags();
         let mut segment = self.segment(self.iss.add(1), flags, Reason::Ack(reason), cx);
-        let timestamps = self.timestamps(cx);
-        segment.options.timestamps = timestamps.enabled().then(|| timestamps.option(cx.now));
+        segment.options.timestamps = self.timestamps(cx);
         cx.send(segment);
     }
 
@@ -392,15 +400,14 @@ impl Request {
         socket: &SocketOptions,
         cx: &mut Context<'_>,
     ) -> Outcome {
-        let timestamps = self.timestamps(cx);
-        if timestamps.enabled() && !seg.rst() {
+        if self.agreed.contains(Agreed::TIMESTAMPS) && !seg.rst() {
             match seg.timestamps() {
                 None if cx.config.tolerate_missing_timestamps => {}
                 None => {
                     cx.counters.tcp_missing_timestamp += 1;
                     return Outcome::Stay(Verdict::MissingTimestamp);
                 }
-                Some(ts) if timestamps.is_old(ts.value, cx.now) => {
+                Some(ts) if self.is_old(ts.value, cx.now) => {
                     cx.counters.tcp_paws_drops += 1;
                     self.send_ack(AckReason::Paws, cx);
                     return Outcome::Stay(Verdict::Paws);
@@ -483,7 +490,9 @@ impl Request {
             tcb.snd.scale = self.their_scale();
             tcb.rcv.scale = self.our_scale();
         }
-        tcb.timestamps = self.timestamps(cx);
+        if self.agreed.contains(Agreed::TIMESTAMPS) {
+            tcb.timestamps.enable(self.ts_recent, cx.now);
+        }
         tcb.ecn = Ecn::from_promise(self.agreed.ecn(), self.retransmits(), self.iss, cx.config, cx.now);
         let smss = tcb.smss();
         if self.retransmits() > 1 {

@@ -36,9 +36,10 @@ impl Stack {
         let mut ports = alloc::collections::BTreeMap::new();
         let mut waiting = Vec::new();
         for (id, socket) in self.slab.iter() {
-            if let Some(quad) = socket.quad(&self.time_waits)
-                && self.table.find(&quad, settle::quad_of(&self.slab, &self.time_waits)) == Some(id.index())
-            {
+            let found = |quad| self.table.find(&quad, settle::quad_of(&self.slab, &self.time_waits));
+            let quad = socket.quad(&self.time_waits);
+            assert_eq!(quad.and_then(found) == Some(id.index()), socket.tabled, "{id:?} in the table");
+            if let Some(quad) = quad.filter(|_| socket.tabled) {
                 in_table += 1;
                 if socket.holds(&self.time_waits).is_some() {
                     *ports.entry(quad.local.port).or_insert(0u32) += 1;

@@ -6,7 +6,7 @@ use super::*;
 use crate::ip::output;
 use crate::sockopt::SocketOptions;
 use crate::wire::icmp::{self, Message};
-use crate::wire::ip::{self, protocol};
+use crate::wire::ip::{self, Fragment, protocol};
 use crate::wire::udp;
 
 pub(super) const NOW: Instant = Instant::from_secs(1);
@@ -174,6 +174,39 @@ fn a_source_that_is_no_host_is_dropped_in_silence() {
         assert_eq!((received, sent.len()), (Received::Dropped("martian address"), 0), "{src}");
     }
     assert_eq!(h.counters().ip_in_martian, 7);
+}
+
+/// A segment that came in answers for those with both its addresses alone, and for no other protocol.
+#[test]
+fn a_segment_that_was_let_in_lets_in_no_others() {
+    let mut h = host(Config::default());
+    let mut segment = [0; 20];
+    segment[12] = 0x50;
+    let mut fate = |header, payload: &[u8]| give(&mut h, &packet(header, payload)).0;
+    // What passed IP is told apart by this.
+    let (in_tcp, in_udp) = (Received::Dropped("bad TCP checksum"), Received::Dropped("malformed UDP header"));
+    for (us, them, broadcast) in [("10.7.0.1", "10.7.0.2", Some("10.7.0.255")), ("fd00::1", "fd00::2", None)]
+    {
+        let tcp = |src, dst| header(src, dst, protocol::TCP);
+        let loopback = if broadcast.is_some() { "127.0.0.1" } else { "::1" };
+        let nobody = if broadcast.is_some() { "10.7.0.3" } else { "fd00::3" };
+        for (src, dst, why) in
+            [(us, us, "martian address"), (loopback, us, "martian address"), (them, nobody, "not for us")]
+        {
+            assert_eq!([fate(tcp(them, us), &segment), fate(tcp(them, us), &segment)], [in_tcp, in_tcp]);
+            assert_eq!(fate(tcp(src, dst), &segment), Received::Dropped(why), "{src} {dst}");
+        }
+        assert_eq!(fate(tcp(them, us), &segment), in_tcp);
+        assert_eq!(fate(header(them, us, protocol::UDP), &[0; 4]), in_udp);
+        let fragment = Some(Fragment { id: 1, offset: 0, more: true });
+        let part = ip::Header { fragment, ..tcp(them, us) };
+        assert_eq!(fate(part, &[0; 24]), Received::Fragment);
+        if let Some(broadcast) = broadcast {
+            // What UDP may is nothing that TCP may.
+            assert_eq!(fate(header(them, broadcast, protocol::UDP), &[0; 4]), in_udp);
+            assert_eq!(fate(tcp(them, broadcast), &segment), Received::Dropped("not for us"));
+        }
+    }
 }
 
 //= https://www.rfc-editor.org/rfc/rfc1122#section-4.1.3.4

@@ -119,16 +119,17 @@ impl Tcb {
         self.arm_retransmission(cx);
     }
 
-    /// Whether all that was written has left, and nothing is to be repaired, tried or told: nothing can leave.
+    /// Whether all that was written has left, with our FIN if it is due, and nothing is to be repaired, tried or told: nothing can
+    /// leave.
     pub(super) fn has_sent_all(&self) -> bool {
         #[cfg(test)]
         if crate::tcp::short_cuts::are_closed() {
             return false;
         }
         let recovery = &self.recovery;
-        let all = self.snd.nxt == self.data_end()
-            && matches!(self.state(), State::Established | State::CloseWait)
-            && !self.is.contains(Is::FIN_QUEUED)
+        let all = self.snd.nxt == self.data_end().add(u32::from(self.fin_due()))
+            && self.state().is_synchronized()
+            && self.state() != State::TimeWait
             && self.acks.due().is_none()
             && self.probe.is_none()
             && self.mtu.is_none()
