@@ -241,7 +241,7 @@ pub(crate) const CAPTURES: &[Capture] = &[
         make: stories::paws,
         shows: &[
             row("frame.comment contains \"PAWS\"", "8-9", "dropped, and the answer"),
-            row("tcp.options.timestamp.tsval == 253771156", "4, 8", "the time that gives it away"),
+            row("tcp.options.timestamp.tsval == 1664402498", "4, 8", "the time that gives it away"),
         ],
     },
     Capture {
