@@ -75,6 +75,15 @@ impl Tcb {
         Some(outgoing)
     }
 
+    /// Whether nothing is to leave behind what has just left. What is done where nothing may leave is done then.
+    pub fn was_all(&mut self, cx: &mut Context<'_>) -> bool {
+        let all = self.has_sent_all();
+        if all {
+            self.nothing_leaves(cx);
+        }
+        all
+    }
+
     /// Nothing may leave now; what waits nevertheless must not wait for ever.
     fn nothing_leaves(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
         self.arm_retransmission(cx);
