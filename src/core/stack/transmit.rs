@@ -44,6 +44,9 @@ impl Stack {
             return self.next_of_train(now);
         }
         self.train = None;
+        if !self.may_transmit() {
+            return None;
+        }
         self.poll_transmit_anew(now)
     }
 
@@ -115,7 +118,7 @@ impl Stack {
                 }
                 let outgoing = tcb.poll_transmit(&mut cx);
                 if let Some(outgoing) = &outgoing {
-                    let over = tcb.was_all(&mut cx);
+                    let over = tcb.was_all(&cx);
                     if over {
                         if let Some(deadline) = tcb.timers.earliest() {
                             self.wheel.arm(index, deadline);
@@ -131,7 +134,9 @@ impl Stack {
                     }
                     let checksum = self.build_segment(index, outgoing, event);
                     let (offset, len) = (outgoing.offset, outgoing.len);
-                    let octets = if self.config.lends && self.can_lend(index, offset, len) {
+                    let octets = if len == 0 {
+                        Octets::Head
+                    } else if self.config.lends && self.can_lend(index, offset, len) {
                         Octets::Lent(index, offset, len)
                     } else {
                         if !over {
@@ -197,13 +202,15 @@ impl Stack {
         let none = core::iter::empty();
         let partial = self.config.offload.checksum;
         let checksum = tcp::emit(&ip, &header, &segment.options, none, 0, 0, partial, &mut self.head);
-        *event = self.config.trace.then_some(Sent::Tcp(TcpEvent {
-            quad: segment.quad,
-            state: segment.state,
-            what: What::Sent(segment.reason),
-            change: None,
-            variables: segment.variables,
-        }));
+        *event = self.config.trace.then(|| {
+            Sent::Tcp(TcpEvent {
+                quad: segment.quad,
+                state: segment.state,
+                what: What::Sent(segment.reason),
+                change: None,
+                variables: segment.variables,
+            })
+        });
         checksum
     }
 
