@@ -202,15 +202,13 @@ impl Stack {
         let none = core::iter::empty();
         let partial = self.config.offload.checksum;
         let checksum = tcp::emit(&ip, &header, &segment.options, none, 0, 0, partial, &mut self.head);
-        *event = self.config.trace.then(|| {
-            Sent::Tcp(TcpEvent {
-                quad: segment.quad,
-                state: segment.state,
-                what: What::Sent(segment.reason),
-                change: None,
-                variables: segment.variables,
-            })
-        });
+        *event = self.config.trace.then_some(Sent::Tcp(TcpEvent {
+            quad: segment.quad,
+            state: segment.state,
+            what: What::Sent(segment.reason),
+            change: None,
+            variables: segment.variables,
+        }));
         checksum
     }
 
