@@ -110,7 +110,7 @@ fn table(c: &mut Criterion) {
         let quad_of = |slot: u32| quads[slot as usize];
         let mut table = Table::new([7; 16]);
         for (slot, quad) in (0..).zip(&quads) {
-            table.insert(quad, slot, quad_of);
+            table.insert(table.key(quad), slot, quad_of);
         }
         let mut next = quads.iter().cycle();
         group.bench_function(BenchmarkId::new("find", count), |b| {

@@ -58,13 +58,25 @@ impl Instant {
         self.0.saturating_sub(earlier.0) / 1_000
     }
 
+    /// So many nanoseconds later.
+    #[must_use]
+    pub const fn plus_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
+    /// Nanoseconds from `earlier` to `self`, zero if `earlier` is later.
+    pub const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// The time from `earlier` to `self`, zero if `earlier` is later.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanos_since(earlier))
     }
 }
 
-const fn nanos(d: Duration) -> u64 {
+/// Nanoseconds, at most `u64::MAX`.
+pub(crate) const fn nanos(d: Duration) -> u64 {
     // Not by way of 128 bits: each packet reckons several deadlines.
     d.as_secs().saturating_mul(1_000_000_000).saturating_add(d.subsec_nanos() as u64)
 }

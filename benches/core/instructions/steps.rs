@@ -264,7 +264,7 @@ fn table() -> Result<u64, Box<dyn Error>> {
     let quad_of = |slot: u32| quads[slot as usize];
     let mut table = Table::new([7; 16]);
     for (slot, quad) in (0..).zip(&quads) {
-        table.insert(quad, slot, quad_of);
+        table.insert(table.key(quad), slot, quad_of);
     }
     let found = count(true, || quads.iter().filter(|quad| table.find(quad, quad_of).is_some()).count());
     if found != quads.len() {

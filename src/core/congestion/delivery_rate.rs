@@ -11,7 +11,7 @@
 
 use alloc::boxed::Box;
 
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, nanos};
 
 /// What is remembered of a transmission, with the record of what was sent; of the last one, where it was sent again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -284,17 +284,17 @@ impl Estimator {
     fn show(&mut self, p: &Stamp, now: Instant, min_rtt: Option<Duration>) -> (u32, Duration, u64) {
         self.first_send_time = p.send_time;
         let delivered = narrow(self.delivered.saturating_sub(p.delivered));
-        let send_elapsed = p.send_time.saturating_since(p.first_send_time);
-        let ack_elapsed = now.saturating_since(p.delivered_time);
+        let send_elapsed = p.send_time.nanos_since(p.first_send_time);
+        let ack_elapsed = now.nanos_since(p.delivered_time);
         let interval = send_elapsed.max(ack_elapsed);
         // What was sent again may have been acknowledged for the first time it was sent.
-        let plausible = min_rtt.is_none_or(|least| interval >= least);
+        let plausible = min_rtt.is_none_or(|least| interval >= nanos(least));
         let delivery_rate = if plausible { rate(delivered, interval) } else { 0 };
         if delivery_rate > 0 && (!p.app_limited || delivery_rate >= self.shown) {
             self.shown = delivery_rate;
             self.shown_app_limited = p.app_limited;
         }
-        (delivered, interval, delivery_rate)
+        (delivered, Duration::from_nanos(interval), delivery_rate)
     }
 }
 
@@ -302,9 +302,8 @@ fn narrow(octets: u64) -> u32 {
     u32::try_from(octets).unwrap_or(u32::MAX)
 }
 
-/// Octets a second; at least 1 where something was delivered in some time.
-fn rate(octets: u32, interval: Duration) -> u64 {
-    let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+/// Octets a second, delivered in so many nanoseconds; at least 1 where something was delivered in some time.
+fn rate(octets: u32, nanos: u64) -> u64 {
     // 2³² · 10⁹ fits 64 bits.
     match (u64::from(octets) * 1_000_000_000).checked_div(nanos) {
         Some(rate) if octets > 0 => rate.max(1),

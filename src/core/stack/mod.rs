@@ -65,7 +65,7 @@ use ports::Ephemeral;
 use replies::Replies;
 use shards::{Post, Share};
 use slab::Slab;
-use table::Table;
+use table::{Key, Table};
 use wheel::Wheel;
 
 /// Lends the stack's surroundings to a connection, field by field, so that the slab stays free to borrow.
@@ -210,6 +210,16 @@ enum Kind {
     Ping(Box<PingSocket>),
 }
 
+/// What a segment from outside came for: mostly the next one is for it too, and it is what enters the connection table, or
+/// leaves it.
+#[derive(Debug)]
+struct Flow {
+    quad: Quad,
+    key: Key,
+    /// Its slot, if it stands in the table.
+    index: Option<u32>,
+}
+
 #[derive(Debug)]
 struct Socket {
     kind: Kind,
@@ -278,8 +288,8 @@ pub struct Stack {
     routes: Routes,
     slab: Slab<Socket>,
     table: Table,
-    /// The connection that a segment from outside came for last, and its slot: mostly the next one is for it too.
-    flow: Option<(Quad, u32)>,
+    /// What a segment from outside came for last.
+    flow: Option<Flow>,
     /// The source and the destination of the segment from outside that was let in last: others with these may come in too.
     let_in: Option<(Address, Address)>,
     /// The slot of the connection whose predicted segment came last, and when.
@@ -414,7 +424,9 @@ impl Stack {
         while let Some(index) = self.wheel.expired(now, &mut steps) {
             self.socket_timeout(index, now);
         }
-        self.expire_reassembly(now);
+        if !self.reassembly.is_empty() {
+            self.expire_reassembly(now);
+        }
         if self.replies.due().is_some_and(|due| due <= now) {
             self.release_acks();
         }

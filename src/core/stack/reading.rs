@@ -90,7 +90,7 @@ impl Stack {
             (Ok(true), Some(buf)) => tcb.receive_buffer.read(buf, spares),
             _ => 0,
         };
-        self.has_read(id, skipped + n);
+        self.has_read(id, skipped + n, &result);
         result.map(|_| n)
     }
 
@@ -108,7 +108,7 @@ impl Stack {
             Ok(true) => tcb.receive_buffer.read_bytes(max.min(most), spares),
             _ => Bytes::new(),
         };
-        self.has_read(id, skipped + bytes.len());
+        self.has_read(id, skipped + bytes.len(), &result);
         result.map(|_| bytes)
     }
 
@@ -208,8 +208,12 @@ impl Stack {
         }
     }
 
-    /// After `n` octets have left the receive buffer.
-    fn has_read(&mut self, id: SocketId, n: usize) {
+    /// After `n` octets have left the receive buffer, or what came in place of octets has been told.
+    fn has_read(&mut self, id: SocketId, n: usize, told: &Result<bool, Error>) {
+        // Who reads until there is no more finds nothing each time, and leaves all as it was. An error is told once.
+        if n == 0 && matches!(told, Ok(_) | Err(Error::WouldBlock)) {
+            return;
+        }
         self.recharge(id.index());
         let Ok(Socket { kind: Kind::Connection(tcb), .. }) = self.held_mut(id) else { return };
         tcb.forget_passed_mark();

@@ -1,6 +1,6 @@
 //! After any change to a socket: its place in the table, its timer, its readiness and its turn to send.
 
-use super::{Kind, Own, Readiness, Socket, Stack};
+use super::{Key, Kind, Own, Readiness, Socket, Stack};
 use crate::tcp::context::Context;
 use crate::tcp::request::{Request, Wait};
 use crate::tcp::state::State;
@@ -13,12 +13,16 @@ impl Stack {
     /// Makes everything that depends on the socket true again. `news` says that something arrived for it: it is
     /// then reported as ready even where it was before, so that those who wait for the edge see one.
     pub(super) fn settle(&mut self, index: u32, now: Instant, news: bool) {
-        self.settle_pending(index, now);
         self.recharge(index);
-        if let Some(state) = self.is_over(index) {
-            self.leave_table(index, now, state);
+        let Some(mut socket) = self.slab.by_index_mut(index) else { return };
+        if is_at_a_turn(socket) {
+            self.settle_pending(index, now);
+            if let Some(state) = self.is_over(index) {
+                self.leave_table(index, now, state);
+            }
+            let Some(left) = self.slab.by_index_mut(index) else { return };
+            socket = left;
         }
-        let Some(socket) = self.slab.by_index_mut(index) else { return };
         if let Kind::Connection(tcb) = &socket.kind {
             if !core::mem::replace(&mut socket.queued, true) {
                 self.output.push_back(index);
@@ -115,12 +119,23 @@ impl Stack {
     /// Enters a slot in the connection table.
     pub(super) fn remember_quad(&mut self, quad: crate::addr::Quad, index: u32) {
         self.strays(&quad);
-        self.table.insert(&quad, index, quad_of(&self.slab, &self.time_waits));
+        let key = self.key_of(&quad, Some(index));
+        self.table.insert(key, index, quad_of(&self.slab, &self.time_waits));
         if let Some(socket) = self.slab.by_index_mut(index) {
             socket.tabled = true;
         }
-        self.flow = None;
         self.hold_port(index);
+    }
+
+    /// Where a quad has its place in the table. From now on `index` is its slot, if any.
+    fn key_of(&mut self, quad: &crate::addr::Quad, index: Option<u32>) -> Key {
+        match self.flow.as_mut().filter(|flow| flow.quad == *quad) {
+            Some(flow) => {
+                flow.index = index;
+                flow.key
+            }
+            None => self.table.key(quad),
+        }
     }
 
     /// Takes a slot out of the connection table, if it stands there.
@@ -129,11 +144,11 @@ impl Stack {
         socket.tabled = false;
         let holds = socket.holds(&self.time_waits);
         if let Some(quad) = socket.quad(&self.time_waits) {
-            let removed = self.table.remove(&quad, index);
+            let key = self.key_of(&quad, None);
+            let removed = self.table.remove(key, index);
             debug_assert!(removed, "{quad}: a socket that stands in the table was not found there");
             self.stray_ends(&quad);
         }
-        self.flow = None;
         if let Some((held, reuse)) = holds {
             self.remove_holder(held, reuse);
         }
@@ -252,6 +267,16 @@ impl Stack {
         }
         let wait = request.wait(&context!(self, now));
         self.wheel.arm(index, now + wait);
+    }
+}
+
+/// Whether a connection may have ended, or have ceased to be pending.
+fn is_at_a_turn(socket: &Socket) -> bool {
+    match &socket.kind {
+        Kind::Connection(tcb) => {
+            matches!(tcb.state(), State::Closed | State::TimeWait) || tcb.is.contains(Is::OPEN_EARLY)
+        }
+        _ => false,
     }
 }
 

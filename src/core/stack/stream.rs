@@ -80,8 +80,8 @@ impl Stack {
         self.stream_mut(id)
     }
 
-    /// Whether a write can be taken, and how many octets of it at the most.
-    fn check_write(tcb: &mut Tcb) -> Result<usize, Error> {
+    /// Whether a write of `wanted` octets can be taken, and how many of them at the most.
+    fn check_write(tcb: &mut Tcb, wanted: usize) -> Result<usize, Error> {
         if let Some(error) = tcb.error.take() {
             return Err(error);
         }
@@ -91,7 +91,7 @@ impl Stack {
         if tcb.is.intersects(Is::FIN_QUEUED | Is::SHUT_WRITE) || !tcb.state().may_send() {
             return Err(Error::BrokenPipe);
         }
-        match tcb.send_room() {
+        match tcb.room_for(wanted) {
             0 => {
                 tcb.is.insert(Is::NO_SPACE);
                 Err(Error::WouldBlock)
@@ -140,7 +140,7 @@ impl Stack {
             return self.open_or_wait(id, data, now);
         }
         self.look_at_memory(id);
-        let room = Self::check_write(self.writable_mut(id)?);
+        let room = Self::check_write(self.writable_mut(id)?, data.len());
         let room = self.limit_write(id, room, data.len(), false);
         let (tcb, spares) = self.stream_and_spares(id)?;
         let room = match room {
@@ -171,7 +171,7 @@ impl Stack {
             return Ok(n);
         }
         self.look_at_memory(id);
-        let room = Self::check_write(self.writable_mut(id)?);
+        let room = Self::check_write(self.writable_mut(id)?, data.len());
         let room = self.limit_write(id, room, data.len(), true);
         let (tcb, spares) = self.stream_and_spares(id)?;
         let result = room.map(|room| {

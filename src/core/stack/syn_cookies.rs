@@ -94,7 +94,7 @@ impl Stack {
         &mut self,
         listener: u32,
         request: Request,
-        segment: Segment<'_>,
+        segment: &Segment<'_>,
         now: Instant,
     ) -> (Verdict, Option<u32>) {
         let Some(Socket { kind: Kind::Listener(l), .. }) = self.slab.by_index_mut(listener) else {
@@ -118,8 +118,8 @@ impl Stack {
         // Our timestamp said what was agreed on instead of the time: its echo measures nothing.
         let timestamps = segment.timestamps().map(|ts| Timestamps { echo: 0, ..ts });
         let seen = Options { timestamps, ..segment.options.clone() };
-        let segment = Segment { options: &seen, ..segment };
-        let verdict = self.establish(index, listener, &request, options, segment, now);
+        let segment = Segment { options: &seen, ..*segment };
+        let verdict = self.establish(index, listener, &request, options, &segment, now);
         if verdict == Verdict::AcceptQueueFull && self.slab.by_index(index).is_some() {
             // Another shard's connection has taken the last place. What a cookie stood for leaves no record behind.
             self.end_request(index);

@@ -22,6 +22,10 @@ pub struct Table {
     hasher: SipHasher13,
 }
 
+/// Where a quad has its place in a table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Key(u64);
+
 impl Table {
     /// Empty. `key` is to be a secret: see [`Keys::table_key`](crate::tcp::isn::Keys::table_key).
     pub fn new(key: [u8; 16]) -> Self {
@@ -39,9 +43,18 @@ impl Table {
         self.len == 0
     }
 
+    /// Where a quad has its place, for whoever asks more than once.
+    pub fn key(&self, quad: &Quad) -> Key {
+        Key(hash(&self.hasher, quad))
+    }
+
     /// The slot of the connection with these ends. `quad_of` gives the quad of a slot that is in the table.
     pub fn find(&self, quad: &Quad, quad_of: impl Fn(u32) -> Quad) -> Option<u32> {
-        let hash = hash(&self.hasher, quad);
+        self.find_at(self.key(quad), quad, quad_of)
+    }
+
+    /// The same where its key is known.
+    pub fn find_at(&self, Key(hash): Key, quad: &Quad, quad_of: impl Fn(u32) -> Quad) -> Option<u32> {
         self.parts[part(hash)].find(hash, |&slot| quad_of(slot) == *quad).copied()
     }
 
@@ -51,18 +64,17 @@ impl Table {
         if count > 1 { (hash(&self.hasher, quad) >> 32) as usize % count } else { 0 }
     }
 
-    /// Adds a connection, whose quad must not be in the table. `quad_of` must know the slot already.
-    pub fn insert(&mut self, quad: &Quad, index: u32, quad_of: impl Fn(u32) -> Quad) {
-        debug_assert_eq!(self.find(quad, &quad_of), None, "a quad names one connection");
+    /// Adds a connection, by the key of its quad, which must not be in the table. `quad_of` must know the slot already.
+    pub fn insert(&mut self, key: Key, index: u32, quad_of: impl Fn(u32) -> Quad) {
+        debug_assert_eq!(self.key(&quad_of(index)), key, "it will be looked for by its quad");
+        debug_assert_eq!(self.find(&quad_of(index), &quad_of), None, "a quad names one connection");
         let hasher = &self.hasher;
-        let key = hash(hasher, quad);
-        self.parts[part(key)].insert_unique(key, index, |&slot| hash(hasher, &quad_of(slot)));
+        self.parts[part(key.0)].insert_unique(key.0, index, |&slot| hash(hasher, &quad_of(slot)));
         self.len += 1;
     }
 
-    /// Takes out a slot, which has these ends if it stands there. Says whether it did.
-    pub fn remove(&mut self, quad: &Quad, index: u32) -> bool {
-        let hash = hash(&self.hasher, quad);
+    /// Takes out a slot, whose quad has this key if it stands there. Says whether it did.
+    pub fn remove(&mut self, Key(hash): Key, index: u32) -> bool {
         let Ok(entry) = self.parts[part(hash)].find_entry(hash, |&slot| slot == index) else { return false };
         entry.remove();
         self.len -= 1;
@@ -106,16 +118,17 @@ mod tests {
     fn both_ends_and_their_order_matter() {
         let q = quad(1000);
         let mut t = Table::new([1; 16]);
-        t.insert(&q, 0, |_| q);
+        t.insert(t.key(&q), 0, |_| q);
         assert_eq!(t.find(&q, |_| q), Some(0));
         let mut others = [q.reversed(), q, q];
         others[1].local.port ^= 1;
         others[2].remote.port ^= 1;
         for o in others {
             assert_eq!(t.find(&o, |_| q), None, "{o}");
-            assert!(!t.remove(&o, 0), "{o}");
+            assert!(!t.remove(t.key(&o), 0), "{o}");
         }
-        assert!(!t.remove(&q, 1) && t.remove(&q, 0) && !t.remove(&q, 0));
+        let key = t.key(&q);
+        assert!(!t.remove(key, 1) && t.remove(key, 0) && !t.remove(key, 0));
         assert!(t.is_empty());
     }
 
@@ -142,7 +155,7 @@ mod tests {
             };
             let q = quad_of(n);
             seen.set(0);
-            t.insert(&q, n, quad_of);
+            t.insert(t.key(&q), n, quad_of);
             most = most.max(seen.get());
         }
         assert!(most < 1000, "{most} of 100,000");
@@ -163,12 +176,13 @@ mod tests {
                     slots.entry(n).or_insert_with(|| {
                         let slot = quads.len() as u32;
                         quads.push(quad(n));
-                        t.insert(&quad(n), slot, |i| quads[i as usize]);
+                        t.insert(t.key(&quad(n)), slot, |i| quads[i as usize]);
                         slot
                     });
                 } else {
                     let slot = slots.remove(&n);
-                    prop_assert_eq!(t.remove(&quad(n), slot.unwrap_or(u32::MAX)), slot.is_some());
+                    let key = t.key(&quad(n));
+                    prop_assert_eq!(t.remove(key, slot.unwrap_or(u32::MAX)), slot.is_some());
                 }
                 prop_assert_eq!(t.len(), slots.len());
             }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use super::fast_open::Answer;
 use super::settle::quad_of;
-use super::{Inbound, Kind, Own, Readiness, Received, Socket, SocketId, Stack};
+use super::{Flow, Inbound, Kind, Own, Readiness, Received, Socket, SocketId, Stack};
 use crate::addr::{Address, Endpoint, Quad};
 use crate::ip::input::Delivery;
 use crate::memory::Record;
@@ -57,8 +57,8 @@ impl Stack {
             local: Endpoint::new(header.dst, packet.header.dst_port),
             remote: Endpoint::new(header.src, packet.header.src_port),
         };
-        let segment = Segment::new(packet, header.ecn(), inbound.backing, inbound.lent);
-        let segment = Segment { joined: inbound.gso_size, ..segment };
+        let mut segment = Segment::new(packet, header.ecn(), inbound.backing, inbound.lent);
+        segment.joined = inbound.gso_size;
         self.counters.tcp_in_segs += u64::from(segment.segments());
         let before = self.predicted.take();
         let event = self.on_tcp(quad, &segment, now);
@@ -67,12 +67,16 @@ impl Stack {
         let more = self.predicted.filter(|_| self.predicted == before || full);
         let well_formed = !packet.options.malformed && packet.options.window_scale.is_none();
         // What comes from ourselves must not let in what says so and comes from outside.
-        let from_outside =
-            self.flow.as_ref().is_some_and(|(_, at)| more.is_some_and(|(index, _)| *at == index));
+        let flow = self.flow.as_ref().and_then(|flow| flow.index);
+        let from_outside = flow.is_some_and(|at| more.is_some_and(|(index, _)| at == index));
         if let Some((index, _)) = more.filter(|_| well_formed && from_outside) {
             self.expect_another(index, inbound.packet, &segment, now);
         }
-        Received::Tcp(event)
+        match event {
+            // To move it costs more than all this, and mostly there is none.
+            None => Received::Tcp(None),
+            told => Received::Tcp(told),
+        }
     }
 
     /// A segment arrived for `quad`. Gives what became of it, and the slot that dealt with it.
@@ -82,7 +86,7 @@ impl Stack {
         let mut seen = None;
         let (verdict, index) = match found {
             Some(index) => (self.on_known(index, segment, now, &mut seen), Some(index)),
-            None => self.on_unknown(quad, *segment, now),
+            None => self.on_unknown(quad, segment, now),
         };
         let (from, before) = before?;
         let (state, variables) = seen.unwrap_or_else(|| self.seen(index, now));
@@ -97,17 +101,16 @@ impl Stack {
     }
 
     fn find(&mut self, quad: &Quad) -> Option<u32> {
-        if let Some((last, index)) = &self.flow
-            && last == quad
-        {
-            return Some(*index);
+        if let Some(flow) = self.flow.as_ref().filter(|flow| flow.quad == *quad) {
+            return flow.index;
         }
-        let found = self.table.find(quad, quad_of(&self.slab, &self.time_waits));
+        let key = self.table.key(quad);
+        let index = self.table.find_at(key, quad, quad_of(&self.slab, &self.time_waits));
         // Of what we send to ourselves there is nothing to remember: none of it may come from outside.
         if !self.routes.is_local(quad.remote.address) {
-            self.flow = found.map(|index| (*quad, index));
+            self.flow = Some(Flow { quad: *quad, key, index });
         }
-        found
+        index
     }
 
     /// Those that sent a packet to one host by TCP may send another.
@@ -178,7 +181,7 @@ impl Stack {
             }
             Kind::Request(request) => {
                 let request = **request;
-                self.on_request(index, request, *segment, now)
+                self.on_request(index, request, segment, now)
             }
             Kind::TimeWait(at) => match self
                 .time_waits
@@ -199,20 +202,20 @@ impl Stack {
                     }
                     self.counters.tcp_tw_recycled += 1;
                     self.remove(index);
-                    self.on_listen(listener, quad, *segment, Some(iss_after), now).0
+                    self.on_listen(listener, quad, segment, Some(iss_after), now).0
                 }
             },
             _ => Verdict::Ignored,
         }
     }
 
-    fn on_unknown(&mut self, quad: Quad, segment: Segment<'_>, now: Instant) -> (Verdict, Option<u32>) {
+    fn on_unknown(&mut self, quad: Quad, segment: &Segment<'_>, now: Instant) -> (Verdict, Option<u32>) {
         if self.was_ceded(&quad) {
             return (Verdict::Ignored, None);
         }
         match self.listener_for(quad) {
             Some(listener) => self.on_listen(listener, quad, segment, None, now),
-            None => (closed::on_segment(quad, &segment, &mut context!(self, now)), None),
+            None => (closed::on_segment(quad, segment, &mut context!(self, now)), None),
         }
     }
 
@@ -251,7 +254,7 @@ impl Stack {
         &mut self,
         index: u32,
         quad: Quad,
-        segment: Segment<'_>,
+        segment: &Segment<'_>,
         iss_after: Option<Seq>,
         now: Instant,
     ) -> (Verdict, Option<u32>) {
@@ -265,10 +268,10 @@ impl Stack {
         //= id=STEP-3.10.7.2-2
         //# An acceptable reset segment should be formed for any arriving ACK-bearing segment.
         if segment.has_ack() {
-            if let Some(request) = self.request_from_cookie(index, quad, &segment, now) {
+            if let Some(request) = self.request_from_cookie(index, quad, segment, now) {
                 return self.establish_from_cookie(index, request, segment, now);
             }
-            closed::refuse(quad, State::Listen, &segment, RstReason::BadAck, &mut context!(self, now));
+            closed::refuse(quad, State::Listen, segment, RstReason::BadAck, &mut context!(self, now));
             return (Verdict::AckTooHigh, Some(index));
         }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.2
@@ -280,12 +283,12 @@ impl Stack {
         }
         // A cookie cannot lie beyond the numbers of an earlier connection.
         if iss_after.is_none() && self.wants_cookie(index) {
-            return (self.answer_with_cookie(index, quad, &segment, now), Some(index));
+            return (self.answer_with_cookie(index, quad, segment, now), Some(index));
         }
         if let Some(verdict) = self.no_room_for_request(index) {
             return (verdict, Some(index));
         }
-        let answer = self.judge_fast_open(index, quad, &segment, now);
+        let answer = self.judge_fast_open(index, quad, segment, now);
         let path = self.path_mss(quad, now);
         let generation = self.slab.id_of(index).map_or(0, |id| id.generation() as u8);
         let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index_mut(index) else {
@@ -296,9 +299,9 @@ impl Stack {
         let listener = (index, generation);
         let path = request::limit_segment(path, &options);
         let mut cx = context!(self, now);
-        let request = Request::new(quad, listener, &options, path, iss_after, &segment, &mut cx);
+        let request = Request::new(quad, listener, &options, path, iss_after, segment, &mut cx);
         let option = match answer {
-            Answer::Open(option) => return self.open_early(request, options, option, &segment, now),
+            Answer::Open(option) => return self.open_early(request, options, option, segment, now),
             Answer::Wait(option) => option,
         };
         let wait = request.wait(&context!(self, now));
@@ -309,7 +312,8 @@ impl Stack {
         self.memory.add_record(Record::Request, &mut self.counters);
         self.remember_quad(quad, id.index());
         self.wheel.arm(id.index(), now + wait);
-        self.send_syn_ack(&request, Reason::SynAck, option, now);
+        let mss = request::mss_to_offer(quad.local.address.ip(), self.config.mtu, &options);
+        request.send_syn_ack(Reason::SynAck, mss, option, &options, &mut context!(self, now));
         (Verdict::Request, Some(id.index()))
     }
 
@@ -360,16 +364,16 @@ impl Stack {
         &mut self,
         index: u32,
         mut request: Request,
-        segment: Segment<'_>,
+        segment: &Segment<'_>,
         now: Instant,
     ) -> Verdict {
         let Some((listener, options)) = self.listener_of(&request) else {
             // The listener is gone, and with it what it had promised.
             self.remove(index);
-            return closed::on_segment(request.quad, &segment, &mut context!(self, now));
+            return closed::on_segment(request.quad, segment, &mut context!(self, now));
         };
         let mss = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
-        match request.on_segment(&segment, mss, &options, &mut context!(self, now)) {
+        match request.on_segment(segment, mss, &options, &mut context!(self, now)) {
             request::Outcome::Stay(verdict) => {
                 if let Some(Socket { kind: Kind::Request(kept), .. }) = self.slab.by_index_mut(index) {
                     **kept = request;
@@ -393,7 +397,7 @@ impl Stack {
         listener: u32,
         request: &Request,
         options: Arc<SocketOptions>,
-        segment: Segment<'_>,
+        segment: &Segment<'_>,
         now: Instant,
     ) -> Verdict {
         let Some(id) = self.slab.id_of(index) else { return Verdict::Ignored };
@@ -406,7 +410,7 @@ impl Stack {
             self.counters.tcp_listen_drops += 1;
             if self.config.tcp.abort_on_overflow {
                 let (state, reason) = (State::SynReceived, RstReason::Limit);
-                closed::refuse(request.quad, state, &segment, reason, &mut context!(self, now));
+                closed::refuse(request.quad, state, segment, reason, &mut context!(self, now));
                 self.end_request(index);
             }
             return Verdict::AcceptQueueFull;
@@ -417,7 +421,7 @@ impl Stack {
         let mut cx = context!(self, now);
         let mut tcb = Box::new(request.establish(options.clone(), mss, &mut cx));
         tcb.mss_offered = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
-        let verdict = tcb.on_segment(&segment, &mut cx);
+        let verdict = tcb.on_segment(segment, &mut cx);
         self.discharge(index);
         if let Some(socket) = self.slab.by_index_mut(index) {
             socket.kind = Kind::Connection(tcb);

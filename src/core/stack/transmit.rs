@@ -44,6 +44,9 @@ impl Stack {
             return self.next_of_train(now);
         }
         self.train = None;
+        if !self.may_transmit() {
+            return None;
+        }
         self.poll_transmit_anew(now)
     }
 
@@ -115,19 +118,30 @@ impl Stack {
                 }
                 let outgoing = tcb.poll_transmit(&mut cx);
                 if let Some(outgoing) = &outgoing {
+                    let over = tcb.was_all(&cx);
+                    if over {
+                        if let Some(deadline) = tcb.timers.earliest() {
+                            self.wheel.arm(index, deadline);
+                        }
+                        socket.queued = false;
+                        self.output.pop_front();
+                    } else if self.output.len() > 1 {
+                        // Each connection has its turn: one segment, then to the back of the queue.
+                        self.output.rotate_left(1);
+                    }
                     if tcb.options.unsent_limit().is_some() {
                         self.publish(index, false);
                     }
-                    // Each connection has its turn: one segment, then to the back of the queue.
-                    if self.output.len() > 1 {
-                        self.output.rotate_left(1);
-                    }
                     let checksum = self.build_segment(index, outgoing, event);
                     let (offset, len) = (outgoing.offset, outgoing.len);
-                    let octets = if self.config.lends && self.can_lend(index, offset, len) {
+                    let octets = if len == 0 {
+                        Octets::Head
+                    } else if self.config.lends && self.can_lend(index, offset, len) {
                         Octets::Lent(index, offset, len)
                     } else {
-                        self.couple(index, outgoing, checksum, now);
+                        if !over {
+                            self.couple(index, outgoing, checksum, now);
+                        }
                         Octets::Segment(index, offset, outgoing.place, len)
                     };
                     return Some(Next { checksum, octets, gso_size: outgoing.gso_size });

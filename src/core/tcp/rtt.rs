@@ -1,6 +1,6 @@
 //! The retransmission timeout (RFC 6298).
 
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, nanos};
 
 /// G of RFC 6298 §2: the variance term is at least this.
 const GRANULARITY: u32 = 1_000;
@@ -66,7 +66,12 @@ impl RttEstimator {
     /// every acknowledgment gives one, and 1 when one a round trip is taken: the gains are divided by it, so
     /// that the memory is as long as with one (RFC 7323 Appendix G). 0 counts as 1.
     pub fn sample(&mut self, rtt: Duration, min_rto: Duration, max_rto: Duration, samples_per_rtt: u32) {
-        let rtt = micros(rtt).max(1);
+        self.sample_nanos(nanos(rtt), min_rto, max_rto, samples_per_rtt);
+    }
+
+    /// The same where it took so many nanoseconds.
+    pub fn sample_nanos(&mut self, rtt: u64, min_rto: Duration, max_rto: Duration, samples_per_rtt: u32) {
+        let rtt = whole_micros(rtt).max(1);
         let r = u64::from(rtt) << FRACTION;
         let n = u64::from(samples_per_rtt.max(1));
         if self.srtt == 0 {
@@ -103,7 +108,12 @@ impl RttEstimator {
     //# when migrating to significantly longer paths rather than tracking a simple global minimum of all RTT
     //# measurements.
     pub fn observe(&mut self, rtt: Duration, now: Instant) {
-        let (rtt, now) = (micros(rtt).clamp(1, u32::MAX - 1), (now.as_millis() / 1000) as u32);
+        self.observe_nanos(nanos(rtt), now);
+    }
+
+    /// The same where it took so many nanoseconds.
+    pub fn observe_nanos(&mut self, rtt: u64, now: Instant) {
+        let (rtt, now) = (whole_micros(rtt).clamp(1, u32::MAX - 1), (now.as_millis() / 1000) as u32);
         if rtt <= self.min_rtt || now.saturating_sub(self.min_rtt_at) > MIN_RTT_WINDOW {
             self.min_rtt = rtt;
             self.min_rtt_at = now;
@@ -127,8 +137,18 @@ impl RttEstimator {
 
     /// The timeout as it stands: doubled once for each backoff, at most the largest RTO.
     pub fn rto(&self) -> Duration {
+        Duration::from_nanos(self.rto_nanos())
+    }
+
+    /// The same in nanoseconds, for the deadlines of each segment.
+    pub fn rto_nanos(&self) -> u64 {
         let backed_off = u64::from(self.rto) << self.backoffs.min(MAX_BACKOFFS);
-        Duration::from_micros(backed_off.min(u64::from(self.max_rto)))
+        backed_off.min(u64::from(self.max_rto)) * 1_000
+    }
+
+    /// SRTT in nanoseconds, when there was a sample.
+    pub fn srtt_nanos(&self) -> Option<u64> {
+        (self.srtt > 0).then_some((self.srtt >> FRACTION) * 1_000)
     }
 
     /// The timer expired: the timeout doubles (RFC 6298 (5.5)) and stays so until a sample.
@@ -171,10 +191,11 @@ fn towards(old: u64, new: u64, divisor: u64) -> u64 {
 
 /// Whole microseconds, rounded up, at most `u32::MAX` (71 minutes).
 fn micros(d: Duration) -> u32 {
-    // In 64 bits: a division of 128 costs more than the whole sample.
-    let micros =
-        d.as_secs().saturating_mul(1_000_000).saturating_add(d.subsec_nanos().div_ceil(1_000).into());
-    u32::try_from(micros).unwrap_or(u32::MAX)
+    whole_micros(nanos(d))
+}
+
+fn whole_micros(nanos: u64) -> u32 {
+    u32::try_from(nanos.saturating_add(999) / 1_000).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -92,6 +92,10 @@ impl Stack {
             }
         }
         assert_eq!(self.table.len(), in_table, "table entries without a socket");
+        if let Some(flow) = &self.flow {
+            let found = self.table.find(&flow.quad, settle::quad_of(&self.slab, &self.time_waits));
+            assert_eq!((flow.key, flow.index), (self.table.key(&flow.quad), found), "{}", flow.quad);
+        }
         assert_eq!(self.time_waits.len(), time_waits);
         assert_eq!(self.orphans, orphans);
         assert!(ports.keys().all(|&port| self.tcp_ports.is_used(port)));

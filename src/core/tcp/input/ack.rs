@@ -13,8 +13,11 @@ use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::timers::Timer;
 use crate::tcp::trace::{AckReason, RstReason, Verdict};
-use crate::time::Duration;
+use crate::time::{Duration, nanos};
 use crate::wire::options::Timestamps;
+
+/// The clock of timestamps ticks in milliseconds: so many nanoseconds.
+const TICK: u64 = nanos(Duration::from_millis(1));
 
 impl Tcb {
     pub(super) fn fifth_check_ack(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
@@ -263,12 +266,12 @@ impl Tcb {
         let (rtt, samples) = match self.timed {
             Some(end) if ack.at_or_after(end) => {
                 self.timed = None;
-                (cx.now.saturating_since(self.timed_since), 1)
+                (cx.now.nanos_since(self.timed_since), 1)
             }
             // Without timestamps what is acknowledged tells, as far as it was sent once; again with a part of the weight.
             _ if !self.timestamps.enabled() && !self.syn_unacked() => {
                 match self.recovery.board.round_trip(ack, cx.now) {
-                    Some(rtt) => (rtt, self.in_flight().div_ceil(2 * self.smss())),
+                    Some(rtt) => (nanos(rtt), self.in_flight().div_ceil(2 * self.smss())),
                     None => return,
                 }
             }
@@ -277,8 +280,8 @@ impl Tcb {
                 let rtt = timestamps
                     .filter(|_| self.timestamps.enabled())
                     .and_then(|ts| self.timestamps.round_trip(ts.echo, cx.now))
-                    // The clock of timestamps ticks in milliseconds.
-                    .filter(|rtt| *rtt <= cx.now.saturating_since(self.timed_out) + Duration::from_millis(1));
+                    .map(nanos)
+                    .filter(|&rtt| rtt <= cx.now.nanos_since(self.timed_out) + TICK);
                 let Some(rtt) = rtt else { return };
                 // Each ACK of what is in flight may give one: they share the weight of one (Appendix G).
                 //= https://www.rfc-editor.org/rfc/rfc7323#section-4.2
@@ -288,7 +291,7 @@ impl Tcb {
                 (rtt, self.in_flight().div_ceil(2 * self.smss()))
             }
         };
-        self.rtt.sample(rtt, cx.config.min_rto, cx.config.max_rto, samples);
+        self.rtt.sample_nanos(rtt, cx.config.min_rto, cx.config.max_rto, samples);
     }
 
     /// What the acknowledgment of our FIN means in each state.

@@ -45,6 +45,7 @@ impl Tcb {
         let walk = match self.state() {
             State::Closed | State::Listen | State::TimeWait => ControlFlow::Break(Verdict::Ignored),
             State::SynSent => self.in_syn_sent(*segment, cx),
+            State::LastAck if self.is_last_ack(segment, cx) => self.take_last_ack(segment, cx),
             _ if self.is_predicted_ack(segment, cx) => self.take_predicted_ack(segment, cx),
             _ => self.in_synchronized(*segment, cx),
         };

@@ -1,16 +1,19 @@
 //! The acknowledgment that nearly every one is, where we send and nothing goes wrong.
 //!
 //! It tells one thing: more has arrived, in order. Nothing that is outstanding is deemed lost, was sent again or told of beyond a
-//! gap, nothing is tried or doubted. It may bring text, the next in order, as a request does that acknowledges the reply before it.
+//! gap, nothing is tried or doubted. It may bring text, the next in order, as a request does that acknowledges the reply before it,
+//! or the FIN of a peer that has its reply.
 //! For such an acknowledgment most steps of §3.10.7.4, and most of recovery, have nothing to do. Those that have are taken here, in
 //! their order; the rules themselves stand where they are for any other.
+
+use core::ops::ControlFlow::Continue;
 
 use super::Step;
 use crate::config::EcnFeedback;
 use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
 use crate::tcp::segment::Segment;
-use crate::tcp::state::State;
+use crate::tcp::state::{Event, State};
 use crate::tcp::tcb::{Is, Tcb};
 use crate::wire::flags::Flags;
 
@@ -32,7 +35,8 @@ impl Tcb {
         self.tally.have_arrived(segments);
         self.count_repair(cx.now);
         self.ack_is_taken(cx);
-        self.seventh_process_text(seg, cx)
+        self.seventh_process_text(seg, cx)?;
+        self.eighth_check_fin(seg, cx)
     }
 
     /// Whether a segment is that acknowledgment.
@@ -44,7 +48,7 @@ impl Tcb {
         }
         // Without text at RCV.NXT it is acceptable whatever the window (RFC 9293 §3.10.7.4, Table 6), and what it acknowledges
         // RFC 5961 §5.2 believes. A window that is closed or opens has probes to end or to begin (RFC 9293 §3.8.6.1).
-        let advances = seg.flags.difference(Flags::PSH) == Flags::ACK
+        let advances = seg.flags.difference(Flags::PSH | Flags::FIN) == Flags::ACK
             && seg.seq == self.rcv.nxt
             && seg.ack.after(self.snd.una)
             && seg.ack.at_or_before(self.snd.nxt)
@@ -60,13 +64,45 @@ impl Tcb {
             && self.is_calm()
             && self.recovery.board.is_plain_to(seg.ack)
             && self.is_in_time(seg, cx)
-            && (seg.text.is_empty() || self.is_next_text(seg))
+            && (seg.is_empty() || self.is_next(seg))
     }
 
-    /// Whether its text fits the window, with nothing missing, urgent or ended, so that no other step has to do with it.
-    fn is_next_text(&self, seg: &Segment<'_>) -> bool {
+    /// Takes the acknowledgment with which a connection [is over](Self::is_last_ack).
+    pub(super) fn take_last_ack(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
+        #[cfg(test)]
+        crate::tcp::short_cuts::taken();
+        self.move_una(seg.ack, cx);
+        self.recovery.board.acknowledge(seg.ack, |_| {});
+        self.recovery.board.give_back(cx.lists);
+        self.transition(Event::AckOfFin, cx);
+        Continue(())
+    }
+
+    /// Whether a segment is that of our FIN, where the peer has ended before: the record is deleted (§3.10.7.4, LAST-ACK), and no
+    /// program is left to ask what it would have learnt of the path.
+    #[inline]
+    pub(super) fn is_last_ack(&self, seg: &Segment<'_>, cx: &Context<'_>) -> bool {
+        #[cfg(test)]
+        if crate::tcp::short_cuts::are_closed() {
+            return false;
+        }
+        self.is.contains(Is::ORPHAN)
+            && seg.flags == Flags::ACK
+            && seg.seq == self.rcv.nxt
+            && seg.ack == self.snd.nxt
+            && seg.text.is_empty()
+            && seg.options.sack.is_empty()
+            && self.fin_outstanding()
+            && self.ecn.feedback() == EcnFeedback::None
+            && self.is_calm()
+            && self.is_in_time(seg, cx)
+    }
+
+    /// Whether its text and the FIN behind it fit the window, with nothing missing, urgent or ended, so that no other step has to
+    /// do with them.
+    fn is_next(&self, seg: &Segment<'_>) -> bool {
         self.state() == State::Established
-            && seg.text.len() <= self.rcv.wnd as usize
+            && seg.len() <= self.rcv.wnd
             && self.reassembly.is_empty()
             && self.rcv.fin.is_none()
             && !self.is.contains(Is::URGENT)

@@ -44,7 +44,7 @@ const fn last_segment(plan: Plan, mss: u32) -> u32 {
 impl Tcb {
     /// The next segment to send, until there is none.
     pub fn poll_transmit(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
-        if self.has_sent_all() {
+        if self.can_send_nothing() {
             return self.nothing_leaves(cx);
         }
         self.restart_after_idle(cx);
@@ -73,6 +73,17 @@ impl Tcb {
         }
         self.has_left(plan, segment, pushes, cx);
         Some(outgoing)
+    }
+
+    /// Whether nothing is to leave behind what has just left. What is done where nothing may leave is done then, as far as its
+    /// departure has not done it.
+    pub fn was_all(&mut self, cx: &Context<'_>) -> bool {
+        let all = self.has_sent_all();
+        if all {
+            self.all_has_left();
+            self.note_limit(cx.now);
+        }
+        all
     }
 
     /// Nothing may leave now; what waits nevertheless must not wait for ever.
@@ -365,7 +376,7 @@ impl Tcb {
     /// A window that was earned before a long silence says nothing of the path now (RFC 5681 §4.1).
     fn restart_after_idle(&mut self, cx: &mut Context<'_>) {
         let idle = self.snd.una == self.snd.nxt && self.has_unsent() && self.state().is_synchronized();
-        if idle && cx.config.slow_start_after_idle && cx.now.saturating_since(self.sent) > self.rtt.rto() {
+        if idle && cx.config.slow_start_after_idle && cx.now.nanos_since(self.sent) > self.rtt.rto_nanos() {
             //= https://www.rfc-editor.org/rfc/rfc5681#section-4.1
             //= id=rfc5681-4.1-1
             //# a TCP SHOULD set cwnd to no more than RW before beginning transmission

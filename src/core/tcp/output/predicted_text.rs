@@ -26,9 +26,12 @@ const UNUSUAL: Is = Is::FIN_QUEUED.union(Is::TELL_USER_TIMEOUT);
 impl Tcb {
     /// What leaves next, if it is that segment. What a silence before it changes has been changed.
     pub(super) fn poll_predicted_text(&mut self, cx: &mut Context<'_>) -> Option<Outgoing> {
-        let (seq, mss, cwnd) = (self.snd.nxt, self.smss(), self.cwnd());
-        let in_flight = self.snd.outstanding();
+        let seq = self.snd.nxt;
         let unsent = self.data_end().saturating_since(seq);
+        if unsent == 0 {
+            return None;
+        }
+        let (mss, cwnd, in_flight) = (self.smss(), self.cwnd(), self.snd.outstanding());
         let ready = self.not_held(unsent).min(self.snd.usable());
         let first = ready.min(mss);
         // With nothing in flight a segment leaves whatever the congestion window is; that is for `decide` to weigh.
@@ -119,13 +122,18 @@ impl Tcb {
         self.arm_retransmission(cx);
     }
 
-    /// Whether all that was written has left, with our FIN if it is due, and nothing is to be repaired, tried or told: nothing can
-    /// leave.
-    pub(super) fn has_sent_all(&self) -> bool {
+    /// Whether [nothing can leave](Self::has_sent_all), asked before anything is weighed.
+    pub(super) fn can_send_nothing(&self) -> bool {
         #[cfg(test)]
         if crate::tcp::short_cuts::are_closed() {
             return false;
         }
+        self.has_sent_all()
+    }
+
+    /// Whether all that was written has left, with our FIN if it is due, and nothing is to be repaired, tried or told: nothing can
+    /// leave.
+    pub(super) fn has_sent_all(&self) -> bool {
         let recovery = &self.recovery;
         let all = self.snd.nxt == self.data_end().add(u32::from(self.fin_due()))
             && self.state().is_synchronized()

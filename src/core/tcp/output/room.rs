@@ -26,6 +26,17 @@ const OF_RUN: u32 = (HEADERS + DESCRIPTION).next_power_of_two() + DESCRIPTION;
 const LEAST_SEGMENTS: u32 = 10;
 
 impl Tcb {
+    /// Octets that can be written now, of which `wanted` are wanted: that there are more need not be told.
+    pub fn room_for(&self, wanted: usize) -> usize {
+        // An empty buffer takes a run, however small it is: enough for a request or a reply.
+        let taken = self.send_buffer.is_empty()
+            && (1..=self.smss() as usize).contains(&wanted)
+            && self.options.send_buffer > 0
+            && self.options.unsent_limit().is_none();
+        debug_assert!(!taken || self.send_room() >= wanted, "an empty buffer takes a segment");
+        if taken { wanted } else { self.send_room() }
+    }
+
     /// Octets that can be written now.
     pub fn send_room(&self) -> usize {
         let run = self.run();

@@ -42,7 +42,9 @@ impl Tcb {
     fn decay_cwnd(&mut self, cx: &Context<'_>) -> bool {
         // Probes of a closed window say nothing of it either.
         let calm = self.recovery.phase() == Phase::Open && self.snd.wnd > 0;
-        if self.is.contains(Is::NO_SPACE) || !calm || cx.now.saturating_since(self.cwnd_used) < self.rtt.rto()
+        if self.is.contains(Is::NO_SPACE)
+            || !calm
+            || cx.now.nanos_since(self.cwnd_used) < self.rtt.rto_nanos()
         {
             return false;
         }

@@ -20,11 +20,17 @@ impl Tcb {
     /// The draft asks where sending may begin again: at a write, an ACK, a timer. It is the same to ask where it ends, as
     /// this is so until one of these.
     pub(in crate::tcp) fn check_app_limited(&mut self) {
-        let in_flight = self.in_flight();
         let unsent = self.data_end().saturating_since(self.snd.nxt);
         // What is held back waits for the program, too.
-        let nothing = !self.has_unsent() || unsent > 0 && self.not_held(unsent) == 0;
-        if nothing && self.recovery.next_lost().is_none() && in_flight < self.cwnd() {
+        if !self.has_unsent() || unsent > 0 && self.not_held(unsent) == 0 {
+            self.all_has_left();
+        }
+    }
+
+    /// The program has no more. Where the windows would let more go, that is what limits.
+    pub(in crate::tcp) fn all_has_left(&mut self) {
+        let in_flight = self.in_flight();
+        if self.recovery.next_lost().is_none() && in_flight < self.cwnd() {
             self.rate.mark_app_limited(in_flight);
         }
     }

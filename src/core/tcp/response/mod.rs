@@ -119,11 +119,12 @@ impl Tcb {
         cx: &mut Context<'_>,
     ) {
         let cwnd_limited = self.uses_cwnd();
-        let rtt = sent.map(|sent| cx.now.saturating_since(sent));
+        let rtt = sent.map(|sent| cx.now.nanos_since(sent));
         if let Some(rtt) = rtt {
-            self.rtt.observe(rtt, cx.now);
+            self.rtt.observe_nanos(rtt, cx.now);
             self.probe_sampled();
         }
+        let rtt = rtt.map(Duration::from_nanos);
         self.recovery.rack.end_round(self.snd.una);
         self.take_progress();
         self.recovery.newreno.dup_acks = 0;

@@ -8,13 +8,16 @@ use crate::tcp::recovery::Phase;
 use crate::tcp::recovery::tlp::Tlp;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::timers::Timer;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, nanos};
 
-/// TLP.max_ack_delay: how long a receiver may keep the ACK of a single segment.
-const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
+/// TLP.max_ack_delay: how long a receiver may keep the ACK of a single segment, nanoseconds as all of these.
+const MAX_ACK_DELAY: u64 = nanos(Duration::from_millis(200));
 
 /// Added to the wait, as Linux does: ACKs come when they do.
-const TIMER_SLACK: Duration = Duration::from_millis(2);
+const TIMER_SLACK: u64 = nanos(Duration::from_millis(2));
+
+/// The wait before there is an estimate.
+const FIRST: u64 = nanos(Duration::from_secs(1));
 
 impl Tcb {
     /// Arms the probe timer in place of the retransmission timer, where a probe makes sense.
@@ -37,16 +40,16 @@ impl Tcb {
         let Some(oldest) = recovery.board.front().filter(|_| fits).map(|oldest| oldest.sent()) else {
             return false;
         };
-        let wait = match self.rtt.srtt() {
-            Some(srtt) if self.snd.outstanding() <= self.smss() => srtt * 2 + MAX_ACK_DELAY,
-            Some(srtt) => srtt * 2 + TIMER_SLACK,
+        let wait = match self.rtt.srtt_nanos() {
+            Some(srtt) if self.snd.outstanding() <= self.smss() => 2 * srtt + MAX_ACK_DELAY,
+            Some(srtt) => 2 * srtt + TIMER_SLACK,
             //= https://www.rfc-editor.org/rfc/rfc8985#section-7.2
             //# Second, when there is no SRTT estimate available, the PTO SHOULD be 1 second.
-            None => Duration::from_secs(1),
+            None => FIRST,
         };
-        let rto = (oldest + self.rtt.rto()).max(cx.now + TIMER_SLACK);
+        let rto = oldest.plus_nanos(self.rtt.rto_nanos()).max(cx.now.plus_nanos(TIMER_SLACK));
         self.timers.cancel(Timer::Rto);
-        self.timers.arm(Timer::Tlp, self.before_giving_up((cx.now + wait).min(rto), cx));
+        self.timers.arm(Timer::Tlp, self.before_giving_up(cx.now.plus_nanos(wait).min(rto), cx));
         true
     }
 
