@@ -10,6 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+#[cfg(feature = "uring")]
+use rustix::process::{WaitOptions, waitpid};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -105,6 +107,23 @@ impl Program {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Stops it until it is told to continue.
+    #[cfg(feature = "uring")]
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+        let (_, status) =
+            waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "{status:?}");
+    }
+
+    /// How many descriptors of that it has open.
+    #[cfg(feature = "uring")]
+    pub(crate) fn open(&self, wanted: &str) -> usize {
+        let all = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let links = all.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+        links.filter(|link| link.as_os_str() == wanted).count()
     }
 
     /// Waits until it has ended by itself.
