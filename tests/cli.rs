@@ -58,6 +58,8 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&[], ("a_capture_is_whole", services::a_capture_is_whole)),
     (&[], ("the_kernel_joins_where_it_is_told", services::the_kernel_joins_where_it_is_told)),
     (&[], ("a_second_signal_ends_at_once", services::a_second_signal_ends_at_once)),
+    #[cfg(feature = "uring")]
+    (&[], ("no_io_uring_is_made_where_it_is_forbidden", services::no_io_uring_is_made_where_it_is_forbidden)),
     (&[], ("scripts_are_run_and_reported", drill::scripts_are_run_and_reported)),
     (&[], ("symbols_of_the_addresses_are_defined", drill::symbols_of_the_addresses_are_defined)),
     (&[], ("a_report_that_is_lost_is_told", drill::a_report_that_is_lost_is_told)),

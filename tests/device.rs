@@ -40,6 +40,8 @@ fn main() -> ExitCode {
         ("without_rights_it_says_what_to_do", without_rights_it_says_what_to_do),
         ("ipv6_is_switched_on_for_the_device", ipv6_is_switched_on_for_the_device),
         ("the_kernels_refusals_are_passed_on", the_kernels_refusals_are_passed_on),
+        #[cfg(feature = "uring")]
+        ("no_io_uring_is_made_where_it_is_switched_off", no_io_uring_is_made_where_it_is_switched_off),
     ])
 }
 
@@ -338,4 +340,31 @@ fn the_kernels_refusals_are_passed_on() {
         assert_eq!((found.peer, found.prefix.length), (Some(ip(peer).into()), length));
     }
     drop(tun);
+}
+
+#[cfg(feature = "uring")]
+fn no_io_uring_is_made_where_it_is_switched_off() {
+    if let Err(e) = io_uring::IoUring::new(64) {
+        return println!("skipped: this kernel gives no io_uring: {e}");
+    }
+    let rings = || {
+        let open = fs::read_dir("/proc/self/fd").unwrap();
+        let is_ring = |path| fs::read_link(path).is_ok_and(|of| of.as_os_str() == "anon_inode:[io_uring]");
+        open.filter(|fd| is_ring(fd.as_ref().unwrap().path())).count()
+    };
+    for (uring, made) in [(false, 0), (true, 1)] {
+        let tun = bring_up(&TunConfig { uring, ..plain() }).unwrap();
+        let socket = UdpSocket::bind("10.7.0.1:0").unwrap();
+        let mut frames = Frames::new(64, 1500);
+        // As many at once as are read by one, and again now that it is known how many come.
+        for _ in 0..2 {
+            frames.clear();
+            (0..20).for_each(|n| _ = socket.send_to(&[n], "10.7.0.2:9").unwrap());
+            while frames.len() < 20 {
+                wait(&tun);
+                tun.recv(NOW, &mut frames).unwrap();
+            }
+        }
+        assert_eq!(rings(), made, "allowed: {uring}");
+    }
 }

@@ -53,8 +53,11 @@ pub(crate) struct Args {
 }
 
 /// Commands without a device of the user's, and the flags of a device that mean something to them nevertheless.
-const WITHOUT_DEVICE: [(&str, &[&str]); 3] =
-    [("drill", &[]), ("race", &["link", "mtu"]), ("bench", &["mtu", "offload", "shards", "spin"])];
+const WITHOUT_DEVICE: [(&str, &[&str]); 3] = [
+    ("drill", &[]),
+    ("race", &["link", "mtu"]),
+    ("bench", &["mtu", "offload", "shards", "no_uring", "spin"]),
+];
 
 /// What to do.
 #[derive(Subcommand, Debug)]
@@ -202,6 +205,7 @@ mod tests {
             "--mem 1G",
             "--no-ipv6",
             "--shards 2",
+            "--no-uring",
         ] {
             let error = parse(&format!("tunstack race {flag}")).unwrap_err().to_string();
             assert!(error.contains("a race has none"), "{error}");
@@ -211,7 +215,9 @@ mod tests {
     #[test]
     fn a_benchmark_makes_its_device() {
         let parse = |line: &str| Args::parse_line(line.split(' '));
-        assert!(parse("tunstack bench --offload on --mtu 9000 --shards 2 --spin 20us --json").is_ok());
+        assert!(
+            parse("tunstack bench --offload on --mtu 9000 --shards 2 --no-uring --spin 20us --json").is_ok()
+        );
         for flag in ["--dev tun7", "--addr 10.9.0.2/24", "--link lte", "--pcap x"] {
             let error = parse(&format!("tunstack bench {flag}")).unwrap_err().to_string();
             assert!(error.contains("makes its own"), "{error}");
@@ -234,6 +240,7 @@ mod tests {
             ("--link=lte", "say themselves"),
             ("--pcap=x", "--captures"),
             ("--offload=on", "none"),
+            ("--no-uring", "none"),
             ("--spin=20us", "none"),
             ("--mem=64M", "none"),
             ("--shards=2", "none"),

@@ -116,10 +116,11 @@ JSON (--json: an object a line on standard output):
    \"median\":{SERVER:NUMBER,..},\"ratio\":{SERVER:NUMBER,..},\"runs\":{SERVER:[NUMBER,..],..}}
   {\"event\":\"summary\",\"command\":\"bench\",\"ok\":BOOL,\"seconds\":NUMBER}
   --save writes one object: version, machine, hertz (the nominal frequency, or null), kernel, mtu,
-  offload (on or off: what the device had), shards, spin (seconds, or null: as this
-  stack likes), seconds, runs, connections (of the crowd, or null), idle (of million, or null),
-  servers (names, the kernel first), failures (texts) and results (as above). A median is null where all runs failed, a ratio also where
-  the kernel's is 0. Figures, in octets and seconds unless said otherwise:
+  offload (on or off: what the device had), shards, uring (false: --no-uring), spin (seconds, or
+  null: as this stack likes), seconds, runs, connections (of the crowd, or null), idle (of million,
+  or null), servers (names, the kernel first), failures (texts) and results (as above). A median is
+  null where all runs failed, a ratio also where the kernel's is 0. Figures, in octets and seconds
+  unless said otherwise:
   up, down, both   throughput (a second), cpu, cpu_user, cpu_system, cpu_machine (nanoseconds a
                    KiB), cycles, cycles_user, cycles_system (an octet)
   rr               p50, p99, longest, trips (a second), cpu_each
@@ -142,7 +143,7 @@ when the command line makes no sense; 130 after a signal. Whatever the end, no p
 or device stays.";
 
 /// Flags that say something of a measurement.
-const MEASURING: [&str; 13] = [
+const MEASURING: [&str; 14] = [
     "streams",
     "seconds",
     "runs",
@@ -155,6 +156,7 @@ const MEASURING: [&str; 13] = [
     "mtu",
     "offload",
     "shards",
+    "no_uring",
     "spin",
 ];
 

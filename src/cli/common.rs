@@ -51,6 +51,14 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = DEVICE)]
     #[arg(hide_possible_values = true, value_parser = offload)]
     pub(crate) offload: Offload,
+    /// Read each packet for itself, and never by an io_uring
+    ///
+    /// A device without offload (--offload off) with one shard reads bursts of packets by an io_uring, at less processor
+    /// time, where this program was built for it and the kernel has one and allows it. With this flag none is asked for:
+    /// for a filter of system calls that kills who does so, and for strace, which does not see what is read by one.
+    /// With offload there is none.
+    #[arg(long, global = true, help_heading = DEVICE)]
+    pub(crate) no_uring: bool,
     /// Look for packets so long before each sleep, such as 20us: answers come sooner, and a processor is busy
     ///
     /// 0us: never. Without this it is 50us, and seldom where nothing comes so soon.

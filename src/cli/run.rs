@@ -178,6 +178,7 @@ pub(crate) fn tun_config(common: &Common) -> TunConfig {
         mtu: common.mtu,
         offload: common.offload,
         queues: common.shards,
+        uring: !common.no_uring,
     }
 }
 

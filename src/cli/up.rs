@@ -77,6 +77,7 @@ fn refuse_run_flags(common: &Common, command: &str) -> Result<(), Failure> {
         Common { mem: Some(_), .. } => "--mem",
         // Whoever attaches says whether the kernel shall do it.
         Common { offload: Offload::On | Offload::Off, .. } => "--offload",
+        Common { no_uring: true, .. } => "--no-uring",
         Common { spin: Some(_), .. } => "--spin",
         _ => return Ok(()),
     };

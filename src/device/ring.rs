@@ -206,8 +206,11 @@ impl fmt::Debug for Ring {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::MaybeUninit;
     use std::os::fd::{AsFd, RawFd};
     use std::os::unix::net::{UnixDatagram, UnixStream};
+
+    use rustix::event::epoll;
 
     use super::*;
 
@@ -276,6 +279,38 @@ mod tests {
         ring.read(near.as_fd(), 1..2).unwrap_err();
         assert_eq!(&ring.into_memory()[..], b"one\0\0\0\0\0\0\0\0\0\0\0\0\0");
         assert_eq!(near.recv(&mut [0; 8]).unwrap(), 3, "it is there for who reads it otherwise");
+    }
+
+    /// A ring that is closed ends them as a signal does.
+    #[test]
+    fn the_sleeps_of_who_has_read_by_a_ring_outlast_it() {
+        let (near, far) = UnixDatagram::pair().unwrap();
+        let (hand, take) = std::sync::mpsc::channel::<Ring>();
+        let (back, ended) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let watch = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+                epoll::add(&watch, &near, epoll::EventData::new_u64(0), epoll::EventFlags::IN).unwrap();
+                for mut ring in take {
+                    ring.read(near.as_fd(), 0..1).unwrap();
+                    back.send(ring).unwrap();
+                    let mut room = [MaybeUninit::uninit()];
+                    // Unlike `ppoll` it is not begun anew where no handler ran.
+                    let woken = epoll::wait(&watch, &mut room, None).map(|(events, _)| events.len());
+                    assert_eq!(woken, Ok(1), "nobody has sent a signal");
+                    assert_eq!(near.recv(&mut [0; 8]).unwrap(), 1);
+                }
+            });
+            for _ in 0..4 {
+                let Some(ring) = ring(1) else { return };
+                hand.send(ring).unwrap();
+                drop(ended.recv().unwrap());
+                // The kernel comes to it some milliseconds later.
+                (0..1_000_000).for_each(|_| std::hint::spin_loop());
+                assert_eq!(far.send(b".").unwrap(), 1);
+            }
+            drop(hand);
+        });
     }
 
     /// As where the kernel has no memory for more, after some.

@@ -60,11 +60,15 @@ pub struct TunConfig {
     pub offload: Offload,
     /// How many queues it has, 1 to 256; [`bring_up_queues`] serves more than one.
     pub queues: u16,
+    /// Whether a burst of packets may be read by an io_uring (feature `uring`), where the kernel has one; it concerns a plain
+    /// device with one queue alone. Without it each packet is a `read`, and no io_uring is asked for: for processes whose
+    /// filter of system calls kills them for that, and for who traces their calls.
+    pub uring: bool,
 }
 
 impl Default for TunConfig {
     /// `tun0`, the stack at 10.7.0.2/24 and fd07::2/64, the host at 10.7.0.1 and fd07::1, 1500 octets,
-    /// offload where the kernel can, one queue.
+    /// offload where the kernel can, one queue, an io_uring where there is one.
     fn default() -> Self {
         Self {
             name: Some("tun0".to_owned()),
@@ -75,6 +79,7 @@ impl Default for TunConfig {
             mtu: 1500,
             offload: Offload::Auto,
             queues: 1,
+            uring: true,
         }
     }
 }
@@ -245,7 +250,10 @@ fn open(config: &TunConfig) -> Result<Vec<TunDevice>, DeviceError> {
 #[cfg(feature = "tun-tap")]
 fn open_plain(config: &TunConfig) -> Result<Vec<TunDevice>, DeviceError> {
     match config.queues {
-        1 => Ok(vec![TunDevice::Plain(Tun::open(config.name.as_deref())?)]),
+        1 => {
+            let tun = Tun::open(config.name.as_deref())?;
+            Ok(vec![TunDevice::Plain(if config.uring { tun } else { tun.without_uring() })])
+        }
         _ => open_offload(config, false),
     }
 }

@@ -21,6 +21,9 @@ pub struct Tun {
     changes: Arc<Changes>,
     iface: Iface,
     mtu: u16,
+    /// Whether bursts may be read by an io_uring.
+    #[cfg(feature = "uring")]
+    uring: bool,
 }
 
 impl Tun {
@@ -46,7 +49,24 @@ impl Tun {
         // has finished.
         sys::set_offload(sys::descriptor(&iface), 0).map_err(|e| failed("switch off the offloads of", e))?;
         let mtu = attach::mtu(iface.name())?;
-        Ok(Self { changes: Arc::new(Changes::none(iface.name().to_owned())), iface, mtu })
+        Ok(Self {
+            changes: Arc::new(Changes::none(iface.name().to_owned())),
+            iface,
+            mtu,
+            #[cfg(feature = "uring")]
+            uring: true,
+        })
+    }
+
+    /// The same, but it never asks the kernel for an io_uring: each packet is a `read`. So it is anyway without the feature
+    /// `uring`, and where the kernel gives none.
+    #[must_use]
+    pub fn without_uring(self) -> Self {
+        Self {
+            #[cfg(feature = "uring")]
+            uring: false,
+            ..self
+        }
     }
 
     /// The interface's name.
@@ -69,7 +89,9 @@ impl Device for Tun {
         let mut count = 0;
         loop {
             #[cfg(feature = "uring")]
-            if let Some((asked, read)) = frames.read(self.readable()) {
+            if self.uring
+                && let Some((asked, read)) = frames.read(self.readable())
+            {
                 count += read;
                 if read < asked {
                     return Ok(count);

@@ -5,15 +5,17 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+#[cfg(feature = "uring")]
+use rustix::process::{WaitOptions, waitpid};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Longer than anything here takes, even on a busy machine.
+/// Longer than anything here takes to say something, even on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running program.
@@ -107,6 +109,23 @@ impl Program {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Stops it until it is told to continue.
+    #[cfg(feature = "uring")]
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+        let (_, status) =
+            waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "{status:?}");
+    }
+
+    /// How many descriptors of that it has open.
+    #[cfg(feature = "uring")]
+    pub(crate) fn open(&self, wanted: &str) -> usize {
+        let all = fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let links = all.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+        links.filter(|link| link.as_os_str() == wanted).count()
+    }
+
     /// Waits until it has ended by itself.
     pub(crate) fn ended(mut self) -> Ended {
         drop(self.child.stdin.take());
@@ -165,17 +184,45 @@ fn read_all(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receiver
 }
 
-/// Runs a command to its end, with this as its standard input.
+/// The same, in pieces as they come.
+fn read_pieces(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut piece = [0; 4096];
+        loop {
+            let n = from.read(&mut piece).unwrap();
+            if n == 0 || sender.send(piece[..n].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// All pieces, of which each comes within the limit.
+fn gathered(pieces: &Receiver<Vec<u8>>) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    loop {
+        match pieces.recv_timeout(LIMIT) {
+            Ok(piece) => all.extend(piece),
+            Err(RecvTimeoutError::Disconnected) => return Some(all),
+            Err(RecvTimeoutError::Timeout) => return None,
+        }
+    }
+}
+
+/// Runs a command to its end, with this as its standard input. How long it takes is the machine's affair, as long as it goes
+/// on.
 pub(crate) fn run_with(command: &mut Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let mut stdin = child.stdin.take().unwrap();
-    let (out, err) = (read_all(child.stdout.take().unwrap()), read_all(child.stderr.take().unwrap()));
+    let (out, err) = (read_pieces(child.stdout.take().unwrap()), read_all(child.stderr.take().unwrap()));
     let input = input.to_vec();
     // It may end without having read it.
     thread::spawn(move || drop(stdin.write_all(&input)));
-    let (stdout, stderr) = match (out.recv_timeout(LIMIT), err.recv_timeout(LIMIT)) {
-        (Ok(stdout), Ok(stderr)) => (stdout, stderr),
+    let (stdout, stderr) = match (gathered(&out), err.recv_timeout(LIMIT)) {
+        (Some(stdout), Ok(stderr)) => (stdout, stderr),
         _ => {
             let _ = child.kill();
             panic!("{command:?} does not end")

@@ -244,6 +244,30 @@ pub(crate) fn the_kernel_joins_where_it_is_told() {
     }
 }
 
+#[cfg(feature = "uring")]
+pub(crate) fn no_io_uring_is_made_where_it_is_forbidden() {
+    if let Err(e) = io_uring::IoUring::new(64) {
+        return println!("skipped: this kernel gives no io_uring: {e}");
+    }
+    for (flag, made) in [("--no-uring", 0), ("", 1)] {
+        let program = Program::start(&format!("echo --offload off {flag}"));
+        let socket = UdpSocket::bind("10.7.0.1:0").unwrap();
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        // What waits for one who does not run is a burst.
+        program.pause();
+        for n in 0..20 {
+            socket.send_to(&[n], at("10.7.0.2:5003")).unwrap();
+        }
+        program.signal(Signal::CONT);
+        for n in 0..20 {
+            let mut got = [0];
+            assert_eq!((socket.recv(&mut got).unwrap(), got), (1, [n]));
+        }
+        assert_eq!(program.open("anon_inode:[io_uring]"), made, "{flag}");
+        program.stop_well();
+    }
+}
+
 pub(crate) fn a_second_signal_ends_at_once() {
     let program = Program::start("echo --log info");
     // A connection that the host does not end.

@@ -1,6 +1,6 @@
 //! Each scenario under some thousand schedules; see the library beside this.
 
-use tunstack_wakeups::{alarms, broken, hunt, ready, scenarios, seats, shards};
+use tunstack_wakeups::{alarms, before, broken, hunt, ready, scenarios, seats, shards};
 
 macro_rules! hunts {
     ($($module:ident: $($name:ident),+;)+) => {$($(
@@ -46,6 +46,8 @@ hunts! {
         a_packet_for_a_task_of_the_other,
         a_waker_of_the_other_waits_for_what_comes_here,
         a_connection_of_the_other_to_accept;
+    before:
+        comes_between_look_and_sleep;
     ready:
         changes_while_one_polls,
         modified_while_one_polls,
@@ -97,6 +99,12 @@ fn a_missing_second_look_is_found() {
 #[should_panic(expected = "deadlock")]
 fn sleeping_without_asking_is_found() {
     hunt(ready::broken_sleep);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_poller_that_sits_and_is_not_roused_is_found() {
+    hunt(before::broken_no_rousing);
 }
 
 #[test]

@@ -27,6 +27,8 @@
 //! | `watch.rs`: the reader that has set its alarm does not look again whether that is the last word | `alarms::put_off_and_brought_forward` and others |
 //! | `watch.rs`: who has set the alarm does not look again whether the reader has meanwhile | `alarms::brought_forward_after_a_rest` |
 //! | `sitting.rs`: a look before sleep takes a nudge and forgets it | seven |
+//! | `idling.rs`: a call sleeps though it was woken since its look | four |
+//! | `idling.rs`: a poller sleeps without what it is roused by | `before::comes_between_look_and_sleep` |
 //!
 //! Time goes on by being looked at, and a time that is near is over whenever somebody asks: a sleep that has one ends at
 //! once, and an alarm rings. One that is far off does not come in a schedule, so that a sleep or an alarm that was set to it
@@ -58,6 +60,7 @@ pub mod seats;
 pub mod shards;
 
 pub use engine::alarms;
+pub use poll::before;
 pub use poll::scenarios as ready;
 
 /// Runs a scenario under some thousand schedules: ones that switch threads at random, and ones with few switches in

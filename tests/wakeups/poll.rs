@@ -14,4 +14,6 @@ pub(crate) mod events;
 #[path = "../../src/poll/ready.rs"]
 pub(crate) mod ready;
 
+pub mod before;
+
 pub mod scenarios;

@@ -20,6 +20,8 @@ pub(super) struct Conditions {
     pub(super) mtu: u64,
     pub(super) offload: String,
     pub(super) shards: u64,
+    /// Whether this stack might read by an io_uring.
+    pub(super) uring: bool,
     /// How long this stack looks for packets before it sleeps, seconds, where that was not left to it.
     pub(super) spin: Option<f64>,
     /// How long a run was measured.
@@ -38,6 +40,7 @@ impl Conditions {
             mtu: plan.mtu.into(),
             offload: if offload == Offload::Off { "off" } else { "on" }.to_owned(),
             shards: plan.shards.into(),
+            uring: plan.uring,
             spin: plan.spin.map(|time| time.as_secs_f64()),
             seconds: plan.seconds.as_secs_f64(),
             runs: plan.runs as u64,
@@ -53,6 +56,7 @@ impl Conditions {
             ("mtu", json!(self.mtu)),
             ("offload", json!(self.offload)),
             ("shards", json!(self.shards)),
+            ("uring", json!(self.uring)),
             ("spin", json!(self.spin)),
             ("seconds", json!(self.seconds)),
             ("runs", json!(self.runs)),
@@ -71,6 +75,8 @@ impl Conditions {
             mtu: document["mtu"].as_u64()?,
             offload: text("offload")?,
             shards: document["shards"].as_u64()?,
+            // It could not be forbidden at first.
+            uring: document["uring"].as_bool().unwrap_or(true),
             spin: document["spin"].as_f64(),
             seconds: document["seconds"].as_f64()?,
             runs: document["runs"].as_u64()?,

@@ -131,6 +131,9 @@ fn own(plan: &Plan, part: [&str; 2]) -> Result<Command, Failure> {
     command.args(["bench", "--log", "warn"]).args(part);
     command.args(["--mtu", &plan.mtu.to_string(), "--offload", plan.offload_text()]);
     command.args(["--shards", &plan.shards.to_string()]);
+    if !plan.uring {
+        command.arg("--no-uring");
+    }
     if let Some(time) = plan.spin {
         command.args(["--spin", &microseconds(time)]);
     }

@@ -189,6 +189,8 @@ pub(super) struct Plan {
     pub(super) mtu: u32,
     pub(super) offload: Offload,
     pub(super) shards: u16,
+    /// Whether this stack may read by an io_uring.
+    pub(super) uring: bool,
     /// How long this stack looks for packets before it sleeps, where that is not left to it.
     pub(super) spin: Option<Duration>,
     pub(super) peers: Vec<String>,
@@ -234,6 +236,7 @@ impl Plan {
             mtu: common.mtu,
             offload: common.offload,
             shards: common.shards,
+            uring: !common.no_uring,
             spin: common.spin,
             peers: args.peer_command.clone(),
         })

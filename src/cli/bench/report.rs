@@ -104,6 +104,7 @@ pub(super) fn example(outcomes: Vec<Outcome>) -> Results {
         mtu: 1500,
         offload: "on".to_owned(),
         shards: 1,
+        uring: true,
         spin: None,
         seconds: 0.5,
         runs: 1,

@@ -122,6 +122,7 @@ fn stack(common: &Common) -> Result<ours::Ours, Failure> {
     let tun = tunstack::device::setup::TunConfig {
         offload: common.offload,
         queues: common.shards,
+        uring: !common.no_uring,
         ..lanes::tun(common.mtu)
     };
     let config = Config { addresses: tun.addr.into_iter().collect(), ..Config::default() };

@@ -4,6 +4,15 @@
 //! thread is in for that. Some calls are begun anew then, as where a signal has no handler, but `epoll_wait` gives `EINTR`.
 //! Those threads are the program's own, since who waits for a socket reads the device itself, and what they sleep for then
 //! need not have to do with us.
+//!
+//! # Children
+//!
+//! What a forked child asks of its parent's rings the kernel writes to the parent's memory. So a process uses those alone that
+//! it made, and knows that by its id. In a PID namespace of its own a child mostly has another id as well; but they are counted
+//! anew there, and the child of one that is the first in its own (as in a container) may be the first again. It takes the
+//! parent's rings for its own then. Their queues are no part of its memory for that: it dies of it (`SIGSEGV`) where it reads
+//! a burst by a device of its parent's, and its parent's memory and queues stay as they are. Where it drops such a device,
+//! its parent reads packet by packet from then on.
 
 use std::io;
 use std::mem;
@@ -50,7 +59,7 @@ impl Pool {
                 return Err(io::Error::other(format!("{RINGS} are there already")));
             }
             None => {
-                let uring = IoUring::new(MOST as u32)?;
+                let uring = IoUring::builder().dontfork().build(MOST as u32)?;
                 rings.made += 1;
                 uring
             }
@@ -137,6 +146,24 @@ mod tests {
         taken.drain(..).for_each(|used| pool.give_back(used));
         assert_eq!(pool.lock().idle.len(), RINGS);
         assert!(pool.take().is_ok());
+    }
+
+    /// Whatever a child takes for its own, it cannot write to its parent's queues.
+    #[test]
+    fn a_child_has_no_queues_of_its_parents() {
+        let pool = Pool::new();
+        let Ok(used) = pool.take() else { return println!("skipped: this kernel gives no io_uring") };
+        let left_out = || {
+            let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+            let all = maps.split("VmFlags:").zip(maps.split("VmFlags:").skip(1));
+            let of_rings = all.filter(|(map, _)| map.contains("anon_inode:[io_uring]"));
+            let flags: Vec<_> = of_rings.filter_map(|(_, flags)| flags.lines().next()).collect();
+            assert!(!flags.is_empty());
+            flags.iter().all(|flags| flags.split(' ').any(|flag| flag == "dc"))
+        };
+        // Another thread may be making one.
+        assert!((0..1000).any(|_| left_out()));
+        pool.give_back(used);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     NoAlarm,
     /// Who sits is not nudged.
     NoNudge,
+    /// A poller is not roused.
+    NoRousing,
 }
 
 thread_local! {
@@ -58,6 +60,8 @@ pub(crate) struct Nudge {
 #[derive(Debug, Default)]
 struct Line {
     nudged: bool,
+    /// What a poller sleeps with is readable.
+    roused: bool,
     packets: VecDeque<Vec<u8>>,
     cut: bool,
 }
@@ -71,6 +75,27 @@ impl Nudge {
         if FAULT.get() != Fault::NoNudge {
             locked(&self.line).nudged = true;
             self.changed.notify_all();
+        }
+    }
+
+    /// Makes what a poller sleeps with readable, which it is until that is read.
+    pub(crate) fn rouse(&self) {
+        if FAULT.get() != Fault::NoRousing {
+            locked(&self.line).roused = true;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Reads that.
+    pub(crate) fn calm(&self) {
+        locked(&self.line).roused = false;
+    }
+
+    /// The same once it is readable.
+    pub(crate) fn wait_roused(&self) {
+        let mut line = locked(&self.line);
+        while !std::mem::take(&mut line.roused) {
+            line = self.changed.wait(line).expect("no thread panics with it");
         }
     }
 
@@ -98,11 +123,15 @@ impl Nudge {
     pub(super) fn sleep(
         &self,
         _: BorrowedFd<'_>,
-        _: Option<BorrowedFd<'_>>,
+        also: Option<BorrowedFd<'_>>,
         timeout: Option<Duration>,
     ) -> io::Result<Ended> {
         let mut line = locked(&self.line);
         loop {
+            if also.is_some() && line.roused {
+                line.nudged = false;
+                return Ok(Ended { also: true, ..Ended::default() });
+            }
             if std::mem::take(&mut line.nudged) || line.cut || !line.packets.is_empty() {
                 return Ok(Ended::default());
             }
@@ -116,9 +145,10 @@ impl Nudge {
         }
     }
 
-    pub(super) fn look(&self, _: Option<BorrowedFd<'_>>) -> io::Result<Option<Ended>> {
-        let nudged = std::mem::take(&mut locked(&self.line).nudged);
-        Ok(nudged.then(Ended::default))
+    pub(super) fn look(&self, also: Option<BorrowedFd<'_>>) -> io::Result<Option<Ended>> {
+        let mut line = locked(&self.line);
+        let (nudged, also) = (std::mem::take(&mut line.nudged), also.is_some() && line.roused);
+        Ok((nudged || also).then_some(Ended { also, ..Ended::default() }))
     }
 
     pub(super) fn pause(&self, _: Duration) -> io::Result<()> {

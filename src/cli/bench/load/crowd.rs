@@ -78,7 +78,7 @@ fn echoes(streams: &mut [TcpStream], time: Duration) -> io::Result<Times> {
     let mut events: Vec<epoll::Event> = Vec::with_capacity(EVENTS);
     let patience = Timespec { tv_sec: SILENCE.as_secs().cast_signed(), tv_nsec: 0 };
     let begun = Instant::now();
-    while begun.elapsed() < time {
+    while times.count() == 0 || begun.elapsed() < time {
         events.clear();
         match epoll::wait(&epoll, spare_capacity(&mut events), Some(&patience)) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),

@@ -27,15 +27,19 @@ fn send(socket: &UdpSocket, octets: u16, lane: &mut Lane, plan: &Plan) -> Result
     flood(socket, &data, plan.warm_up() / 4).map_err(|e| broken("udp-up", lane, &e))?;
     let (before, cpu) = (lane.count()?, lane.cpu()?);
     let begun = Instant::now();
-    let sent = flood(socket, &data, plan.seconds).map_err(|e| broken("udp-up", lane, &e))?;
-    let took = begun.elapsed().as_secs_f64();
-    let (after, cpu) = (lane.count()?, lane.cpu()?.since(cpu));
+    let mut sent = flood(socket, &data, plan.seconds).map_err(|e| broken("udp-up", lane, &e))?;
+    let (mut took, mut after) = (begun.elapsed(), lane.count()?);
+    // The server's thread has not had the processor yet, or nobody takes anything.
+    while after.datagrams == before.datagrams {
+        if took > plan.seconds + SILENCE {
+            return Err(broken("udp-up", lane, &io::ErrorKind::TimedOut.into()));
+        }
+        sent += flood(socket, &data, QUIET).map_err(|e| broken("udp-up", lane, &e))?;
+        (took, after) = (begun.elapsed(), lane.count()?);
+    }
+    let (took, cpu) = (took.as_secs_f64(), lane.cpu()?.since(cpu));
     let arrived = after.datagrams - before.datagrams;
     let came = (after.datagram_octets - before.datagram_octets) as f64;
-    // All of the queue ran over, or else nobody took anything.
-    if arrived == 0 {
-        return Err(broken("udp-up", lane, &io::ErrorKind::TimedOut.into()));
-    }
     Ok(vec![
         Reading::new("datagrams", arrived as f64 / took),
         Reading::new("datagram_throughput", came / took),
@@ -84,8 +88,13 @@ fn receive(socket: &UdpSocket, octets: u16, lane: &mut Lane, plan: &Plan) -> Res
                 came += n;
                 last = Instant::now();
             }
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => break,
-            Err(e) => return Err(failed(&e)),
+            Err(e) if !matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                return Err(failed(&e));
+            }
+            Err(_) if datagrams > 0 && begun.elapsed() >= plan.seconds => break,
+            // It is not over: the source waits for the processor, or has failed.
+            Err(e) if last.elapsed() > plan.seconds + SILENCE => return Err(failed(&e)),
+            Err(_) => {}
         }
     }
     let cpu = lane.cpu()?.since(before).total().as_secs_f64();

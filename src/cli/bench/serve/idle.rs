@@ -113,6 +113,7 @@ impl Far {
             name: Some(lanes::IDLE.to_owned()),
             addr: Some(Prefix::new(LINK.into(), PREFIX)),
             offload: common.offload,
+            uring: !common.no_uring,
             ..lanes::tun(common.mtu)
         };
         let count = (most / IDLE_PORTS.count + 1).max(FURTHER_ADDRESSES);

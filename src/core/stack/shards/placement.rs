@@ -18,6 +18,9 @@ use crate::wire::ip::{self, protocol};
 /// The shard of everything that belongs to no connection.
 const FIRST: u16 = 0;
 
+/// Octets of both ports, with which TCP's header begins.
+const PORTS: usize = 4;
+
 /// Places connections in shards.
 pub struct Placement {
     hasher: SipHasher13,
@@ -95,14 +98,15 @@ impl Placement {
         let header = &parsed.header;
         let v4 = header.src.is_v4();
         match header.protocol {
-            protocol::TCP => {
+            protocol::TCP if behind == 0 || parsed.payload.len() >= PORTS => {
                 let &[a, b, c, d] = parsed.payload.first_chunk()?;
                 let remote = Endpoint::new(header.src, u16::from_be_bytes([a, b]));
                 let local = Endpoint::new(header.dst, u16::from_be_bytes([c, d]));
                 Some(Quad { local, remote })
             }
-            protocol::ICMP | protocol::ICMPV6 if behind > 0 => {
-                // What it quotes lies among what came by reference.
+            protocol::TCP | protocol::ICMP | protocol::ICMPV6 if behind > 0 => {
+                // What it quotes lies among what came by reference; or its ports do, of a lender who does not keep to
+                // `Inbound::packet`. In the first shard nobody would know the connection, and a reset would end it.
                 let whole = Text::new(inbound.packet, inbound.lent).joined();
                 self.flow_of(&Inbound::plain(&whole))
             }

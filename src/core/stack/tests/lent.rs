@@ -138,6 +138,8 @@ fn a_flow_is_not_copied_on_its_way_and_goes_round_in_the_same_memory() {
         let from = j.ends[0];
         let mut text = Bytes::from(pattern(64 << 10));
         let (mut places, mut stay) = (BTreeSet::new(), 0);
+        // What the allocator has back, it has for others.
+        let mut others = Vec::new();
         for turn in 0..100 {
             let written = match by_bytes {
                 true => j.hosts[0].try_write_bytes(from, &mut text.clone(), j.now).unwrap(),
@@ -162,6 +164,7 @@ fn a_flow_is_not_copied_on_its_way_and_goes_round_in_the_same_memory() {
             assert_eq!(j.received().memory(), 0);
             text = pattern(64 << 10).into_iter().map(|octet| octet ^ turn).collect();
             j.turn();
+            others.extend([(); 4].map(|()| vec![turn; 64 << 10]));
         }
         assert!(stay > 95 * (64 << 10), "{stay} octets of 100 times 64 KiB were not copied");
         assert!(by_bytes || places.len() <= 6, "{} places", places.len());
@@ -211,6 +214,11 @@ fn short_text_is_copied_and_bounded_memory_keeps_nobody_elses() {
     j.hosts[0].try_write(j.ends[0], &[1; 4095], j.now).unwrap();
     j.turn();
     assert_eq!((j.lent, j.read().map(|bytes| bytes.len())), (0, Some(4095)));
+    // That of a packet counts, however much lies where it lies.
+    let mut j = Joined::connected(|config| config.offload.segmentation = 0);
+    let written = j.hosts[0].try_write_bytes(j.ends[0], &mut Bytes::from(pattern(60_000)), j.now);
+    j.turn();
+    assert_eq!((written, j.lent, j.received().len()), (Ok(60_000), 0, 60_000));
 
     let mut j = Joined::connected(|config| config.memory = Some(8 << 20));
     let text = pattern(60_000);
@@ -420,13 +428,13 @@ struct Odd {
 }
 
 fn odd() -> impl Strategy<Value = Odd> {
-    let known = Flags::ACK | Flags::PSH | Flags::URG | Flags::FIN;
+    let urgent = Flags::ACK | Flags::PSH | Flags::URG;
     (
-        prop_oneof![4 => Just(Flags::ACK), 3 => Just(known), 2 => any::<u8>().prop_map(|n| Flags::from_bits_truncate(n.into()))],
+        prop_oneof![4 => Just(Flags::ACK), 3 => Just(urgent), 1 => Just(urgent | Flags::FIN), 1 => any::<u8>().prop_map(|n| Flags::from_bits_truncate(n.into()))],
         prop_oneof![5 => Just(0), 1 => -3000..3000i32],
-        any::<u16>(),
+        prop_oneof![0..20u16, 0..20_000u16, any::<u16>()],
         prop_oneof![0..20usize, 500..3000usize, 4000..20_000usize],
-        proptest::collection::vec(0..20_000usize, 0..4),
+        proptest::collection::vec(prop_oneof![0..20usize, 0..20_000usize], 0..4),
         prop_oneof![5 => Just(0), 1 => 1..50usize],
         prop_oneof![5 => Just(None), 1 => (1..32usize, any::<u8>()).prop_map(Some)],
         prop_oneof![5 => Just(Trust::Trusted), 1 => Just(Trust::Verify)],
@@ -443,11 +451,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     /// However it is cut behind its headers, and whatever it says, a packet does what it does in one piece.
     #[test]
-    fn a_packet_in_parts_does_what_it_does_whole(all in proptest::collection::vec(odd(), 1..12)) {
+    fn a_packet_in_parts_does_what_it_does_whole(
+        all in proptest::collection::vec(odd(), 1..12),
+        little_room in any::<bool>(),
+        oob_inline in any::<bool>(),
+    ) {
         const HEAD: usize = 40;
+        let mut config = Config::default();
+        if little_room {
+            // A packet may be more than the window.
+            config.tcp.receive_buffer = 10_000;
+        }
         let mut both = [(); 2].map(|()| {
-            let mut r = Raw::new(Config::default());
+            let mut r = Raw::new(config.clone());
             let id = r.accepted();
+            let options = r.host.options(id).unwrap();
+            r.host.set_options(id, SocketOptions { oob_inline, ..options }, r.now).unwrap();
             (r, id)
         });
         let mut next = both[0].0.seq;

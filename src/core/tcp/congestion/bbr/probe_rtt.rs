@@ -22,7 +22,10 @@ impl Bbr {
     /// taken, too, and renews the time of it. It shows the path without a queue as well as the first did, which is what the filter
     /// is to pick up (§5.3.4.2); in the first draft it was so (draft-cardwell-iccrg-bbr-congestion-control-00). Its price: a flow
     /// that has the path for itself does not pause with others who look for theirs. Where round trips have any noise two are
-    /// hardly ever the same to the nanosecond, and the text's rule is left.
+    /// hardly ever the same to the nanosecond, and the text's rule is left. By a clock that ticks in milliseconds they are often
+    /// the same: then a queue that is shorter than a tick is never drained for this, and is a part of the least.
+    ///
+    /// The time of `min_rtt` is renewed by such a sample alone: that of ProbeRTT is also set when one ends, with none.
     pub(super) fn update_min_rtt(&mut self, rs: &RateSample) {
         let expired = self.now > self.probe_rtt_min_stamp + PROBE_RTT_INTERVAL;
         self.is.set(Is::PROBE_RTT_EXPIRED, expired);
@@ -33,8 +36,9 @@ impl Bbr {
             self.probe_rtt_min_stamp = self.now;
         }
         let min_rtt_expired = self.now > self.min_rtt_stamp + MIN_RTT_FILTER;
+        let renews = |delay, least| delay < least || delay == least && rs.rtt == Some(delay);
         if let Some(delay) = self.probe_rtt_min_delay
-            && (min_rtt_expired || self.min_rtt.is_none_or(|least| delay <= least))
+            && (min_rtt_expired || self.min_rtt.is_none_or(|least| renews(delay, least)))
         {
             self.min_rtt = Some(delay);
             self.min_rtt_stamp = self.probe_rtt_min_stamp;

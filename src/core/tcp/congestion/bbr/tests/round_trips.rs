@@ -16,3 +16,46 @@ fn the_least_round_trip_seen_again_renews_its_time() {
     flow.ack(1_000_000, |s| rs(s).rtt = Some(ms(100) + Duration::from_nanos(1)));
     assert_eq!((flow.bbr.min_rtt_stamp, flow.bbr.probe_rtt_min_stamp), (last, last));
 }
+
+/// What ends ProbeRTT is no sample: it says when the next one is due, and not how old the least round trip is (§5.3.4.3).
+#[test]
+fn the_end_of_a_probe_does_not_renew_the_least_round_trip() {
+    let mut flow = Flow::cruising();
+    let with = |rtt| {
+        move |s: &mut AckSample| {
+            let rs = rs(s);
+            (rs.rtt, rs.in_flight) = (Some(ms(rtt)), 50_000);
+        }
+    };
+    while flow.bbr.phase != Phase::ProbeRtt {
+        flow.ack(1_000_000, with(101));
+    }
+    flow.ack(1_000_000, with(100));
+    let (seen, mut ended) = (flow.now, flow.now);
+    while flow.bbr.phase == Phase::ProbeRtt {
+        flow.ack(1_000_000, with(101));
+        ended = flow.now;
+    }
+    flow.ack(1_000_000, with(101));
+    assert!(ended > seen);
+    assert_eq!((flow.bbr.min_rtt_stamp, flow.bbr.probe_rtt_min_stamp), (seen, ended));
+}
+
+/// By a clock that ticks in milliseconds. The text's rule would look every five seconds, and see no more by that clock.
+#[test]
+fn a_queue_shorter_than_a_tick_of_the_clock_is_not_looked_behind() {
+    let mut flow = Flow::cruising();
+    let mut after = |rounds: u64, least: u64| {
+        for n in 0..rounds {
+            let micros = least + n * 130 % 1000;
+            flow.ack(1_000_000, |s| rs(s).rtt = Some(ms(micros / 1000)));
+            if flow.bbr.phase == Phase::ProbeRtt {
+                return Some(n);
+            }
+        }
+        None
+    };
+    assert_eq!(after(600, 100_000), None, "in a minute");
+    // As soon as it is a tick longer, the next look is five seconds away.
+    assert_eq!(after(600, 101_000), Some(50));
+}
