@@ -24,7 +24,7 @@ pub(super) struct Replies {
     /// When at the latest.
     until: Instant,
     slots: Vec<u32>,
-    /// How many of them, the first, waited already when [`Stack::release_older_acks`] was called last.
+    /// How many of them, the first, waited already for a program when [`Stack::release_older_acks`] was called last.
     older: usize,
     due: Instant,
 }
@@ -85,13 +85,18 @@ impl Stack {
         self.release_first_acks(self.replies.slots.len())
     }
 
-    /// The same with those alone that waited already when this was called last: the program has come back for more since.
+    /// The same with those alone that waited already when this was called last: the program has come back for more since. Who
+    /// has not been accepted yet is not among them: the program is told of the connection first, and of its request afterwards.
     pub fn release_older_acks(&mut self) -> bool {
         let released = self.release_first_acks(self.replies.older);
-        if self.replies.slots.is_empty() {
+        let slots = &mut self.replies.slots;
+        if slots.is_empty() {
             self.replies.due = Instant::FAR_FUTURE;
         }
-        self.replies.older = self.replies.slots.len();
+        let slab = &self.slab;
+        let is_held = |index: &u32| slab.by_index(*index).is_some_and(|socket| socket.held);
+        slots.sort_by_key(|index| !is_held(index));
+        self.replies.older = slots.partition_point(is_held);
         released
     }
 

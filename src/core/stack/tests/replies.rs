@@ -96,6 +96,38 @@ fn older_ones_leave_before_later_ones() {
     assert_eq!(r.host.poll_timeout().filter(|due| *due <= r.now + TIME), None);
 }
 
+/// A program is told of a connection first, and when it comes back after that, of the request there.
+#[test]
+fn whose_connection_is_not_accepted_yet_is_not_older() {
+    for replies in [true, false] {
+        let mut r = Raw::new(Config::default());
+        let listener = r.listen(8);
+        r.handshake();
+        r.host.hold_acks(Some(r.now + TIME));
+        r.send(Flags::ACK | Flags::PSH, b"asked");
+        for _ in 0..3 {
+            assert!(r.sent().is_empty() && !r.host.release_older_acks());
+        }
+        let id = r.host.try_accept(listener).unwrap();
+        assert!(!r.host.release_older_acks() && r.sent().is_empty(), "now it is told of the request");
+        if replies {
+            r.write(id, b"reply");
+        }
+        let mut out = r.sent();
+        assert_eq!(r.host.release_older_acks(), !replies);
+        out.extend(r.sent());
+        assert_eq!((out.len(), out[0].header.ack.get(), out[0].text.is_empty()), (1, r.seq, !replies));
+    }
+    // Whatever the program does, it does not wait for long.
+    let mut r = Raw::new(Config::default());
+    r.listen(8);
+    r.handshake();
+    r.host.hold_acks(Some(r.now + TIME));
+    r.send(Flags::ACK | Flags::PSH, b"asked");
+    assert!(!r.host.release_older_acks() && !r.host.release_older_acks());
+    assert_eq!((r.wait(TIME - Duration::from_nanos(1)).len(), r.wait(TIME).len()), (0, 1));
+}
+
 /// Whoever holds them may forget that.
 #[test]
 fn they_leave_when_the_time_is_over() {
