@@ -233,6 +233,7 @@ impl World {
 
     /// Gives false when nothing is to come any more.
     fn take_turn(&mut self) -> bool {
+        let was_over = self.is_over();
         if self.programs[1].end.is_none() && !self.programs[1].shut {
             self.programs[1].end = self.hosts[1].try_accept(self.listener).ok();
         }
@@ -264,7 +265,12 @@ impl World {
             let inbound = Inbound { trust: Trust::Trusted, gso_size, ..Inbound::plain(&packet) };
             self.hosts[to].receive(self.now, inbound);
         }
-        !(self.wire.is_empty() && self.programs.iter().all(|p| p.shut))
+        !(was_over && self.is_over())
+    }
+
+    /// Both have ended, and nothing is under way, but for what is said to the last that arrived.
+    fn is_over(&self) -> bool {
+        self.wire.is_empty() && self.programs.iter().all(|p| p.shut)
     }
 
     fn run(seed: u64) -> Self {
