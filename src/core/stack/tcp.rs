@@ -73,7 +73,7 @@ impl Stack {
             self.expect_another(index, inbound.packet, &segment, now);
         }
         match event {
-            // To move it costs more than all this, and mostly there is none.
+            // Mostly there is none. To move what may be one costs each segment 26 to 42 instructions (`benches`, instructions).
             None => Received::Tcp(None),
             told => Received::Tcp(told),
         }
