@@ -15,7 +15,7 @@ impl Stack {
     pub(super) fn settle(&mut self, index: u32, now: Instant, news: bool) {
         self.recharge(index);
         let Some(mut socket) = self.slab.by_index_mut(index) else { return };
-        if is_at_a_turn(socket) {
+        if may_have_ended(socket) {
             self.settle_pending(index, now);
             if let Some(state) = self.is_over(index) {
                 self.leave_table(index, now, state);
@@ -271,7 +271,7 @@ impl Stack {
 }
 
 /// Whether a connection may have ended, or have ceased to be pending.
-fn is_at_a_turn(socket: &Socket) -> bool {
+fn may_have_ended(socket: &Socket) -> bool {
     match &socket.kind {
         Kind::Connection(tcb) => {
             matches!(tcb.state(), State::Closed | State::TimeWait) || tcb.is.contains(Is::OPEN_EARLY)

@@ -73,7 +73,7 @@ impl Stack {
             self.expect_another(index, inbound.packet, &segment, now);
         }
         match event {
-            // To move it costs more than all this, and mostly there is none.
+            // Mostly there is none. To move what may be one costs each segment 26 to 42 instructions (`benches`, instructions).
             None => Received::Tcp(None),
             told => Received::Tcp(told),
         }
@@ -312,8 +312,7 @@ impl Stack {
         self.memory.add_record(Record::Request, &mut self.counters);
         self.remember_quad(quad, id.index());
         self.wheel.arm(id.index(), now + wait);
-        let mss = request::mss_to_offer(quad.local.address.ip(), self.config.mtu, &options);
-        request.send_syn_ack(Reason::SynAck, mss, option, &options, &mut context!(self, now));
+        self.send_syn_ack_of(&options, &request, Reason::SynAck, option, now);
         (Verdict::Request, Some(id.index()))
     }
 
@@ -343,9 +342,22 @@ impl Stack {
         fast_open: Option<FastOpen>,
         now: Instant,
     ) {
-        let Some((_, options)) = self.listener_of(request) else { return };
-        let mss = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
-        request.send_syn_ack(reason, mss, fast_open, &options, &mut context!(self, now));
+        if let Some((_, options)) = self.listener_of(request) {
+            self.send_syn_ack_of(&options, request, reason, fast_open, now);
+        }
+    }
+
+    /// The same, where the options of the listener are at hand.
+    fn send_syn_ack_of(
+        &mut self,
+        options: &SocketOptions,
+        request: &Request,
+        reason: Reason,
+        fast_open: Option<FastOpen>,
+        now: Instant,
+    ) {
+        let mss = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, options);
+        request.send_syn_ack(reason, mss, fast_open, options, &mut context!(self, now));
     }
 
     /// The listener a request came to, if it still listens: its slot may have been given to another.

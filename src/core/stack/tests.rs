@@ -31,6 +31,7 @@ mod expected;
 mod handshake;
 mod holding;
 mod invariants;
+mod last_ack;
 mod linux;
 mod numbers;
 mod pacing;

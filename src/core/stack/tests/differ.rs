@@ -57,6 +57,17 @@ struct Program {
     /// It does what few do.
     odd: bool,
     shut: bool,
+    closes: Closes,
+}
+
+/// When a program gives its socket up.
+#[derive(Clone, Copy)]
+enum Closes {
+    Never,
+    /// Its peer and it have ended.
+    Late,
+    /// It has ended, whatever is still to come.
+    Early,
 }
 
 struct World {
@@ -108,7 +119,13 @@ impl World {
         let path = Path::any(six, &mut rng);
         let at_once = pick(&mut rng, [20, 200, 1_400, 5_000, 12 * FULL, 60_000]);
         let odd = rng.random_ratio(1, 3);
-        let programs = [(Some(client), 700_000), (None, 300_000)].map(|(end, most)| Program {
+        // By the number, so that the same is drawn as where nobody closes.
+        let closes = [
+            [Closes::Never, Closes::Late, Closes::Late, Closes::Early][seed as usize % 4],
+            [Closes::Late, Closes::Never, Closes::Late, Closes::Late, Closes::Early][seed as usize % 5],
+        ];
+        let ends = [(Some(client), 700_000, closes[0]), (None, 300_000, closes[1])];
+        let programs = ends.map(|(end, most, closes)| Program {
             end,
             // A FIN goes with a full segment, too.
             left: rng.random_range(0..most / FULL) * FULL,
@@ -116,6 +133,7 @@ impl World {
             reads: pick(&mut rng, [1, 1, 2, 40]),
             odd,
             shut: false,
+            closes,
         });
         let (wire, packets, stood) = (BTreeMap::new(), Vec::new(), Vec::new());
         let (turn, carried) = (0, 0);
@@ -125,10 +143,13 @@ impl World {
     fn act(&mut self, host: usize) {
         let (rng, now, program) = (&mut self.rng, self.now, &mut self.programs[host]);
         let (stack, Some(id)) = (&mut self.hosts[host], program.end) else { return };
+        let mut over = false;
         if one_in(rng, program.reads) {
             let mut buf = [0; 8192];
             for _ in 0..rng.random_range(1..20) {
-                if !matches!(stack.try_read(id, &mut buf), Ok(1..)) {
+                let read = stack.try_read(id, &mut buf);
+                if !matches!(read, Ok(1..)) {
+                    over = read == Ok(0);
                     break;
                 }
             }
@@ -155,6 +176,15 @@ impl World {
         }
         if program.left == 0 && !program.shut && one_in(rng, 3) {
             program.shut = stack.shutdown(id, Shutdown::Write, now).is_ok();
+        }
+        let closes = match program.closes {
+            Closes::Never => false,
+            Closes::Late => program.shut && over,
+            Closes::Early => program.shut,
+        };
+        if closes {
+            stack.close(id, now).unwrap();
+            program.end = None;
         }
         if one_in(rng, 60)
             && let Ok(before) = stack.options(id)
@@ -190,12 +220,12 @@ impl World {
     /// How the ends stand.
     fn stand(&self) -> Vec<String> {
         let mut out = Vec::new();
-        for (stack, program) in self.hosts.iter().zip(&self.programs) {
+        for stack in &self.hosts {
             out.push(format!("{:?}", stack.counters()));
-            if let Some(Socket { kind: Kind::Connection(tcb), .. }) =
-                program.end.and_then(|id| stack.slab.get(id))
-            {
-                out.push(format!("{tcb:?}"));
+            for (_, socket) in stack.slab.iter() {
+                if let Kind::Connection(tcb) = &socket.kind {
+                    out.push(format!("{tcb:?}"));
+                }
             }
         }
         out
@@ -203,7 +233,8 @@ impl World {
 
     /// Gives false when nothing is to come any more.
     fn take_turn(&mut self) -> bool {
-        if self.programs[1].end.is_none() {
+        let was_over = self.is_over();
+        if self.programs[1].end.is_none() && !self.programs[1].shut {
             self.programs[1].end = self.hosts[1].try_accept(self.listener).ok();
         }
         (0..2).for_each(|host| self.act(host));
@@ -234,7 +265,12 @@ impl World {
             let inbound = Inbound { trust: Trust::Trusted, gso_size, ..Inbound::plain(&packet) };
             self.hosts[to].receive(self.now, inbound);
         }
-        !(self.wire.is_empty() && self.programs.iter().all(|p| p.shut))
+        !(was_over && self.is_over())
+    }
+
+    /// Both have ended, and nothing is under way, but for what is said to the last that arrived.
+    fn is_over(&self) -> bool {
+        self.wire.is_empty() && self.programs.iter().all(|p| p.shut)
     }
 
     fn run(seed: u64) -> Self {

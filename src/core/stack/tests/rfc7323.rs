@@ -450,3 +450,17 @@ fn two_connections_have_clocks_of_their_own() {
     assert_eq!(shown.len(), 50);
     assert!(shown[49] - shown[0] > 1 << 30, "they lie apart");
 }
+
+/// A round trip is told from one that waited for a timeout, at whatever time of the clock.
+#[test]
+fn a_round_trip_is_taken_at_the_end_of_time() {
+    let mut r = stamping(1);
+    r.now = Instant::from_nanos(u64::MAX - 500_000);
+    let id = r.accepted();
+    r.write(id, b"text");
+    let out = r.sent();
+    let (ack, value) = (r.ack.wrapping_add(4), out[0].options.timestamps.unwrap().value);
+    r.tcb(id).timed = None;
+    r.inject(r.seq, ack, Flags::ACK, b"", &stamped(1, value));
+    assert_eq!(r.tcb(id).snd.outstanding(), 0);
+}

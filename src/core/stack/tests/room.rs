@@ -77,3 +77,39 @@ proptest! {
         }
     }
 }
+
+/// An empty buffer takes a segment where its size is one octet; of more so much as where it is asked for no more than that.
+#[test]
+fn an_empty_buffer_takes_a_segment() {
+    // A window of less than two segments makes a run one.
+    for (window, room) in [(60_000, 30_001), (1999, 1000)] {
+        let tcp = TcpConfig { send_buffer: 1, send_buffer_max: 0, ..TcpConfig::default() };
+        let mut r = Raw::new(Config { tcp, ..Config::default() });
+        r.window = window;
+        let id = r.accepted();
+        let tcb = r.tcb(id);
+        assert_eq!((tcb.smss(), tcb.send_room()), (1000, room));
+        assert_eq!([999, 1000, 1001].map(|n| tcb.room_for(n)), [999, 1000, room]);
+    }
+}
+
+/// Text of a server that answers the text of a SYN takes no more of the buffer than other text, though its SYN,ACK, which has
+/// not left yet, lies before it in the sequence space: here the peer has never offered a window that a segment fits in.
+#[test]
+fn text_before_the_syn_ack_finds_the_room_that_there_is() {
+    use crate::fast_open::Modes;
+    let fast_open = Modes::SERVER | Modes::SERVER_NO_COOKIE | Modes::ALL_LISTENERS;
+    let tcp = TcpConfig { fast_open, send_buffer: 4608, send_buffer_max: 0, ..TcpConfig::default() };
+    let mut r = Raw::new(Config { mtu: 9000, tcp, ..Config::default() });
+    r.syn.mss = Some(8960);
+    r.window = 8192;
+    let listener = r.listen(8);
+    r.send(Flags::SYN, b"request");
+    let id = r.host.try_accept(listener).unwrap();
+    let tcb = r.tcb(id);
+    assert_eq!((tcb.smss(), tcb.snd.nxt), (8960, tcb.snd.iss));
+    let room = tcb.send_room();
+    let now = r.now;
+    assert_eq!(r.host.try_write(id, &[7; 8960], now), Ok(room));
+    assert!(r.sent()[0].is(Flags::SYN | Flags::ACK));
+}

@@ -10,8 +10,8 @@ use crate::tcp::short_cuts;
 /// What is different from a pair as it is made.
 type Setting<'a> = &'a dyn Fn(&mut Pair);
 
-/// What went over the wire, when, and how the two ends stood at the end.
-type Seen = (Vec<(Instant, usize, Vec<u8>)>, [String; 2]);
+/// What went over the wire, when; how the two ends stood when all had arrived; and what was counted when they had closed.
+type Seen = (Vec<(Instant, usize, Vec<u8>)>, [String; 2], [String; 2]);
 
 fn conversation(setting: Setting<'_>, sizes: [usize; 3]) -> Seen {
     let mut p = Pair::new();
@@ -26,7 +26,15 @@ fn conversation(setting: Setting<'_>, sizes: [usize; 3]) -> Seen {
         Some(Kind::Connection(tcb)) => format!("{tcb:?}"),
         other => panic!("{other:?}"),
     });
-    (p.log.unwrap(), stand)
+    let now = p.now;
+    p.hosts[0].shutdown(c, Shutdown::Write, now).unwrap();
+    p.run(|p| p.hosts[1].readiness(s).contains(Readiness::READ_CLOSED));
+    let now = p.now;
+    p.hosts[1].close(s, now).unwrap();
+    p.run(|p| p.hosts[0].state(c) == Some(State::TimeWait) && p.hosts[1].slots() == 1);
+    assert_eq!((p.hosts[1].slots(), p.hosts[1].orphans()), (1, 0), "the listener");
+    let counted = p.hosts.each_ref().map(|host| format!("{:?}", host.counters()));
+    (p.log.unwrap(), stand, counted)
 }
 
 #[test]

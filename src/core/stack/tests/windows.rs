@@ -6,6 +6,7 @@ use crate::config::TcpConfig;
 use crate::seq::Seq;
 use crate::sockopt::SocketOptions;
 use crate::tcp::congestion::Algorithm;
+use crate::tcp::short_cuts;
 
 fn with_options(r: &mut Raw, id: SocketId, change: impl FnOnce(&mut SocketOptions)) {
     let mut options = r.host.options(id).unwrap();
@@ -404,4 +405,32 @@ fn who_waits_for_a_full_buffer_is_told_when_no_more_can_come() {
         }
     }
     assert_eq!(late, []);
+}
+
+/// A FIN is in the window as an octet is (RFC 9293 §3.4): where the text before it fills the window, it is still to come, also
+/// where the segment is the predicted one but for that.
+#[test]
+fn a_fin_counts_in_the_window() {
+    for whole in [false, true] {
+        for beyond in [0, 1] {
+            let tcp = TcpConfig { receive_buffer: 900, receive_buffer_max: 0, ..TcpConfig::default() };
+            let mut r = Raw::new(Config { tcp, ..Config::default() });
+            r.syn.sack_permitted = true;
+            let id = r.accepted();
+            r.write(id, b"reply");
+            let out = r.sent();
+            r.ack = r.ack.wrapping_add(out[0].text.len() as u32);
+            let (nxt, room) = (r.tcb(id).rcv.nxt, r.tcb(id).rcv.wnd);
+            let before = short_cuts::count();
+            short_cuts::close(whole);
+            r.send(Flags::ACK | Flags::FIN, &vec![7; (room - 1 + beyond) as usize]);
+            short_cuts::close(false);
+            let taken = short_cuts::count() - before;
+            assert_eq!(taken, usize::from(!whole && beyond == 0), "{beyond} beyond");
+            assert_eq!(r.tcb(id).rcv.nxt.since(nxt), room, "{beyond} beyond");
+            assert_eq!(r.tcb(id).snd.outstanding(), 0);
+            let state = if beyond == 0 { State::CloseWait } else { State::Established };
+            assert_eq!(r.state(id), state, "{beyond} beyond");
+        }
+    }
 }

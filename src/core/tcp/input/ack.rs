@@ -281,7 +281,7 @@ impl Tcb {
                     .filter(|_| self.timestamps.enabled())
                     .and_then(|ts| self.timestamps.round_trip(ts.echo, cx.now))
                     .map(nanos)
-                    .filter(|&rtt| rtt <= cx.now.nanos_since(self.timed_out) + TICK);
+                    .filter(|&rtt| rtt <= cx.now.nanos_since(self.timed_out).saturating_add(TICK));
                 let Some(rtt) = rtt else { return };
                 // Each ACK of what is in flight may give one: they share the weight of one (Appendix G).
                 //= https://www.rfc-editor.org/rfc/rfc7323#section-4.2

@@ -25,6 +25,8 @@ mod predicted;
 
 mod predicted_ack;
 
+mod last_ack;
+
 use core::ops::ControlFlow;
 
 use super::context::Context;

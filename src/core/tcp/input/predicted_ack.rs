@@ -6,14 +6,12 @@
 //! For such an acknowledgment most steps of §3.10.7.4, and most of recovery, have nothing to do. Those that have are taken here, in
 //! their order; the rules themselves stand where they are for any other.
 
-use core::ops::ControlFlow::Continue;
-
 use super::Step;
 use crate::config::EcnFeedback;
 use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
 use crate::tcp::segment::Segment;
-use crate::tcp::state::{Event, State};
+use crate::tcp::state::State;
 use crate::tcp::tcb::{Is, Tcb};
 use crate::wire::flags::Flags;
 
@@ -46,7 +44,7 @@ impl Tcb {
         if crate::tcp::short_cuts::are_closed() {
             return false;
         }
-        // Without text at RCV.NXT it is acceptable whatever the window (RFC 9293 §3.10.7.4, Table 6), and what it acknowledges
+        // At RCV.NXT what takes no sequence number is acceptable whatever the window (RFC 9293 §3.10.7.4, Table 6), and what it acknowledges
         // RFC 5961 §5.2 believes. A window that is closed or opens has probes to end or to begin (RFC 9293 §3.8.6.1).
         let advances = seg.flags.difference(Flags::PSH | Flags::FIN) == Flags::ACK
             && seg.seq == self.rcv.nxt
@@ -67,37 +65,6 @@ impl Tcb {
             && (seg.is_empty() || self.is_next(seg))
     }
 
-    /// Takes the acknowledgment with which a connection [is over](Self::is_last_ack).
-    pub(super) fn take_last_ack(&mut self, seg: &Segment<'_>, cx: &mut Context<'_>) -> Step {
-        #[cfg(test)]
-        crate::tcp::short_cuts::taken();
-        self.move_una(seg.ack, cx);
-        self.recovery.board.acknowledge(seg.ack, |_| {});
-        self.recovery.board.give_back(cx.lists);
-        self.transition(Event::AckOfFin, cx);
-        Continue(())
-    }
-
-    /// Whether a segment is that of our FIN, where the peer has ended before: the record is deleted (§3.10.7.4, LAST-ACK), and no
-    /// program is left to ask what it would have learnt of the path.
-    #[inline]
-    pub(super) fn is_last_ack(&self, seg: &Segment<'_>, cx: &Context<'_>) -> bool {
-        #[cfg(test)]
-        if crate::tcp::short_cuts::are_closed() {
-            return false;
-        }
-        self.is.contains(Is::ORPHAN)
-            && seg.flags == Flags::ACK
-            && seg.seq == self.rcv.nxt
-            && seg.ack == self.snd.nxt
-            && seg.text.is_empty()
-            && seg.options.sack.is_empty()
-            && self.fin_outstanding()
-            && self.ecn.feedback() == EcnFeedback::None
-            && self.is_calm()
-            && self.is_in_time(seg, cx)
-    }
-
     /// Whether its text and the FIN behind it fit the window, with nothing missing, urgent or ended, so that no other step has to
     /// do with them.
     fn is_next(&self, seg: &Segment<'_>) -> bool {
@@ -110,7 +77,7 @@ impl Tcb {
 
     /// Nothing that is outstanding is to be repaired or doubted, nothing is tried with it; and with SACK the window is
     /// sized by what is acknowledged alone.
-    fn is_calm(&self) -> bool {
+    pub(super) fn is_calm(&self) -> bool {
         let (recovery, board) = (&self.recovery, &*self.recovery.board);
         recovery.sack
             && recovery.phase == Phase::Open

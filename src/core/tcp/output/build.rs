@@ -82,8 +82,22 @@ impl Tcb {
         if all {
             self.all_has_left();
             self.note_limit(cx.now);
+            #[cfg(test)]
+            self.check_nothing_remains(cx);
         }
         all
+    }
+
+    /// That what is done [where nothing may leave](Self::nothing_leaves) finds nothing to do.
+    #[cfg(test)]
+    fn check_nothing_remains(&mut self, cx: &Context<'_>) {
+        let stands =
+            |tcb: &Self| alloc::format!("{:?}", (&tcb.timers, tcb.progress, &tcb.rate, tcb.is, &tcb.limits));
+        let before = stands(self);
+        self.arm_retransmission(cx);
+        self.check_app_limited();
+        self.note_limit(cx.now);
+        assert_eq!(before, stands(self), "its departure has done all that is done where nothing may leave");
     }
 
     /// Nothing may leave now; what waits nevertheless must not wait for ever.

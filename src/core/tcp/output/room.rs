@@ -28,8 +28,10 @@ const LEAST_SEGMENTS: u32 = 10;
 impl Tcb {
     /// Octets that can be written now, of which `wanted` are wanted: that there are more need not be told.
     pub fn room_for(&self, wanted: usize) -> usize {
-        // An empty buffer takes a run, however small it is: enough for a request or a reply.
+        // Where it may hold anything, an empty buffer takes a segment, however small it is: enough for a request or a reply. What
+        // lies before our SYN,ACK has left is counted with the SYN.
         let taken = self.send_buffer.is_empty()
+            && !self.syn_unacked()
             && (1..=self.smss() as usize).contains(&wanted)
             && self.options.send_buffer > 0
             && self.options.unsent_limit().is_none();

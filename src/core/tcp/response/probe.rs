@@ -17,7 +17,7 @@ const MAX_ACK_DELAY: u64 = nanos(Duration::from_millis(200));
 const TIMER_SLACK: u64 = nanos(Duration::from_millis(2));
 
 /// The wait before there is an estimate.
-const FIRST: u64 = nanos(Duration::from_secs(1));
+const INITIAL_WAIT: u64 = nanos(Duration::from_secs(1));
 
 impl Tcb {
     /// Arms the probe timer in place of the retransmission timer, where a probe makes sense.
@@ -45,7 +45,7 @@ impl Tcb {
             Some(srtt) => 2 * srtt + TIMER_SLACK,
             //= https://www.rfc-editor.org/rfc/rfc8985#section-7.2
             //# Second, when there is no SRTT estimate available, the PTO SHOULD be 1 second.
-            None => FIRST,
+            None => INITIAL_WAIT,
         };
         let rto = oldest.plus_nanos(self.rtt.rto_nanos()).max(cx.now.plus_nanos(TIMER_SLACK));
         self.timers.cancel(Timer::Rto);
