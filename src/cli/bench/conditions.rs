@@ -83,6 +83,12 @@ impl Conditions {
         })
     }
 
+    /// That no io_uring was allowed, behind what the device was, if it could have been read by one.
+    pub(super) fn uring_text(&self) -> &'static str {
+        let could = self.offload == "off" && self.shards == 1;
+        if could && !self.uring { ", no io_uring" } else { "" }
+    }
+
     /// The machine in a line.
     pub(super) fn host(&self) -> String {
         let clock = self.hertz.map(|hertz| format!(", {:.2} GHz nominal", hertz / 1e9)).unwrap_or_default();
