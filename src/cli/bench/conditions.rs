@@ -95,3 +95,19 @@ impl Conditions {
         format!("{}{clock}, Linux {}", self.machine, self.kernel)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::example;
+
+    #[test]
+    fn what_no_uring_would_read_says_nothing_of_it() {
+        let mut of = example(vec![]).conditions;
+        let mut text = |offload: &str, shards, uring| {
+            (of.offload, of.shards, of.uring) = (offload.to_owned(), shards, uring);
+            of.uring_text()
+        };
+        assert_eq!(text("off", 1, false), ", no io_uring");
+        assert_eq!([text("off", 1, true), text("on", 1, false), text("off", 2, false)], [""; 3]);
+    }
+}
