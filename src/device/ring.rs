@@ -146,13 +146,17 @@ impl Ring {
         drop(queue);
         let (mut ended, mut reached) = (0, 0);
         while ended < asked {
-            let waited = enter(&used.uring, asked - ended);
+            let (mut waited, before) = (enter(&used.uring, asked - ended), ended);
             for completion in used.uring.completion() {
                 ended += 1;
                 let n = completion.user_data() as usize;
                 if let Some(result) = results.get_mut(n) {
                     (*result, reached) = (completion.result(), reached.max(n + 1));
                 }
+            }
+            if ended == before && matches!(waited, Ok(0)) {
+                // It neither takes nor ends any: nor would it the next time.
+                waited = Err(io::Error::other("an io_uring does nothing"));
             }
             match waited {
                 Err(e) if e.kind() != io::ErrorKind::Interrupted => {
@@ -210,7 +214,7 @@ mod tests {
     use std::os::fd::{AsFd, RawFd};
     use std::os::unix::net::{UnixDatagram, UnixStream};
 
-    use rustix::event::epoll;
+    use rustix::event::{Timespec, epoll};
 
     use super::*;
 
@@ -287,6 +291,7 @@ mod tests {
         let (near, far) = UnixDatagram::pair().unwrap();
         let (hand, take) = std::sync::mpsc::channel::<Ring>();
         let (back, ended) = std::sync::mpsc::channel();
+        let (slept, awake) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 let watch = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
@@ -294,10 +299,16 @@ mod tests {
                 for mut ring in take {
                     ring.read(near.as_fd(), 0..1).unwrap();
                     back.send(ring).unwrap();
-                    let mut room = [MaybeUninit::uninit()];
                     // Unlike `ppoll` it is not begun anew where no handler ran.
-                    let woken = epoll::wait(&watch, &mut room, None).map(|(events, _)| events.len());
-                    assert_eq!(woken, Ok(1), "nobody has sent a signal");
+                    let sleep = |limit: Option<&Timespec>| {
+                        let mut room = [MaybeUninit::uninit()];
+                        epoll::wait(&watch, &mut room, limit).map(|(events, _)| events.len())
+                    };
+                    // The kernel comes to it some milliseconds later.
+                    let limit = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+                    assert_eq!(sleep(Some(&limit)), Ok(0), "nobody has sent a signal");
+                    slept.send(()).unwrap();
+                    assert_eq!(sleep(None), Ok(1), "nor since");
                     assert_eq!(near.recv(&mut [0; 8]).unwrap(), 1);
                 }
             });
@@ -305,8 +316,7 @@ mod tests {
                 let Some(ring) = ring(1) else { return };
                 hand.send(ring).unwrap();
                 drop(ended.recv().unwrap());
-                // The kernel comes to it some milliseconds later.
-                (0..1_000_000).for_each(|_| std::hint::spin_loop());
+                awake.recv().unwrap();
                 assert_eq!(far.send(b".").unwrap(), 1);
             }
             drop(hand);
@@ -336,6 +346,23 @@ mod tests {
         assert_eq!(&ring.into_memory()[8..24], b"one\0\0\0\0\0two\0\0\0\0\0");
         let mut rest = [0; 8];
         assert_eq!((near.recv(&mut rest).unwrap(), &rest[..3]), (3, &b"six"[..]));
+    }
+
+    #[test]
+    fn one_that_does_nothing_is_not_asked_without_end() {
+        static POOL: Pool = Pool::new();
+        let Some(mut ring) = ring_of(&POOL, 2) else { return };
+        let (near, far) = UnixDatagram::pair().unwrap();
+        far.send(b"one").unwrap();
+        let mut calls = 0;
+        let read = ring.read_by(near.as_fd(), 0..2, |_, _| {
+            calls += 1;
+            assert!(calls < 9);
+            Ok(0)
+        });
+        assert!(read.is_err());
+        assert_eq!((calls, &ring.into_memory()[..]), (1, &[0; 16][..]));
+        assert_eq!(near.recv(&mut [0; 8]).unwrap(), 3, "it is there for who reads it otherwise");
     }
 
     #[test]

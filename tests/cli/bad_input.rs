@@ -54,6 +54,7 @@ pub(crate) fn bad_input_is_told_in_one_line() {
         ("up --user root --offload on", 2, &["--offload", "up"]),
         ("up --user root --spin 20us", 2, &["--spin", "up"]),
         ("up --user root --no-uring", 2, &["--no-uring", "up"]),
+        ("race --no-uring", 2, &["--no-uring", "--kernel"]),
         ("demo --log loud", 2, &["--log", "debug"]),
         ("demo --port 70000", 2, &["--port"]),
         ("demo /nonexistent", 1, &["/nonexistent", "No such file"]),

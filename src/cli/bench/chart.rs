@@ -2,6 +2,7 @@
 
 use tunstack::observe::plot::{BarRow, bars};
 
+use super::conditions::Conditions;
 use super::figures::{Row, Shown};
 use super::matrix::Results;
 use super::table;
@@ -27,16 +28,32 @@ pub(super) fn draw(results: &Results) -> Result<String, String> {
         })
         .collect();
     let of = &results.conditions;
-    let heading = format!("MTU {}, offload {}; {}", of.mtu, of.offload, of.host());
     let title = "How many times as good as the kernel over veth";
-    bars(title, &heading, &results.names[1..], &rows).map_err(|e| e.to_string())
+    bars(title, &heading(of), &results.names[1..], &rows).map_err(|e| e.to_string())
+}
+
+fn heading(of: &Conditions) -> String {
+    format!("MTU {}, offload {}{}; {}", of.mtu, of.offload, of.uring_text(), of.host())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::figures::{Outcome, Reading};
     use super::super::plan::Column;
+    use super::super::report::example;
     use super::*;
+
+    #[test]
+    fn the_heading_says_where_no_uring_was_allowed() {
+        let mut of = example(vec![]).conditions;
+        of.offload = "off".to_owned();
+        assert_eq!(heading(&of), "MTU 1500, offload off; 2 x Abacus, 2.50 GHz nominal, Linux 6.99");
+        of.uring = false;
+        assert_eq!(
+            heading(&of),
+            "MTU 1500, offload off, no io_uring; 2 x Abacus, 2.50 GHz nominal, Linux 6.99"
+        );
+    }
 
     #[test]
     fn better_is_longer() {

@@ -83,9 +83,31 @@ impl Conditions {
         })
     }
 
+    /// That no io_uring was allowed, behind what the device was, if it could have been read by one.
+    pub(super) fn uring_text(&self) -> &'static str {
+        let could = self.offload == "off" && self.shards == 1;
+        if could && !self.uring { ", no io_uring" } else { "" }
+    }
+
     /// The machine in a line.
     pub(super) fn host(&self) -> String {
         let clock = self.hertz.map(|hertz| format!(", {:.2} GHz nominal", hertz / 1e9)).unwrap_or_default();
         format!("{}{clock}, Linux {}", self.machine, self.kernel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::example;
+
+    #[test]
+    fn what_no_uring_would_read_says_nothing_of_it() {
+        let mut of = example(vec![]).conditions;
+        let mut text = |offload: &str, shards, uring| {
+            (of.offload, of.shards, of.uring) = (offload.to_owned(), shards, uring);
+            of.uring_text()
+        };
+        assert_eq!(text("off", 1, false), ", no io_uring");
+        assert_eq!([text("off", 1, true), text("on", 1, false), text("off", 2, false)], [""; 3]);
     }
 }

@@ -10,9 +10,10 @@
 //! What a forked child asks of its parent's rings the kernel writes to the parent's memory. So a process uses those alone that
 //! it made, and knows that by its id. In a PID namespace of its own a child mostly has another id as well; but they are counted
 //! anew there, and the child of one that is the first in its own (as in a container) may be the first again. It takes the
-//! parent's rings for its own then. Their queues are no part of its memory for that: it dies of it (`SIGSEGV`) where it reads
-//! a burst by a device of its parent's, and its parent's memory and queues stay as they are. Where it drops such a device,
-//! its parent reads packet by packet from then on.
+//! parent's rings for its own then, those of its parent's devices and the idle ones, which it gives to devices of its own. Their
+//! queues are no part of its memory for that: where it reads a burst by one it mostly dies of it (`SIGSEGV`), unless something
+//! else has been mapped there since, and its parent's memory and queues stay as they are. Where it drops a device of its
+//! parent's, its parent reads packet by packet from then on.
 
 use std::io;
 use std::mem;

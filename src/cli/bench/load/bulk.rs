@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::super::figures::Reading;
@@ -25,44 +25,94 @@ struct Common {
     received: AtomicU64,
 }
 
+/// Connections that carry, by a thread for each.
+#[derive(Default)]
+struct Running {
+    common: Arc<Common>,
+    threads: Vec<(TcpStream, JoinHandle<io::Result<()>>)>,
+}
+
+impl Running {
+    fn begin(&mut self, port: u16, stream: TcpStream) -> io::Result<()> {
+        let (other, common) = (stream.try_clone()?, Arc::clone(&self.common));
+        let work = move || if port == DISCARD { send(other, &common) } else { receive(other, &common) };
+        self.threads.push((stream, thread::spawn(work)));
+        Ok(())
+    }
+
+    /// Whether one has ended before it was to: it has failed.
+    fn one_has_failed(&self) -> bool {
+        self.threads.iter().any(|(_, thread)| thread.is_finished())
+    }
+
+    /// Ends all, and says how the first of them failed, if one did.
+    fn end(self) -> io::Result<()> {
+        self.common.stop.store(true, Relaxed);
+        let mut all = Ok(());
+        for (stream, thread) in self.threads {
+            // Wakes a thread that waits in the stream. It may have been reset by the other end.
+            let _ = stream.shutdown(Shutdown::Both);
+            let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")));
+            abort(stream);
+            all = all.and(ended);
+        }
+        all
+    }
+}
+
 pub(super) fn measure(
     way: Way,
     streams: usize,
     lane: &mut Lane,
     plan: &Plan,
 ) -> Result<Vec<Reading>, Failure> {
-    let common = Arc::new(Common::default());
-    let mut running = Vec::new();
+    let mut running = Running::default();
+    let looks = begin(way, streams, lane, &mut running).and_then(|()| {
+        thread::sleep(plan.warm_up());
+        let before = look(lane, &running.common)?;
+        thread::sleep(plan.seconds);
+        let after =
+            when_some_came(&before, &running, plan.seconds + SILENCE, || look(lane, &running.common))?;
+        Ok((before, after))
+    });
+    let ended = running.end();
+    // A server that has ended is why its connections have failed, and these are why nothing more came.
+    let (before, after) = looks?;
+    ended.map_err(|e| broken("bulk", lane, &e))?;
+    if after.octets == before.octets {
+        return Err(broken("bulk", lane, &io::ErrorKind::TimedOut.into()));
+    }
+    Ok(readings(&before, &after, proc::hertz()))
+}
+
+fn begin(way: Way, streams: usize, lane: &Lane, running: &mut Running) -> Result<(), Failure> {
     for (port, wanted) in [(DISCARD, way != Way::Down), (SOURCE, way != Way::Up)] {
         for _ in 0..if wanted { streams } else { 0 } {
             let stream = connect(lane.at(port))?;
-            let other = stream.try_clone().map_err(|e| broken("bulk", lane, &e))?;
-            let common = Arc::clone(&common);
-            let work = move || if port == DISCARD { send(other, &common) } else { receive(other, &common) };
-            running.push((stream, thread::spawn(work)));
+            running.begin(port, stream).map_err(|e| broken("bulk", lane, &e))?;
         }
     }
-    thread::sleep(plan.warm_up());
-    let before = look(lane, &common)?;
-    thread::sleep(plan.seconds);
-    let mut after = look(lane, &common)?;
-    // On a busy machine nobody may have had the processor yet: so little time says nothing of the server.
-    while after.octets == before.octets {
-        if after.at - before.at > plan.seconds + SILENCE {
-            return Err(broken("bulk", lane, &io::ErrorKind::TimedOut.into()));
+    Ok(())
+}
+
+/// Looks until octets have come since `before`; or one of those that run has failed, or none came for longer than `limit`.
+///
+/// On a busy machine nobody may have had the processor yet: so little time says nothing of the server.
+fn when_some_came(
+    before: &Look,
+    running: &Running,
+    limit: Duration,
+    mut look: impl FnMut() -> Result<Look, Failure>,
+) -> Result<Look, Failure> {
+    loop {
+        // Before the look: what it brought until it failed is seen.
+        let failed = running.one_has_failed();
+        let after = look()?;
+        if after.octets > before.octets || failed || after.at - before.at > limit {
+            return Ok(after);
         }
         thread::sleep(PAUSE);
-        after = look(lane, &common)?;
     }
-    common.stop.store(true, Relaxed);
-    for (stream, thread) in running {
-        // Wakes a thread that waits in the stream. It may have been reset by the other end.
-        let _ = stream.shutdown(Shutdown::Both);
-        let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")));
-        abort(stream);
-        ended.map_err(|e| broken("bulk", lane, &e))?;
-    }
-    Ok(readings(&before, &after, proc::hertz()))
 }
 
 struct Look {
@@ -130,6 +180,8 @@ fn receive(mut stream: TcpStream, common: &Common) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
     use super::*;
 
     #[test]
@@ -154,6 +206,54 @@ mod tests {
         assert_eq!(cycles, [1953.125, 390.625, 1562.5].map(Some));
         let unknown = of(None);
         assert_eq!(["cpu", "cycles"].map(unknown), [Some(976_562.5), None]);
+    }
+
+    /// As where the server closes its connections while its process lives on.
+    #[test]
+    fn a_stream_that_ends_is_told_and_not_waited_for() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut running = Running::default();
+        let mut far = Vec::new();
+        for port in [DISCARD, SOURCE] {
+            let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            running.begin(port, near).unwrap();
+            far.push(listener.accept().unwrap().0);
+        }
+        assert!(!running.one_has_failed());
+        far.pop().unwrap().shutdown(Shutdown::Write).unwrap();
+        while !running.one_has_failed() {
+            thread::yield_now();
+        }
+        let (begun, mut looks) = (Instant::now(), 0);
+        let mut look = || {
+            looks += 1;
+            let at = begun + Duration::from_secs(looks);
+            Ok(Look { at, cpu: Cpu::default(), busy: Duration::ZERO, octets: 7 })
+        };
+        let before = look().unwrap();
+        let after = when_some_came(&before, &running, Duration::from_secs(60), look);
+        assert!(after.is_ok_and(|after| after.at - before.at == Duration::from_secs(1)), "the first look");
+        assert_eq!(running.end().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn silence_is_waited_for_and_ends_all() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut running = Running::default();
+        running.begin(SOURCE, TcpStream::connect(listener.local_addr().unwrap()).unwrap()).unwrap();
+        let (_far, _) = listener.accept().unwrap();
+        let (begun, mut looks) = (Instant::now(), 0);
+        let mut look = |octets| {
+            looks += 1;
+            let at = begun + Duration::from_secs(looks);
+            Ok(Look { at, cpu: Cpu::default(), busy: Duration::ZERO, octets })
+        };
+        let before = look(7).unwrap();
+        let silent = when_some_came(&before, &running, Duration::from_secs(2), || look(7)).unwrap();
+        assert_eq!((silent.octets, silent.at - before.at), (7, Duration::from_secs(3)));
+        let came = when_some_came(&before, &running, Duration::from_secs(60), || look(8)).unwrap();
+        assert_eq!((came.octets, came.at - silent.at), (8, Duration::from_secs(1)));
+        running.end().unwrap();
     }
 
     #[test]

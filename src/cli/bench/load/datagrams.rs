@@ -71,6 +71,53 @@ fn request(octets: u16, time: Duration) -> [u8; 6] {
     [length[0], length[1], time[0], time[1], time[2], time[3]]
 }
 
+/// What has come after the first of a source that was asked to send for some time.
+struct Arrivals {
+    time: Duration,
+    /// When the first came.
+    begun: Instant,
+    last: Instant,
+    datagrams: u64,
+    octets: usize,
+}
+
+impl Arrivals {
+    const fn new(time: Duration, begun: Instant) -> Self {
+        Self { time, begun, last: begun, datagrams: 0, octets: 0 }
+    }
+
+    const fn came(&mut self, octets: usize, now: Instant) {
+        self.datagrams += 1;
+        self.octets += octets;
+        self.last = now;
+    }
+
+    /// Whether these are all. `quiet`: none has come for a while.
+    ///
+    /// # Errors
+    /// The source has failed: it says no more before its time is over, or does not stop.
+    fn are_all(&self, quiet: bool, now: Instant) -> io::Result<bool> {
+        let elapsed = now - self.begun;
+        if quiet && self.datagrams > 0 && elapsed >= self.time {
+            return Ok(true);
+        }
+        // Until then it may wait for the processor.
+        if now - self.last > SILENCE {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if elapsed > self.time + SILENCE {
+            let time = self.time.as_secs_f64();
+            return Err(io::Error::other(format!("asked to send for {time} s, it does not stop")));
+        }
+        Ok(false)
+    }
+
+    /// The time they took: not less than was asked for, of a source that was done sooner.
+    fn took(&self) -> Duration {
+        (self.last - self.begun).max(self.time)
+    }
+}
+
 fn receive(socket: &UdpSocket, octets: u16, lane: &mut Lane, plan: &Plan) -> Result<Vec<Reading>, Failure> {
     let failed = |e: &io::Error| broken("udp-down", lane, e);
     let mut buffer = vec![0; 65_535];
@@ -79,29 +126,83 @@ fn receive(socket: &UdpSocket, octets: u16, lane: &mut Lane, plan: &Plan) -> Res
     socket.set_read_timeout(Some(SILENCE)).map_err(|e| failed(&e))?;
     socket.recv(&mut buffer).map_err(|e| failed(&e))?;
     socket.set_read_timeout(Some(QUIET)).map_err(|e| failed(&e))?;
-    let begun = Instant::now();
-    let (mut last, mut datagrams, mut came) = (begun, 0u64, 0usize);
+    let mut arrivals = Arrivals::new(plan.seconds, Instant::now());
     loop {
-        match socket.recv(&mut buffer) {
+        let received = socket.recv(&mut buffer);
+        let now = Instant::now();
+        let quiet = match received {
             Ok(n) => {
-                datagrams += 1;
-                came += n;
-                last = Instant::now();
+                arrivals.came(n, now);
+                false
             }
-            Err(e) if !matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                return Err(failed(&e));
-            }
-            Err(_) if datagrams > 0 && begun.elapsed() >= plan.seconds => break,
-            // It is not over: the source waits for the processor, or has failed.
-            Err(e) if last.elapsed() > plan.seconds + SILENCE => return Err(failed(&e)),
-            Err(_) => {}
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => true,
+            Err(e) => return Err(failed(&e)),
+        };
+        if arrivals.are_all(quiet, now).map_err(|e| failed(&e))? {
+            break;
         }
     }
     let cpu = lane.cpu()?.since(before).total().as_secs_f64();
-    let took = (last - begun).as_secs_f64().max(1e-3);
+    let (datagrams, took) = (arrivals.datagrams as f64, arrivals.took().as_secs_f64());
     Ok(vec![
-        Reading::new("datagrams", datagrams as f64 / took),
-        Reading::new("datagram_throughput", came as f64 / took),
-        Reading::new("cpu_each", cpu / datagrams.max(1) as f64),
+        Reading::new("datagrams", datagrams / took),
+        Reading::new("datagram_throughput", arrivals.octets as f64 / took),
+        Reading::new("cpu_each", cpu / datagrams),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIME: Duration = Duration::from_secs(2);
+
+    fn at(begun: Instant, millis: u64) -> Instant {
+        begun + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_source_that_is_done_early_is_not_a_fast_one() {
+        let begun = Instant::now();
+        let mut arrivals = Arrivals::new(TIME, begun);
+        for n in 1..=10 {
+            arrivals.came(100, at(begun, n));
+            assert!(!arrivals.are_all(false, at(begun, n)).unwrap());
+        }
+        assert!(!arrivals.are_all(true, at(begun, 1_999)).unwrap());
+        assert!(arrivals.are_all(true, at(begun, 2_000)).unwrap());
+        assert_eq!((arrivals.datagrams, arrivals.octets, arrivals.took()), (10, 1000, TIME));
+        arrivals.came(100, at(begun, 2_100));
+        assert!(!arrivals.are_all(false, at(begun, 2_100)).unwrap(), "more may be under way");
+        assert_eq!(arrivals.took(), Duration::from_millis(2_100));
+    }
+
+    #[test]
+    fn a_source_that_does_not_stop_has_failed() {
+        let begun = Instant::now();
+        let mut arrivals = Arrivals::new(TIME, begun);
+        let mut when = (1..1000).map(|n| at(begun, n * 100));
+        let failed = when.find_map(|now| {
+            arrivals.came(1, now);
+            arrivals.are_all(false, now).err().map(|e| (now, e.to_string()))
+        });
+        let (now, why) = failed.unwrap();
+        assert_eq!(now, at(begun, 7_100));
+        assert_eq!(why, "asked to send for 2 s, it does not stop");
+    }
+
+    /// However long it was asked to send.
+    #[test]
+    fn a_source_that_says_no_more_has_failed_after_the_silence() {
+        let begun = Instant::now();
+        for first in [0, 30] {
+            let mut arrivals = Arrivals::new(Duration::from_secs(60), begun);
+            if first > 0 {
+                arrivals.came(1, at(begun, first));
+            }
+            assert!(!arrivals.are_all(true, at(begun, first + 5_000)).unwrap());
+            let failed = arrivals.are_all(true, at(begun, first + 5_001)).unwrap_err();
+            assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
+        }
+    }
 }

@@ -93,8 +93,14 @@ impl Placement {
     /// The connection that a packet has to do with, from our side.
     fn flow_of(&self, inbound: &Inbound<'_>) -> Option<Quad> {
         let behind = inbound.lent.iter().map(|lent| lent.octets().len()).sum();
-        let parsed = ip::parse_head(inbound.packet, behind).ok();
-        let parsed = parsed.filter(|parsed| parsed.header.fragment.is_none())?;
+        // In the first shard nobody would know the connection, and a reset would end it.
+        let whole = || self.flow_of(&Inbound::plain(&Text::new(inbound.packet, inbound.lent).joined()));
+        let parsed = match ip::parse_head(inbound.packet, behind) {
+            Ok(parsed) if parsed.header.fragment.is_none() => parsed,
+            // A lender who does not keep to `Inbound::lent` may have cut it among the headers of IP.
+            Err(_) if behind > 0 => return whole(),
+            _ => return None,
+        };
         let header = &parsed.header;
         let v4 = header.src.is_v4();
         match header.protocol {
@@ -105,10 +111,8 @@ impl Placement {
                 Some(Quad { local, remote })
             }
             protocol::TCP | protocol::ICMP | protocol::ICMPV6 if behind > 0 => {
-                // What it quotes lies among what came by reference; or its ports do, of a lender who does not keep to
-                // `Inbound::packet`. In the first shard nobody would know the connection, and a reset would end it.
-                let whole = Text::new(inbound.packet, inbound.lent).joined();
-                self.flow_of(&Inbound::plain(&whole))
+                // What it quotes lies among what came by reference; or its ports do, of such a lender.
+                whole()
             }
             protocol::ICMP if v4 => self.flow_of_error(&parsed),
             protocol::ICMPV6 if !v4 => self.flow_of_error(&parsed),

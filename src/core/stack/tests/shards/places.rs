@@ -149,20 +149,56 @@ fn a_packet_whose_text_was_lent_goes_where_the_connection_lives() {
         let mut sent = Vec::new();
         drive(&mut h.peer, now, |d| sent.extend(segmentation::cut(&d)), |_| {});
         let owner = h.placement.of_packet(&Inbound::plain(&sent[0]));
-        // Its headers should be there whole, but it is nobody else's where they are not: behind IP's, and among the ports.
-        for at in [sent[0].len() - 1000, 20, 23] {
-            let (head, rest) = sent[0].split_at(at);
-            let lent = [Lent::from(Bytes::copy_from_slice(rest))];
-            assert_eq!(
-                h.placement.of_packet(&Inbound { lent: &lent, ..Inbound::plain(head) }),
-                owner,
-                "{at}"
-            );
+        // Its headers should be there whole, but it is nobody else's where they are not: before and among IP's, behind them,
+        // and among the ports.
+        for at in [sent[0].len() - 1000, 0, 10, 20, 23] {
+            assert_eq!(of_parts(&h, &sent[0], at), owner, "{at}");
         }
         shards.insert(owner);
     }
     assert_eq!(shards.len(), 3);
     assert!((0..12).all(|_| h.accept(listener).is_ok()));
+}
+
+/// The shard of a packet whose octets from there on were lent.
+fn of_parts(h: &Host, packet: &[u8], at: usize) -> u16 {
+    let (head, rest) = packet.split_at(at);
+    let lent = [Lent::from(Bytes::copy_from_slice(rest))];
+    h.placement.of_packet(&Inbound { lent: &lent, ..Inbound::plain(head) })
+}
+
+#[test]
+fn a_packet_cut_at_its_extension_header_goes_where_the_connection_lives() {
+    let h = Host::new(3);
+    let address = |last| Address::from_octets([0xfd, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+    let mut shards = BTreeSet::new();
+    for port in 5000..5020_u16 {
+        let header = crate::wire::ip::Header {
+            src: address(PEER),
+            dst: address(US),
+            // Destination options (RFC 8200 §4.6): next is TCP, eight octets, and the rest is padding.
+            protocol: 60,
+            hop_limit: 64,
+            traffic_class: 0,
+            flow_label: 0,
+            dont_fragment: true,
+            fragment: None,
+        };
+        let mut segment = vec![6, 0, 1, 4, 0, 0, 0, 0];
+        segment.extend_from_slice(&port.to_be_bytes());
+        segment.extend_from_slice(&[0, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x10, 0, 0, 0, 0, 0, 0]);
+        let mut packet = Vec::new();
+        header.emit(segment.len(), 0, &mut packet).unwrap();
+        packet.extend_from_slice(&segment);
+        let owner = h.placement.of_packet(&Inbound::plain(&packet));
+        let [local, remote] = [(US, 80), (PEER, port)].map(|(last, port)| Endpoint::new(address(last), port));
+        assert_eq!(owner, h.placement.owner(&Quad { local, remote }));
+        for at in [0, 39, 40, 44, 48, 51, 52] {
+            assert_eq!(of_parts(&h, &packet, at), owner, "{at}");
+        }
+        shards.insert(owner);
+    }
+    assert_eq!(shards.len(), 3);
 }
 
 #[test]

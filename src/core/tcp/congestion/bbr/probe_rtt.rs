@@ -25,7 +25,8 @@ impl Bbr {
     /// hardly ever the same to the nanosecond, and the text's rule is left. By a clock that ticks in milliseconds they are often
     /// the same: then a queue that is shorter than a tick is never drained for this, and is a part of the least.
     ///
-    /// The time of `min_rtt` is renewed by such a sample alone: that of ProbeRTT is also set when one ends, with none.
+    /// Until it expires, the time of `min_rtt` is renewed by such a sample alone, as that of ProbeRTT is also set when one ends,
+    /// with none; then both are taken from ProbeRTT's, as in the text.
     pub(super) fn update_min_rtt(&mut self, rs: &RateSample) {
         let expired = self.now > self.probe_rtt_min_stamp + PROBE_RTT_INTERVAL;
         self.is.set(Is::PROBE_RTT_EXPIRED, expired);
