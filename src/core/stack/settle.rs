@@ -119,7 +119,7 @@ impl Stack {
     /// Enters a slot in the connection table.
     pub(super) fn remember_quad(&mut self, quad: crate::addr::Quad, index: u32) {
         self.strays(&quad);
-        let key = self.key_of(&quad, Some(index));
+        let key = self.note_slot(&quad, Some(index));
         self.table.insert(key, index, quad_of(&self.slab, &self.time_waits));
         if let Some(socket) = self.slab.by_index_mut(index) {
             socket.tabled = true;
@@ -127,8 +127,8 @@ impl Stack {
         self.hold_port(index);
     }
 
-    /// Where a quad has its place in the table. From now on `index` is its slot, if any.
-    fn key_of(&mut self, quad: &crate::addr::Quad, index: Option<u32>) -> Key {
+    /// Notes the slot that a quad has from now on, if any, and gives its place in the table.
+    fn note_slot(&mut self, quad: &crate::addr::Quad, index: Option<u32>) -> Key {
         match self.flow.as_mut().filter(|flow| flow.quad == *quad) {
             Some(flow) => {
                 flow.index = index;
@@ -144,7 +144,7 @@ impl Stack {
         socket.tabled = false;
         let holds = socket.holds(&self.time_waits);
         if let Some(quad) = socket.quad(&self.time_waits) {
-            let key = self.key_of(&quad, None);
+            let key = self.note_slot(&quad, None);
             let removed = self.table.remove(key, index);
             debug_assert!(removed, "{quad}: a socket that stands in the table was not found there");
             self.stray_ends(&quad);

@@ -430,7 +430,12 @@ struct Odd {
 fn odd() -> impl Strategy<Value = Odd> {
     let urgent = Flags::ACK | Flags::PSH | Flags::URG;
     (
-        prop_oneof![4 => Just(Flags::ACK), 3 => Just(urgent), 1 => Just(urgent | Flags::FIN), 1 => any::<u8>().prop_map(|n| Flags::from_bits_truncate(n.into()))],
+        prop_oneof![
+            4 => Just(Flags::ACK),
+            3 => Just(urgent),
+            1 => Just(urgent | Flags::FIN),
+            1 => any::<u8>().prop_map(|n| Flags::from_bits_truncate(n.into())),
+        ],
         prop_oneof![5 => Just(0), 1 => -3000..3000i32],
         prop_oneof![0..20u16, 0..20_000u16, any::<u16>()],
         prop_oneof![0..20usize, 500..3000usize, 4000..20_000usize],

@@ -44,8 +44,9 @@ impl Tcb {
         if crate::tcp::short_cuts::are_closed() {
             return false;
         }
-        // At RCV.NXT what takes no sequence number is acceptable whatever the window (RFC 9293 §3.10.7.4, Table 6), and what it acknowledges
-        // RFC 5961 §5.2 believes. A window that is closed or opens has probes to end or to begin (RFC 9293 §3.8.6.1).
+        // At RCV.NXT what takes no sequence number is acceptable whatever the window (RFC 9293 §3.10.7.4, Table 6), and what
+        // it acknowledges RFC 5961 §5.2 believes. A window that is closed or opens has probes to end or to begin (RFC 9293
+        // §3.8.6.1).
         let advances = seg.flags.difference(Flags::PSH | Flags::FIN) == Flags::ACK
             && seg.seq == self.rcv.nxt
             && seg.ack.after(self.snd.una)
