@@ -24,6 +24,15 @@ const LENT: usize = 16 << 10;
 #[cfg(feature = "uring")]
 const FEW: usize = 4;
 
+/// The same of small packets. There is little to copy of them, and all else takes a ring longer than a read, most of all where
+/// it asks for more than have come.
+#[cfg(feature = "uring")]
+const FEW_SMALL: usize = 16;
+
+/// Packets are small that have fewer octets on average.
+#[cfg(feature = "uring")]
+const SMALL: usize = 512;
+
 /// Octets of lent memory that are remembered: what a flow has unread in a window of the usual size.
 const REMEMBERED: usize = 4 << 20;
 
@@ -179,7 +188,8 @@ impl Frames {
     #[cfg(feature = "uring")]
     pub(super) fn read(&mut self, from: BorrowedFd<'_>) -> Option<(usize, usize)> {
         // The first is read for itself: mostly it is the only one, and what is wrong with a device is told by that.
-        if self.is_empty() || self.filled.max(self.burst) < FEW || self.is_full() {
+        let few = if self.octets < self.filled * SMALL { FEW_SMALL } else { FEW };
+        if self.is_empty() || self.filled.max(self.burst) < few || self.is_full() {
             return None;
         }
         let (had, first) = (self.filled, self.place());

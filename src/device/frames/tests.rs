@@ -214,12 +214,20 @@ mod at_once {
         (near, far)
     }
 
+    /// As large as those that a copy takes most of the time of.
     fn send(far: &UnixDatagram, numbers: std::ops::Range<u8>) {
-        numbers.for_each(|n| assert_eq!(far.send(&vec![n; usize::from(n) + 1]).unwrap(), usize::from(n) + 1));
+        send_of(far, numbers, SMALL);
+    }
+
+    fn send_of(far: &UnixDatagram, numbers: std::ops::Range<u8>, least: usize) {
+        for n in numbers {
+            let len = least + usize::from(n);
+            assert_eq!(far.send(&vec![n; len]).unwrap(), len);
+        }
     }
 
     fn numbers(frames: &Frames) -> Vec<u8> {
-        let whole = |p: &[u8]| p.len() == usize::from(p[0]) + 1 && p.iter().all(|octet| *octet == p[0]);
+        let whole = |p: &[u8]| p.len() % SMALL == usize::from(p[0]) && p.iter().all(|octet| *octet == p[0]);
         frames
             .iter()
             .inspect(|f| assert!(whole(f.packet) && f.backing.is_none()))
@@ -234,7 +242,7 @@ mod at_once {
     #[test]
     fn many_are_read_in_few_calls_and_in_order() {
         let (near, far) = pair();
-        let mut frames = Frames::new(64, 100);
+        let mut frames = Frames::new(64, 1000);
         // What a socket queues is bounded: so the batches are small.
         send(&far, 0..9);
         let Some(calls) = read_all(&mut frames, &near) else { return skipped() };
@@ -250,7 +258,7 @@ mod at_once {
     #[test]
     fn few_are_read_one_by_one() {
         let (near, far) = pair();
-        let mut frames = Frames::new(64, 100);
+        let mut frames = Frames::new(64, 1000);
         for _ in 0..3 {
             frames.clear();
             send(&far, 0..3);
@@ -259,14 +267,33 @@ mod at_once {
         }
     }
 
+    #[test]
+    fn more_of_small_ones_are_few() {
+        let (near, far) = pair();
+        let mut frames = Frames::new(64, 1000);
+        send_of(&far, 1..10, 0);
+        assert_eq!(read_all(&mut frames, &near), None);
+        frames.clear();
+        // After a burst of as many as pay.
+        frames.burst = FEW_SMALL;
+        send_of(&far, 1..10, 0);
+        let Some(calls) = read_all(&mut frames, &near) else { return skipped() };
+        assert_eq!((calls, numbers(&frames)), (vec![FEW_SMALL + 1], (1..10).collect()));
+        // One that is large among them does not make them large.
+        frames.clear();
+        send_of(&far, 1..9, 0);
+        send(&far, 9..10);
+        assert_eq!(read_all(&mut frames, &near), Some(vec![]));
+    }
+
     /// A packet that came between two reads of a call lies behind a place that was asked for in vain.
     #[test]
     fn no_place_is_used_twice() {
         let (near, far) = pair();
-        let mut frames = Frames::new(4, 100);
+        let mut frames = Frames::new(4, 1000);
         send(&far, 0..2);
         while frames.fill(|to| alone(&near, to)).unwrap() {}
-        frames.room.as_mut().unwrap().place_mut(2)[..2].fill(1);
+        frames.room.as_mut().unwrap().place_mut(2)[..=SMALL].fill(1);
         frames.slots[1].place = 2;
         send(&far, 2..4);
         while frames.fill(|to| alone(&near, to)).unwrap() {}
@@ -277,7 +304,7 @@ mod at_once {
     #[test]
     fn what_comes_later_takes_the_places_behind() {
         let (near, far) = pair();
-        let mut frames = Frames::new(12, 100);
+        let mut frames = Frames::new(12, 1000);
         send(&far, 0..6);
         let Some(calls) = read_all(&mut frames, &near) else { return skipped() };
         assert_eq!(calls, [8]);
@@ -297,7 +324,7 @@ mod at_once {
     fn where_it_cannot_be_they_are_read_one_by_one() {
         let (near, far) = pair();
         let directory = std::fs::File::open("/").unwrap();
-        let mut frames = Frames::new(64, 100);
+        let mut frames = Frames::new(64, 1000);
         send(&far, 0..6);
         while frames.len() < 5 && frames.fill(|to| alone(&near, to)).unwrap() {}
         assert_eq!(frames.read(directory.as_fd()), None);
