@@ -78,8 +78,8 @@ impl Bbr {
     /// probe begins without Refill. Flows pause together (§5.3.4.2), so they probe within a second of each other; where round
     /// trips are long their probes overlap, and which was first decided of shares as much as all that brings them together.
     ///
-    /// Its price: where Refill alone is too much, that shows a round trip later, by what Up loses; and of a path that loses
-    /// 5 % by chance more is used.
+    /// Its price: where Refill alone is too much, that shows a round trip later, by what Up loses; and of a path that loses 3 or
+    /// 5 % by chance, which is more than LossThresh, up to three times as much is used.
     pub(super) fn handle_lost_packet(&mut self, packet: &LostPacket) {
         self.note_loss();
         let of_probe =
