@@ -116,6 +116,8 @@ bitflags::bitflags! {
         const CWND_LIMITED = 1 << 15;
         /// C.has_selective_acks.
         const SELECTIVE = 1 << 16;
+        /// Before this probe there were losses that were not a probe's.
+        const CRUISE_LOST = 1 << 17;
     }
 }
 
@@ -193,8 +195,8 @@ pub struct Bbr {
     bw_probe_wait: Duration,
     bw_probe_up_acked: u32,
     probe_up_acked_per_inc: Option<u32>,
-    /// C.delivered when Up began last: what is sent later was sent in it, or after it.
-    probe_up_delivered: u64,
+    /// C.delivered when that began whose losses are a probe's: Refill, or Up where Cruise had lost nothing.
+    probe_delivered: u64,
     /// What the waits are drawn from.
     seed: u64,
 }
@@ -255,7 +257,7 @@ impl Bbr {
             bw_probe_wait: Duration::ZERO,
             bw_probe_up_acked: 0,
             probe_up_acked_per_inc: None,
-            probe_up_delivered: 0,
+            probe_delivered: 0,
             seed: 0,
         };
         bbr.init_pacing_rate(None);

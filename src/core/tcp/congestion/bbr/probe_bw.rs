@@ -28,6 +28,8 @@ impl Bbr {
 
     /// StartProbeBW_REFILL().
     pub(super) fn start_probe_bw_refill(&mut self) {
+        self.is.set(Is::CRUISE_LOST, self.bw_shortterm.is_some());
+        self.probe_delivered = self.delivered;
         self.reset_short_term_model();
         self.bw_probe_up_rounds = 0;
         self.bw_probe_up_acked = 0;
@@ -43,7 +45,9 @@ impl Bbr {
         self.start_round();
         self.reset_full_bw();
         self.full_bw = rs.delivery_rate;
-        self.probe_up_delivered = self.delivered;
+        if !self.is.contains(Is::CRUISE_LOST) {
+            self.probe_delivered = self.delivered;
+        }
         self.phase = Phase::Up;
         self.raise_inflight_longterm_slope();
     }

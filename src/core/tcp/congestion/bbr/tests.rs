@@ -304,7 +304,7 @@ fn losses_above_two_per_cent_end_a_probe_and_bound_what_is_in_flight() {
     assert_eq!((flow.bbr.phase, flow.bbr.inflight_longterm), (Phase::Refill, None), "it was none");
 }
 
-/// A loss of what was sent in Refill says that another's probe has filled the queue.
+/// A loss of what was sent in Refill, where Cruise lost nothing, says that another's probe has filled the queue.
 #[test]
 fn what_was_sent_before_up_says_nothing_of_the_probe() {
     let mut flow = Flow::cruising();
@@ -318,6 +318,20 @@ fn what_was_sent_before_up_says_nothing_of_the_probe() {
         assert_eq!((flow.bbr.phase, flow.bbr.inflight_longterm), (Phase::Up, None));
     }
     flow.lose_of(up, 1000, 1000, 120_000, 10_000);
+    assert_eq!((flow.bbr.phase, flow.bbr.inflight_longterm), (Phase::Down, Some(119_000)));
+}
+
+/// Where Cruise lost something the path loses without a probe: what was sent in Refill counts (§5.5.10.2), not what Cruise sent.
+#[test]
+fn what_was_sent_in_refill_counts_where_cruise_had_losses() {
+    let mut flow = Flow::cruising();
+    flow.lose(0, 1000, 100_000, 1000);
+    flow.until(Phase::Refill);
+    let refill = flow.delivered;
+    flow.until(Phase::Up);
+    flow.lose_of(refill - 1, 1000, 1000, 100_000, 9000);
+    assert_eq!((flow.bbr.phase, flow.bbr.inflight_longterm), (Phase::Up, None));
+    flow.lose_of(refill, 2000, 1000, 120_000, 10_000);
     assert_eq!((flow.bbr.phase, flow.bbr.inflight_longterm), (Phase::Down, Some(119_000)));
 }
 

@@ -170,8 +170,8 @@ fn losses_are_tolerated_up_to_a_ceiling() {
     };
     let found: Vec<u64> = [1, 10, 50].map(goodput).into();
     assert!(found[0] >= 80 && found[1] >= 75, "{found:?}");
-    // Above 2 % each probe ends by what its first round trip loses, and each round makes the rate less.
-    assert!(found[2] <= 25, "{found:?}");
+    // Above 2 % each probe ends at once, and each round makes the rate less.
+    assert!(found[2] <= 10, "{found:?}");
 }
 
 #[test]
