@@ -90,6 +90,8 @@ pub struct LostPacket {
     pub tx_in_flight: u32,
     /// Octets deemed lost since it was sent, with it.
     pub lost: u32,
+    /// P.delivered: octets delivered before it was sent.
+    pub prior_delivered: u64,
     /// Whether the program, not the network, limited what was sent.
     pub is_app_limited: bool,
     /// C.delivered.
@@ -201,6 +203,7 @@ impl DeliveryRate {
             octets,
             tx_in_flight: stamp.tx_in_flight,
             lost,
+            prior_delivered: stamp.delivered,
             is_app_limited: stamp.app_limited,
             total_delivered,
         }

@@ -140,6 +140,7 @@ fn losses_are_counted_from_each_transmission_on() {
             octets: 1000,
             tx_in_flight: 1000,
             lost: 1000,
+            prior_delivered: 0,
             is_app_limited: false,
             total_delivered: 0
         }
@@ -152,6 +153,8 @@ fn losses_are_counted_from_each_transmission_on() {
     c.delivered(&again, 1000, at(200));
     let s = c.on_ack_end(at(200), END).unwrap();
     assert_eq!((s.lost, s.newly_lost), (0, 0));
+    let last = c.stamp(at(200), 1000, true);
+    assert_eq!(c.lost(&last, 1000).prior_delivered, 2000);
 }
 
 #[test]

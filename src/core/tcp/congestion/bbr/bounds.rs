@@ -71,10 +71,21 @@ impl Bbr {
     }
 
     /// HandleLostPacket() (§5.5.10.2).
+    ///
+    /// Not to its letter: there a loss of what was sent in Refill counts always, and here only where Cruise had losses, too. When
+    /// Refill begins no more is in flight than Cruise left, and where that lost nothing, a loss then says that another's probe has
+    /// filled the queue. To take that for what the path carries gives the other for good the headroom that it was only lent:
+    /// §5.3.3.3 warns of the same where a probe begins without Refill. Flows pause together (§5.3.4.2), so they probe within a second
+    /// of each other; where round trips are long their probes overlap, and which was first decided of shares as much as all that
+    /// brings them together.
+    ///
+    /// A path that loses more than LossThresh all the time does so in Cruise as well: there the text holds, and each probe makes the
+    /// bound less.
     pub(super) fn handle_lost_packet(&mut self, packet: &LostPacket) {
         self.note_loss();
-        let too_high = self.is_inflight_too_high(packet.lost, packet.tx_in_flight);
-        if self.is.contains(Is::BW_PROBE_SAMPLE) && too_high {
+        let of_probe =
+            self.is.contains(Is::BW_PROBE_SAMPLE) && packet.prior_delivered >= self.probe_delivered;
+        if of_probe && self.is_inflight_too_high(packet.lost, packet.tx_in_flight) {
             self.handle_inflight_too_high(inflight_at_loss(packet), packet.is_app_limited);
         }
     }

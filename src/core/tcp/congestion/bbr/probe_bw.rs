@@ -28,6 +28,8 @@ impl Bbr {
 
     /// StartProbeBW_REFILL().
     pub(super) fn start_probe_bw_refill(&mut self) {
+        self.is.set(Is::CRUISE_LOST, self.bw_shortterm.is_some());
+        self.probe_delivered = self.delivered;
         self.reset_short_term_model();
         self.bw_probe_up_rounds = 0;
         self.bw_probe_up_acked = 0;
@@ -43,6 +45,9 @@ impl Bbr {
         self.start_round();
         self.reset_full_bw();
         self.full_bw = rs.delivery_rate;
+        if !self.is.contains(Is::CRUISE_LOST) {
+            self.probe_delivered = self.delivered;
+        }
         self.phase = Phase::Up;
         self.raise_inflight_longterm_slope();
     }
@@ -109,7 +114,12 @@ impl Bbr {
     /// IsTimeToGoDown() (§5.3.3.7).
     fn is_time_to_go_down(&mut self, rs: &RateSample) -> bool {
         let reached = |n: u32| self.inflight_longterm.is_some_and(|bound| n >= bound);
-        if self.is.contains(Is::PREV_PROBE_TOO_HIGH) && reached(self.in_flight) {
+        // A cautious probe ends as soon as so much is in flight (§5.3.3.6). The window is no larger, and what is in flight now
+        // has just come down by what is acknowledged: it is what was in flight before that reaches the bound, or comes as
+        // close to it as whole segments can.
+        let before = self.in_flight.saturating_add(rs.newly_acked);
+        let next = before.saturating_add(self.mss - 1);
+        if self.is.contains(Is::PREV_PROBE_TOO_HIGH) && reached(next) {
             self.is.insert(Is::PREV_PROBE_PRECAUTIONARY);
             return true;
         }

@@ -70,9 +70,20 @@ impl Flow {
     }
 
     fn lose(&mut self, start: u32, octets: u32, tx_in_flight: u32, lost: u32) {
+        self.lose_of(self.delivered, start, octets, tx_in_flight, lost);
+    }
+
+    /// It was sent when so much had been delivered.
+    fn lose_of(&mut self, prior_delivered: u64, start: u32, octets: u32, tx_in_flight: u32, lost: u32) {
         let start = Seq::new(start);
-        let total_delivered = self.delivered;
-        let packet = LostPacket { octets, tx_in_flight, lost, is_app_limited: false, total_delivered };
+        let packet = LostPacket {
+            octets,
+            tx_in_flight,
+            lost,
+            prior_delivered,
+            is_app_limited: false,
+            total_delivered: self.delivered,
+        };
         self.bbr.on_lost(&packet, SeqRange::new(start, start.add(octets)));
     }
 
@@ -293,6 +304,37 @@ fn losses_above_two_per_cent_end_a_probe_and_bound_what_is_in_flight() {
     assert_eq!((flow.bbr.phase, flow.bbr.inflight_longterm), (Phase::Refill, None), "it was none");
 }
 
+/// A loss of what was sent in Refill, where Cruise lost nothing, says that another's probe has filled the queue.
+#[test]
+fn what_was_sent_before_up_says_nothing_of_the_probe() {
+    let mut flow = Flow::cruising();
+    flow.until(Phase::Refill);
+    let refill = flow.delivered;
+    flow.until(Phase::Up);
+    let up = flow.delivered;
+    assert!(refill < up);
+    for prior_delivered in [refill, up - 1] {
+        flow.lose_of(prior_delivered, 0, 1000, 100_000, 9000);
+        assert_eq!((flow.bbr.phase, flow.bbr.inflight_longterm), (Phase::Up, None));
+    }
+    flow.lose_of(up, 1000, 1000, 120_000, 10_000);
+    assert_eq!((flow.bbr.phase, flow.bbr.inflight_longterm), (Phase::Down, Some(119_000)));
+}
+
+/// Where Cruise lost something the path loses without a probe: what was sent in Refill counts (§5.5.10.2), not what Cruise sent.
+#[test]
+fn what_was_sent_in_refill_counts_where_cruise_had_losses() {
+    let mut flow = Flow::cruising();
+    flow.lose(0, 1000, 100_000, 1000);
+    flow.until(Phase::Refill);
+    let refill = flow.delivered;
+    flow.until(Phase::Up);
+    flow.lose_of(refill - 1, 1000, 1000, 100_000, 9000);
+    assert_eq!((flow.bbr.phase, flow.bbr.inflight_longterm), (Phase::Up, None));
+    flow.lose_of(refill, 2000, 1000, 120_000, 10_000);
+    assert_eq!((flow.bbr.phase, flow.bbr.inflight_longterm), (Phase::Down, Some(119_000)));
+}
+
 #[test]
 fn what_a_loss_says_is_no_less_than_beta_of_what_was_wanted() {
     let mut flow = Flow::probing();
@@ -304,6 +346,7 @@ fn what_a_loss_says_is_no_less_than_beta_of_what_was_wanted() {
         octets: 1000,
         tx_in_flight: 20_000,
         lost: 3400,
+        prior_delivered: flow.delivered,
         is_app_limited: true,
         total_delivered: flow.delivered,
     };
@@ -318,6 +361,7 @@ fn the_prefix_of_a_burst_at_which_losses_are_too_many() {
             octets,
             tx_in_flight,
             lost,
+            prior_delivered: 0,
             is_app_limited: false,
             total_delivered: 0,
         })
@@ -337,8 +381,11 @@ fn a_probe_that_lost_too_much_is_followed_by_a_cautious_one() {
     assert_eq!(bound, 119_000);
     flow.until(Phase::Up);
     assert!(flow.bbr.is.contains(Is::PREV_PROBE_TOO_HIGH));
-    // As soon as the bound is reached it is over.
-    flow.ack(1_000_000, |s| rs(s).in_flight = bound);
+    // As soon as the bound is reached it is over: before the segment was acknowledged that is known of now, and as closely as
+    // segments can reach it.
+    flow.ack(1_000_000, |s| rs(s).in_flight = bound - 2 * MSS);
+    assert_eq!(flow.bbr.phase, Phase::Up);
+    flow.ack(1_000_000, |s| rs(s).in_flight = bound - 2 * MSS + 1);
     assert_eq!(flow.bbr.phase, Phase::Down);
     assert!(flow.bbr.is.contains(Is::PREV_PROBE_PRECAUTIONARY));
     flow.round(1_000_000);

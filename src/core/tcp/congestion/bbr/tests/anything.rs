@@ -71,9 +71,16 @@ proptest! {
                     prop_assert!(bbr.cwnd() >= bbr.mss.min(bbr.min_pipe_cwnd()));
                 }
                 Op::Lost([octets, tx_in_flight, lost, start], is_app_limited) => {
+                    let prior_delivered = start.into();
                     let start = Seq::new(start);
-                    let total_delivered = 0;
-                    let packet = LostPacket { octets, tx_in_flight, lost, is_app_limited, total_delivered };
+                    let packet = LostPacket {
+                        octets,
+                        tx_in_flight,
+                        lost,
+                        prior_delivered,
+                        is_app_limited,
+                        total_delivered: 0,
+                    };
                     bbr.on_lost(&packet, SeqRange::new(start, start.add(1)));
                 }
                 Op::Event(e, in_flight) => bbr.on_event(e, in_flight, now),
