@@ -30,6 +30,13 @@ pub(crate) struct Script {
     pub(crate) cut: Option<(u16, Cut)>,
 }
 
+impl Script {
+    /// Whether the program stops to read.
+    pub(crate) fn is_deaf(&self) -> bool {
+        matches!(self.cut, Some((_, Cut::ShutdownRead)))
+    }
+}
+
 /// How a program leaves its script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cut {

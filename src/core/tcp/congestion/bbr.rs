@@ -16,14 +16,13 @@
 //! octets, rates in octets a second. Of ECN the draft says nothing but that marks are congestion (§3.7): the report
 //! of one is taken as a loss of more than is tolerated.
 //!
-//! Its clauses with a keyword: the state machine of §5.1 to 5.6 is here whole (MUST, §5.1), but for two rules that are not
-//! followed to the letter: when the least round trip is renewed, and of which losses a probe hears (`update_min_rtt`,
-//! `handle_lost_packet`); ProbeRTTInterval is 5 s
-//! (MUST, §5.3.4.2); a mark is congestion (MUST, §3.7); C.SMSS is Eff.snd.MSS (SHOULD, §2.2), C.delivered counts text
-//! alone (MUST NOT, §2.2); no round trip is taken of what was sent twice (MUST, §4.2); a record of a burst has one
-//! [`Stamp`](crate::congestion::delivery_rate::Stamp) (RECOMMENDED, §4.1.3.1). ACKs cannot be asked for more or less
-//! often here (SHOULD,
-//! §4.1.3.3).
+//! Its clauses with a keyword: the state machine of §5.1 to 5.6 is here whole (MUST, §5.1), but for three rules that are not
+//! followed to the letter: when the least round trip is renewed, when a cautious probe ends, and of which losses a probe hears
+//! (`update_min_rtt`, `is_time_to_go_down`, `handle_lost_packet`); ProbeRTTInterval is 5 s (MUST, §5.3.4.2); a mark is congestion
+//! (MUST, §3.7), of whatever was sent; C.SMSS is Eff.snd.MSS (SHOULD, §2.2), C.delivered counts text alone (MUST NOT, §2.2); no
+//! round trip is taken of what was sent twice (MUST, §4.2); a record of a burst has one
+//! [`Stamp`](crate::congestion::delivery_rate::Stamp) (RECOMMENDED, §4.1.3.1). ACKs cannot be asked for more or less often here
+//! (SHOULD, §4.1.3.3).
 
 mod bounds;
 mod control;
@@ -116,8 +115,8 @@ bitflags::bitflags! {
         const CWND_LIMITED = 1 << 15;
         /// C.has_selective_acks.
         const SELECTIVE = 1 << 16;
-        /// Before this probe there were losses that were not a probe's.
-        const CRUISE_LOST = 1 << 17;
+        /// Losses had set bounds for a short term when this probe began.
+        const LOST_BEFORE = 1 << 17;
     }
 }
 
@@ -195,7 +194,7 @@ pub struct Bbr {
     bw_probe_wait: Duration,
     bw_probe_up_acked: u32,
     probe_up_acked_per_inc: Option<u32>,
-    /// C.delivered when that began whose losses are a probe's: Refill, or Up where Cruise had lost nothing.
+    /// C.delivered when that began whose losses are a probe's: Refill, or Up without [`Is::LOST_BEFORE`].
     probe_delivered: u64,
     /// What the waits are drawn from.
     seed: u64,

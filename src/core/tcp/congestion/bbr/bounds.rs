@@ -72,15 +72,17 @@ impl Bbr {
 
     /// HandleLostPacket() (§5.5.10.2).
     ///
-    /// Not to its letter: there a loss of what was sent in Refill counts always, and here only where Cruise had losses, too. When
-    /// Refill begins no more is in flight than Cruise left, and where that lost nothing, a loss then says that another's probe has
-    /// filled the queue. To take that for what the path carries gives the other for good the headroom that it was only lent:
-    /// §5.3.3.3 warns of the same where a probe begins without Refill. Flows pause together (§5.3.4.2), so they probe within a second
-    /// of each other; where round trips are long their probes overlap, and which was first decided of shares as much as all that
-    /// brings them together.
+    /// Not to its letter: there all that is deemed lost after Refill counts, and here only what was sent in the probe; and that is
+    /// from Refill on where losses had set bounds for a short term before, else from Up on. Refill begins with no more in flight
+    /// than Cruise left. Where that lost nothing, a loss then mostly says that another's probe has filled the queue; to take
+    /// it for what the path carries gives the other for good the headroom that it was only lent. Flows pause together
+    /// (§5.3.4.2), so they probe within a second of each other; where round trips are long their probes overlap, and which
+    /// was first decided of shares as much as all that brings them together.
     ///
-    /// A path that loses more than LossThresh all the time does so in Cruise as well: there the text holds, and each probe makes the
-    /// bound less.
+    /// Its price: where Refill itself is too much, as it may be (§5.3.3.3), that shows a round trip later. And those bounds say not
+    /// quite whether Cruise lost something. A probe that follows a cautious one at once or that an undo resumes begins without any;
+    /// what a probe lost may have set them after it; and a loss of the last round trip before Refill has not yet. What Refill
+    /// lost is still in the sum of losses by which one of Up is judged.
     pub(super) fn handle_lost_packet(&mut self, packet: &LostPacket) {
         self.note_loss();
         let of_probe =

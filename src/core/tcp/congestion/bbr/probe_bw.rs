@@ -28,7 +28,7 @@ impl Bbr {
 
     /// StartProbeBW_REFILL().
     pub(super) fn start_probe_bw_refill(&mut self) {
-        self.is.set(Is::CRUISE_LOST, self.bw_shortterm.is_some());
+        self.is.set(Is::LOST_BEFORE, self.bw_shortterm.is_some());
         self.probe_delivered = self.delivered;
         self.reset_short_term_model();
         self.bw_probe_up_rounds = 0;
@@ -45,7 +45,7 @@ impl Bbr {
         self.start_round();
         self.reset_full_bw();
         self.full_bw = rs.delivery_rate;
-        if !self.is.contains(Is::CRUISE_LOST) {
+        if !self.is.contains(Is::LOST_BEFORE) {
             self.probe_delivered = self.delivered;
         }
         self.phase = Phase::Up;
@@ -114,7 +114,7 @@ impl Bbr {
     /// IsTimeToGoDown() (§5.3.3.7).
     fn is_time_to_go_down(&mut self, rs: &RateSample) -> bool {
         let reached = |n: u32| self.inflight_longterm.is_some_and(|bound| n >= bound);
-        // A cautious probe ends as soon as so much is in flight (§5.3.3.6). The window is no larger, and what is in flight now
+        // Not to the letter of §5.3.3.9, which has what is in flight now: a cautious probe ends as soon as so much is (§5.3.3.6). The window is no larger, and what is in flight now
         // has just come down by what is acknowledged: it is what was in flight before that reaches the bound, or comes as
         // close to it as whole segments can.
         let before = self.in_flight.saturating_add(rs.newly_acked);
