@@ -2,7 +2,7 @@
 
 use tunstack::core::tcp::state::State;
 
-use crate::model::{Model, Outcomes, Segment, TWO_MSL, le, lt};
+use crate::model::{Model, Outcomes, REQUEST_ANSWERS, Segment, TWO_MSL, le, lt};
 use crate::rules::Answer;
 
 impl Model {
@@ -11,7 +11,19 @@ impl Model {
             State::Closed => self.in_closed(s),
             State::Listen => self.in_listen(s, now),
             State::SynSent => self.in_syn_sent(s, now),
-            _ => self.in_others(s, now),
+            _ => self.in_others(s, now).into_iter().map(Self::limited).collect(),
+        }
+    }
+
+    /// A request that has given all the acknowledgments it gives is silent instead.
+    fn limited((mut model, answer): (Self, Answer)) -> (Self, Answer) {
+        match &mut model.answers_left {
+            Some(0) if answer == Answer::Ack => (model, Answer::Silent),
+            Some(left) if answer == Answer::Ack => {
+                *left -= 1;
+                (model, answer)
+            }
+            _ => (model, answer),
         }
     }
 
@@ -54,6 +66,7 @@ impl Model {
         // In LISTEN the RFC sets no SND.WND, and so the window of this SYN does not count for MAX.SND.WND.
         m.max_wnd = 0;
         m.progress = now;
+        m.answers_left = Some(REQUEST_ANSWERS);
         m
     }
 
@@ -197,6 +210,7 @@ impl Model {
                 return self.stays(Answer::Rst { seq: s.ack, ack: None });
             }
             m.take_window(s);
+            m.answers_left = None;
             m.enter(if m.closed { State::FinWait1 } else { State::Established }, now);
         } else if lt(s.ack, self.una.wrapping_sub(self.max_wnd)) || lt(self.nxt, s.ack) {
             // RFC 5961 §5.2. MAX.SND.WND is not kept in TIME-WAIT (MAY-12 leaves the whole check open).

@@ -22,8 +22,9 @@ use proptest::test_runner::{FileFailurePersistence, TestRunner};
 use tunstack::core::tcp::state::State;
 use tunstack::core::time::{Duration, Instant};
 
+use model::REQUEST_ANSWERS;
 use rules::Answer;
-use steps::{STARTS, Step, step, way};
+use steps::{AckAt, At, STARTS, Step, Thrown, step, way};
 use walk::{BEGAN, Walk};
 
 /// The time at which ISS of the walk's two sockets is 300 before it wraps. It grows by one in 4 µs (§3.4.1).
@@ -114,6 +115,26 @@ fn the_walks_go_everywhere() {
         let known = !matches!(state, Closed | Listen | SynSent);
         assert!(if known { acks > 20 } else { resets > 20 }, "{state}: {acks} ACKs, {resets} resets");
     }
+}
+
+/// What a flood of segments outside the window makes of a request: so many answers, then silence, and still it can be
+/// acknowledged.
+#[test]
+fn a_request_answers_so_often_and_no_more() {
+    let thrown = |seq, bits| {
+        let step = Thrown { seq, seq_off: 0, ack: AckAt::Next, ack_off: 0, bits, window: 60_000, text: 1 };
+        Step::Arrives(step)
+    };
+    let mut steps = vec![thrown(At::Edge, forge::ACK); REQUEST_ANSWERS as usize];
+    let answered = walk((State::SynReceived, false), 3_000, &steps).expect("as the model says");
+    assert_eq!(answered.model.answers_left, Some(0));
+    assert_eq!(answered.seen.last().map(|s| s.2), Some(Answer::Ack));
+    steps.push(thrown(At::Edge, forge::ACK));
+    let silent = walk((State::SynReceived, false), 3_000, &steps).expect("as the model says");
+    assert_eq!(silent.seen.last().map(|s| s.2), Some(Answer::Silent));
+    steps.push(thrown(At::Next, forge::ACK));
+    let established = walk((State::SynReceived, false), 3_000, &steps).expect("as the model says");
+    assert_eq!(established.model.state, State::Established);
 }
 
 fn config() -> ProptestConfig {

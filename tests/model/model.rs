@@ -75,12 +75,17 @@ pub(crate) struct Model {
     /// Since when the connection is in its state, and since when nothing new of ours was acknowledged.
     pub(crate) since: u64,
     pub(crate) progress: u64,
+    /// Of a request that a listener holds: how many acknowledgments more it is answered with.
+    pub(crate) answers_left: Option<u32>,
     /// TIME-WAIT ends not before and not after.
     pub(crate) ends: (u64, u64),
 }
 
 /// 2 MSL as configured.
 pub(crate) const TWO_MSL: u64 = 60_000;
+
+/// RFC 5961 §7 lets challenges be held back, and a listener's request does so in its short life.
+pub(crate) const REQUEST_ANSWERS: u32 = 15;
 
 /// MUST-40: "delay MUST be less than 0.5 seconds".
 const ACK_DELAY: u64 = 500;
@@ -110,6 +115,7 @@ impl Model {
             ack_due: None,
             since: 0,
             progress: 0,
+            answers_left: None,
             ends: (0, 0),
         }
     }
