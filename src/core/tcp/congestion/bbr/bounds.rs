@@ -75,11 +75,11 @@ impl Bbr {
     /// HandleLostPacket() (§5.5.10.2).
     ///
     /// Not to its letter: there all that is deemed lost after Refill counts, and here only what was sent in the probe; and that is
-    /// from Refill on where something was lost between probes before ([`Is::LOST_BEFORE`]), else from Up on. Refill begins with no more in flight
-    /// than Cruise left. Where that lost nothing, a loss then mostly says that another's probe has filled the queue; to take
-    /// it for what the path carries gives the other for good the headroom that it was only lent. Flows pause together
-    /// (§5.3.4.2), so they probe within a second of each other; where round trips are long their probes overlap, and which
-    /// was first decided of shares as much as all that brings them together.
+    /// from Refill on where something was lost between probes before ([`Is::LOST_BEFORE`]), else from Up on. Refill begins with no
+    /// more in flight than Cruise left. Where that lost nothing, a loss then mostly says that another's probe has filled the queue;
+    /// to take it for what the path carries gives the other for good the headroom that it was only lent. Flows pause together
+    /// (§5.3.4.2), so they probe within a second of each other; where round trips are long their probes overlap, and which was
+    /// first decided of shares as much as all that brings them together.
     ///
     /// Its price: where Refill itself is too much, as it may be (§5.3.3.3), that shows a round trip later.
     pub(super) fn handle_lost_packet(&mut self, packet: &LostPacket) {
