@@ -96,7 +96,7 @@ impl Cell {
     }
 
     /// How far off half it may be, as [`OFF`] is; `None` where it is told and not held to anything. Two of BBR over the longest
-    /// of the faster paths are 13.3 % off in the first minute where one begins earlier, which is not mended.
+    /// of the faster paths are 10.7 % off in the first minute where one begins earlier, which is not mended.
     fn held(self) -> Option<f64> {
         let long = (self.mbits, self.trip_ms) == (MBITS[1], ROUND_TRIPS_MS[2]);
         match self.begins {

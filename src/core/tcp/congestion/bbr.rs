@@ -115,7 +115,8 @@ bitflags::bitflags! {
         const CWND_LIMITED = 1 << 15;
         /// C.has_selective_acks.
         const SELECTIVE = 1 << 16;
-        /// Losses had set bounds for a short term when this probe began.
+        /// In Down or Cruise it was heard that something was lost that had been sent since Down began: the path loses without a
+        /// probe. Kept for the probe that follows, for one that follows a cautious one at once, and for one that an undo resumes.
         const LOST_BEFORE = 1 << 17;
     }
 }
@@ -130,6 +131,8 @@ struct Undo {
     inflight_longterm: Option<u32>,
     /// The round in which this was saved.
     round: u64,
+    /// [`Is::LOST_BEFORE`].
+    lost_before: bool,
     /// There is something to give back.
     saved: bool,
 }
@@ -196,6 +199,10 @@ pub struct Bbr {
     probe_up_acked_per_inc: Option<u32>,
     /// C.delivered when that began whose losses are a probe's: Refill, or Up without [`Is::LOST_BEFORE`].
     probe_delivered: u64,
+    /// Octets lost of what was sent from there on.
+    probe_lost: u32,
+    /// C.delivered when Down began last.
+    down_delivered: u64,
     /// What the waits are drawn from.
     seed: u64,
 }
@@ -250,6 +257,7 @@ impl Bbr {
                 inflight_shortterm: None,
                 inflight_longterm: None,
                 round: 0,
+                lost_before: false,
                 saved: false,
             },
             cycle_stamp: Instant::ZERO,
@@ -257,6 +265,8 @@ impl Bbr {
             bw_probe_up_acked: 0,
             probe_up_acked_per_inc: None,
             probe_delivered: 0,
+            probe_lost: 0,
+            down_delivered: 0,
             seed: 0,
         };
         bbr.init_pacing_rate(None);
@@ -329,7 +339,7 @@ impl Bbr {
         self.check_full_bw_reached(rs);
         self.check_startup_done(rs);
         self.check_drain_done();
-        self.update_probe_bw_cycle_phase(rs);
+        self.update_probe_bw_cycle_phase(rs, sample.in_flight);
         self.update_min_rtt(rs);
         self.check_probe_rtt(rs);
         self.advance_latest_delivery_signals(rs);
@@ -370,6 +380,7 @@ impl Bbr {
     pub(super) fn on_repaired(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.note_loss();
+        self.note_stampless_loss();
     }
 
     pub(super) fn on_event(&mut self, event: CongestionEvent, in_flight: u32, now: Instant) {

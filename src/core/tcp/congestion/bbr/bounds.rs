@@ -1,6 +1,8 @@
 //! What losses say of the path: bounds for now and for longer, and what is given back of them (§5.5.10, §5.5.11).
 
-use super::{BETA, Bbr, Is, LOSS_THRESH, LostPacket, Phase, RateSample, Undo, max_bound, narrow, per_cent};
+use super::{
+    AckPhase, BETA, Bbr, Is, LOSS_THRESH, LostPacket, Phase, RateSample, Undo, max_bound, narrow, per_cent,
+};
 
 impl Bbr {
     /// UpdateLatestDeliverySignals() (§5.5.10.3).
@@ -73,28 +75,57 @@ impl Bbr {
     /// HandleLostPacket() (§5.5.10.2).
     ///
     /// Not to its letter: there all that is deemed lost after Refill counts, and here only what was sent in the probe; and that is
-    /// from Refill on where losses had set bounds for a short term before, else from Up on. Refill begins with no more in flight
-    /// than Cruise left. Where that lost nothing, a loss then mostly says that another's probe has filled the queue; to take
-    /// it for what the path carries gives the other for good the headroom that it was only lent. Flows pause together
-    /// (§5.3.4.2), so they probe within a second of each other; where round trips are long their probes overlap, and which
-    /// was first decided of shares as much as all that brings them together.
+    /// from Refill on where something was lost between probes before ([`Is::LOST_BEFORE`]), else from Up on. Refill begins with no
+    /// more in flight than Cruise left. Where that lost nothing, a loss then mostly says that another's probe has filled the queue;
+    /// to take it for what the path carries gives the other for good the headroom that it was only lent. Flows pause together
+    /// (§5.3.4.2), so they probe within a second of each other; where round trips are long their probes overlap, and which was
+    /// first decided of shares as much as all that brings them together.
     ///
-    /// Its price: where Refill itself is too much, as it may be (§5.3.3.3), that shows a round trip later. And those bounds say not
-    /// quite whether Cruise lost something. A probe that follows a cautious one at once or that an undo resumes begins without any;
-    /// what a probe lost may have set them after it; and a loss of the last round trip before Refill has not yet. What Refill
-    /// lost is still in the sum of losses by which one of Up is judged.
+    /// Its price: where Refill itself is too much, as it may be (§5.3.3.3), that shows a round trip later.
     pub(super) fn handle_lost_packet(&mut self, packet: &LostPacket) {
         self.note_loss();
-        let of_probe =
-            self.is.contains(Is::BW_PROBE_SAMPLE) && packet.prior_delivered >= self.probe_delivered;
-        if of_probe && self.is_inflight_too_high(packet.lost, packet.tx_in_flight) {
-            self.handle_inflight_too_high(inflight_at_loss(packet), packet.is_app_limited);
+        if self.is_between_probes() && packet.prior_delivered >= self.down_delivered {
+            self.is.insert(Is::LOST_BEFORE);
+        }
+        if packet.prior_delivered < self.probe_delivered {
+            return;
+        }
+        self.probe_lost = self.probe_lost.saturating_add(packet.octets);
+        let lost = self.lost_of_probe(packet.lost, packet.prior_delivered);
+        if self.is.contains(Is::BW_PROBE_SAMPLE) && self.is_inflight_too_high(lost, packet.tx_in_flight) {
+            let inflight = inflight_at_loss(&LostPacket { lost, ..*packet });
+            self.handle_inflight_too_high(inflight, packet.is_app_limited);
+        }
+    }
+
+    /// Of `lost` octets deemed lost since something was sent those that the probe sent, where it sent that, too.
+    ///
+    /// Losses come to be known in about the order of sending: when that was sent, either nothing of the probe was deemed lost yet,
+    /// or all that was sent before the probe and lost was.
+    pub(super) fn lost_of_probe(&self, lost: u32, prior_delivered: u64) -> u32 {
+        if prior_delivered >= self.probe_delivered { lost.min(self.probe_lost) } else { lost }
+    }
+
+    const fn is_between_probes(&self) -> bool {
+        matches!(self.phase, Phase::Down | Phase::Cruise)
+    }
+
+    /// A loss or a mark of something of which is not known when it was sent. Once something that Down sent has been acknowledged it
+    /// was since then: a mark is of what arrived later, and a tail is what was sent last.
+    pub(super) fn note_stampless_loss(&mut self) {
+        if self.is_between_probes() && self.ack_phase == AckPhase::Init {
+            self.is.insert(Is::LOST_BEFORE);
         }
     }
 
     /// The peer reports a mark: it is taken as a loss of more than is tolerated (§3.7).
+    ///
+    /// Of whatever was sent, in Refill or before, too: it cannot be told apart. The echo of RFC 3168 does not say which packet was
+    /// marked, nor do the counters of RFC 9768; and only the first of a window of data is told of here, so to wait for one that
+    /// is a probe's for sure might be to answer none.
     pub(super) fn handle_mark(&mut self, in_flight: u32) {
         self.note_loss();
+        self.note_stampless_loss();
         if self.phase == Phase::Startup {
             self.leave_startup_by_loss();
         } else if self.is.contains(Is::BW_PROBE_SAMPLE) {
@@ -128,6 +159,7 @@ impl Bbr {
             inflight_shortterm: self.inflight_shortterm,
             inflight_longterm: self.inflight_longterm,
             round: self.round_count,
+            lost_before: self.is.contains(Is::LOST_BEFORE),
             saved: true,
         };
     }
@@ -143,6 +175,9 @@ impl Bbr {
         self.bw_shortterm = max_bound(self.bw_shortterm, self.undo.bw_shortterm);
         self.inflight_shortterm = max_bound(self.inflight_shortterm, self.undo.inflight_shortterm);
         self.inflight_longterm = max_bound(self.inflight_longterm, self.undo.inflight_longterm);
+        if !self.undo.lost_before {
+            self.is.remove(Is::LOST_BEFORE);
+        }
         match self.undo.phase {
             Some(Phase::Startup) if self.phase != Phase::Startup => {
                 self.is.remove(Is::FULL_BW_REACHED);
@@ -151,6 +186,8 @@ impl Bbr {
                 }
             }
             Some(Phase::Up) if !matches!(self.phase, Phase::Up | Phase::ProbeRtt) => {
+                // The probe that goes on began with it.
+                self.is.set(Is::LOST_BEFORE, self.undo.lost_before);
                 self.start_probe_bw_refill();
             }
             _ => {}

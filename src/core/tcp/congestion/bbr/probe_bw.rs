@@ -12,6 +12,10 @@ const RENO_ROUNDS: u32 = 63;
 impl Bbr {
     /// StartProbeBW_DOWN().
     pub(super) fn start_probe_bw_down(&mut self) {
+        if !self.is.contains(Is::PREV_PROBE_PRECAUTIONARY) {
+            self.is.remove(Is::LOST_BEFORE);
+        }
+        self.down_delivered = self.delivered;
         self.reset_congestion_signals();
         self.probe_up_acked_per_inc = None;
         self.pick_probe_wait();
@@ -28,8 +32,7 @@ impl Bbr {
 
     /// StartProbeBW_REFILL().
     pub(super) fn start_probe_bw_refill(&mut self) {
-        self.is.set(Is::LOST_BEFORE, self.bw_shortterm.is_some());
-        self.probe_delivered = self.delivered;
+        self.start_probe_losses();
         self.reset_short_term_model();
         self.bw_probe_up_rounds = 0;
         self.bw_probe_up_acked = 0;
@@ -46,14 +49,20 @@ impl Bbr {
         self.reset_full_bw();
         self.full_bw = rs.delivery_rate;
         if !self.is.contains(Is::LOST_BEFORE) {
-            self.probe_delivered = self.delivered;
+            self.start_probe_losses();
         }
         self.phase = Phase::Up;
         self.raise_inflight_longterm_slope();
     }
 
-    /// UpdateProbeBWCyclePhase() (§5.3.3.9).
-    pub(super) fn update_probe_bw_cycle_phase(&mut self, rs: &RateSample) {
+    /// What is sent from here on is the probe's, and so is what is lost of it.
+    const fn start_probe_losses(&mut self) {
+        self.probe_delivered = self.delivered;
+        self.probe_lost = 0;
+    }
+
+    /// UpdateProbeBWCyclePhase() (§5.3.3.9). So much was in flight before the acknowledgment.
+    pub(super) fn update_probe_bw_cycle_phase(&mut self, rs: &RateSample, before: u32) {
         if !self.full_bw_reached() || self.adapt_long_term_model(rs) {
             return;
         }
@@ -73,7 +82,7 @@ impl Bbr {
                 }
             }
             Phase::Up => {
-                if self.is_time_to_go_down(rs) {
+                if self.is_time_to_go_down(rs, before) {
                     self.is.remove(Is::PREV_PROBE_TOO_HIGH);
                     self.start_probe_bw_down();
                 }
@@ -112,12 +121,11 @@ impl Bbr {
     }
 
     /// IsTimeToGoDown() (§5.3.3.7).
-    fn is_time_to_go_down(&mut self, rs: &RateSample) -> bool {
+    fn is_time_to_go_down(&mut self, rs: &RateSample, before: u32) -> bool {
         let reached = |n: u32| self.inflight_longterm.is_some_and(|bound| n >= bound);
-        // Not to the letter of §5.3.3.9, which has what is in flight now: a cautious probe ends as soon as so much is (§5.3.3.6). The window is no larger, and what is in flight now
-        // has just come down by what is acknowledged: it is what was in flight before that reaches the bound, or comes as
-        // close to it as whole segments can.
-        let before = self.in_flight.saturating_add(rs.newly_acked);
+        // Not to the letter of §5.3.3.9, which has what is in flight now: a cautious probe ends as soon as so much is (§5.3.3.6).
+        // The window is no larger, and what is in flight now has just come down by what is acknowledged or deemed lost: it is
+        // what was in flight before that reaches the bound, or comes as close to it as whole segments can.
         let next = before.saturating_add(self.mss - 1);
         if self.is.contains(Is::PREV_PROBE_TOO_HIGH) && reached(next) {
             self.is.insert(Is::PREV_PROBE_PRECAUTIONARY);
@@ -178,9 +186,14 @@ impl Bbr {
                     self.start_probe_bw_refill();
                     return true;
                 }
+                // None follows at once: what was lost before the last one is no more than that.
+                if precautionary {
+                    self.is.remove(Is::LOST_BEFORE);
+                }
             }
         }
-        if !self.is_inflight_too_high(rs.lost, rs.tx_in_flight)
+        let lost = self.lost_of_probe(rs.lost, rs.prior_delivered);
+        if !self.is_inflight_too_high(lost, rs.tx_in_flight)
             && let Some(bound) = self.inflight_longterm
         {
             let bound = bound.max(rs.tx_in_flight);

@@ -1,6 +1,7 @@
 //! Step by step, each acknowledgment by hand; over a link, in [`path`].
 
 mod anything;
+mod between_probes;
 mod lost;
 mod path;
 mod recovery;
@@ -67,6 +68,10 @@ impl Flow {
             ..AckSample::of(octets)
         };
         change(&mut sample);
+        if let (0, Some(rs)) = (sample.in_flight, sample.rate) {
+            // Nothing was deemed lost by it.
+            sample.in_flight = rs.in_flight.saturating_add(rs.newly_acked);
+        }
         self.bbr.on_ack(&sample);
     }
 
@@ -291,14 +296,14 @@ fn probes_wait_two_to_three_seconds_or_as_many_rounds_as_reno_would() {
 #[test]
 fn losses_above_two_per_cent_end_a_probe_and_bound_what_is_in_flight() {
     let mut flow = Flow::probing();
-    flow.lose(0, 1000, 120_000, 2400);
+    flow.lose(0, 2400, 120_000, 2400);
     assert_eq!((flow.bbr.phase, flow.bbr.inflight_longterm), (Phase::Up, None), "2 % is tolerated");
-    flow.lose(1000, 1000, 120_000, 3400);
+    flow.lose(2400, 1000, 120_000, 3400);
     assert_eq!(flow.bbr.phase, Phase::Down);
     // 2 % of 119 000 is 2380, and 2400 had been lost before.
     assert_eq!(flow.bbr.inflight_longterm, Some(119_000));
     // Once a probe.
-    flow.lose(2000, 1000, 120_000, 50_000);
+    flow.lose(3400, 46_600, 120_000, 50_000);
     assert_eq!(flow.bbr.inflight_longterm, Some(119_000));
     flow.event(CongestionEvent::Loss);
     flow.event(CongestionEvent::Undo);
@@ -308,9 +313,10 @@ fn losses_above_two_per_cent_end_a_probe_and_bound_what_is_in_flight() {
 #[test]
 fn a_probe_that_lost_too_much_is_followed_by_a_cautious_one() {
     let mut flow = Flow::probing();
-    flow.lose(0, 1000, 120_000, 6000);
+    flow.lose(0, 6000, 120_000, 6000);
     let bound = flow.bbr.inflight_longterm.unwrap();
-    assert_eq!(bound, 119_000);
+    // (0.02 · 114 000 − 0) / 0.98 = 2326.
+    assert_eq!(bound, 116_326);
     flow.until(Phase::Up);
     assert!(flow.bbr.is.contains(Is::PREV_PROBE_TOO_HIGH));
     // As soon as the bound is reached it is over: before the segment was acknowledged that is known of now, and as closely as

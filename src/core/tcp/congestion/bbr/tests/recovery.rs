@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn recovery_of_what_a_probe_lost_says_nothing_of_the_rounds_after_it() {
     let mut flow = Flow::probing();
-    flow.lose(0, 1000, 120_000, 3400);
+    flow.lose(0, 3400, 120_000, 3400);
     assert_eq!(flow.bbr.phase, Phase::Down);
     flow.until(Phase::Cruise);
     flow.round(1_000_000);
