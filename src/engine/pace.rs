@@ -58,7 +58,7 @@ impl Pace {
     /// A thread has to wait.
     pub(super) fn came(&mut self, now: Instant) {
         let Some(away) = self.away.take() else { return };
-        if now.saturating_since(away) > SOON {
+        if now > away + SOON {
             let forgiven = self.quick >= self.needed.saturating_mul(FORGIVEN);
             self.quick = if forgiven { self.quick / FORGIVEN } else { 0 };
             return;

@@ -151,8 +151,7 @@ impl Seated<'_> {
 
 /// Whether a call looks that was done at `now`, where the seat was `left` then.
 fn is_time(left: Instant, now: Instant, unread: impl FnOnce() -> bool) -> bool {
-    let time = now.saturating_since(left);
-    time >= BEHIND || time >= GLANCE && !unread()
+    now >= left + BEHIND || now >= left + GLANCE && !unread()
 }
 
 #[cfg(all(test, not(shuttle)))]

@@ -134,14 +134,14 @@ impl Seat {
 
     /// Whether calls that do not wait follow soon on each other.
     pub(super) fn is_passed(&self, now: Instant) -> bool {
-        self.pace.is_quick() && self.passed.is_some_and(|passed| now.saturating_since(passed) <= SOON)
+        self.pace.is_quick() && self.passed.is_some_and(|passed| now <= passed + SOON)
     }
 
     /// Whether what a call leaves to be sent may wait a moment, to leave with what those after it leave: one who is told of
     /// many sockets and replies on each would otherwise have the peer woken for each reply. A glance at the device sends it
     /// if calls go on, the poller does when it waits again, and the reader if none of that happens.
     pub(super) fn is_in_rush(&self, now: Instant) -> bool {
-        self.rush && self.is_empty() && self.pace.is_quick() && now.saturating_since(self.left) < GLANCE
+        self.rush && self.is_empty() && self.pace.is_quick() && now < self.left + GLANCE
     }
 
     /// Until when the reader leaves it to the callers.

@@ -159,6 +159,7 @@ impl Shard {
 
     /// Takes the lock. After a panic in an earlier hold the stack is not to be trusted: that is noted as the
     /// engine's failure, so that the others get an error instead of a panic of their own.
+    #[inline]
     pub(crate) fn lock(&self) -> Guard<'_> {
         let unwinding = thread::panicking();
         let held = self.held.lock().unwrap_or_else(despite_poison);
@@ -515,6 +516,7 @@ pub(crate) struct Guard<'a> {
 
 impl Guard<'_> {
     /// Unlocks, then carries what there is for other shards, then wakes: a waker may run code that takes the lock.
+    #[inline]
     pub(crate) fn release(mut self) {
         let woken = self.held.waiters.take_woken();
         if woken.is_none() && self.shard.neighbours.get().is_none() {

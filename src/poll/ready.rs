@@ -12,7 +12,7 @@ use tunstack_core::stack::slab::{Slab, SocketId};
 use super::events::Event;
 use super::interest::{Interest, Token};
 use crate::engine::sync::thread::{self, ThreadId};
-use crate::engine::sync::{Mutex, MutexGuard};
+use crate::engine::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 use crate::engine::waiters::Name;
 
 /// Names a registration; one that is gone is named by none.
@@ -52,9 +52,7 @@ struct State {
     /// without a search.
     first: u32,
     last: u32,
-    /// The poller found nothing, and sleeps or is about to.
-    asleep: bool,
-    /// It sleeps before the device, by this thread: what the thread itself changes it looks at.
+    /// The poller sleeps before the device, by this thread: what the thread itself changes it looks at.
     sits: Option<ThreadId>,
 }
 
@@ -97,27 +95,38 @@ impl State {
             None => self.last = last,
         }
     }
-
-    /// Whether the poller has to be woken. Once for each sleep: one wake-up is enough.
-    fn rouse(&mut self) -> bool {
-        self.first != NONE
-            && std::mem::take(&mut self.asleep)
-            && self.sits.is_none_or(|thread| thread != thread::current().id())
-    }
 }
 
 /// The registrations of one poller. Whatever says that the poller has to be woken is to be followed by that.
 #[derive(Debug)]
-pub(super) struct Ready(Mutex<State>);
+pub(super) struct Ready {
+    state: Mutex<State>,
+    /// The poller found nothing, and sleeps or is about to. Changed with the lock alone.
+    asleep: AtomicBool,
+}
 
 impl Ready {
     pub(super) const fn new() -> Self {
-        Self(Mutex::new(State { entries: Slab::new(), first: NONE, last: NONE, asleep: false, sits: None }))
+        let state = State { entries: Slab::new(), first: NONE, last: NONE, sits: None };
+        Self { state: Mutex::new(state), asleep: AtomicBool::new(false) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here leaves it half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the poller has to be woken. Once for each sleep: one wake-up is enough.
+    fn rouse(&self, state: &State) -> bool {
+        if state.first == NONE || !self.is_asleep() {
+            return false;
+        }
+        self.asleep.store(false, Ordering::Release);
+        state.sits.is_none_or(|thread| thread != thread::current().id())
+    }
+
+    fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::Acquire)
     }
 
     /// A registration of something that is not ready.
@@ -143,7 +152,7 @@ impl Ready {
             return false;
         }
         state.enlist(handle);
-        state.rouse()
+        self.rouse(&state)
     }
 
     /// Another token and interest. What stands is told once more, as registering anew would. Says whether the
@@ -157,7 +166,7 @@ impl Ready {
         if entry.level.intersects(entry.mask) {
             state.enlist(handle);
         }
-        state.rouse()
+        self.rouse(&state)
     }
 
     /// Ends a registration, and what it had to tell. Gives the socket that it was of.
@@ -201,22 +210,24 @@ impl Ready {
 
     /// Whether the poller may sleep. If so, who comes next says that it has to be woken.
     pub(super) fn sleep(&self) -> bool {
-        let mut state = self.state();
-        state.asleep = state.first == NONE;
-        state.asleep
+        let state = self.state();
+        let asleep = state.first == NONE;
+        self.asleep.store(asleep, Ordering::Release);
+        asleep
     }
 
     /// The same for a poller that sits before the device meanwhile: its thread need not wake itself.
     pub(super) fn sit(&self) -> bool {
         let mut state = self.state();
-        state.asleep = state.first == NONE;
-        state.sits = state.asleep.then(|| thread::current().id());
-        state.asleep
+        let asleep = state.first == NONE;
+        self.asleep.store(asleep, Ordering::Release);
+        state.sits = asleep.then(|| thread::current().id());
+        asleep
     }
 
     /// Whether something has come since the poller was allowed to sleep.
     pub(super) fn is_roused(&self) -> bool {
-        !self.state().asleep
+        !self.is_asleep()
     }
 
     /// Whether more than one registration has something to tell.
@@ -228,7 +239,8 @@ impl Ready {
     /// The poller is awake and will look for itself.
     pub(super) fn awake(&self) {
         let mut state = self.state();
-        (state.asleep, state.sits) = (false, None);
+        self.asleep.store(false, Ordering::Release);
+        state.sits = None;
     }
 
     /// How many registrations there are, and how many have something to tell.

@@ -16,6 +16,8 @@ pub mod ports;
 
 mod bound;
 
+mod flows;
+
 mod pages;
 
 pub mod packet;
@@ -60,6 +62,7 @@ use crate::time::Instant;
 use crate::udp::socket::UdpSocket;
 use bound::{Holders, PortMap};
 use departures::Departures;
+use flows::Flows;
 use pages::Pages;
 use ports::Ephemeral;
 use replies::Replies;
@@ -210,16 +213,6 @@ enum Kind {
     Ping(Box<PingSocket>),
 }
 
-/// What a segment from outside came for: mostly the next one is for it too, and it is what enters the connection table, or
-/// leaves it.
-#[derive(Debug)]
-struct Flow {
-    quad: Quad,
-    key: Key,
-    /// Its slot, if it stands in the table.
-    index: Option<u32>,
-}
-
 #[derive(Debug)]
 struct Socket {
     kind: Kind,
@@ -288,8 +281,7 @@ pub struct Stack {
     routes: Routes,
     slab: Slab<Socket>,
     table: Table,
-    /// What a segment from outside came for last.
-    flow: Option<Flow>,
+    flows: Flows,
     /// The source and the destination of the segment from outside that was let in last: others with these may come in too.
     let_in: Option<(Address, Address)>,
     /// The slot of the connection whose predicted segment came last, and when.
@@ -371,7 +363,7 @@ impl Stack {
             last_options: Arc::new(SocketOptions::tcp(&config)),
             slab: Slab::in_shard(number),
             table: Table::new(keys.table_key()),
-            flow: None,
+            flows: Flows::default(),
             let_in: None,
             predicted: None,
             expected: None,

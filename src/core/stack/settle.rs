@@ -129,7 +129,7 @@ impl Stack {
 
     /// Notes the slot that a quad has from now on, if any, and gives its place in the table.
     fn note_slot(&mut self, quad: &crate::addr::Quad, index: Option<u32>) -> Key {
-        match self.flow.as_mut().filter(|flow| flow.quad == *quad) {
+        match self.flows.get(quad) {
             Some(flow) => {
                 flow.index = index;
                 flow.key

@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::fast_open::Answer;
+use super::flows::Flow;
 use super::settle::quad_of;
-use super::{Flow, Inbound, Kind, Own, Readiness, Received, Socket, SocketId, Stack};
+use super::{Inbound, Kind, Own, Readiness, Received, Socket, SocketId, Stack};
 use crate::addr::{Address, Endpoint, Quad};
 use crate::ip::input::Delivery;
 use crate::memory::Record;
@@ -67,7 +68,7 @@ impl Stack {
         let more = self.predicted.filter(|_| self.predicted == before || full);
         let well_formed = !packet.options.malformed && packet.options.window_scale.is_none();
         // What comes from ourselves must not let in what says so and comes from outside.
-        let flow = self.flow.as_ref().and_then(|flow| flow.index);
+        let flow = self.flows.last().and_then(|flow| flow.index);
         let from_outside = flow.is_some_and(|at| more.is_some_and(|(index, _)| at == index));
         if let Some((index, _)) = more.filter(|_| well_formed && from_outside) {
             self.expect_another(index, inbound.packet, &segment, now);
@@ -101,14 +102,14 @@ impl Stack {
     }
 
     fn find(&mut self, quad: &Quad) -> Option<u32> {
-        if let Some(flow) = self.flow.as_ref().filter(|flow| flow.quad == *quad) {
+        if let Some(flow) = self.flows.find(quad) {
             return flow.index;
         }
         let key = self.table.key(quad);
         let index = self.table.find_at(key, quad, quad_of(&self.slab, &self.time_waits));
         // Of what we send to ourselves there is nothing to remember: none of it may come from outside.
         if !self.routes.is_local(quad.remote.address) {
-            self.flow = Some(Flow { quad: *quad, key, index });
+            self.flows.put(Flow { quad: *quad, key, index });
         }
         index
     }

@@ -190,6 +190,7 @@ impl Waiters {
     }
 
     /// Something happened.
+    #[inline]
     pub(crate) fn notify_anything(&mut self) {
         if self.anything.is_empty() {
             return;

@@ -27,7 +27,7 @@ pub(super) struct EventLoop<S: Sockets> {
     /// Whose turn it is, each once.
     ready: VecDeque<usize>,
     /// Listeners that have a turn, each once: they were told of, or had more than one turn takes. No event tells of that again.
-    due: Vec<usize>,
+    due: VecDeque<usize>,
     /// Listeners that wait for a descriptor.
     later: Vec<usize>,
     counted: Arc<Counted>,
@@ -45,7 +45,7 @@ impl<S: Sockets> EventLoop<S> {
             S::watch_listener(&poll, listener, token)?;
         }
         let (connections, free, ready) = (Vec::new(), Vec::new(), VecDeque::new());
-        let (due, later) = (Vec::new(), Vec::new());
+        let (due, later) = (VecDeque::new(), Vec::new());
         Ok(Self { poll, listeners, connections, free, ready, due, later, counted })
     }
 
@@ -69,7 +69,8 @@ impl<S: Sockets> EventLoop<S> {
             for change in changes.drain(..) {
                 self.changed(change);
             }
-            for listener in std::mem::take(&mut self.due) {
+            for _ in 0..self.due.len() {
+                let Some(listener) = self.due.pop_front() else { break };
                 self.accept(listener);
             }
             // Those that are ready now: what comes meanwhile is seen before they have their next turn.
@@ -97,7 +98,7 @@ impl<S: Sockets> EventLoop<S> {
 
     fn has_turn(&mut self, listener: usize) {
         if !self.due.contains(&listener) {
-            self.due.push(listener);
+            self.due.push_back(listener);
         }
     }
 
@@ -133,7 +134,7 @@ impl<S: Sockets> EventLoop<S> {
                 }
             }
         }
-        self.due.push(listener);
+        self.due.push_back(listener);
     }
 
     fn turn(&mut self, slot: usize, buffer: &mut [u8]) {

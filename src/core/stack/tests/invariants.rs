@@ -92,7 +92,7 @@ impl Stack {
             }
         }
         assert_eq!(self.table.len(), in_table, "table entries without a socket");
-        if let Some(flow) = &self.flow {
+        for flow in self.flows.iter() {
             let found = self.table.find(&flow.quad, settle::quad_of(&self.slab, &self.time_waits));
             assert_eq!((flow.key, flow.index), (self.table.key(&flow.quad), found), "{}", flow.quad);
         }
