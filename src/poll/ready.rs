@@ -227,6 +227,7 @@ impl Ready {
 
     /// Whether something has come since the poller was allowed to sleep.
     pub(super) fn is_roused(&self) -> bool {
+        // Without the lock: whoever changes it nudges afterwards, and that ends a sleep that begins by what was so before.
         !self.is_asleep()
     }
 

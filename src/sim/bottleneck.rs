@@ -53,8 +53,8 @@ pub struct Bottleneck {
     pub lanes: Vec<Lane>,
     /// Each flow begins so much after the one before it.
     pub stagger: Duration,
-    /// Whether all pace what they send; BBR does always.
-    pub pacing: bool,
+    /// Whether they pace slow start; BBR paces all it sends.
+    pub slow_start_pacing: bool,
     /// Octets that each flow sends; `u64::MAX`: without end.
     pub octets: u64,
     /// Whether events carry the variables of their connections; see [`Config::trace`].
@@ -105,7 +105,7 @@ impl Bottleneck {
             buffer: u32::try_from((bdp + queue) * 3).unwrap_or(u32::MAX).clamp(1 << 20, 1 << 30),
             lanes: vec![Lane { algorithm: algorithm.to_owned(), flows: 1 }],
             stagger: Duration::ZERO,
-            pacing: false,
+            slow_start_pacing: false,
             octets: u64::MAX,
             trace: false,
             seed: 1,
@@ -126,7 +126,7 @@ impl Bottleneck {
             trace: self.trace,
             ..Config::default()
         };
-        config.tcp.pacing = self.pacing;
+        config.tcp.slow_start_pacing = self.slow_start_pacing;
         config.tcp.send_buffer = self.buffer;
         config.tcp.receive_buffer = self.buffer;
         (config.tcp.send_buffer_max, config.tcp.receive_buffer_max) = (self.buffer, self.buffer);

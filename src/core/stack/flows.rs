@@ -36,17 +36,12 @@ impl Default for Flows {
 impl Flows {
     /// What is known of a quad.
     pub(super) fn get(&mut self, quad: &Quad) -> Option<&mut Flow> {
-        self.places[place(quad)].as_mut().filter(|flow| flow.quad == *quad)
+        known(&mut self.places, quad)
     }
 
     /// The same where a segment has come for it.
     pub(super) fn find(&mut self, quad: &Quad) -> Option<&mut Flow> {
-        let at = place(quad);
-        let found = self.places[at].as_mut().filter(|flow| flow.quad == *quad);
-        if found.is_some() {
-            self.last = at;
-        }
-        found
+        known(&mut self.places, quad).inspect(|_| self.last = place(quad))
     }
 
     /// A segment has come for this one.
@@ -65,6 +60,10 @@ impl Flows {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Flow> {
         self.places.iter().flatten()
     }
+}
+
+fn known<'a>(places: &'a mut [Option<Flow>; PLACES], quad: &Quad) -> Option<&'a mut Flow> {
+    places[place(quad)].as_mut().filter(|flow| flow.quad == *quad)
 }
 
 const fn place(quad: &Quad) -> usize {

@@ -36,6 +36,8 @@ pub struct RttEstimator {
     min_rtt: u32,
     /// When it was seen, whole seconds of the stack's time.
     min_rtt_at: u32,
+    /// The last sample, µs; 0 before the first.
+    recent: u32,
     backoffs: u8,
 }
 
@@ -55,6 +57,7 @@ impl RttEstimator {
             max_rto,
             min_rtt: u32::MAX,
             min_rtt_at: 0,
+            recent: 0,
             backoffs: 0,
         }
     }
@@ -89,6 +92,7 @@ impl RttEstimator {
             self.srtt = towards(self.srtt, r, 8 * n);
         }
         self.min_rtt = self.min_rtt.min(rtt.min(u32::MAX - 1));
+        self.recent = rtt;
         self.backoffs = 0;
         self.max_rto = micros(max_rto);
         let variance =
@@ -114,6 +118,7 @@ impl RttEstimator {
     /// The same where it took so many nanoseconds.
     pub fn observe_nanos(&mut self, rtt: u64, now: Instant) {
         let (rtt, now) = (whole_micros(rtt).clamp(1, u32::MAX - 1), (now.as_millis() / 1000) as u32);
+        self.recent = rtt;
         if rtt <= self.min_rtt || now.saturating_sub(self.min_rtt_at) > MIN_RTT_WINDOW {
             self.min_rtt = rtt;
             self.min_rtt_at = now;
@@ -133,6 +138,11 @@ impl RttEstimator {
     /// The smallest sample there was.
     pub fn min_rtt(&self) -> Option<Duration> {
         (self.min_rtt != u32::MAX).then(|| Duration::from_micros(u64::from(self.min_rtt)))
+    }
+
+    /// The last sample there was.
+    pub fn recent(&self) -> Option<Duration> {
+        (self.recent > 0).then(|| Duration::from_micros(u64::from(self.recent)))
     }
 
     /// The timeout as it stands: doubled once for each backoff, at most the largest RTO.

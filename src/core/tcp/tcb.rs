@@ -180,6 +180,8 @@ bitflags::bitflags! {
         const PRESSED_TO_SEND = 1 << 24;
         /// What does not fill a run is held back for a moment: more of the same is expected.
         const HOLDS = 1 << 25;
+        /// Slow start ended with a loss while round trips were long: its queue may have run over.
+        const SUSPECTS_OVERFLOW = 1 << 26;
     }
 }
 

@@ -46,6 +46,19 @@ fn ends(family: Family) -> [Address; 2] {
     }
 }
 
+fn header(src: Address, dst: Address) -> ip::Header {
+    ip::Header {
+        src,
+        dst,
+        protocol: protocol::TCP,
+        hop_limit: 64,
+        traffic_class: 0,
+        flow_label: 0,
+        dont_fragment: true,
+        fragment: None,
+    }
+}
+
 impl Burst {
     /// Two segments have come, and another is expected.
     fn new(family: Family, config: Config) -> Self {
@@ -55,16 +68,7 @@ impl Burst {
         let listener = host.tcp_socket(family);
         host.bind(listener, Endpoint::new(ours, 80)).unwrap();
         host.listen(listener, 5).unwrap();
-        let ip = ip::Header {
-            src: peer,
-            dst: ours,
-            protocol: protocol::TCP,
-            hop_limit: 64,
-            traffic_class: 0,
-            flow_label: 0,
-            dont_fragment: true,
-            fragment: None,
-        };
+        let ip = header(peer, ours);
         let tcp = tcp::Header {
             src_port: 5000,
             dst_port: 80,
@@ -98,6 +102,35 @@ impl Burst {
         // The first tells the program that there is something to read.
         (0..3).for_each(|_| _ = burst.comes());
         burst
+    }
+
+    /// The peer is a socket of the host itself, and nothing has come yet.
+    fn from_ourselves(family: Family) -> Self {
+        let (ours, now) = (ends(family)[0], Instant::from_secs(5));
+        // Without options the window that an end announces is what its header says.
+        let tcp = TcpConfig { timestamps: false, window_scaling: false, ..TcpConfig::default() };
+        let config = Config { addresses: vec![Prefix::new(ours, 24)], tcp, ..Config::default() };
+        let mut host = Stack::new(config, [7; 32]);
+        let [listener, client] = [(); 2].map(|()| host.tcp_socket(family));
+        host.bind(listener, Endpoint::new(ours, 80)).unwrap();
+        host.listen(listener, 5).unwrap();
+        assert_eq!(host.connect(client, Endpoint::new(ours, 80), now), Err(Error::InProgress));
+        drive(&mut host, now, |_| {}, |_| {});
+        let id = host.try_accept(listener).unwrap();
+        drive(&mut host, now, |_| {}, |_| {});
+        let Some(Kind::Connection(tcb)) = host.slab.get(id).map(|s| &s.kind) else { panic!("it is gone") };
+        let (peer, at) = (tcb.quad.remote, tcb.variables());
+        let tcp = tcp::Header {
+            src_port: peer.port,
+            dst_port: 80,
+            seq: at.rcv_nxt,
+            ack: at.snd_nxt,
+            flags: Flags::ACK,
+            window: at.snd_wnd as u16,
+            urgent: 0,
+        };
+        let (ip, options, text) = (header(peer.address, ours), Options::default(), vec![7; TEXT]);
+        Self { now, host, id, next: Packet { ip, tcp, options, text, id: 0 } }
     }
 
     /// The next comes in, the whole way or not.
@@ -277,6 +310,27 @@ fn nothing_is_expected_once_anything_was_done() {
         let mut burst = Burst::new(Family::V4, Config::default());
         deed(&mut burst);
         assert!(!burst.takes_next(), "{what}");
+    }
+}
+
+/// Another shard hands it over, and nothing leaves in between. A packet from outside with our address as its source is a martian.
+#[test]
+fn what_comes_from_ourselves_lets_in_nothing_from_outside() {
+    for family in [Family::V4, Family::V6] {
+        let mut burst = Burst::from_ourselves(family);
+        for n in 1..=3 {
+            let packet = burst.next.octets();
+            burst.host.receive_from_ourselves(burst.now, Inbound::plain(&packet));
+            burst.advance();
+            assert!(
+                burst.host.predicted.is_some(),
+                "{family:?}: from elsewhere it would be expected to be followed"
+            );
+            assert_eq!(burst.host.unread(burst.id), Ok(n * TEXT));
+        }
+        assert!(!burst.takes_next(), "{family:?}");
+        assert_eq!(burst.comes(), Received::Dropped("martian address"), "{family:?}");
+        assert_eq!(burst.host.unread(burst.id), Ok(3 * TEXT));
     }
 }
 

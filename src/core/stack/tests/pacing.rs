@@ -3,7 +3,8 @@
 use super::*;
 use crate::config::TcpConfig;
 use crate::sockopt::SocketOptions;
-use crate::tcp::congestion::{Algorithm, Congestion};
+use crate::tcp::congestion::{Algorithm, Congestion, Hystart};
+use crate::tcp::rtt::RttEstimator;
 use crate::tcp::tcb::Tcb;
 
 /// The way from the first host to the second has a bottleneck; back it is only long.
@@ -177,6 +178,108 @@ fn all_are_paced_where_that_is_asked_for() {
     let (first, last) = (second[0].0, second[19].0);
     let took = last.saturating_since(first);
     assert!(took >= Duration::from_millis(30) && took <= Duration::from_millis(90), "{took:?}");
+}
+
+/// Two connected stacks over a link of `rate` octets a second, a queue of `queue` octets and 50 ms each way, of which the first
+/// has this algorithm and paces slow start if `paced`. That the handshake took less is forgotten.
+fn starting(algorithm: Algorithm, rate: u64, queue: u64, paced: bool) -> (Link, SocketId, SocketId) {
+    let mut link = Link::new(rate, queue, Duration::from_millis(50));
+    let config = link.pair.hosts[0].config_mut();
+    (config.tcp.slow_start_pacing, config.tcp.congestion) = (paced, algorithm);
+    config.tcp.congestion_settings.hystart = Hystart::Off;
+    let (c, s) = link.pair.connected();
+    link.tcb(0, c).rtt = RttEstimator::new(SECOND);
+    (link, c, s)
+}
+
+/// Until slow start has ended, and 150 ms more: the largest window, and the threshold.
+fn end_of_slow_start(link: &mut Link, c: SocketId, s: SocketId) -> (u64, u64) {
+    let mut most = 0;
+    while link.tcb(0, c).congestion.ssthresh() == u32::MAX {
+        most = link.tcb(0, c).congestion.cwnd();
+        link.run(c, s, Duration::from_millis(1));
+    }
+    link.run(c, s, Duration::from_millis(150));
+    (most.into(), link.tcb(0, c).congestion.ssthresh().into())
+}
+
+/// The most segments that leave within a millisecond, of those after the first ten.
+fn longest_train(link: &Link) -> usize {
+    let rest = &link.departures[10..];
+    let ms = Duration::from_millis(1);
+    let train = |n: usize| rest[n..].iter().take_while(|(at, _)| at.saturating_since(rest[n].0) < ms).count();
+    (0..rest.len()).map(train).max().expect("more than ten left")
+}
+
+/// 1.25 windows a round trip, of 128 segments at the least: two in a millisecond while the window is no larger, and a burst.
+#[test]
+fn slow_start_is_paced_where_that_is_asked_for() {
+    for paced in [false, true] {
+        let (mut link, c, s) = starting(Algorithm::Reno, 100_000_000, 1 << 30, paced);
+        link.run(c, s, Duration::from_millis(390));
+        let (sent, train) = (link.departures.len(), longest_train(&link));
+        assert!(sent > 100, "{sent} have left");
+        assert!(if paced { train <= 8 } else { train >= 30 }, "{train} in a train, paced: {paced}");
+    }
+}
+
+/// What ends the program's text and fits in the window leaves with it.
+#[test]
+fn the_end_of_what_there_is_to_send_is_not_held_back() {
+    let (mut link, c, s) = starting(Algorithm::Reno, 100_000_000, 1 << 30, true);
+    let (now, text) = (link.pair.now, vec![7; 25 * 1460]);
+    assert_eq!(link.pair.hosts[0].try_write(c, &text, now), Ok(text.len()));
+    let mut buffer = vec![0; 1 << 16];
+    let mut read = 0;
+    while read < text.len() {
+        let next = link.pump().expect("it stalls");
+        link.pair.now = link.pair.now.max(next);
+        while link.pair.wire.front().is_some_and(|w| w.0 <= link.pair.now) {
+            let (_, to, packet) = link.pair.wire.pop_front().unwrap();
+            link.pair.hosts[to].receive(link.pair.now, Inbound::plain(&packet));
+        }
+        read += link.pair.hosts[1].try_read(s, &mut buffer).unwrap_or(0);
+    }
+    let second =
+        link.departures.iter().filter(|(at, _)| at.saturating_since(now) > Duration::from_millis(50));
+    let second: Vec<_> = second.map(|(at, _)| *at).collect();
+    assert!(second.len() >= 15, "{}", second.len());
+    assert!(second[second.len() - 1].saturating_since(second[0]) < Duration::from_millis(3), "{second:?}");
+}
+
+/// A slow start that fills a queue of one product, 1000 segments in all with what is on its way, learns of it with nearly twice
+/// that underway. What the path bore is half of the window then, and of that is left what the algorithm leaves of a window.
+#[test]
+fn an_overflow_is_answered_by_what_the_path_bore() {
+    for (algorithm, percent) in [(Algorithm::Reno, 50), (Algorithm::Cubic, 70)] {
+        let left = [true, false].map(|paced| {
+            let (mut link, c, s) = starting(algorithm, 7_500_000, 750_000, paced);
+            let (most, ssthresh) = end_of_slow_start(&mut link, c, s);
+            ssthresh * 100 / most
+        });
+        assert!(left[0].abs_diff(percent / 2) <= 3, "{algorithm:?}: {left:?}");
+        assert!(left[1] > percent - 15, "{algorithm:?}: {left:?}");
+    }
+}
+
+/// However much is lost where no queue shows, and a few segments where one does: that is noise.
+#[test]
+fn not_every_loss_is_an_overflow() {
+    for (rate, shows, losing) in [(100_000_000, false, 50_000), (1_500_000, true, 500)] {
+        let (mut link, c, s) = starting(Algorithm::Cubic, rate, 1 << 30, true);
+        link.run(c, s, Duration::from_millis(650));
+        let tcb = link.tcb(0, c);
+        let (recent, least) = (tcb.rtt.recent().unwrap(), tcb.rtt.min_rtt().unwrap());
+        assert_eq!(recent >= least * 5 / 4, shows, "{recent:?} {least:?}");
+        assert!(tcb.congestion.cwnd() > 200 * 1460 && tcb.congestion.ssthresh() == u32::MAX);
+        link.loss = if shows { 1 } else { 5 };
+        link.run(c, s, Duration::from_micros(losing));
+        link.loss = 0;
+        let (most, ssthresh) = end_of_slow_start(&mut link, c, s);
+        assert!((68..=71).contains(&(ssthresh * 100 / most)), "{ssthresh} of {most}");
+        let resent = link.tcb(0, c).tally.resent;
+        assert!(if shows { (1..=4).contains(&resent) } else { resent > 50 }, "{resent} sent again");
+    }
 }
 
 fn bbr(rate: u64, queue: u64, rtt: u64) -> (Link, SocketId, SocketId) {

@@ -18,11 +18,11 @@
 //!
 //! Its clauses with a keyword: the state machine of §5.1 to 5.6 is here whole (MUST, §5.1), but for three rules that are not
 //! followed to the letter: when the least round trip is renewed, when a cautious probe ends, and of which losses a probe hears
-//! (`update_min_rtt`, `is_time_to_go_down`, `handle_lost_packet`); ProbeRTTInterval is 5 s (MUST, §5.3.4.2); a mark is congestion
-//! (MUST, §3.7), of whatever was sent; C.SMSS is Eff.snd.MSS (SHOULD, §2.2), C.delivered counts text alone (MUST NOT, §2.2); no
-//! round trip is taken of what was sent twice (MUST, §4.2); a record of a burst has one
-//! [`Stamp`](crate::congestion::delivery_rate::Stamp) (RECOMMENDED, §4.1.3.1). ACKs cannot be asked for more or less often here
-//! (SHOULD, §4.1.3.3).
+//! (`update_min_rtt`; `is_time_to_go_down`; `handle_lost_packet`, and by `lost_of_probe` `adapt_long_term_model`);
+//! ProbeRTTInterval is 5 s (MUST, §5.3.4.2); a mark is congestion (MUST, §3.7), of whatever was sent; C.SMSS is Eff.snd.MSS
+//! (SHOULD, §2.2), C.delivered counts text alone (MUST NOT, §2.2); no round trip is taken of what was sent twice (MUST, §4.2); a
+//! record of a burst has one [`Stamp`](crate::congestion::delivery_rate::Stamp) (RECOMMENDED, §4.1.3.1). ACKs cannot be asked for
+//! more or less often here (SHOULD, §4.1.3.3).
 
 mod bounds;
 mod control;
@@ -116,7 +116,8 @@ bitflags::bitflags! {
         /// C.has_selective_acks.
         const SELECTIVE = 1 << 16;
         /// In Down or Cruise it was heard that something was lost that had been sent since Down began: the path loses without a
-        /// probe. Kept for the probe that follows, for one that follows a cautious one at once, and for one that an undo resumes.
+        /// probe. Kept for the probe that follows, for one that follows a cautious one at once, and for one that an undo resumes;
+        /// ProbeRTT begins anew.
         const LOST_BEFORE = 1 << 17;
     }
 }
@@ -131,7 +132,8 @@ struct Undo {
     inflight_longterm: Option<u32>,
     /// The round in which this was saved.
     round: u64,
-    /// [`Is::LOST_BEFORE`].
+    /// [`Is::LOST_BEFORE`]. Where an episode begins in a later round than its loss came to be known, it is as the loss left it, and
+    /// not given back: no more are the bounds of the short term.
     lost_before: bool,
     /// There is something to give back.
     saved: bool,

@@ -260,6 +260,18 @@ impl Cubic {
         self.window.reduce(cwnd, factor);
     }
 
+    /// As [`Congestion::on_overflow`](super::Congestion::on_overflow), after the loss was told.
+    pub(super) fn on_overflow(&mut self) {
+        let Some((before, _)) = &self.undo else { return };
+        let first = before.ssthresh == u32::MAX;
+        let borne = before.borne(before.cwnd, if first { self.hystart.divisor_of_round() } else { 1 });
+        self.path.w_max = Some(borne);
+        self.path.cwnd_prior = borne;
+        self.path.stage = None;
+        self.window.reduce(borne, BETA);
+        self.window.cwnd = self.window.ssthresh;
+    }
+
     //= https://www.rfc-editor.org/rfc/rfc9438#section-4.9.2
     //= id=rfc9438-4.9.2-s1
     //# CUBIC MAY restore the original values of the above-mentioned variables as follows if the current
@@ -271,7 +283,8 @@ impl Cubic {
         //# In rare cases, when the detection happens long after a spurious fast retransmit event and the
         //# current _cwnd_ is already higher than _cwnd_prior_, CUBIC SHOULD continue to use the current and
         //# the most recent values of these variables.
-        if self.window.cwnd < self.path.cwnd_prior {
+        // The window that is kept is cwnd_prior, but for an overflow, where that is less.
+        if self.window.cwnd < window.cwnd {
             (self.window, self.path) = (window, path);
         }
     }

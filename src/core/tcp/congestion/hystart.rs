@@ -50,6 +50,14 @@ impl Watch {
         }
     }
 
+    /// What growth was divided by in all of the last round trip: by nothing, where it began to be in the midst of that.
+    pub(super) const fn divisor_of_round(&self) -> u32 {
+        match self {
+            Self::PlusPlus(p) if p.rounds > 0 => CSS_GROWTH_DIVISOR,
+            _ => 1,
+        }
+    }
+
     /// Takes an acknowledgment before the window grows by it. True where slow start is to end now.
     pub(super) fn before_growth(&mut self, sample: &AckSample, segments: u32) -> bool {
         if let Self::Classic(c) = self { c.on_ack(sample, segments) } else { false }
@@ -232,6 +240,23 @@ mod tests {
             assert!(!flow.round(&[75; 10]).0, "the rounds are counted anew");
         }
         assert!(flow.round(&[75; 10]).0);
+    }
+
+    /// Conservative slow start that begins in the midst of a round has not slowed all of it.
+    #[test]
+    fn the_first_round_of_it_counts_as_one_of_slow_start() {
+        let mut flow = Flow::new();
+        flow.round(&[50; 10]);
+        assert_eq!(flow.watch.divisor_of_round(), 1);
+        let end = flow.end;
+        for n in 1..9 {
+            let (una, nxt) = (Seq::new(end + n), Seq::new(end + 10));
+            let rtt = Some(Duration::from_millis(60));
+            flow.watch.after_growth(&AckSample { rtt, una, nxt, ..AckSample::of(1000) });
+        }
+        assert_eq!((flow.watch.divisor(), flow.watch.divisor_of_round()), (4, 1));
+        flow.round(&[60; 10]);
+        assert_eq!((flow.watch.divisor(), flow.watch.divisor_of_round()), (4, 4));
     }
 
     #[test]

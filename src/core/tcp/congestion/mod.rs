@@ -228,6 +228,20 @@ impl Congestion {
         }
     }
 
+    /// What the loss just told of was the end of a slow start which had filled a queue: the answer goes by what the path bore a
+    /// round trip before. In the one that it took to hear of it the window grew on, and half or 0.7 of that would be too much
+    /// again, the more the later a flow hears. RFC 5681 (4) says at the most how much is left; CUBIC's W_max is what was borne,
+    /// and not the window just before it was reduced (RFC 9438 §4.6).
+    pub fn on_overflow(&mut self) {
+        match self {
+            Self::Reno(a) => a.on_overflow(),
+            Self::Cubic(a) => a.on_overflow(),
+            #[cfg(feature = "l4s")]
+            Self::Prague(a) => a.on_overflow(),
+            Self::FreshCubic(_) | Self::Bbr(_) | Self::Custom(..) => {}
+        }
+    }
+
     /// The handshake told SMSS. Where nothing has happened yet the initial window is that of the new size;
     /// later it is as [`CongestionEvent::MssChanged`].
     pub fn set_mss(&mut self, mss: u32) {

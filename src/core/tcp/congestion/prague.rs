@@ -70,6 +70,10 @@ impl Prague {
         self.reno.reduce_to(self.cwnd() - less);
     }
 
+    pub(super) fn on_overflow(&mut self) {
+        self.reno.on_overflow();
+    }
+
     pub(super) fn set_mss(&mut self, mss: u32) {
         self.reno.set_mss(mss);
     }

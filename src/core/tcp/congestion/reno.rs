@@ -128,6 +128,18 @@ impl Reno {
         }
     }
 
+    /// As [`Congestion::on_overflow`](super::Congestion::on_overflow), after the loss was told.
+    pub(super) fn on_overflow(&mut self) {
+        if self.prior_cwnd == 0 {
+            // The window of before is one of segments of another size.
+            return;
+        }
+        let borne = self.window.borne(self.prior_cwnd, 1);
+        self.window.ssthresh =
+            self.window.ssthresh.min(BETA.of(borne).max(self.window.mss.saturating_mul(2)));
+        self.window.cwnd = self.window.ssthresh;
+    }
+
     pub(super) fn set_mss(&mut self, mss: u32) {
         self.window.set_mss(mss);
     }
@@ -322,6 +334,26 @@ mod tests {
         r.window.cwnd = MSS;
         r.on_event(Undo, MSS);
         assert_eq!(r.window.cwnd, MSS);
+    }
+
+    #[test]
+    fn an_overflow_is_one_of_the_window_that_was() {
+        let mut r = reno(MSS, 1000);
+        r.on_event(Loss, 1000 * MSS);
+        r.on_overflow();
+        assert_eq!((r.window.cwnd, r.window.ssthresh), (250 * MSS, 250 * MSS));
+        r.on_event(Undo, MSS);
+        assert_eq!((r.window.cwnd, r.window.ssthresh), (1000 * MSS, u32::MAX), "all is given back");
+        let mut small = reno(MSS, 100);
+        small.on_event(Loss, 100 * MSS);
+        small.on_overflow();
+        assert_eq!(small.window.cwnd, 32 * MSS, "of 64 segments at the least");
+        let mut r = reno(MSS, 1000);
+        r.on_event(Loss, 1000 * MSS);
+        r.on_event(MssChanged(MSS - 100), 1000 * MSS);
+        let before = r.window.cwnd;
+        r.on_overflow();
+        assert_eq!(r.window.cwnd, before, "nothing is known of it in these segments");
     }
 
     /// The window of before is one of larger segments: given back it would be a burst of small ones.

@@ -2,6 +2,9 @@
 
 use super::{Start, initial_window};
 
+/// Segments that a path is thought to bear, whatever a burst of them lost.
+const SMALL: u32 = 64;
+
 /// cwnd and ssthresh: all sizes in octets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
@@ -84,6 +87,14 @@ impl Window {
     /// The threshold after congestion at `size` octets, at least two segments.
     pub(super) fn reduce(&mut self, size: u32, factor: Factor) {
         self.ssthresh = factor.of(size).max(self.mss.saturating_mul(2));
+    }
+
+    /// What of a window of `cwnd` octets the path bore a round trip before, in a slow start that adds one part in `divisor` of what
+    /// is acknowledged; no less than a small window, which may have been lost by leaving at once.
+    pub(super) fn borne(&self, cwnd: u32, divisor: u32) -> u32 {
+        let divisor = divisor.max(1);
+        let floor = self.mss.saturating_mul(SMALL).min(cwnd);
+        Factor(divisor, divisor.saturating_add(1)).of(cwnd).max(floor)
     }
 
     /// Smaller segments: the window shrinks in proportion, so that as many segments as before may be underway

@@ -2,7 +2,8 @@
 //!
 //! A connection is paced where its algorithm has a rate or wants short queues (L4S), where a program set one
 //! (`SO_MAX_PACING_RATE`), and where all
-//! are (`pacing`, as under Linux's queueing discipline `fq`). It leaves in bursts. When one is over,
+//! are (`pacing`, as under Linux's queueing discipline `fq`); and in slow start, where that is asked for
+//! (`slow_start_pacing`), so that a window does not leave as one train, behind which what another flow sends finds the queue full. It leaves in bursts. When one is over,
 //! [`Timer::Pacing`] is armed, and nothing with text that is not urgent leaves until it has run out: what holds
 //! back is at the same time what lets go, so a paced connection cannot stall.
 
@@ -11,12 +12,24 @@ use alloc::boxed::Box;
 use crate::config::TcpConfig;
 use crate::tcp::context::Context;
 use crate::tcp::pacer::Pacer;
+use crate::tcp::recovery::Phase;
 use crate::tcp::tcb::Tcb;
 use crate::tcp::timers::Timer;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// As many segments leave at once when a connection is young, as in Linux: an initial window (RFC 6928).
 const UNPACED: u32 = 10;
+
+/// In slow start a smaller window than so many segments is paced as one of that size would be: it leaves in a part of a round
+/// trip, and whoever waits for its end hardly waits longer.
+const PACED_WINDOW: u32 = 128;
+
+/// A timer's tick is a large part of a shorter round trip, and its queues are those of one machine or of a few.
+const PACED_ROUND_TRIP: Duration = Duration::from_millis(1);
+
+/// Per cent of a window each round trip. As the rate follows the window, which grows by what was sent a round trip before, it
+/// grows by a factor of 1.92 in one: a little less than it may.
+const SLOW_START_RATIO: u16 = 125;
 
 impl Tcb {
     /// Until when no text may leave save what is urgent: the answer to a loss or a time-out, a probe.
@@ -33,21 +46,41 @@ impl Tcb {
     }
 
     /// As Linux has it: the rate is to be no obstacle to a window that grows, so it is twice what the window makes while
-    /// that doubles.
+    /// that doubles; where slow start alone is paced it is less.
     fn window_rate(&self, config: &TcpConfig) -> Option<u64> {
-        let srtt = u64::try_from(self.rtt.srtt()?.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let srtt = self.rtt.srtt()?;
         let cwnd = self.congestion.cwnd();
-        let ratio = if cwnd < self.congestion.ssthresh() / 2 {
-            config.pacing_slow_start_ratio
+        let window = cwnd.max(self.snd.outstanding());
+        let (window, trip, ratio) = if !self.is_paced_always(config) && self.paces_slow_start(config) {
+            // A handshake that took long is not to hold back what comes after it.
+            let trip = self.rtt.recent().map_or(srtt, |recent| recent.min(srtt));
+            (window.max(self.smss().saturating_mul(PACED_WINDOW)), trip, SLOW_START_RATIO)
+        } else if cwnd < self.congestion.ssthresh() / 2 {
+            (window, srtt, config.pacing_slow_start_ratio)
         } else {
-            config.pacing_avoidance_ratio
+            (window, srtt, config.pacing_avoidance_ratio)
         };
-        let octets = u128::from(cwnd.max(self.snd.outstanding())) * u128::from(ratio) / 100;
-        let rate = u64::try_from(octets * 1_000_000_000 / u128::from(srtt)).unwrap_or(u64::MAX);
+        let octets = u128::from(window) * u128::from(ratio) / 100;
+        let rate = u64::try_from(octets * 1_000_000_000 / trip.as_nanos().max(1)).unwrap_or(u64::MAX);
         Some(rate.max(1))
     }
 
     pub(super) fn is_paced(&self, config: &TcpConfig) -> bool {
+        self.is_paced_always(config) || self.paces_slow_start(config)
+    }
+
+    /// Slow start over a path that is more than a wire. What all fits in the window leaves at once:
+    /// no larger train comes behind it, and whoever waits for its end does not wait longer.
+    fn paces_slow_start(&self, config: &TcpConfig) -> bool {
+        let cwnd = self.congestion.cwnd();
+        config.slow_start_pacing
+            && cwnd < self.congestion.ssthresh()
+            && self.recovery.phase() < Phase::Cwr
+            && self.data_end().saturating_since(self.snd.una) > cwnd
+            && self.rtt.min_rtt().is_some_and(|rtt| rtt >= PACED_ROUND_TRIP)
+    }
+
+    pub(in crate::tcp) fn is_paced_always(&self, config: &TcpConfig) -> bool {
         config.pacing
             || self.congestion.is_scalable()
             || self.options.pacing_limit().is_some()

@@ -28,7 +28,8 @@ impl Tcb {
             self.is.set(Is::CWND_LIMITED, full);
             self.snd.peak = (in_flight, self.snd.nxt);
         }
-        if self.is.contains(Is::CWND_LIMITED) {
+        // What is paced is seldom full at a look: in slow start half of it is enough then, as in Linux.
+        if self.is.contains(Is::CWND_LIMITED) || (cx.config.slow_start_pacing && self.uses_cwnd()) {
             self.cwnd_used = cx.now;
             false
         } else {

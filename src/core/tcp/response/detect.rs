@@ -5,7 +5,7 @@ use crate::seq::SeqRange;
 use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
 use crate::tcp::recovery::scoreboard::{Lost, Mark, Record};
-use crate::tcp::tcb::Tcb;
+use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::timers::Timer;
 use crate::time::{Duration, Instant};
 
@@ -15,7 +15,46 @@ const PERSIST: u8 = 16;
 /// Added to the reordering timer, as Linux does: what arrives in that time spares a retransmission.
 const TIMER_SLACK: Duration = Duration::from_millis(2);
 
+/// What is lost where slow start has filled a queue is more than this part of what was in flight: the window doubles in the
+/// round trip in which the sender does not know. Single losses by noise are not.
+const OVERFLOW_PART: u32 = 50;
+
+/// The least of it, segments.
+const OVERFLOW_SEGMENTS: u32 = 3;
+
 impl Tcb {
+    /// Something is lost, and nothing has been answered yet: whether it may be slow start that was too much.
+    pub(super) fn suspect_overflow(&mut self, cx: &Context<'_>) {
+        let slow_start = self.congestion.cwnd() < self.congestion.ssthresh();
+        let suspected = cx.config.slow_start_pacing
+            && self.recovery.phase < Phase::Cwr
+            && slow_start
+            && self.uses_cwnd()
+            && self.tells_of_queue();
+        self.is.set(Is::SUSPECTS_OVERFLOW, suspected);
+    }
+
+    /// The last round trip was longer by a quarter than the shortest: something waits in a queue.
+    fn tells_of_queue(&self) -> bool {
+        let (recent, least) = (self.rtt.recent(), self.rtt.min_rtt());
+        recent.zip(least).is_some_and(|(recent, least)| recent >= least + least / 4)
+    }
+
+    /// Much is lost of a flight that slow start made: that one answers by what the path bore before.
+    pub(super) fn heed_overflow(&mut self) {
+        if !self.is.contains(Is::SUSPECTS_OVERFLOW) {
+            return;
+        }
+        // That a probe of the path's MTU is lost says nothing of congestion (RFC 4821 §7.6.2).
+        let probe = self.mtu.as_ref().and_then(|search| search.probe()).map_or(0, |probe| probe.len());
+        let lost = self.recovery.board.lost().saturating_sub(probe);
+        let part = self.snd.outstanding() / OVERFLOW_PART;
+        if lost > part && lost >= self.smss().saturating_mul(OVERFLOW_SEGMENTS) {
+            self.is.remove(Is::SUSPECTS_OVERFLOW);
+            self.congestion.on_overflow();
+        }
+    }
+
     /// A report of what came twice says that the window was too small: once a round trip it widens.
     //= https://www.rfc-editor.org/rfc/rfc8985#section-3.3.2
     //= id=rfc8985-3.3.2-3

@@ -208,6 +208,8 @@ impl Tcb {
                 news.lost = self.rack_mark_lost(cx).octets;
                 if self.recovery.phase == Phase::Open {
                     self.settle_phase(news.delivered, cx);
+                } else if news.lost > 0 {
+                    self.heed_overflow();
                 }
             }
             Phase::Loss => {
@@ -252,15 +254,21 @@ impl Tcb {
         cx.counters.tcp_fast_retrans += 1;
         cx.counters.tcp_sack_recovery += 1;
         let reduced = self.recovery.phase == Phase::Cwr;
+        self.suspect_overflow(cx);
         self.begin_episode(Phase::Recovery, delivered);
         if !reduced {
             self.congestion.on_event(CongestionEvent::Loss, flight, cx.now);
             self.ecn.window_reduced();
         }
+        self.heed_overflow();
         self.timed = None;
         // It starts anew with the retransmission (RFC 6298 §5).
         for timer in [Timer::Rto, Timer::Tlp] {
             self.timers.cancel(timer);
+        }
+        if !self.is_paced_always(cx.config) {
+            // Slow start was paced, and is over.
+            self.timers.cancel(Timer::Pacing);
         }
     }
 
@@ -413,6 +421,9 @@ impl Tcb {
     pub(in crate::tcp) fn reordering_timeout(&mut self, cx: &mut Context<'_>) {
         let lost = self.rack_detect(cx);
         let again = lost.resent > 0 && self.recovery.phase == Phase::Loss;
+        if lost.octets > 0 && self.recovery.phase == Phase::Recovery {
+            self.heed_overflow();
+        }
         if lost.octets > 0 && (self.recovery.phase < Phase::Recovery || again) {
             self.enter_recovery(0, cx);
             let (in_flight, ssthresh, mss) = (self.in_flight(), self.congestion.ssthresh(), self.smss());

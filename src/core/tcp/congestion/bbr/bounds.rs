@@ -144,6 +144,8 @@ impl Bbr {
         if self.phase == Phase::Up {
             self.undo.phase = Some(Phase::Up);
             self.start_probe_bw_down();
+            // No ACK began it: what left since the last one is Up's.
+            self.down_delivered += 1;
         }
     }
 

@@ -186,7 +186,8 @@ impl Bbr {
                     self.start_probe_bw_refill();
                     return true;
                 }
-                // None follows at once: what was lost before the last one is no more than that.
+                // None follows at once: what was lost before the last one is no more than that. A loss of Down's own
+                // that the ACK which ends its first round tells of is forgotten with it: a window of one ACK.
                 if precautionary {
                     self.is.remove(Is::LOST_BEFORE);
                 }

@@ -83,6 +83,21 @@ fn a_loss_takes_three_tenths_at_once() {
     assert_eq!(flow.event(Loss), (2 * MSS, 2 * MSS), "two segments at the least");
 }
 
+#[test]
+fn an_overflow_goes_by_half_of_the_window_that_was() {
+    let mut flow = Flow::new(100, plain());
+    flow.cubic.on_overflow();
+    assert_eq!(flow.cubic.ssthresh(), u32::MAX, "nothing was lost");
+    flow.cubic.window.cwnd = 1000 * MSS;
+    flow.event(Loss);
+    flow.cubic.on_overflow();
+    assert_eq!((flow.cubic.cwnd(), flow.cubic.ssthresh()), (350 * MSS, 350 * MSS));
+    assert_eq!((flow.cubic.path.w_max, flow.cubic.path.cwnd_prior), (Some(500 * MSS), 500 * MSS));
+    // More than cwnd_prior is again in the window, but less than was taken.
+    flow.cubic.window.cwnd = 600 * MSS;
+    assert_eq!(flow.event(Undo), (1000 * MSS, u32::MAX));
+}
+
 //= https://www.rfc-editor.org/rfc/rfc9438#section-4.6
 //= type=test
 //= id=rfc9438-4.6-5

@@ -31,6 +31,35 @@ fn what_a_probe_lost_is_not_of_the_rounds_after_it() {
     assert!(refill_counts(flow));
 }
 
+/// No ACK begins Down then, and by the count of what is delivered what left in between could be Down's.
+#[test]
+fn where_a_loss_or_a_mark_ends_up_what_left_since_the_last_ack_is_ups() {
+    for marked in [false, true] {
+        let ended = || {
+            let mut flow = Flow::probing();
+            let up = flow.delivered;
+            flow.round(1_000_000);
+            assert_eq!(flow.bbr.phase, Phase::Up);
+            match marked {
+                true => flow.event(CongestionEvent::Ecn),
+                false => flow.lose_of(up, 0, 6000, 120_000, 6000),
+            }
+            assert_eq!(flow.bbr.phase, Phase::Down);
+            flow
+        };
+        // A time-out deems all lost that was in flight.
+        let mut flow = ended();
+        flow.lose_of(flow.delivered, 6000, 1000, 121_000, 7000);
+        flow.time_out(true, 0);
+        assert!(!refill_counts(flow), "marked: {marked}");
+        // What leaves after the next ACK is Down's.
+        let mut flow = ended();
+        flow.round(1_000_000);
+        flow.lose_of(flow.delivered, 6000, 1000, 121_000, 7000);
+        assert!(refill_counts(flow), "marked: {marked}");
+    }
+}
+
 #[test]
 fn a_loss_of_the_last_round_trip_before_refill_counts() {
     let mut flow = after_a_probe();

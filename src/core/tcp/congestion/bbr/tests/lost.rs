@@ -41,6 +41,15 @@ fn what_was_sent_before_up_does_not_hold_the_bound_down() {
         });
         assert_eq!(flow.bbr.inflight_longterm, Some(bound), "{of_up}");
     }
+    // What was lost since something was sent before Up is judged as it is: nothing says that it was in Up that so much was in flight.
+    let mut flow = Flow::probing();
+    flow.bbr.inflight_longterm = Some(110_000);
+    let up = flow.delivered;
+    flow.ack(1_000_000, |s| {
+        let rs = rs(s);
+        (rs.prior_delivered, rs.tx_in_flight, rs.lost) = (up - 1, 130_000, 9000);
+    });
+    assert_eq!(flow.bbr.inflight_longterm, Some(110_000));
 }
 
 /// Where Cruise lost something the path loses without a probe: what was sent in Refill counts (§5.5.10.2), not what Cruise sent.
