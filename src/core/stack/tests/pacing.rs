@@ -223,6 +223,16 @@ fn slow_start_is_paced_where_that_is_asked_for() {
     }
 }
 
+/// The pace goes by the last round trip, where a handshake of two seconds stands in the smoothed one for long.
+#[test]
+fn a_slow_handshake_does_not_hold_slow_start_back() {
+    let (mut link, c, s) = starting(Algorithm::Reno, 100_000_000, 1 << 30, true);
+    link.tcb(0, c).rtt.sample(SECOND * 2, Duration::ZERO, SECOND * 120, 1);
+    link.run(c, s, Duration::from_millis(390));
+    assert!(link.tcb(0, c).rtt.srtt() > Some(SECOND), "{:?}", link.tcb(0, c).rtt.srtt());
+    assert!(link.departures.len() > 100, "{} have left", link.departures.len());
+}
+
 /// What ends the program's text and fits in the window leaves with it.
 #[test]
 fn the_end_of_what_there_is_to_send_is_not_held_back() {

@@ -1,11 +1,12 @@
 //! Pacing: when what the windows allow may leave.
 //!
 //! A connection is paced where its algorithm has a rate or wants short queues (L4S), where a program set one
-//! (`SO_MAX_PACING_RATE`), and where all
-//! are (`pacing`, as under Linux's queueing discipline `fq`); and in slow start, where that is asked for
-//! (`slow_start_pacing`), so that a window does not leave as one train, behind which what another flow sends finds the queue full. It leaves in bursts. When one is over,
-//! [`Timer::Pacing`] is armed, and nothing with text that is not urgent leaves until it has run out: what holds
-//! back is at the same time what lets go, so a paced connection cannot stall.
+//! (`SO_MAX_PACING_RATE`), and where all are (`pacing`, as under Linux's queueing discipline `fq`); and in slow start, where
+//! that is asked for (`slow_start_pacing`), so that a window does not leave as one train, behind which what another flow sends
+//! finds the queue full.
+//!
+//! It leaves in bursts. When one is over, [`Timer::Pacing`] is armed, and nothing with text that is not urgent leaves until
+//! it has run out: what holds back is at the same time what lets go, so a paced connection cannot stall.
 
 use alloc::boxed::Box;
 
