@@ -99,3 +99,34 @@ fn what_is_lost_after_a_probe_and_two_is_an_overflow() {
     let tcb = r.tcb(id);
     assert_eq!((tcb.congestion.ssthresh(), tcb.is.contains(Is::SUSPECTS_OVERFLOW)), (HALF_BORNE, false));
 }
+
+/// Lost alone it changes nothing; what is lost behind it is answered by itself.
+//= https://www.rfc-editor.org/rfc/rfc4821#section-4
+//= type=test
+//# If any other data loss is detected, standard congestion control MUST take place.
+#[test]
+fn a_loss_may_follow_a_probe_that_was_lost_alone() {
+    for (beside, late) in [(1, false), (3, false), (1, true)] {
+        let (mut r, id, sent) = probing();
+        if late {
+            // What a path that reorders is deemed to have lost shows later.
+            report(&mut r, &[&sent[5..6]]);
+            report(&mut r, &[&sent[3..4], &sent[5..6]]);
+        }
+        report(&mut r, &[&sent[1..20]]);
+        let repair = if late { r.wait(TRIP / 2) } else { r.sent() };
+        assert_eq!(repair[0].header.seq, sent[0].header.seq, "its text again");
+        let mut cwnd = r.tcb(id).congestion.cwnd();
+        assert!(cwnd >= 160 * 1360 && r.tcb(id).congestion.ssthresh() == u32::MAX, "{cwnd}");
+        assert_eq!(r.host.counters().tcp_mtu_probe_failures, 1);
+        report(&mut r, &[&sent[20 + beside..], &sent[1..20]]);
+        if late {
+            assert_eq!(r.tcb(id).congestion.ssthresh(), u32::MAX);
+            cwnd = r.tcb(id).congestion.cwnd();
+            assert!(r.tcb(id).timers.is_armed(Timer::Reordering));
+            r.wait(TRIP / 2);
+        }
+        let ssthresh = if beside == 3 { cwnd / 2 / 2 } else { HALF_FLIGHT };
+        assert_eq!(r.tcb(id).congestion.ssthresh(), ssthresh, "{beside} behind it, late: {late}");
+    }
+}
