@@ -34,6 +34,7 @@ mod invariants;
 mod last_ack;
 mod linux;
 mod numbers;
+mod overflow;
 mod pacing;
 mod path;
 mod raw;

@@ -79,13 +79,22 @@ impl Stack {
     #[inline(always)]
     pub(super) fn next_of_train(&mut self, now: Instant) -> Option<Datagram<'_>> {
         let coupled = self.train.as_mut()?;
-        let Some(Socket { kind: Kind::Connection(tcb), .. }) = self.slab.by_index_mut(coupled.index) else {
+        let Some(Socket { kind: Kind::Connection(tcb), queued, .. }) = self.slab.by_index_mut(coupled.index)
+        else {
             return None;
         };
         // That it was lent is no change but ours.
         coupled.changes += 1;
         let (seq, push) = tcb.follow(&mut coupled.train, &mut context!(self, now));
         tcp::follow(&mut self.head, (seq, push));
+        // Who asks for no more this time leaves nothing undone.
+        if !coupled.train.goes_on() && tcb.was_all(&context!(self, now)) {
+            if let Some(deadline) = tcb.timers.earliest() {
+                self.wheel.arm(coupled.index, deadline);
+            }
+            *queued = false;
+            self.output.pop_front();
+        }
         let (buffer, len) = (&tcb.send_buffer, coupled.train.mss as usize);
         let (ends, checksum) = ((tcb.quad.local.address, tcb.quad.remote.address), coupled.checksum);
         let summed = checksum == Checksum::Complete;

@@ -50,7 +50,8 @@ impl Limits {
 
     const fn until(&self, now: Instant) -> [u64; 3] {
         let [mut network, mut window, mut buffer] = self.micros;
-        let passed = now.saturating_since(self.since).as_micros() as u64;
+        // What is left of a microsecond where one time ends belongs to the next, so that none is lost.
+        let passed = now.as_micros().saturating_sub(self.since.as_micros());
         match self.now {
             Limit::Idle => {}
             Limit::Network => network += passed,
@@ -74,5 +75,24 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_microsecond_is_lost() {
+        let at = |nanos| Instant::ZERO + Duration::from_nanos(nanos);
+        let mut limits = Limits::new();
+        limits.change(Limit::Network, at(300));
+        for n in 1..=50 {
+            limits.change(Limit::Buffer, at(600 * (2 * n - 1)));
+            limits.change(Limit::Network, at(600 * 2 * n));
+        }
+        let busy = limits.busy(at(60_900));
+        assert_eq!((busy.total, busy.window), (Duration::from_micros(60), Duration::ZERO));
+        assert_eq!(busy.buffer, Duration::from_micros(30));
     }
 }

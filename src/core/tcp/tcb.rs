@@ -182,6 +182,8 @@ bitflags::bitflags! {
         const HOLDS = 1 << 25;
         /// Slow start ended with a loss while round trips were long: its queue may have run over.
         const SUSPECTS_OVERFLOW = 1 << 26;
+        /// What is sent again was lost to no congestion: the window has not come down for it.
+        const UNREDUCED = 1 << 27;
     }
 }
 

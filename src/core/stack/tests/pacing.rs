@@ -5,7 +5,7 @@ use crate::config::TcpConfig;
 use crate::sockopt::SocketOptions;
 use crate::tcp::congestion::{Algorithm, Congestion, Hystart};
 use crate::tcp::rtt::RttEstimator;
-use crate::tcp::tcb::Tcb;
+use crate::tcp::tcb::{Is, Tcb};
 
 /// The way from the first host to the second has a bottleneck; back it is only long.
 struct Link {
@@ -87,6 +87,16 @@ impl Link {
         [next, self.pair.wire.front().map(|w| w.0)].into_iter().flatten().min()
     }
 
+    /// What is to leave leaves, and the next to arrive arrives.
+    fn turn(&mut self) {
+        let next = self.pump().expect("it stalls");
+        self.pair.now = self.pair.now.max(next);
+        while self.pair.wire.front().is_some_and(|w| w.0 <= self.pair.now) {
+            let (_, to, packet) = self.pair.wire.pop_front().unwrap();
+            self.pair.hosts[to].receive(self.pair.now, Inbound::plain(&packet));
+        }
+    }
+
     /// The first writes without end, the second reads, for a time. Gives the octets read.
     fn run(&mut self, from: SocketId, to: SocketId, time: Duration) -> u64 {
         let end = self.pair.now + time;
@@ -99,12 +109,7 @@ impl Link {
             while let Ok(n) = self.pair.hosts[1].try_read(to, &mut buffer) {
                 read += n as u64;
             }
-            let next = self.pump().expect("it stalls");
-            self.pair.now = now.max(next);
-            while self.pair.wire.front().is_some_and(|w| w.0 <= self.pair.now) {
-                let (_, to, packet) = self.pair.wire.pop_front().unwrap();
-                self.pair.hosts[to].receive(self.pair.now, Inbound::plain(&packet));
-            }
+            self.turn();
         }
         read
     }
@@ -223,6 +228,35 @@ fn slow_start_is_paced_where_that_is_asked_for() {
     }
 }
 
+/// At 1.25 windows a round trip less than the window is in flight, for longer than a time-out: it was used nevertheless, and
+/// does not decay while it grows, though there is room for more than the program writes.
+#[test]
+fn a_window_that_grows_by_its_pace_does_not_decay() {
+    let (mut link, c, s) = starting(Algorithm::Reno, 1_000_000_000, 1 << 30, true);
+    for (host, id) in [(0, c), (1, s)] {
+        link.pair.hosts[host].config_mut().tcp.receive_buffer_max = 32 << 20;
+        Arc::make_mut(&mut link.tcb(host, id).options).send_buffer = 32 << 20;
+    }
+    let (now, text) = (link.pair.now, vec![7; 20 << 20]);
+    assert_eq!(link.pair.hosts[0].try_write(c, &text, now), Ok(text.len()));
+    let mut buffer = vec![0; 1 << 16];
+    let (mut largest, mut full, mut longest) = (0, now, Duration::ZERO);
+    while largest < 4000 * 1460 {
+        link.turn();
+        while link.pair.hosts[1].try_read(s, &mut buffer).is_ok() {}
+        let now = link.pair.now;
+        let tcb = link.tcb(0, c);
+        let cwnd = tcb.congestion.cwnd();
+        assert!(cwnd >= largest, "{cwnd} of {largest}");
+        if tcb.is.contains(Is::CWND_LIMITED) {
+            full = now;
+        }
+        (largest, longest) = (cwnd, longest.max(now.saturating_since(full)));
+    }
+    let rto = link.tcb(0, c).rtt.rto();
+    assert!(longest > rto, "{longest:?}, {rto:?}");
+}
+
 /// The pace goes by the last round trip, where a handshake of two seconds stands in the smoothed one for long.
 #[test]
 fn a_slow_handshake_does_not_hold_slow_start_back() {
@@ -242,12 +276,7 @@ fn the_end_of_what_there_is_to_send_is_not_held_back() {
     let mut buffer = vec![0; 1 << 16];
     let mut read = 0;
     while read < text.len() {
-        let next = link.pump().expect("it stalls");
-        link.pair.now = link.pair.now.max(next);
-        while link.pair.wire.front().is_some_and(|w| w.0 <= link.pair.now) {
-            let (_, to, packet) = link.pair.wire.pop_front().unwrap();
-            link.pair.hosts[to].receive(link.pair.now, Inbound::plain(&packet));
-        }
+        link.turn();
         read += link.pair.hosts[1].try_read(s, &mut buffer).unwrap_or(0);
     }
     let second =
@@ -352,12 +381,7 @@ fn what_the_program_limits_is_marked() {
         link.pair.hosts[0].try_write(c, &[1; 2000], now).unwrap();
         let (mut buffer, mut read) = ([0; 4000], 0);
         while read < 2000 {
-            let next = link.pump().unwrap();
-            link.pair.now = link.pair.now.max(next);
-            while link.pair.wire.front().is_some_and(|w| w.0 <= link.pair.now) {
-                let (_, to, packet) = link.pair.wire.pop_front().unwrap();
-                link.pair.hosts[to].receive(link.pair.now, Inbound::plain(&packet));
-            }
+            link.turn();
             while let Ok(n) = link.pair.hosts[1].try_read(s, &mut buffer) {
                 read += n;
             }

@@ -100,6 +100,16 @@ type Before<'a> = &'a dyn Fn(&mut Pair, [SocketId; 2]);
 /// How a sender stands once it has written so many octets and what may leave has left at one moment, none of which has arrived;
 /// what has left, and how many short cuts that took.
 fn departure(before: Before<'_>, octets: usize, whole: bool) -> ((String, Vec<Vec<u8>>), usize) {
+    departure_of(usize::MAX, before, octets, whole)
+}
+
+/// The same where so many packets are asked for at the most.
+fn departure_of(
+    most: usize,
+    before: Before<'_>,
+    octets: usize,
+    whole: bool,
+) -> ((String, Vec<Vec<u8>>), usize) {
     let mut p = Pair::new();
     let (c, s) = p.connected();
     p.now += Duration::from_secs(1);
@@ -107,7 +117,9 @@ fn departure(before: Before<'_>, octets: usize, whole: bool) -> ((String, Vec<Ve
     before(&mut p, [c, s]);
     assert_eq!(p.hosts[0].try_write(c, &pattern(octets), p.now), Ok(octets));
     let (mut left, before) = (Vec::new(), short_cuts::count());
-    while let Some(datagram) = p.hosts[0].poll_transmit(p.now) {
+    while left.len() < most
+        && let Some(datagram) = p.hosts[0].poll_transmit(p.now)
+    {
         left.push(
             datagram.body.pieces().fold(datagram.head.to_vec(), |packet, piece| [&packet, piece].concat()),
         );
@@ -126,6 +138,19 @@ fn what_leaves_at_once_leaves_the_same_behind() {
         assert_eq!(short.0.1.len(), segments.min(10));
         assert_eq!(short.0, whole.0, "{segments} segments");
         assert_eq!((short.1, whole.1), (segments.min(10), 0), "{segments} segments");
+    }
+}
+
+/// And where nobody asks whether more is to leave: the last has been noted with its departure, in the account of what limits
+/// too.
+#[test]
+fn the_last_to_leave_leaves_nothing_to_do() {
+    for segments in 1..=10 {
+        let [short, whole] =
+            [false, true].map(|whole| departure_of(segments, &|_, _| {}, segments * 1448, whole));
+        assert_eq!(short.0.1.len(), segments);
+        assert_eq!(short.0, whole.0, "{segments} segments");
+        assert_eq!((short.1, whole.1), (segments, 0), "{segments} segments");
     }
 }
 

@@ -90,7 +90,9 @@ impl Window {
     }
 
     /// What of a window of `cwnd` octets the path bore a round trip before, in a slow start that adds one part in `divisor` of what
-    /// is acknowledged; no less than a small window, which may have been lost by leaving at once.
+    /// is acknowledged; no less than a small window, which may have been lost by leaving at once. Under a limit a window may have
+    /// grown by less, as the peer acknowledges (with L = 1 and an ACK of each second segment by a half): it bore more than this.
+    /// Who paces needs no limit (RFC 9406 §4.3).
     pub(super) fn borne(&self, cwnd: u32, divisor: u32) -> u32 {
         let divisor = divisor.max(1);
         let floor = self.mss.saturating_mul(SMALL).min(cwnd);

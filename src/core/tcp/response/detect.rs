@@ -27,7 +27,7 @@ impl Tcb {
     pub(super) fn suspect_overflow(&mut self, cx: &Context<'_>) {
         let slow_start = self.congestion.cwnd() < self.congestion.ssthresh();
         let suspected = cx.config.slow_start_pacing
-            && self.recovery.phase < Phase::Cwr
+            && !self.reduces_for_loss()
             && slow_start
             && self.uses_cwnd()
             && self.tells_of_queue();

@@ -7,7 +7,7 @@ use crate::tcp::context::Context;
 use crate::tcp::recovery::Phase;
 use crate::tcp::recovery::episode::{Episode, Frto, Undo};
 use crate::tcp::recovery::scoreboard::Mark;
-use crate::tcp::tcb::Tcb;
+use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::timers::Timer;
 use crate::tcp::trace::Reason;
 
@@ -66,6 +66,7 @@ impl Tcb {
             }
             lost
         });
+        self.is.remove(Is::UNREDUCED);
         self.all_is_lost(Reason::RetransmissionTimeout);
         // What left only lately is not deemed lost: it is in flight still.
         let underway = if self.congestion.sizes_own_window() { self.in_flight() } else { flight };
@@ -120,6 +121,7 @@ impl Tcb {
     }
 
     fn repair_without_congestion(&mut self, reason: Reason) {
+        self.is.set(Is::UNREDUCED, !self.reduces_for_loss());
         if let Some(episode) = &mut self.recovery.episode {
             **episode = Episode::new(None, Undo::default(), None);
         }

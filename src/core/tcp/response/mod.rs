@@ -24,7 +24,8 @@ use crate::tcp::recovery::Phase;
 use crate::tcp::recovery::episode::{Episode, Undo};
 use crate::tcp::recovery::newreno::Progress;
 use crate::tcp::recovery::prr::Prr;
-use crate::tcp::tcb::Tcb;
+use crate::tcp::recovery::scoreboard::Lost;
+use crate::tcp::tcb::{Is, Tcb};
 use crate::tcp::timers::Timer;
 use crate::time::{Duration, Instant};
 
@@ -216,7 +217,7 @@ impl Tcb {
                 self.process_loss(news, cx);
                 let lost = self.rack_mark_lost(cx);
                 news.lost = lost.octets;
-                if self.recovery.phase == Phase::Open || lost.resent > 0 {
+                if self.recovery.phase == Phase::Open || self.begins_anew(lost) {
                     self.settle_phase(news.delivered, cx);
                 }
             }
@@ -228,6 +229,19 @@ impl Tcb {
                 self.settle_phase(news.delivered, cx);
             }
         }
+    }
+
+    /// Whether the window has come down for what is being repaired, or for a mark.
+    fn reduces_for_loss(&self) -> bool {
+        let phase = self.recovery.phase;
+        phase >= Phase::Cwr && !(phase == Phase::Loss && self.is.contains(Is::UNREDUCED))
+    }
+
+    /// While all that was lost is sent again: whether what is lost now is to be answered by itself.
+    //= https://www.rfc-editor.org/rfc/rfc4821#section-4
+    //# If any other data loss is detected, standard congestion control MUST take place.
+    fn begins_anew(&self, lost: Lost) -> bool {
+        lost.resent > 0 || lost.octets > 0 && self.is.contains(Is::UNREDUCED)
     }
 
     /// Outside an episode: whether one begins.
@@ -420,7 +434,7 @@ impl Tcb {
     /// The reordering timer ran out: what was waited for is lost (RFC 8985 §6.2, step 5).
     pub(in crate::tcp) fn reordering_timeout(&mut self, cx: &mut Context<'_>) {
         let lost = self.rack_detect(cx);
-        let again = lost.resent > 0 && self.recovery.phase == Phase::Loss;
+        let again = self.recovery.phase == Phase::Loss && self.begins_anew(lost);
         if lost.octets > 0 && self.recovery.phase == Phase::Recovery {
             self.heed_overflow();
         }

@@ -1,0 +1,132 @@
+//! What ends a slow start that is paced, segment by segment: the repair does not wait, and what of it is no overflow.
+
+use super::raw::{Raw, Sent, sack};
+use super::*;
+use crate::config::{MtuProbing, TcpConfig};
+use crate::tcp::congestion::{Algorithm, Congestion};
+use crate::tcp::rtt::RttEstimator;
+use crate::tcp::tcb::Is;
+use crate::tcp::timers::Timer;
+
+/// The shortest round trip of the path, and one that tells of a queue.
+const TRIP: Duration = Duration::from_millis(100);
+const LONGER: Duration = Duration::from_millis(130);
+
+/// A connection in slow start, over a path of that round trip.
+fn starting(tcp: TcpConfig) -> (Raw, SocketId) {
+    let tcp = TcpConfig { slow_start_pacing: true, congestion: Algorithm::Reno, ..tcp };
+    let mut r = Raw::new(Config { tcp, ..Config::default() });
+    r.syn.mss = Some(1460);
+    (r.syn.sack_permitted, r.syn.window_scale) = (true, Some(7));
+    let id = r.accepted();
+    let now = r.now;
+    let tcb = r.tcb(id);
+    // That the handshake took no time is forgotten.
+    tcb.rtt = RttEstimator::new(Duration::from_secs(1));
+    tcb.rtt.sample(TRIP, Duration::ZERO, Duration::from_secs(120), 1);
+    tcb.rtt.observe(TRIP, now);
+    Arc::make_mut(&mut tcb.options).send_buffer = 1 << 20;
+    (r, id)
+}
+
+/// The range that a run of segments has.
+fn range(sent: &[Sent]) -> (u32, u32) {
+    let last = &sent[sent.len() - 1];
+    (sent[0].header.seq.get(), last.header.seq.get().wrapping_add(last.text.len() as u32))
+}
+
+/// The peer has all of `sent` but those before the first, and those between, of these runs.
+fn report(r: &mut Raw, runs: &[&[Sent]]) {
+    let blocks: Vec<_> = runs.iter().map(|run| range(run)).collect();
+    r.inject(r.seq, r.ack, Flags::ACK, b"", &sack(&blocks));
+}
+
+/// A burst has left and the next has its time; a loss that shows meanwhile is repaired at once.
+#[test]
+fn a_repair_does_not_wait_for_the_pace_of_slow_start() {
+    let (mut r, id) = starting(TcpConfig::default());
+    r.write(id, &[7; 60_000]);
+    let sent = r.sent();
+    assert_eq!(sent.len(), 10);
+    r.now += TRIP;
+    r.acknowledge(&sent[..5]);
+    let burst = r.sent();
+    assert!(burst.len() < 10, "{} have left of ten that may", burst.len());
+    let now = r.now;
+    assert!(r.tcb(id).timers.deadline(Timer::Pacing) > Some(now), "the rest waits");
+    report(&mut r, &[&sent[6..]]);
+    let repair = r.sent();
+    assert_eq!(repair.first().map(|s| s.header.seq), Some(sent[5].header.seq), "{repair:?}");
+    assert_eq!(r.host.counters().tcp_fast_retrans, 1);
+}
+
+/// A window of 160 segments, of which 110 have left as one flight that begins with a probe of 1410 octets.
+fn probing() -> (Raw, SocketId, Vec<Sent>) {
+    let (mut r, id) = starting(TcpConfig { mtu_probing: MtuProbing::Always, ..TcpConfig::default() });
+    let config = TcpConfig::default();
+    r.tcb(id).congestion = Congestion::new(Algorithm::Reno, 1360, 160, &config);
+    r.write(id, &[7; 1410 + 109 * 1360]);
+    let sent = r.sent();
+    assert_eq!((sent.len(), sent[0].text.len()), (110, 1410), "what fits in the window is not paced");
+    r.now += LONGER;
+    (r, id, sent)
+}
+
+/// Reno's threshold for this flight, and for the half of the window that the path bore.
+const HALF_FLIGHT: u32 = (1410 + 109 * 1360) / 2;
+const HALF_BORNE: u32 = 160 * 1360 / 2 / 2;
+
+/// With the probe two are lost, which is too little, or three.
+#[test]
+fn a_lost_probe_is_no_part_of_an_overflow() {
+    for (beside, ssthresh) in [(2, HALF_FLIGHT), (3, HALF_BORNE)] {
+        let (mut r, id, sent) = probing();
+        report(&mut r, &[&sent[1 + beside..]]);
+        assert_eq!(r.tcb(id).congestion.ssthresh(), ssthresh, "{beside} beside it");
+        assert_eq!(r.host.counters().tcp_mtu_probe_failures, 0, "it was not lost alone");
+    }
+}
+
+/// The same where the third shows later, when the text of the probe has been sent again.
+#[test]
+fn what_is_lost_after_a_probe_and_two_is_an_overflow() {
+    let (mut r, id, sent) = probing();
+    report(&mut r, &[&sent[3..20]]);
+    assert_eq!(r.tcb(id).congestion.ssthresh(), HALF_FLIGHT);
+    assert_eq!(r.sent()[0].header.seq, sent[0].header.seq);
+    assert!(r.tcb(id).mtu.as_ref().is_some_and(|search| search.probe().is_none()), "it has no verdict");
+    report(&mut r, &[&sent[21..], &sent[3..20]]);
+    let tcb = r.tcb(id);
+    assert_eq!((tcb.congestion.ssthresh(), tcb.is.contains(Is::SUSPECTS_OVERFLOW)), (HALF_BORNE, false));
+}
+
+/// Lost alone it changes nothing; what is lost behind it is answered by itself.
+//= https://www.rfc-editor.org/rfc/rfc4821#section-4
+//= type=test
+//# If any other data loss is detected, standard congestion control MUST take place.
+#[test]
+fn a_loss_may_follow_a_probe_that_was_lost_alone() {
+    for (beside, late) in [(1, false), (3, false), (1, true)] {
+        let (mut r, id, sent) = probing();
+        if late {
+            // What a path that reorders is deemed to have lost shows later.
+            report(&mut r, &[&sent[5..6]]);
+            report(&mut r, &[&sent[3..4], &sent[5..6]]);
+        }
+        report(&mut r, &[&sent[1..20]]);
+        let repair = if late { r.wait(TRIP / 2) } else { r.sent() };
+        assert_eq!(repair[0].header.seq, sent[0].header.seq, "its text again");
+        let mut cwnd = r.tcb(id).congestion.cwnd();
+        assert!(cwnd >= 160 * 1360 && r.tcb(id).congestion.ssthresh() == u32::MAX, "{cwnd}");
+        assert_eq!(r.host.counters().tcp_mtu_probe_failures, 1);
+        report(&mut r, &[&sent[20 + beside..], &sent[1..20]]);
+        if late {
+            assert_eq!(r.tcb(id).congestion.ssthresh(), u32::MAX);
+            cwnd = r.tcb(id).congestion.cwnd();
+            assert!(r.tcb(id).timers.is_armed(Timer::Reordering));
+            r.wait(TRIP / 2);
+        }
+        let ssthresh = if beside == 3 { cwnd / 2 / 2 } else { HALF_FLIGHT };
+        assert_eq!(r.tcb(id).congestion.ssthresh(), ssthresh, "{beside} behind it, late: {late}");
+    }
+}
