@@ -29,6 +29,7 @@ Examples:
   tunstack race --cc reno --link 100mbit,20ms --seconds 30 --svg reno.svg
   tunstack race --cc reno,cubic,bbr --link 100mbit,40ms,1% --flows 2 --seconds 60
   tunstack race --cc cubic,bbr --together --link 20mbit,25ms --queue 4bdp
+  tunstack race --cc cubic --link 100mbit,50ms --flows 2 --seconds 60 --pace-slow-start
   sudo tunstack race --kernel --cc cubic --cells default
 
 Time is virtual: the links and the hosts are simulated, a minute of them goes by in a second or so, and the
@@ -64,6 +65,12 @@ pub(crate) struct RaceArgs {
     /// Let each flow begin so many seconds after the one before it
     #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "kernel")]
     stagger: Option<Duration>,
+    /// Let this stack pace slow start: flows that begin together then share evenly from the start
+    ///
+    /// A little more than a window leaves in a round trip of slow start, and not all of it at once. Off by default in this
+    /// stack, as in Linux; BBR paces all it sends.
+    #[arg(long)]
+    pace_slow_start: bool,
     /// What decides all chance
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,

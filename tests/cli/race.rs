@@ -38,6 +38,20 @@ pub(crate) fn algorithms_are_raced_and_drawn() {
     assert!(again > 0 && result["queue_delay_p95"].as_f64().unwrap() <= 0.024, "{result}");
 }
 
+/// A queue that is short does not run over by a window that leaves bit by bit.
+pub(crate) fn slow_start_is_paced_on_request() {
+    let goodput = |more: &str| {
+        let done =
+            run(&format!("race --cc cubic --link 100mbit,10ms --queue 0.25bdp --seconds 1 --json{more}"));
+        assert_ok(&done);
+        let out = text(&done.stdout);
+        let result: serde_json::Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+        result["goodput_bps"].as_f64().unwrap()
+    };
+    let (plain, paced) = (goodput(""), goodput(" --pace-slow-start"));
+    assert!(paced > 1.1 * plain, "{paced} after {plain}");
+}
+
 /// BBR has no slow start threshold to show.
 pub(crate) fn a_legend_tells_of_what_is_drawn() {
     let dir = Scratch::new();

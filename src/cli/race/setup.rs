@@ -85,6 +85,7 @@ pub(super) struct Setup {
     pub(super) flows: usize,
     pub(super) seconds: Duration,
     pub(super) stagger: Duration,
+    pub(super) pace_slow_start: bool,
     pub(super) seed: u64,
     /// Whether there will be a plot.
     pub(super) drawn: bool,
@@ -121,6 +122,7 @@ impl Setup {
             flows: usize::from(args.flows),
             seconds: args.seconds,
             stagger: args.stagger.unwrap_or_default(),
+            pace_slow_start: args.pace_slow_start,
             seed: args.seed,
             drawn: args.svg.is_some(),
         })
@@ -137,6 +139,7 @@ impl Setup {
                 back: self.link,
                 mtu: self.mtu,
                 stagger: self.stagger,
+                slow_start_pacing: self.pace_slow_start,
                 trace: true,
                 seed: self.seed,
                 ..Bottleneck::new(&lanes[0].algorithm, self.link)

@@ -108,6 +108,7 @@ pub(super) fn run(
         Config { addresses: device.addr.into_iter().collect(), mtu: setup.mtu, ..Config::default() };
     config.tcp.send_buffer = BUFFER;
     config.tcp.receive_buffer = BUFFER;
+    config.tcp.slow_start_pacing = setup.pace_slow_start;
     set_algorithm(&mut config, algorithm).map_err(|e| Failure::Failed(e.to_string()))?;
     let link = Impair::new(tun, cell.link, cell.link, seed_for(sender, seed));
     let engine = Engine::builder().config(config).device(link).start();
