@@ -18,5 +18,6 @@ mod mtu;
 mod repairs;
 mod scripts;
 mod sharing;
+mod transfers;
 mod tuning;
 mod utilisation;

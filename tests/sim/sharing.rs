@@ -84,8 +84,8 @@ impl Cell {
     }
 
     /// What a row is the median of. One run alone is chance: which flow's packet finds the queue full is. So is the median of
-    /// few: what has to hold is asked of more runs, and of many where single ones are farthest apart. There 15 said 7.8, 11.7 and
-    /// 10.0 % (at once, paced, settled), where 101 say 9.2, 9.9 and 7.6.
+    /// few: what has to hold is asked of more runs, and of many where single ones are farthest apart. There 15 said 7.8, 11.7, 5.6
+    /// and 10.0 % (at once, paced, together, settled), where 101 say 9.2, 9.9, 7.2 and 7.6; chance is a point or so of that still.
     fn seeds(self) -> u64 {
         match (self.begins, self.mbits == MBITS[0]) {
             (Begins::Late, true) => 5,
@@ -183,8 +183,8 @@ fn heading() -> String {
          measured; paced: likewise, where slow start is paced; together: within a round trip, likewise; settled: as together, but the minute\n\
          after that; late: it begins {} s after the first, and the last of two minutes is measured. Of 15 runs, nine of\n\
          bbr over the faster link, 101 of cubic over that and 40 ms, and of five and three of late; with together and\n\
-         settled their beginnings spread over the round trip: the least, the median and the greatest share of the second, % of both; and how far from half\n\
-         shares are, in % of that half: the median of that, and the farthest.\n\n\
+         settled their beginnings spread over the round trip: the least, the median and the greatest share of the second, % of\n\
+         both; and how far from half shares are, in % of that half: the median of that, and the farthest.\n\n\
          begins   alg.    rate       trip  least median   most     off    max\n",
         AT_ONCE.as_millis(),
         LATE.as_secs()
