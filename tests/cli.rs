@@ -65,6 +65,7 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&[], ("a_report_that_is_lost_is_told", drill::a_report_that_is_lost_is_told)),
     (&[], ("algorithms_are_raced_and_drawn", race::algorithms_are_raced_and_drawn)),
     (&[], ("a_legend_tells_of_what_is_drawn", race::a_legend_tells_of_what_is_drawn)),
+    (&[], ("the_plots_are_the_committed_ones", race::the_plots_are_the_committed_ones)),
     (&[], ("slow_start_is_paced_on_request", race::slow_start_is_paced_on_request)),
     (&["unshare"], ("the_kernel_is_raced", race::the_kernel_is_raced)),
     (&["unshare"], ("a_benchmark_measures_both", bench::a_benchmark_measures_both)),

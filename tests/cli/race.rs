@@ -1,5 +1,7 @@
 //! `tunstack race`: what it says, draws and refuses.
 
+use std::path::Path;
+
 use super::program::*;
 
 pub(crate) fn algorithms_are_raced_and_drawn() {
@@ -50,6 +52,23 @@ pub(crate) fn slow_start_is_paced_on_request() {
     };
     let (plain, paced) = (goodput(""), goodput(" --pace-slow-start"));
     assert!(paced > 1.1 * plain, "{paced} after {plain}");
+}
+
+/// Time is virtual: each command of docs/race draws the plot that stands there.
+pub(crate) fn the_plots_are_the_committed_ones() {
+    let dir = Scratch::new();
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/race");
+    let page = std::fs::read_to_string(docs.join("README.md")).unwrap();
+    let mut drawn = 0;
+    for command in page.lines().filter_map(|line| line.split_once("`tunstack race ")?.1.strip_suffix("` |")) {
+        let (arguments, svg) = command.rsplit_once(' ').unwrap();
+        let (name, new) = (Path::new(svg).file_name().unwrap(), dir.path("new.svg"));
+        assert_ok(&run(&format!("race {arguments} {new}")));
+        let same = std::fs::read(&new).unwrap() == std::fs::read(docs.join(name)).unwrap();
+        assert!(same, "{svg} is not what `tunstack race {command}` draws: run it, and look at what is new");
+        drawn += 1;
+    }
+    assert_eq!(drawn, std::fs::read_dir(docs).unwrap().count() - 1, "as many plots as commands");
 }
 
 /// BBR has no slow start threshold to show.
