@@ -63,10 +63,11 @@ pub(crate) struct DrillArgs {
     list: bool,
     /// The addresses that scripts run with [default: what the script says, or ipv4]
     ///
-    /// With ipv6 the MTU is 1520, so that a full segment has as many octets as over IPv4. The symbols CODE (IPv4),
-    /// CMSG_LEVEL_IP and CMSG_TYPE_RECVERR are defined, with values that depend on it, and TFO_COOKIE, the cookie for the
-    /// addresses and the tcp_fastopen_key that there are, where the script does not define them. With all, a script
-    /// whose name ends in -v4, -ipv4, -v6 or -ipv6 runs with such addresses alone.
+    /// With ipv6 the MTU is 1520, so that a full segment has as many octets as over IPv4, where the script does not name
+    /// one. The symbols CODE (IPv4), CMSG_LEVEL_IP and CMSG_TYPE_RECVERR are defined, with values that depend on it, and
+    /// TFO_COOKIE, the cookie for the addresses and the tcp_fastopen_key that there are, where the script does not define
+    /// them. With all, a script whose head names a version, or else whose name ends in -v4, -ipv4, -v6 or -ipv6, runs
+    /// with such addresses alone.
     #[arg(long, value_name = "VERSION", value_enum)]
     ip_version: Option<Version>,
     /// Run so many scripts at once [default: one for each processor]

@@ -168,6 +168,22 @@ pub(crate) fn symbols_of_the_addresses_are_defined() {
     let judged = drill(&[&["--ip-version", "all"][..], &named.each_ref().map(String::as_str)].concat());
     assert!(text(&judged.stdout).contains("all 3 passed"), "{}", text(&judged.stdout));
 
+    // The MTU of IPv6 is there whoever names the addresses, but not over one that the head names.
+    let own = v6.replace("--mtu=1500\n", "");
+    let small = dir.write("small.pkt", own.as_bytes());
+    let full = dir.write("full.pkt", own.replace("mss 1440", "mss 1460").as_bytes());
+    let runs = [
+        &["--ip-version", "all", &full][..],
+        &["--ip-version", "all", "--set", "mtu=1500", &small],
+        &["--ip-version", "ipv6", &full],
+        &["--ip-version", "ipv6", &named[0]],
+        &[&small],
+    ];
+    for args in runs {
+        let judged = drill(args);
+        assert_eq!(code(judged.status), 0, "{args:?}: {}", text(&judged.stdout));
+    }
+
     // A comment behind it says nothing of the version.
     let said = dir.write("said.pkt", format!("--ip_version=ipv4 // not mapped\n{SOL_IP}").as_bytes());
     let judged = drill(&[&said]);

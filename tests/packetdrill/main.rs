@@ -34,7 +34,8 @@ fn one(path: &Path, name: &str, version: Option<&str>) -> Result<(), Failed> {
     if let Some(version) = version {
         settings.push(("ip_version".to_owned(), Some(version.to_owned())));
     }
-    if version == Some("ipv6") {
+    let says = |option: &str| text.lines().any(|line| line.starts_with(option));
+    if version == Some("ipv6") || says("--ip_version=ipv6") && !says("--mtu=") {
         // A full segment has as many octets as over IPv4.
         settings.push(("mtu".to_owned(), Some("1520".to_owned())));
     }

@@ -46,7 +46,6 @@ impl Version {
         let mut settings = vec![("ip_version".to_owned(), Some(self.name().to_owned()))];
         if self.is_v6() {
             for (name, value) in [
-                ("mtu", "1520"),
                 ("local_ip", "fd3d:0a0b:17d6::1"),
                 ("gateway_ip", "fd3d:0a0b:17d6:8888::1"),
                 ("remote_ip", "fd3d:fa7b:d17d::1"),
@@ -54,8 +53,14 @@ impl Version {
                 settings.push((name.to_owned(), Some(value.to_owned())));
             }
         }
+        settings.extend(self.mtu());
         settings.extend(self.symbols());
         settings
+    }
+
+    /// By which a full segment has as many octets over IPv6 as over IPv4.
+    fn mtu(self) -> Option<Setting> {
+        self.is_v6().then(|| ("mtu".to_owned(), Some("1520".to_owned())))
     }
 
     /// The symbols whose values depend on the kind of addresses.
@@ -90,7 +95,9 @@ pub(super) fn runs(
     let mut runs = match (asked, said) {
         (None, said) => vec![(None, said.unwrap_or(Version::Ipv4).as_said())],
         // Of all, a script that is about some takes those: its head says so, or else its name.
-        (Some(Version::All), Some(said)) => vec![(None, said.as_said())],
+        (Some(Version::All), Some(said)) => {
+            vec![(None, said.as_said().into_iter().chain(said.mtu()).collect())]
+        }
         (Some(Version::All), None) if named_v6(script).is_some() => {
             let meant = Version::EACH.into_iter().filter(|version| Some(version.is_v6()) == named_v6(script));
             meant.map(one).collect()
@@ -100,10 +107,14 @@ pub(super) fn runs(
         }
         (Some(version), _) => vec![one(version)],
     };
+    // What the head says of these is no default's to override.
     let defined: Vec<&str> = of(&head).filter(|(name, _)| *name == "define").filter_map(symbol).collect();
+    let sized = of(&head).any(|(name, _)| name == "mtu");
     for (_, settings) in &mut runs {
-        settings.retain(|(name, value)| {
-            name != "define" || symbol((name, value.as_deref())).is_none_or(|name| !defined.contains(&name))
+        settings.retain(|(name, value)| match name.as_str() {
+            "define" => symbol((name, value.as_deref())).is_none_or(|name| !defined.contains(&name)),
+            "mtu" => !sized,
+            _ => true,
         });
     }
     runs
