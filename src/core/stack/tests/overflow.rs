@@ -4,6 +4,7 @@ use super::raw::{Raw, Sent, sack};
 use super::*;
 use crate::config::{MtuProbing, TcpConfig};
 use crate::tcp::congestion::{Algorithm, Congestion};
+use crate::tcp::recovery::Phase;
 use crate::tcp::rtt::RttEstimator;
 use crate::tcp::tcb::Is;
 use crate::tcp::timers::Timer;
@@ -128,5 +129,57 @@ fn a_loss_may_follow_a_probe_that_was_lost_alone() {
         }
         let ssthresh = if beside == 3 { cwnd / 2 / 2 } else { HALF_FLIGHT };
         assert_eq!(r.tcb(id).congestion.ssthresh(), ssthresh, "{beside} behind it, late: {late}");
+    }
+}
+
+/// What the probe carried counts for nothing once it has been sent again either: behind it, or beside it and later, two are
+/// lost, which is too little.
+#[test]
+fn a_probe_that_is_sent_again_is_no_part_of_an_overflow() {
+    for (beside, behind) in [(0, 2), (1, 1)] {
+        let (mut r, id, sent) = probing();
+        report(&mut r, &[&sent[1 + beside..20]]);
+        assert_eq!(r.sent()[0].header.seq, sent[0].header.seq, "its text again");
+        report(&mut r, &[&sent[20 + behind..], &sent[1 + beside..20]]);
+        assert_eq!(r.tcb(id).recovery.phase(), Phase::Recovery);
+        assert_eq!(r.tcb(id).congestion.ssthresh(), HALF_FLIGHT, "{beside} beside it, {behind} behind");
+    }
+}
+
+/// A window of 160 segments, of which a small one and 109 full ones have left as one flight.
+fn flying() -> (Raw, SocketId, Vec<Sent>) {
+    let (mut r, id) = starting(TcpConfig::default());
+    r.tcb(id).congestion = Congestion::new(Algorithm::Reno, 1460, 160, &TcpConfig::default());
+    r.write(id, &[7; 500]);
+    let mut sent = r.sent();
+    r.write(id, &[7; 109 * 1460]);
+    sent.extend(r.sent());
+    assert_eq!(sent.len(), 110);
+    r.now += LONGER;
+    let now = r.now;
+    r.tcb(id).rtt.observe(LONGER, now);
+    (r, id, sent)
+}
+
+/// What did not fit the path and is sent again for that was lost to no congestion: one that is lost beside is no overflow, three
+/// are none either of so many, but four.
+#[test]
+fn what_did_not_fit_the_path_is_no_part_of_an_overflow() {
+    for (beside, overflows) in [(1, false), (2, false), (4, true)] {
+        let (mut r, id, _) = flying();
+        let now = r.now;
+        r.tcb(id).path_mss(1300, now);
+        r.write(id, &[8; 100]);
+        let again = r.sent();
+        assert!(again.len() > 100, "{}", again.len());
+        let tcb = r.tcb(id);
+        assert_eq!((tcb.recovery.phase(), tcb.is.contains(Is::UNREDUCED)), (Phase::Loss, true));
+        let (cwnd, half) = (tcb.congestion.cwnd(), tcb.snd.outstanding() / 2);
+        r.now += LONGER;
+        report(&mut r, &[&again[beside..beside + 6]]);
+        let tcb = r.tcb(id);
+        assert_eq!(tcb.recovery.phase(), Phase::Recovery);
+        let ssthresh = if overflows { cwnd / 2 / 2 } else { half };
+        assert_eq!(tcb.congestion.ssthresh(), ssthresh, "{beside} beside it");
     }
 }
