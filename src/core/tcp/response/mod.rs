@@ -237,7 +237,7 @@ impl Tcb {
         phase >= Phase::Cwr && !(phase == Phase::Loss && self.is.contains(Is::UNREDUCED))
     }
 
-    /// While all that was lost is sent again: whether what is lost now is to be answered by itself.
+    /// In [`Phase::Loss`], while all that was lost is sent again: whether what is lost now is to be answered by itself.
     //= https://www.rfc-editor.org/rfc/rfc4821#section-4
     //# If any other data loss is detected, standard congestion control MUST take place.
     fn begins_anew(&self, lost: Lost) -> bool {
