@@ -2,7 +2,7 @@
 
 use super::raw::{Raw, Sent, sack};
 use super::*;
-use crate::config::{MtuProbing, TcpConfig};
+use crate::config::{EcnFeedback, MtuProbing, TcpConfig};
 use crate::tcp::congestion::{Algorithm, Congestion};
 use crate::tcp::recovery::Phase;
 use crate::tcp::rtt::RttEstimator;
@@ -16,10 +16,16 @@ const LONGER: Duration = Duration::from_millis(130);
 /// A connection in slow start, over a path of that round trip.
 fn starting(tcp: TcpConfig) -> (Raw, SocketId) {
     let tcp = TcpConfig { slow_start_pacing: true, congestion: Algorithm::Reno, ..tcp };
-    let mut r = Raw::new(Config { tcp, ..Config::default() });
+    let mut r = Raw::new(Config { tcp: tcp.clone(), ..Config::default() });
     r.syn.mss = Some(1460);
     (r.syn.sack_permitted, r.syn.window_scale) = (true, Some(7));
-    let id = r.accepted();
+    // Accurate ECN is asked for by 7; 2 says that the SYN,ACK came without (RFC 9768 §3.1.1).
+    let (asks, tells) = if tcp.ecn_incoming == EcnFeedback::Accurate { (7, 2) } else { (0, 0) };
+    let listener = r.listen(8);
+    r.send(Flags::SYN | Flags::from_ace(asks), b"");
+    r.ack = r.sent()[0].header.seq.get().wrapping_add(1);
+    r.send(Flags::ACK | Flags::from_ace(tells), b"");
+    let id = r.host.try_accept(listener).unwrap();
     let now = r.now;
     let tcb = r.tcb(id);
     // That the handshake took no time is forgotten.
@@ -38,8 +44,12 @@ fn range(sent: &[Sent]) -> (u32, u32) {
 
 /// The peer has all of `sent` but those before the first, and those between, of these runs.
 fn report(r: &mut Raw, runs: &[&[Sent]]) {
+    report_with(r, Flags::ACK, runs);
+}
+
+fn report_with(r: &mut Raw, flags: Flags, runs: &[&[Sent]]) {
     let blocks: Vec<_> = runs.iter().map(|run| range(run)).collect();
-    r.inject(r.seq, r.ack, Flags::ACK, b"", &sack(&blocks));
+    r.inject(r.seq, r.ack, flags, b"", &sack(&blocks));
 }
 
 /// A burst has left and the next has its time; a loss that shows meanwhile is repaired at once.
@@ -63,7 +73,11 @@ fn a_repair_does_not_wait_for_the_pace_of_slow_start() {
 
 /// A window of 160 segments, of which 110 have left as one flight that begins with a probe of 1410 octets.
 fn probing() -> (Raw, SocketId, Vec<Sent>) {
-    let (mut r, id) = starting(TcpConfig { mtu_probing: MtuProbing::Always, ..TcpConfig::default() });
+    probing_with(TcpConfig::default())
+}
+
+fn probing_with(tcp: TcpConfig) -> (Raw, SocketId, Vec<Sent>) {
+    let (mut r, id) = starting(TcpConfig { mtu_probing: MtuProbing::Always, ..tcp });
     let config = TcpConfig::default();
     r.tcb(id).congestion = Congestion::new(Algorithm::Reno, 1360, 160, &config);
     r.write(id, &[7; 1410 + 109 * 1360]);
@@ -182,4 +196,29 @@ fn what_did_not_fit_the_path_is_no_part_of_an_overflow() {
         let ssthresh = if overflows { cwnd / 2 / 2 } else { half };
         assert_eq!(tcb.congestion.ssthresh(), ssthresh, "{beside} beside it");
     }
+}
+
+/// A mark that is told of while the text of a probe is sent again is answered, and what is lost then is not answered once more.
+//= https://www.rfc-editor.org/rfc/rfc4821#section-4
+//= type=test
+//# Normal congestion control algorithms MUST remain in effect under all conditions except when only an
+//# isolated probe packet is detected as lost.
+#[test]
+fn a_mark_may_follow_a_probe_that_was_lost_alone() {
+    let (mut r, id, sent) =
+        probing_with(TcpConfig { ecn_incoming: EcnFeedback::Accurate, ..TcpConfig::default() });
+    // The count of marks begins with 5; an ACK of more than it can count would make it doubtful.
+    let [none, one] = [5, 6].map(|ace| Flags::ACK | Flags::from_ace(ace));
+    report_with(&mut r, none, &[&sent[1..7]]);
+    r.sent();
+    let cwnd = r.tcb(id).cwnd();
+    assert!(cwnd >= 160 * 1360 && r.tcb(id).congestion.ssthresh() == u32::MAX, "{cwnd}");
+    report_with(&mut r, one, &[&sent[1..9]]);
+    let tcb = r.tcb(id);
+    let (reduced, ssthresh) = (tcb.cwnd(), tcb.congestion.ssthresh());
+    assert!(reduced < cwnd && reduced == ssthresh, "{reduced}, {ssthresh}");
+    assert_eq!(tcb.recovery.phase(), Phase::Loss, "its text is on its way yet");
+    report_with(&mut r, one, &[&sent[12..17], &sent[1..9]]);
+    assert_eq!(r.tcb(id).recovery.board().lost(), 1410 + 3 * 1360);
+    assert_eq!(r.tcb(id).congestion.ssthresh(), ssthresh, "once for this window");
 }

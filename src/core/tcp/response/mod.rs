@@ -232,7 +232,7 @@ impl Tcb {
     }
 
     /// Whether the window has come down for what is being repaired, or for a mark.
-    fn reduces_for_loss(&self) -> bool {
+    pub(in crate::tcp) fn reduces_for_loss(&self) -> bool {
         let phase = self.recovery.phase;
         phase >= Phase::Cwr && !(phase == Phase::Loss && self.is.contains(Is::UNREDUCED))
     }
@@ -289,12 +289,17 @@ impl Tcb {
     /// The peer told of a congestion mark: the window comes down as after a loss, but nothing is lost (RFC 3168 §6.1.2).
     /// Not while it comes down already. Says whether it does now.
     pub(in crate::tcp) fn enter_cwr(&mut self, delivered: u32, cx: &mut Context<'_>) -> bool {
-        if self.recovery.phase >= Phase::Cwr || self.snd.una == self.snd.nxt {
+        if self.reduces_for_loss() || self.snd.una == self.snd.nxt {
             return false;
         }
         // What was in flight when the ACK came: it may have acknowledged much of it.
         let flight = self.snd.outstanding().saturating_add(delivered).min(self.cwnd());
-        self.begin_episode(Phase::Cwr, delivered);
+        if self.recovery.phase == Phase::Loss {
+            // What was lost to no congestion is sent again yet, and now the window has come down.
+            self.is.remove(Is::UNREDUCED);
+        } else {
+            self.begin_episode(Phase::Cwr, delivered);
+        }
         self.congestion.on_event(CongestionEvent::Ecn, flight, cx.now);
         true
     }
