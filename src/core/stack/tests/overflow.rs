@@ -222,3 +222,59 @@ fn a_mark_may_follow_a_probe_that_was_lost_alone() {
     assert_eq!(r.tcb(id).recovery.board().lost(), 1410 + 3 * 1360);
     assert_eq!(r.tcb(id).congestion.ssthresh(), ssthresh, "once for this window");
 }
+
+/// The timer runs out while the text of a probe is sent again: the window has come down then, and what is lost beside is no news.
+#[test]
+fn a_timeout_while_a_probe_is_repaired_answers_what_is_lost_then() {
+    let (mut r, id, sent) = probing();
+    report(&mut r, &[&sent[1..20]]);
+    r.sent();
+    assert!(r.tcb(id).is.contains(Is::UNREDUCED));
+    // What leaves only lately is not deemed lost with the rest.
+    let now = r.now;
+    let timeout = r.tcb(id).timers.deadline(Timer::Rto).unwrap();
+    r.wait(timeout.saturating_since(now) - TRIP / 2);
+    r.write(id, &[8; 10 * 1360]);
+    let late = r.sent();
+    assert_eq!(late.len(), 10);
+    r.wait(TRIP / 2 + Duration::from_millis(10));
+    let tcb = r.tcb(id);
+    assert_eq!((tcb.recovery.timeouts(), tcb.recovery.phase()), (1, Phase::Loss));
+    let (ssthresh, lost) = (tcb.congestion.ssthresh(), tcb.recovery.board().lost());
+    r.now += TRIP;
+    report(&mut r, &[&late[5..]]);
+    let tcb = r.tcb(id);
+    assert_eq!(tcb.recovery.board().lost(), lost + 5 * 1360);
+    assert_eq!((tcb.recovery.phase(), tcb.congestion.ssthresh()), (Phase::Loss, ssthresh));
+}
+
+/// In the midst of a recovery it shows that the path takes only smaller packets: the window has come down already for what is
+/// lost then.
+#[test]
+fn a_smaller_path_in_a_recovery_reduces_nothing_again() {
+    let (mut r, id) = starting(TcpConfig::default());
+    r.tcb(id).congestion = Congestion::new(Algorithm::Reno, 1460, 160, &TcpConfig::default());
+    Arc::make_mut(&mut r.tcb(id).options).nodelay = true;
+    r.write(id, &[7; 60 * 1460]);
+    let mut sent = r.sent();
+    for _ in 0..10 {
+        r.write(id, &[8; 500]);
+        sent.extend(r.sent());
+    }
+    assert_eq!(sent.len(), 70);
+    r.now += LONGER;
+    report(&mut r, &[&sent[1..30]]);
+    assert_eq!(r.sent()[0].header.seq, sent[0].header.seq);
+    let ssthresh = r.tcb(id).congestion.ssthresh();
+    assert_eq!((r.tcb(id).recovery.phase(), ssthresh), (Phase::Recovery, (60 * 1460 + 10 * 500) / 2));
+    let now = r.now;
+    r.tcb(id).path_mss(1300, now);
+    r.sent();
+    let tcb = r.tcb(id);
+    let lost = tcb.recovery.board().lost();
+    assert_eq!((tcb.recovery.phase(), lost), (Phase::Loss, 31 * 1460));
+    report(&mut r, &[&sent[65..], &sent[1..30]]);
+    let tcb = r.tcb(id);
+    assert_eq!(tcb.recovery.board().lost(), lost + 5 * 500, "what was small enough, but did not arrive");
+    assert_eq!((tcb.recovery.phase(), tcb.congestion.ssthresh()), (Phase::Loss, ssthresh));
+}
