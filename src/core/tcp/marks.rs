@@ -5,7 +5,6 @@ use super::congestion::CongestionEvent;
 use super::context::Context;
 use super::ecn::negotiate::{self, Promise};
 use super::output::decide::Plan;
-use super::recovery::Phase;
 use super::response::news::News;
 use super::segment::Segment;
 use super::seq::Seq;
@@ -310,7 +309,7 @@ impl Tcb {
     /// data.
     fn answer_mark(&mut self, in_flight: u32, delivered: u32, cx: &mut Context<'_>) {
         self.ecn.is.insert(Is::TELLS);
-        if self.ecn.is.contains(Is::REDUCING) || self.recovery.phase() >= Phase::Cwr {
+        if self.ecn.is.contains(Is::REDUCING) || self.reduces_for_loss() {
             return;
         }
         self.ecn.is.insert(Is::REDUCING);

@@ -2,8 +2,9 @@
 
 use super::raw::{Raw, Sent, sack};
 use super::*;
-use crate::config::{MtuProbing, TcpConfig};
+use crate::config::{EcnFeedback, MtuProbing, TcpConfig};
 use crate::tcp::congestion::{Algorithm, Congestion};
+use crate::tcp::recovery::Phase;
 use crate::tcp::rtt::RttEstimator;
 use crate::tcp::tcb::Is;
 use crate::tcp::timers::Timer;
@@ -15,10 +16,16 @@ const LONGER: Duration = Duration::from_millis(130);
 /// A connection in slow start, over a path of that round trip.
 fn starting(tcp: TcpConfig) -> (Raw, SocketId) {
     let tcp = TcpConfig { slow_start_pacing: true, congestion: Algorithm::Reno, ..tcp };
-    let mut r = Raw::new(Config { tcp, ..Config::default() });
+    let mut r = Raw::new(Config { tcp: tcp.clone(), ..Config::default() });
     r.syn.mss = Some(1460);
     (r.syn.sack_permitted, r.syn.window_scale) = (true, Some(7));
-    let id = r.accepted();
+    // Accurate ECN is asked for by 7; 2 says that the SYN,ACK came without (RFC 9768 §3.1.1).
+    let (asks, tells) = if tcp.ecn_incoming == EcnFeedback::Accurate { (7, 2) } else { (0, 0) };
+    let listener = r.listen(8);
+    r.send(Flags::SYN | Flags::from_ace(asks), b"");
+    r.ack = r.sent()[0].header.seq.get().wrapping_add(1);
+    r.send(Flags::ACK | Flags::from_ace(tells), b"");
+    let id = r.host.try_accept(listener).unwrap();
     let now = r.now;
     let tcb = r.tcb(id);
     // That the handshake took no time is forgotten.
@@ -37,8 +44,12 @@ fn range(sent: &[Sent]) -> (u32, u32) {
 
 /// The peer has all of `sent` but those before the first, and those between, of these runs.
 fn report(r: &mut Raw, runs: &[&[Sent]]) {
+    report_with(r, Flags::ACK, runs);
+}
+
+fn report_with(r: &mut Raw, flags: Flags, runs: &[&[Sent]]) {
     let blocks: Vec<_> = runs.iter().map(|run| range(run)).collect();
-    r.inject(r.seq, r.ack, Flags::ACK, b"", &sack(&blocks));
+    r.inject(r.seq, r.ack, flags, b"", &sack(&blocks));
 }
 
 /// A burst has left and the next has its time; a loss that shows meanwhile is repaired at once.
@@ -62,7 +73,11 @@ fn a_repair_does_not_wait_for_the_pace_of_slow_start() {
 
 /// A window of 160 segments, of which 110 have left as one flight that begins with a probe of 1410 octets.
 fn probing() -> (Raw, SocketId, Vec<Sent>) {
-    let (mut r, id) = starting(TcpConfig { mtu_probing: MtuProbing::Always, ..TcpConfig::default() });
+    probing_with(TcpConfig::default())
+}
+
+fn probing_with(tcp: TcpConfig) -> (Raw, SocketId, Vec<Sent>) {
+    let (mut r, id) = starting(TcpConfig { mtu_probing: MtuProbing::Always, ..tcp });
     let config = TcpConfig::default();
     r.tcb(id).congestion = Congestion::new(Algorithm::Reno, 1360, 160, &config);
     r.write(id, &[7; 1410 + 109 * 1360]);
@@ -129,4 +144,165 @@ fn a_loss_may_follow_a_probe_that_was_lost_alone() {
         let ssthresh = if beside == 3 { cwnd / 2 / 2 } else { HALF_FLIGHT };
         assert_eq!(r.tcb(id).congestion.ssthresh(), ssthresh, "{beside} behind it, late: {late}");
     }
+}
+
+/// What the probe carried counts for nothing once it has been sent again either: behind it, or beside it and later, two are
+/// lost, which is too little.
+#[test]
+fn a_probe_that_is_sent_again_is_no_part_of_an_overflow() {
+    for (beside, behind) in [(0, 2), (1, 1)] {
+        let (mut r, id, sent) = probing();
+        report(&mut r, &[&sent[1 + beside..20]]);
+        assert_eq!(r.sent()[0].header.seq, sent[0].header.seq, "its text again");
+        report(&mut r, &[&sent[20 + behind..], &sent[1 + beside..20]]);
+        assert_eq!(r.tcb(id).recovery.phase(), Phase::Recovery);
+        assert_eq!(r.tcb(id).congestion.ssthresh(), HALF_FLIGHT, "{beside} beside it, {behind} behind");
+    }
+}
+
+/// A window of 160 segments, of which a small one and 109 full ones have left as one flight.
+fn flying() -> (Raw, SocketId, Vec<Sent>) {
+    let (mut r, id) = starting(TcpConfig::default());
+    r.tcb(id).congestion = Congestion::new(Algorithm::Reno, 1460, 160, &TcpConfig::default());
+    r.write(id, &[7; 500]);
+    let mut sent = r.sent();
+    r.write(id, &[7; 109 * 1460]);
+    sent.extend(r.sent());
+    assert_eq!(sent.len(), 110);
+    r.now += LONGER;
+    let now = r.now;
+    r.tcb(id).rtt.observe(LONGER, now);
+    (r, id, sent)
+}
+
+/// What did not fit the path and is sent again for that was lost to no congestion: one that is lost beside is no overflow, three
+/// are none either of so many, but four.
+#[test]
+fn what_did_not_fit_the_path_is_no_part_of_an_overflow() {
+    for (beside, overflows) in [(1, false), (2, false), (4, true)] {
+        let (mut r, id, _) = flying();
+        let now = r.now;
+        r.tcb(id).path_mss(1300, now);
+        r.write(id, &[8; 100]);
+        let again = r.sent();
+        assert!(again.len() > 100, "{}", again.len());
+        let tcb = r.tcb(id);
+        assert_eq!((tcb.recovery.phase(), tcb.is.contains(Is::UNREDUCED)), (Phase::Loss, true));
+        let (cwnd, half) = (tcb.congestion.cwnd(), tcb.snd.outstanding() / 2);
+        r.now += LONGER;
+        report(&mut r, &[&again[beside..beside + 6]]);
+        let tcb = r.tcb(id);
+        assert_eq!(tcb.recovery.phase(), Phase::Recovery);
+        let ssthresh = if overflows { cwnd / 2 / 2 } else { half };
+        assert_eq!(tcb.congestion.ssthresh(), ssthresh, "{beside} beside it");
+    }
+}
+
+/// A mark that is told of while the text of a probe is sent again is answered, and what is lost then is not answered once more.
+//= https://www.rfc-editor.org/rfc/rfc4821#section-4
+//= type=test
+//# Normal congestion control algorithms MUST remain in effect under all conditions except when only an
+//# isolated probe packet is detected as lost.
+#[test]
+fn a_mark_may_follow_a_probe_that_was_lost_alone() {
+    let (mut r, id, sent) =
+        probing_with(TcpConfig { ecn_incoming: EcnFeedback::Accurate, ..TcpConfig::default() });
+    // The count of marks begins with 5; an ACK of more than it can count would make it doubtful.
+    let [none, one] = [5, 6].map(|ace| Flags::ACK | Flags::from_ace(ace));
+    report_with(&mut r, none, &[&sent[1..7]]);
+    r.sent();
+    let cwnd = r.tcb(id).cwnd();
+    assert!(cwnd >= 160 * 1360 && r.tcb(id).congestion.ssthresh() == u32::MAX, "{cwnd}");
+    report_with(&mut r, one, &[&sent[1..9]]);
+    let tcb = r.tcb(id);
+    let (reduced, ssthresh) = (tcb.cwnd(), tcb.congestion.ssthresh());
+    assert!(reduced < cwnd && reduced == ssthresh, "{reduced}, {ssthresh}");
+    assert_eq!(tcb.recovery.phase(), Phase::Loss, "its text is on its way yet");
+    report_with(&mut r, one, &[&sent[12..17], &sent[1..9]]);
+    assert_eq!(r.tcb(id).recovery.board().lost(), 1410 + 3 * 1360);
+    assert_eq!(r.tcb(id).congestion.ssthresh(), ssthresh, "once for this window");
+}
+
+/// The timer runs out while the text of a probe is sent again: the window has come down then, and what is lost beside is no news.
+#[test]
+fn a_timeout_while_a_probe_is_repaired_answers_what_is_lost_then() {
+    let (mut r, id, sent) = probing();
+    report(&mut r, &[&sent[1..20]]);
+    r.sent();
+    assert!(r.tcb(id).is.contains(Is::UNREDUCED));
+    // What leaves only lately is not deemed lost with the rest.
+    let now = r.now;
+    let timeout = r.tcb(id).timers.deadline(Timer::Rto).unwrap();
+    r.wait(timeout.saturating_since(now) - TRIP / 2);
+    r.write(id, &[8; 10 * 1360]);
+    let late = r.sent();
+    assert_eq!(late.len(), 10);
+    r.wait(TRIP / 2 + Duration::from_millis(10));
+    let tcb = r.tcb(id);
+    assert_eq!((tcb.recovery.timeouts(), tcb.recovery.phase()), (1, Phase::Loss));
+    let (ssthresh, lost) = (tcb.congestion.ssthresh(), tcb.recovery.board().lost());
+    r.now += TRIP;
+    report(&mut r, &[&late[5..]]);
+    let tcb = r.tcb(id);
+    assert_eq!(tcb.recovery.board().lost(), lost + 5 * 1360);
+    assert_eq!((tcb.recovery.phase(), tcb.congestion.ssthresh()), (Phase::Loss, ssthresh));
+}
+
+/// In the midst of a recovery it shows that the path takes only smaller packets: the window has come down already for what is
+/// lost then.
+#[test]
+fn a_smaller_path_in_a_recovery_reduces_nothing_again() {
+    let (mut r, id) = starting(TcpConfig::default());
+    r.tcb(id).congestion = Congestion::new(Algorithm::Reno, 1460, 160, &TcpConfig::default());
+    Arc::make_mut(&mut r.tcb(id).options).nodelay = true;
+    r.write(id, &[7; 60 * 1460]);
+    let mut sent = r.sent();
+    for _ in 0..10 {
+        r.write(id, &[8; 500]);
+        sent.extend(r.sent());
+    }
+    assert_eq!(sent.len(), 70);
+    r.now += LONGER;
+    report(&mut r, &[&sent[1..30]]);
+    assert_eq!(r.sent()[0].header.seq, sent[0].header.seq);
+    let ssthresh = r.tcb(id).congestion.ssthresh();
+    assert_eq!((r.tcb(id).recovery.phase(), ssthresh), (Phase::Recovery, (60 * 1460 + 10 * 500) / 2));
+    let now = r.now;
+    r.tcb(id).path_mss(1300, now);
+    r.sent();
+    let tcb = r.tcb(id);
+    let lost = tcb.recovery.board().lost();
+    assert_eq!((tcb.recovery.phase(), lost), (Phase::Loss, 31 * 1460));
+    report(&mut r, &[&sent[65..], &sent[1..30]]);
+    let tcb = r.tcb(id);
+    assert_eq!(tcb.recovery.board().lost(), lost + 5 * 500, "what was small enough, but did not arrive");
+    assert_eq!((tcb.recovery.phase(), tcb.congestion.ssthresh()), (Phase::Loss, ssthresh));
+}
+
+/// Without SACK it shows when an ACK of what the probe carried leaves something out.
+//= https://www.rfc-editor.org/rfc/rfc4821#section-4
+//= type=test
+//# If any other data loss is detected, standard congestion control MUST take place.
+#[test]
+fn a_loss_may_follow_a_probe_that_was_lost_alone_without_sack() {
+    let (mut r, id, sent) = probing_with(TcpConfig { sack: false, ..TcpConfig::default() });
+    for _ in 0..105 {
+        r.send(Flags::ACK, b"");
+    }
+    assert_eq!(r.sent()[0].header.seq, sent[0].header.seq, "its text again");
+    let tcb = r.tcb(id);
+    assert_eq!((tcb.recovery.phase(), tcb.is.contains(Is::UNREDUCED)), (Phase::Loss, true));
+    assert!(tcb.cwnd() >= 160 * 1360 && tcb.congestion.ssthresh() == u32::MAX);
+    r.now += TRIP;
+    r.acknowledge(&sent[..50]);
+    r.sent();
+    let (flight, now) = (r.tcb(id).snd.outstanding(), r.now);
+    for _ in 0..3 {
+        r.send(Flags::ACK, b"");
+    }
+    let repair = r.sent();
+    assert_eq!(repair.first().map(|s| s.header.seq), Some(sent[50].header.seq));
+    let tcb = r.tcb(id);
+    assert_eq!((tcb.recovery.phase(), tcb.congestion.ssthresh()), (Phase::Recovery, flight / 2));
+    assert!(tcb.timers.deadline(Timer::Rto) > Some(now) && tcb.recovery.timeouts() == 0, "no time-out");
 }

@@ -30,6 +30,8 @@ bitflags::bitflags! {
         const BURST = 1 << 5;
         /// And so did what the program wrote, which is pushed.
         const PUSHED = 1 << 6;
+        /// What took it was no congestion.
+        const EXCUSED = 1 << 7;
     }
 }
 
@@ -147,6 +149,12 @@ impl Scoreboard {
     /// Octets deemed lost, sent again since or not.
     pub const fn lost(&self) -> u32 {
         self.lost
+    }
+
+    /// Octets of these that congestion may have taken.
+    pub fn blamed(&self) -> u32 {
+        let blamed = |r: &&Record| r.marks.intersection(Mark::LOST | Mark::EXCUSED) == Mark::LOST;
+        self.records.iter().filter(blamed).map(Record::len).sum()
     }
 
     /// Octets in flight for another time.
@@ -374,7 +382,7 @@ impl Scoreboard {
             let Some(piece) = self.records.get_mut(at) else { break };
             seen(piece);
             let before = *piece;
-            piece.marks.remove(Mark::LOST | Mark::RESENT | Mark::REPORTED);
+            piece.marks.remove(Mark::LOST | Mark::RESENT | Mark::REPORTED | Mark::EXCUSED);
             piece.marks.insert(Mark::SACKED);
             self.uncount(before.marks, before.len());
             self.sacked += before.len();
@@ -405,7 +413,7 @@ impl Scoreboard {
             found.octets += len;
             if record.marks.contains(Mark::RESENT) {
                 self.resent -= len;
-                record.marks.remove(Mark::RESENT);
+                record.marks.remove(Mark::RESENT | Mark::EXCUSED);
                 found.resent += len;
             }
             if !record.marks.contains(Mark::LOST) {
@@ -434,10 +442,19 @@ impl Scoreboard {
         self.mark_lost(|record| record.len().min(record.mss.max(record.first).into()) > most)
     }
 
+    /// What of `range` is lost and not in flight again was lost to no congestion.
+    pub fn excuse(&mut self, range: SeqRange) {
+        let (first, last) = (self.split(range.start), self.split(range.end));
+        for record in self.records.range_mut(first..last) {
+            let waits = record.marks.intersection(Mark::LOST | Mark::RESENT) == Mark::LOST;
+            record.marks.set(Mark::EXCUSED, waits || record.marks.contains(Mark::EXCUSED));
+        }
+    }
+
     /// Nothing is lost: what was deemed so is in flight.
     pub fn unmark_lost(&mut self) {
         for record in &mut self.records {
-            record.marks.remove(Mark::LOST);
+            record.marks.remove(Mark::LOST | Mark::EXCUSED);
         }
         self.lost = 0;
     }

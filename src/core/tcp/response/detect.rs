@@ -45,9 +45,7 @@ impl Tcb {
         if !self.is.contains(Is::SUSPECTS_OVERFLOW) {
             return;
         }
-        // That a probe of the path's MTU is lost says nothing of congestion (RFC 4821 §7.6.2).
-        let probe = self.mtu.as_ref().and_then(|search| search.probe()).map_or(0, |probe| probe.len());
-        let lost = self.recovery.board.lost().saturating_sub(probe);
+        let lost = self.recovery.board.blamed();
         let part = self.snd.outstanding() / OVERFLOW_PART;
         if lost > part && lost >= self.smss().saturating_mul(OVERFLOW_SEGMENTS) {
             self.is.remove(Is::SUSPECTS_OVERFLOW);
@@ -145,6 +143,9 @@ impl Tcb {
             tell_lost(rate, congestion, SeqRange::new(start, range.end), &record.stamp);
             true
         });
+        if let Some(probe) = probe.filter(|_| lost.octets > 0) {
+            self.recovery.board.excuse(probe);
+        }
         if lost.resent > 0 {
             cx.counters.tcp_lost_retransmit += 1;
         }

@@ -122,6 +122,7 @@ impl Tcb {
 
     fn repair_without_congestion(&mut self, reason: Reason) {
         self.is.set(Is::UNREDUCED, !self.reduces_for_loss());
+        self.recovery.board.excuse(SeqRange::new(self.snd.una, self.snd.nxt));
         if let Some(episode) = &mut self.recovery.episode {
             **episode = Episode::new(None, Undo::default(), None);
         }

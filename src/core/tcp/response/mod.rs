@@ -232,12 +232,12 @@ impl Tcb {
     }
 
     /// Whether the window has come down for what is being repaired, or for a mark.
-    fn reduces_for_loss(&self) -> bool {
+    pub(in crate::tcp) fn reduces_for_loss(&self) -> bool {
         let phase = self.recovery.phase;
         phase >= Phase::Cwr && !(phase == Phase::Loss && self.is.contains(Is::UNREDUCED))
     }
 
-    /// While all that was lost is sent again: whether what is lost now is to be answered by itself.
+    /// In [`Phase::Loss`], while all that was lost is sent again: whether what is lost now is to be answered by itself.
     //= https://www.rfc-editor.org/rfc/rfc4821#section-4
     //# If any other data loss is detected, standard congestion control MUST take place.
     fn begins_anew(&self, lost: Lost) -> bool {
@@ -289,12 +289,17 @@ impl Tcb {
     /// The peer told of a congestion mark: the window comes down as after a loss, but nothing is lost (RFC 3168 §6.1.2).
     /// Not while it comes down already. Says whether it does now.
     pub(in crate::tcp) fn enter_cwr(&mut self, delivered: u32, cx: &mut Context<'_>) -> bool {
-        if self.recovery.phase >= Phase::Cwr || self.snd.una == self.snd.nxt {
+        if self.reduces_for_loss() || self.snd.una == self.snd.nxt {
             return false;
         }
         // What was in flight when the ACK came: it may have acknowledged much of it.
         let flight = self.snd.outstanding().saturating_add(delivered).min(self.cwnd());
-        self.begin_episode(Phase::Cwr, delivered);
+        if self.recovery.phase == Phase::Loss {
+            // What was lost to no congestion is sent again yet, and now the window has come down.
+            self.is.remove(Is::UNREDUCED);
+        } else {
+            self.begin_episode(Phase::Cwr, delivered);
+        }
         self.congestion.on_event(CongestionEvent::Ecn, flight, cx.now);
         true
     }
@@ -341,15 +346,16 @@ impl Tcb {
         match self.recovery.phase {
             Phase::Loss => {
                 self.process_loss(news, cx);
+                // All that was lost to no congestion has arrived: what is lost beside it is to begin a recovery by itself.
+                let repairs = self.recovery.phase == Phase::Loss && !self.reduces_for_loss();
+                if repairs && self.recovery.board.lost() == 0 {
+                    self.reopen();
+                }
             }
             Phase::Recovery if covered => {
                 self.try_undo_recovery(news, cx);
             }
-            Phase::Cwr if covered => {
-                self.recovery.phase = Phase::Open;
-                self.recovery.recover = self.snd.una.sub(1);
-                self.recovery.end_episode();
-            }
+            Phase::Cwr if covered => self.reopen(),
             _ => {}
         }
         match self.recovery.on_ack(&self.snd, news.advanced, mss) {
@@ -367,6 +373,13 @@ impl Tcb {
         true
     }
 
+    /// Without SACK, nothing is to be sent again: three duplicate ACKs are a loss.
+    fn reopen(&mut self) {
+        self.recovery.phase = Phase::Open;
+        self.recovery.recover = self.snd.una.sub(1);
+        self.recovery.end_episode();
+    }
+
     fn take_duplicate_ack(&mut self, mss: u32, cx: &mut Context<'_>) {
         //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
         //= id=rfc5681-3.2-7, rfc5681-3.2-8
@@ -374,7 +387,12 @@ impl Tcb {
         //= id=rfc5681-4.3-1
         let flight = self.snd.outstanding().saturating_sub(self.recovery.limited());
         let reduced = self.recovery.phase == Phase::Cwr;
-        if self.recovery.on_duplicate_ack(&self.snd, mss) && !self.mtu_probe_lost(cx) {
+        if self.recovery.on_duplicate_ack(&self.snd, mss) {
+            if self.mtu_probe_lost(cx) {
+                // Its phase was that of a recovery already, but the window is what it was.
+                self.is.set(Is::UNREDUCED, !reduced);
+                return;
+            }
             cx.counters.tcp_fast_retrans += 1;
             self.oldest_is_lost();
             let una = self.snd.una;

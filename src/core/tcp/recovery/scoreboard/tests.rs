@@ -402,3 +402,25 @@ fn what_is_sent_again_out_of_order_hides_nothing_before_it() {
     board.pass(last);
     assert_eq!(board.next_lost(), Some(SeqRange::new(lost.start, last.start)));
 }
+
+#[test]
+fn what_no_congestion_took_is_not_blamed_on_it() {
+    let mut board = ten();
+    board.split(Seq::new(501));
+    board.mark_lost(|r| r.start.before(Seq::new(501)));
+    board.excuse(range(1, 301));
+    assert_eq!((sums(&board), board.blamed()), ((0, 500, 0), 200));
+    board.on_resend(range(1, 201), Stamp::at(at(1)));
+    assert_eq!(board.blamed(), 200, "it is excused yet");
+    board.split(Seq::new(101));
+    board.mark_lost(|r| r.start == Seq::new(1));
+    assert_eq!(board.blamed(), 300, "what took it this time may have been");
+    board.acknowledge(Seq::new(101), |_| {});
+    board.sack(range(201, 301), |_| {});
+    assert_eq!((sums(&board), board.blamed()), ((100, 300, 100), 200));
+    board.disbelieve_sacks();
+    assert_eq!(board.blamed(), 300);
+    board.unmark_lost();
+    board.mark_lost(|_| true);
+    assert_eq!(board.blamed(), 900, "nothing of before is remembered");
+}
