@@ -65,10 +65,11 @@ pub(crate) struct RaceArgs {
     /// Let each flow begin so many seconds after the one before it
     #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "kernel")]
     stagger: Option<Duration>,
-    /// Let this stack pace slow start: flows that begin together then share evenly from the start
+    /// Let this stack pace slow start
     ///
-    /// A little more than a window leaves in a round trip of slow start, and not all of it at once. Off by default in this
-    /// stack, as in Linux; BBR paces all it sends.
+    /// 1.25 windows leave in a round trip of slow start, of a window less than 128 segments as many as of 128, and what all fits
+    /// in the window at once. Flows that begin together over a long path then share it more evenly, and short queues run
+    /// over less. Off by default, as in Linux; BBR paces all it sends.
     #[arg(long)]
     pace_slow_start: bool,
     /// What decides all chance
@@ -103,7 +104,7 @@ pub(crate) fn main(common: &Common, args: RaceArgs) -> Result<(), Failure> {
     let races = simulated::run(&setup, out)?;
     let rows: Vec<_> = races.iter().flat_map(|race| race.rows.iter()).collect();
     for row in &rows {
-        out.object(|| table::object(row));
+        out.object(|| table::object(row, &setup));
     }
     out.text(|| table::text(&rows, &setup));
     if let Some(path) = &args.svg {

@@ -48,6 +48,7 @@ pub(crate) fn slow_start_is_paced_on_request() {
         assert_ok(&done);
         let out = text(&done.stdout);
         let result: serde_json::Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+        assert_eq!(result["slow_start_paced"], !more.is_empty());
         result["goodput_bps"].as_f64().unwrap()
     };
     let (plain, paced) = (goodput(""), goodput(" --pace-slow-start"));

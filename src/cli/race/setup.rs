@@ -157,7 +157,8 @@ impl Setup {
             (None, Some(octets)) => format!("{octets} octets"),
             (None, None) => "without limit".to_owned(),
         };
-        format!("{plain} each way, queue {queue}")
+        let paced = if self.pace_slow_start { ", slow start paced" } else { "" };
+        format!("{plain} each way, queue {queue}{paced}")
     }
 }
 

@@ -115,7 +115,7 @@ pub(super) fn text(rows: &[&Row], setup: &Setup) -> String {
 }
 
 /// A row as an object.
-pub(super) fn object(row: &Row) -> Value {
+pub(super) fn object(row: &Row, setup: &Setup) -> Value {
     let reasons: serde_json::Map<_, _> =
         row.reasons.iter().map(|(reason, n)| ((*reason).to_owned(), Value::from(*n))).collect();
     let seconds =
@@ -123,6 +123,7 @@ pub(super) fn object(row: &Row) -> Value {
     json!({
         "event": "result",
         "algorithm": row.algorithm,
+        "slow_start_paced": setup.pace_slow_start,
         "goodput_bps": row.goodputs.iter().sum::<f64>(),
         "flows_bps": row.goodputs,
         "share": row.share,
