@@ -278,31 +278,3 @@ fn a_smaller_path_in_a_recovery_reduces_nothing_again() {
     assert_eq!(tcb.recovery.board().lost(), lost + 5 * 500, "what was small enough, but did not arrive");
     assert_eq!((tcb.recovery.phase(), tcb.congestion.ssthresh()), (Phase::Loss, ssthresh));
 }
-
-/// Without SACK it shows when an ACK of what the probe carried leaves something out.
-//= https://www.rfc-editor.org/rfc/rfc4821#section-4
-//= type=test
-//# If any other data loss is detected, standard congestion control MUST take place.
-#[test]
-fn a_loss_may_follow_a_probe_that_was_lost_alone_without_sack() {
-    let (mut r, id, sent) = probing_with(TcpConfig { sack: false, ..TcpConfig::default() });
-    for _ in 0..105 {
-        r.send(Flags::ACK, b"");
-    }
-    assert_eq!(r.sent()[0].header.seq, sent[0].header.seq, "its text again");
-    let tcb = r.tcb(id);
-    assert_eq!((tcb.recovery.phase(), tcb.is.contains(Is::UNREDUCED)), (Phase::Loss, true));
-    assert!(tcb.cwnd() >= 160 * 1360 && tcb.congestion.ssthresh() == u32::MAX);
-    r.now += TRIP;
-    r.acknowledge(&sent[..50]);
-    r.sent();
-    let (flight, now) = (r.tcb(id).snd.outstanding(), r.now);
-    for _ in 0..3 {
-        r.send(Flags::ACK, b"");
-    }
-    let repair = r.sent();
-    assert_eq!(repair.first().map(|s| s.header.seq), Some(sent[50].header.seq));
-    let tcb = r.tcb(id);
-    assert_eq!((tcb.recovery.phase(), tcb.congestion.ssthresh()), (Phase::Recovery, flight / 2));
-    assert!(tcb.timers.deadline(Timer::Rto) > Some(now) && tcb.recovery.timeouts() == 0, "no time-out");
-}

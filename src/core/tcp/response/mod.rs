@@ -346,16 +346,15 @@ impl Tcb {
         match self.recovery.phase {
             Phase::Loss => {
                 self.process_loss(news, cx);
-                // All that was lost to no congestion has arrived: what is lost beside it is to begin a recovery by itself.
-                let repairs = self.recovery.phase == Phase::Loss && !self.reduces_for_loss();
-                if repairs && self.recovery.board.lost() == 0 {
-                    self.reopen();
-                }
             }
             Phase::Recovery if covered => {
                 self.try_undo_recovery(news, cx);
             }
-            Phase::Cwr if covered => self.reopen(),
+            Phase::Cwr if covered => {
+                self.recovery.phase = Phase::Open;
+                self.recovery.recover = self.snd.una.sub(1);
+                self.recovery.end_episode();
+            }
             _ => {}
         }
         match self.recovery.on_ack(&self.snd, news.advanced, mss) {
@@ -373,13 +372,6 @@ impl Tcb {
         true
     }
 
-    /// Without SACK, nothing is to be sent again: three duplicate ACKs are a loss.
-    fn reopen(&mut self) {
-        self.recovery.phase = Phase::Open;
-        self.recovery.recover = self.snd.una.sub(1);
-        self.recovery.end_episode();
-    }
-
     fn take_duplicate_ack(&mut self, mss: u32, cx: &mut Context<'_>) {
         //= https://www.rfc-editor.org/rfc/rfc5681#section-3.2
         //= id=rfc5681-3.2-7, rfc5681-3.2-8
@@ -387,12 +379,7 @@ impl Tcb {
         //= id=rfc5681-4.3-1
         let flight = self.snd.outstanding().saturating_sub(self.recovery.limited());
         let reduced = self.recovery.phase == Phase::Cwr;
-        if self.recovery.on_duplicate_ack(&self.snd, mss) {
-            if self.mtu_probe_lost(cx) {
-                // Its phase was that of a recovery already, but the window is what it was.
-                self.is.set(Is::UNREDUCED, !reduced);
-                return;
-            }
+        if self.recovery.on_duplicate_ack(&self.snd, mss) && !self.mtu_probe_lost(cx) {
             cx.counters.tcp_fast_retrans += 1;
             self.oldest_is_lost();
             let una = self.snd.una;
