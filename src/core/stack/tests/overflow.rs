@@ -223,6 +223,28 @@ fn a_mark_may_follow_a_probe_that_was_lost_alone() {
     assert_eq!(r.tcb(id).congestion.ssthresh(), ssthresh, "once for this window");
 }
 
+/// An acknowledgment tells of a mark and of the end of the repair, and behind that a loss shows: all of one window.
+#[test]
+fn a_mark_and_a_loss_behind_the_repair_of_a_probe_are_one_congestion() {
+    let (mut r, id, sent) =
+        probing_with(TcpConfig { ecn_incoming: EcnFeedback::Accurate, ..TcpConfig::default() });
+    let [none, one] = [5, 6].map(|ace| Flags::ACK | Flags::from_ace(ace));
+    report_with(&mut r, none, &[&sent[1..7]]);
+    r.sent();
+    r.write(id, &[8; 20 * 1360]);
+    let late = r.sent();
+    assert_eq!(late.len(), 20);
+    let flight = r.tcb(id).snd.outstanding();
+    r.now += LONGER;
+    r.ack = range(&sent).1;
+    report_with(&mut r, one, &[&late[3..]]);
+    r.wait(LONGER + Duration::from_millis(10));
+    let tcb = r.tcb(id);
+    assert_eq!(tcb.recovery.board().lost(), 3 * 1360);
+    let ssthresh = tcb.congestion.ssthresh();
+    assert!((flight / 2..flight).contains(&ssthresh), "{ssthresh} of {flight}: twice, or not at all");
+}
+
 /// The timer runs out while the text of a probe is sent again: the window has come down then, and what is lost beside is no news.
 #[test]
 fn a_timeout_while_a_probe_is_repaired_answers_what_is_lost_then() {

@@ -295,8 +295,9 @@ impl Tcb {
         // What was in flight when the ACK came: it may have acknowledged much of it.
         let flight = self.snd.outstanding().saturating_add(delivered).min(self.cwnd());
         if self.recovery.phase == Phase::Loss {
-            // What was lost to no congestion is sent again yet, and now the window has come down.
+            // What was lost to no congestion is sent again yet, and now the window has come down, once for all that has left.
             self.is.remove(Is::UNREDUCED);
+            self.recovery.recover = self.snd.nxt;
         } else {
             self.begin_episode(Phase::Cwr, delivered);
         }
