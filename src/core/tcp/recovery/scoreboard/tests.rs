@@ -420,6 +420,8 @@ fn what_no_congestion_took_is_not_blamed_on_it() {
     assert_eq!((sums(&board), board.blamed()), ((100, 300, 100), 200));
     board.disbelieve_sacks();
     assert_eq!(board.blamed(), 300);
+    board.excuse(range(401, 501));
+    assert_eq!(board.blamed(), 200);
     board.unmark_lost();
     board.mark_lost(|_| true);
     assert_eq!(board.blamed(), 900, "nothing of before is remembered");
