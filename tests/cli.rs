@@ -66,7 +66,13 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&[], ("algorithms_are_raced_and_drawn", race::algorithms_are_raced_and_drawn)),
     (&[], ("a_legend_tells_of_what_is_drawn", race::a_legend_tells_of_what_is_drawn)),
     (&[], ("the_plots_are_the_committed_ones", race::the_plots_are_the_committed_ones)),
-    (&[], ("slow_start_is_paced_on_request", race::slow_start_is_paced_on_request)),
+    (
+        &[],
+        (
+            "slow_start_is_paced_unless_that_is_not_wanted",
+            race::slow_start_is_paced_unless_that_is_not_wanted,
+        ),
+    ),
     (&["unshare"], ("the_kernel_is_raced", race::the_kernel_is_raced)),
     (&["unshare"], ("a_benchmark_measures_both", bench::a_benchmark_measures_both)),
     (&["unshare"], ("many_idle_connections_are_measured", bench::many_idle_connections_are_measured)),

@@ -29,7 +29,7 @@ Examples:
   tunstack race --cc reno --link 100mbit,20ms --seconds 30 --svg reno.svg
   tunstack race --cc reno,cubic,bbr --link 100mbit,40ms,1% --flows 2 --seconds 60
   tunstack race --cc cubic,bbr --together --link 20mbit,25ms --queue 4bdp
-  tunstack race --cc cubic --link 100mbit,50ms --flows 2 --seconds 60 --pace-slow-start
+  tunstack race --cc cubic --link 100mbit,50ms --flows 2 --seconds 60 --no-slow-start-pacing
   sudo tunstack race --kernel --cc cubic --cells default
 
 Time is virtual: the links and the hosts are simulated, a minute of them goes by in a second or so, and the
@@ -65,13 +65,13 @@ pub(crate) struct RaceArgs {
     /// Let each flow begin so many seconds after the one before it
     #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "kernel")]
     stagger: Option<Duration>,
-    /// Let this stack pace slow start
+    /// Let windows leave at once in slow start, as Linux does where the queueing discipline is not fq
     ///
-    /// 1.25 windows leave in a round trip of slow start, of a window less than 128 segments as many as of 128, and what all fits
-    /// in the window at once. Flows that begin together over a long path then share it more evenly, and short queues run
-    /// over less. Off by default, as in Linux; BBR paces all it sends.
+    /// Without this 1.25 windows leave in a round trip of slow start, of a window less than 128 segments as many as of 128:
+    /// flows that begin together over a long path share it more evenly so, and short queues run over less. BBR paces all it
+    /// sends in any case.
     #[arg(long)]
-    pace_slow_start: bool,
+    no_slow_start_pacing: bool,
     /// What decides all chance
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,

@@ -105,7 +105,7 @@ impl Bottleneck {
             buffer: u32::try_from((bdp + queue) * 3).unwrap_or(u32::MAX).clamp(1 << 20, 1 << 30),
             lanes: vec![Lane { algorithm: algorithm.to_owned(), flows: 1 }],
             stagger: Duration::ZERO,
-            slow_start_pacing: false,
+            slow_start_pacing: true,
             octets: u64::MAX,
             trace: false,
             seed: 1,

@@ -41,17 +41,17 @@ pub(crate) fn algorithms_are_raced_and_drawn() {
 }
 
 /// A queue that is short does not run over by a window that leaves bit by bit.
-pub(crate) fn slow_start_is_paced_on_request() {
+pub(crate) fn slow_start_is_paced_unless_that_is_not_wanted() {
     let goodput = |more: &str| {
         let done =
             run(&format!("race --cc cubic --link 100mbit,10ms --queue 0.25bdp --seconds 1 --json{more}"));
         assert_ok(&done);
         let out = text(&done.stdout);
         let result: serde_json::Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
-        assert_eq!(result["slow_start_paced"], !more.is_empty());
+        assert_eq!(result["slow_start_paced"], more.is_empty());
         result["goodput_bps"].as_f64().unwrap()
     };
-    let (plain, paced) = (goodput(""), goodput(" --pace-slow-start"));
+    let (paced, plain) = (goodput(""), goodput(" --no-slow-start-pacing"));
     assert!(paced > 1.1 * plain, "{paced} after {plain}");
 }
 

@@ -49,8 +49,8 @@ const LATE: Duration = Duration::from_secs(10);
 enum Begins {
     /// A millisecond after the first; the first minute is measured.
     AtOnce,
-    /// As that, and slow start is paced.
-    Paced,
+    /// As that, and slow start is not paced.
+    Unpaced,
     /// Within a round trip of the first; the first minute is measured.
     Together,
     /// As that; the second minute is.
@@ -69,10 +69,10 @@ struct Cell {
 impl Cell {
     fn all() -> Vec<Self> {
         let mut cells = Vec::new();
-        for begins in [Begins::AtOnce, Begins::Paced, Begins::Together, Begins::Settled, Begins::Late] {
+        for begins in [Begins::AtOnce, Begins::Unpaced, Begins::Together, Begins::Settled, Begins::Late] {
             for algorithm in ALGORITHMS {
-                if begins == Begins::Paced && algorithm == "bbr" {
-                    // It is so without being asked.
+                if begins == Begins::Unpaced && algorithm == "bbr" {
+                    // It paces all it sends.
                     continue;
                 }
                 for mbits in MBITS {
@@ -104,9 +104,9 @@ impl Cell {
         let long = (self.mbits, self.trip_ms) == (MBITS[1], ROUND_TRIPS_MS[2]);
         let at_bound = (self.algorithm, self.mbits, self.trip_ms) == ("cubic", MBITS[1], ROUND_TRIPS_MS[1]);
         match self.begins {
-            Begins::Paced if at_bound => Some(11.05),
-            Begins::Settled | Begins::Paced => Some(OFF),
-            Begins::AtOnce if self.is_bbr() || !long => Some(OFF),
+            Begins::AtOnce if at_bound => Some(11.05),
+            Begins::Settled | Begins::AtOnce => Some(OFF),
+            Begins::Unpaced if !long => Some(OFF),
             Begins::Together if self.is_bbr() => Some(if long { 14.05 } else { OFF }),
             _ => None,
         }
@@ -117,7 +117,7 @@ impl Cell {
     }
 
     fn quick(self) -> bool {
-        matches!(self.begins, Begins::Settled | Begins::Paced)
+        matches!(self.begins, Begins::Settled | Begins::AtOnce)
             && self.mbits == MBITS[0]
             && self.trip_ms == ROUND_TRIPS_MS[2]
     }
@@ -134,7 +134,7 @@ impl Cell {
         link.jitter = Duration::from_nanos(1500 * 8 * 1_000_000_000 / rate);
         let part = u32::try_from(2 * seed - 1).expect("few seeds");
         let (apart, from) = match self.begins {
-            Begins::AtOnce | Begins::Paced => (AT_ONCE, Duration::ZERO),
+            Begins::AtOnce | Begins::Unpaced => (AT_ONCE, Duration::ZERO),
             // Runs begin in the middle of so many parts of a round trip.
             Begins::Together => (trip * part / (2 * self.seeds() as u32), Duration::ZERO),
             Begins::Settled => (trip * part / (2 * self.seeds() as u32), MINUTE),
@@ -143,7 +143,7 @@ impl Cell {
         let lanes = vec![Lane { algorithm: self.algorithm.to_owned(), flows: 2 }];
         let setup = Bottleneck {
             stagger: apart,
-            slow_start_pacing: self.begins == Begins::Paced,
+            slow_start_pacing: self.begins != Begins::Unpaced,
             seed,
             ..Bottleneck::new(self.algorithm, link)
         }

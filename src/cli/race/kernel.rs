@@ -162,10 +162,10 @@ fn table(outcomes: &[Outcome], setup: &Setup, runs: u16) -> String {
             ]
         })
         .collect();
-    let paced = if setup.pace_slow_start { " tunstack paces slow start." } else { "" };
+    let unpaced = if setup.pace_slow_start { "" } else { " tunstack does not pace slow start." };
     format!(
         "Goodput of one flow: median (least to most, Mbit/s) of {runs} runs of each sender, in turn; queue {} each way;\n\
-         segments sent again and timeouts: means, kernel / tunstack.{paced}\n\n{}",
+         segments sent again and timeouts: means, kernel / tunstack.{unpaced}\n\n{}",
         setup.queue.text(),
         markdown(&header, &cells)
     )

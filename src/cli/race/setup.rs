@@ -122,7 +122,7 @@ impl Setup {
             flows: usize::from(args.flows),
             seconds: args.seconds,
             stagger: args.stagger.unwrap_or_default(),
-            pace_slow_start: args.pace_slow_start,
+            pace_slow_start: !args.no_slow_start_pacing,
             seed: args.seed,
             drawn: args.svg.is_some(),
         })
@@ -157,8 +157,8 @@ impl Setup {
             (None, Some(octets)) => format!("{octets} octets"),
             (None, None) => "without limit".to_owned(),
         };
-        let paced = if self.pace_slow_start { ", slow start paced" } else { "" };
-        format!("{plain} each way, queue {queue}{paced}")
+        let unpaced = if self.pace_slow_start { "" } else { ", slow start not paced" };
+        format!("{plain} each way, queue {queue}{unpaced}")
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) fn config() -> (Config, u16, Option<u16>) {
     config.addresses.push(Prefix::new(net.local.into(), net.prefix));
     // What scripts presume of Linux and it has no sysctl for.
     config.tcp.tolerate_missing_timestamps = !net.strict_timestamps;
+    // No pacing but under the queueing discipline `fq`, which a script's command may ask for.
+    config.tcp.slow_start_pacing = false;
     read_sysctls(&mut config);
     (config, net.mtu, net.mss)
 }

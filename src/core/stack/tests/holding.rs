@@ -71,6 +71,7 @@ fn it_is_one_connection_at_a_time() {
     let mut p = Pair::new();
     for host in &mut p.hosts {
         host.config_mut().offload = OFFLOAD;
+        host.config_mut().tcp.slow_start_pacing = false;
     }
     let (c, s) = p.connected();
     p.transfer((0, c), (1, s), &pattern(500_000));

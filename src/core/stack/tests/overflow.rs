@@ -15,7 +15,7 @@ const LONGER: Duration = Duration::from_millis(130);
 
 /// A connection in slow start, over a path of that round trip.
 fn starting(tcp: TcpConfig) -> (Raw, SocketId) {
-    let tcp = TcpConfig { slow_start_pacing: true, congestion: Algorithm::Reno, ..tcp };
+    let tcp = TcpConfig { congestion: Algorithm::Reno, ..tcp };
     let mut r = Raw::new(Config { tcp: tcp.clone(), ..Config::default() });
     r.syn.mss = Some(1460);
     (r.syn.sack_permitted, r.syn.window_scale) = (true, Some(7));
@@ -34,6 +34,15 @@ fn starting(tcp: TcpConfig) -> (Raw, SocketId) {
     tcb.rtt.observe(TRIP, now);
     Arc::make_mut(&mut tcb.options).send_buffer = 1 << 20;
     (r, id)
+}
+
+/// Writes so much, which leaves as though its pace were over.
+fn flight(r: &mut Raw, id: SocketId, len: usize) -> Vec<Sent> {
+    r.host.config_mut().tcp.slow_start_pacing = false;
+    r.write(id, &vec![7; len]);
+    let sent = r.sent();
+    r.host.config_mut().tcp.slow_start_pacing = true;
+    sent
 }
 
 /// The range that a run of segments has.
@@ -80,9 +89,8 @@ fn probing_with(tcp: TcpConfig) -> (Raw, SocketId, Vec<Sent>) {
     let (mut r, id) = starting(TcpConfig { mtu_probing: MtuProbing::Always, ..tcp });
     let config = TcpConfig::default();
     r.tcb(id).congestion = Congestion::new(Algorithm::Reno, 1360, 160, &config);
-    r.write(id, &[7; 1410 + 109 * 1360]);
-    let sent = r.sent();
-    assert_eq!((sent.len(), sent[0].text.len()), (110, 1410), "what fits in the window is not paced");
+    let sent = flight(&mut r, id, 1410 + 109 * 1360);
+    assert_eq!((sent.len(), sent[0].text.len()), (110, 1410));
     r.now += LONGER;
     (r, id, sent)
 }
@@ -164,10 +172,8 @@ fn a_probe_that_is_sent_again_is_no_part_of_an_overflow() {
 fn flying() -> (Raw, SocketId, Vec<Sent>) {
     let (mut r, id) = starting(TcpConfig::default());
     r.tcb(id).congestion = Congestion::new(Algorithm::Reno, 1460, 160, &TcpConfig::default());
-    r.write(id, &[7; 500]);
-    let mut sent = r.sent();
-    r.write(id, &[7; 109 * 1460]);
-    sent.extend(r.sent());
+    let mut sent = flight(&mut r, id, 500);
+    sent.extend(flight(&mut r, id, 109 * 1460));
     assert_eq!(sent.len(), 110);
     r.now += LONGER;
     let now = r.now;
@@ -277,11 +283,9 @@ fn a_smaller_path_in_a_recovery_reduces_nothing_again() {
     let (mut r, id) = starting(TcpConfig::default());
     r.tcb(id).congestion = Congestion::new(Algorithm::Reno, 1460, 160, &TcpConfig::default());
     Arc::make_mut(&mut r.tcb(id).options).nodelay = true;
-    r.write(id, &[7; 60 * 1460]);
-    let mut sent = r.sent();
+    let mut sent = flight(&mut r, id, 60 * 1460);
     for _ in 0..10 {
-        r.write(id, &[8; 500]);
-        sent.extend(r.sent());
+        sent.extend(flight(&mut r, id, 500));
     }
     assert_eq!(sent.len(), 70);
     r.now += LONGER;

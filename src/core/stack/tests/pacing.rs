@@ -218,7 +218,7 @@ fn longest_train(link: &Link) -> usize {
 
 /// 1.25 windows a round trip, of 128 segments at the least: two in a millisecond while the window is no larger, and a burst.
 #[test]
-fn slow_start_is_paced_where_that_is_asked_for() {
+fn slow_start_is_paced_unless_that_is_not_wanted() {
     for paced in [false, true] {
         let (mut link, c, s) = starting(Algorithm::Reno, 100_000_000, 1 << 30, paced);
         link.run(c, s, Duration::from_millis(390));
@@ -265,25 +265,6 @@ fn a_slow_handshake_does_not_hold_slow_start_back() {
     link.run(c, s, Duration::from_millis(390));
     assert!(link.tcb(0, c).rtt.srtt() > Some(SECOND), "{:?}", link.tcb(0, c).rtt.srtt());
     assert!(link.departures.len() > 100, "{} have left", link.departures.len());
-}
-
-/// What ends the program's text and fits in the window leaves with it.
-#[test]
-fn the_end_of_what_there_is_to_send_is_not_held_back() {
-    let (mut link, c, s) = starting(Algorithm::Reno, 100_000_000, 1 << 30, true);
-    let (now, text) = (link.pair.now, vec![7; 25 * 1460]);
-    assert_eq!(link.pair.hosts[0].try_write(c, &text, now), Ok(text.len()));
-    let mut buffer = vec![0; 1 << 16];
-    let mut read = 0;
-    while read < text.len() {
-        link.turn();
-        read += link.pair.hosts[1].try_read(s, &mut buffer).unwrap_or(0);
-    }
-    let second =
-        link.departures.iter().filter(|(at, _)| at.saturating_since(now) > Duration::from_millis(50));
-    let second: Vec<_> = second.map(|(at, _)| *at).collect();
-    assert!(second.len() >= 15, "{}", second.len());
-    assert!(second[second.len() - 1].saturating_since(second[0]) < Duration::from_millis(3), "{second:?}");
 }
 
 /// A slow start that fills a queue of one product, 1000 segments in all with what is on its way, learns of it with nearly twice

@@ -41,7 +41,7 @@ impl Talk {
     }
 
     fn with(agreed: Agreed, congestion: Algorithm) -> Self {
-        let mut tcp = TcpConfig { congestion, ..TcpConfig::default() };
+        let mut tcp = TcpConfig { congestion, slow_start_pacing: false, ..TcpConfig::default() };
         tcp.ecn_incoming = EcnFeedback::Classic;
         let mut r = Raw::new(Config { tcp, ..Config::default() });
         r.syn.sack_permitted = agreed.sack;

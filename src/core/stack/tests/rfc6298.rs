@@ -102,6 +102,7 @@ fn what_fast_retransmit_sent_again_has_a_whole_timeout() {
 #[test]
 fn each_round_trip_is_measured() {
     let mut r = raw();
+    r.host.config_mut().tcp.slow_start_pacing = false;
     let id = r.accepted();
     for millis in [50, 400, 30, 900, 10] {
         let srtt = r.tcb(id).rtt.srtt();

@@ -43,7 +43,7 @@ fn try_write(r: &mut Raw, end: &End, len: usize) -> Result<usize, Error> {
     result
 }
 
-/// The peer acknowledges all that was written.
+/// The peer acknowledges all that was written, when it has left.
 fn acknowledge_all(r: &mut Raw, end: &mut End) {
     let last = r.ports.1;
     turn_to(r, end);
@@ -53,7 +53,9 @@ fn acknowledge_all(r: &mut Raw, end: &mut End) {
         if r.host.unacknowledged(end.id) == Ok(0) {
             break;
         }
-        r.sent();
+        if r.sent().is_empty() {
+            r.now = r.host.poll_timeout().expect("a pace to wait for");
+        }
     }
     (end.ack, r.ports.1) = (r.ack, last);
 }

@@ -1,9 +1,9 @@
 //! Pacing: when what the windows allow may leave.
 //!
 //! A connection is paced where its algorithm has a rate or wants short queues (L4S), where a program set one
-//! (`SO_MAX_PACING_RATE`), and where all are (`pacing`, as under Linux's queueing discipline `fq`); and in slow start, where
-//! that is asked for (`slow_start_pacing`), so that a window does not leave as one train, behind which what another flow sends
-//! finds the queue full.
+//! (`SO_MAX_PACING_RATE`), and where all are (`pacing`, as under Linux's queueing discipline `fq`); and in slow start
+//! (`slow_start_pacing`), so that a window does not leave as one train, which a short queue does not hold and behind which what
+//! another flow sends finds it full.
 //!
 //! It leaves in bursts. When one is over, [`Timer::Pacing`] is armed, and nothing with text that is not urgent leaves until
 //! it has run out: what holds back is at the same time what lets go, so a paced connection cannot stall.
@@ -70,14 +70,11 @@ impl Tcb {
         self.is_paced_always(config) || self.paces_slow_start(config)
     }
 
-    /// Slow start over a path that is more than a wire. What all fits in the window leaves at once:
-    /// no larger train comes behind it, and whoever waits for its end does not wait longer.
+    /// Slow start over a path that is more than a wire.
     fn paces_slow_start(&self, config: &TcpConfig) -> bool {
-        let cwnd = self.congestion.cwnd();
         config.slow_start_pacing
-            && cwnd < self.congestion.ssthresh()
+            && self.congestion.cwnd() < self.congestion.ssthresh()
             && self.recovery.phase() < Phase::Cwr
-            && self.data_end().saturating_since(self.snd.una) > cwnd
             && self.rtt.min_rtt().is_some_and(|rtt| rtt >= PACED_ROUND_TRIP)
     }
 
