@@ -10,6 +10,7 @@ mod bulk;
 mod congestion;
 mod congestion_grid;
 mod congestion_repairs;
+mod cubic_model;
 mod grid;
 mod many;
 mod marking;
