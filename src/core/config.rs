@@ -276,14 +276,14 @@ pub struct TcpConfig {
     /// Pace all connections (as Linux does where the queueing discipline is `fq`). Those are paced in any case whose
     /// algorithm wants it, and those with a limit of their own.
     pub pacing: bool,
-    /// Pace slow start over paths of 1 ms or more: behind the initial window 1.25 windows leave in a round trip, of a smaller
-    /// window than 128 segments as many as of one of 128. So a queue that is shorter than a window holds what is sent, and flows
+    /// Pace slow start over paths of 1 ms or more: behind a connection's first ten segments 1.25 windows leave in a round
+    /// trip, of a smaller window than 128 segments as many as of one of 128. So a queue that is shorter than a window holds what is sent, and flows
     /// that begin together find it full together. Where its end loses three segments and more than a fiftieth of what is
     /// underway, round trips are longer than the shortest by a quarter and the peer speaks SACK, the answer goes by what the path
-    /// bore a round trip before. Linux paces under the queueing discipline `fq` alone.
+    /// bore a round trip before. Linux paces slow start under the queueing discipline `fq` alone.
     pub slow_start_pacing: bool,
-    /// The rate at which one is paced in slow start, per cent of a window each round trip (sysctl
-    /// `tcp_pacing_ss_ratio`).
+    /// The rate at which one is paced in slow start, per cent of a window each round trip, where it is paced all the time
+    /// (`pacing`, a limit of its own): `slow_start_pacing` alone has a rate of its own (sysctl `tcp_pacing_ss_ratio`).
     pub pacing_slow_start_ratio: u16,
     /// The same after slow start (sysctl `tcp_pacing_ca_ratio`).
     pub pacing_avoidance_ratio: u16,

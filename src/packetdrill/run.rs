@@ -149,7 +149,7 @@ fn config(script: &Script, settings: &mut Settings, folder: &Path) -> Result<Con
     config.tcp.tolerate_missing_timestamps = !net.strict_timestamps;
     // Scripts tell window scales, and most are of the years in which Linux had `tcp_rmem` end at 6 MiB.
     config.tcp.receive_buffer_max = 3 << 20;
-    // They are of a Linux whose queueing discipline is not `fq`, or say so: a window leaves at once.
+    // They are of a Linux without the queueing discipline `fq`, but where they ask for it: a window leaves at once.
     config.tcp.slow_start_pacing = false;
     let prefix = Prefix::new(net.local.into(), net.prefix);
     config.addresses.push(prefix);

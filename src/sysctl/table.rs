@@ -298,7 +298,7 @@ pub(super) const OBEYED: &[Row] = &[
     row(
         "net.ipv4.tcp_pacing_ss_ratio",
         Does::Number(0, 1000, |c, n| c.tcp.pacing_slow_start_ratio = n.try_into().unwrap_or(u16::MAX)),
-        "per cent: tcp.pacing_slow_start_ratio, where a connection is paced",
+        "per cent: tcp.pacing_slow_start_ratio, where a connection is paced all the time",
     ),
     row(
         "net.ipv4.tcp_pacing_ca_ratio",

@@ -1,4 +1,4 @@
-//! How two flows of CUBIC share a link by RFC 9438 alone: a plain model that has nothing of the stack.
+//! How two flows of CUBIC share a link by RFC 9438: a plain model that has nothing of the stack.
 //!
 //! Two windows over a link with a drop-tail queue of one bandwidth-delay product, as in [`sharing`](crate::sharing): what is
 //! lost is known to be lost when three later packets have come. Where minutes of the stack are no farther from half than the
@@ -26,11 +26,9 @@ use crate::congestion_grid::each;
 
 const TABLE: &str = "tests/sim/cubic-model.txt";
 const STACK: &str = "tests/sim/sharing.txt";
-/// The row of the stack that is held to the model.
+/// The row of the stack that is held to the model's minutes after the first. Medians of 101 runs are chance still, of either:
+/// other seeds made of the 13.3 and 13.7 of the model 15.3 and 10.7, and 11.5 and 13.1.
 const HELD: &str = "cubic  100 Mbit/s  40 ms";
-/// By how much it may be farther from half than the model's minutes after the first, per cent of that half. Medians of 101 runs
-/// are chance still, of either: other seeds made of the 13.3 and 13.7 of the model 15.3 and 10.7, and 11.5 and 13.1.
-const ROOM: f64 = 3.0;
 
 const MBITS: [u64; 2] = [10, 100];
 const ROUND_TRIPS_MS: [u64; 3] = [20, 40, 100];
@@ -64,7 +62,8 @@ impl Cubic {
         Self { cwnd, cwnd_prior: cwnd, w_max: cwnd, w_est: cwnd, stage: None }
     }
 
-    /// Growth for one segment acknowledged: where an acknowledgment tells of two it counts twice, as it does in W_est (§4.3).
+    /// Growth for one segment acknowledged: where an acknowledgment tells of two it counts twice, as it does in W_est (§4.3). §4.4
+    /// and §4.5 say once for each acknowledgment, which is slower where these are delayed; the stack counts so, too.
     fn grow(&mut self, now: u64, rtt: f64) {
         let (epoch, k) = self.stage.unwrap_or_else(|| {
             self.w_est = self.cwnd;
@@ -287,9 +286,5 @@ fn cubic_model() {
     let stack = medians(&std::fs::read_to_string(stack).unwrap(), &format!("settled  {HELD}"));
     assert_eq!((model.len(), stack.len()), (MINUTES, 1), "minutes of the model and rows of the stack");
     let settled = model[1..].iter().sum::<f64>() / (MINUTES - 1) as f64;
-    assert!(
-        stack[0] <= settled + ROOM,
-        "{} % off half in {STACK}, more than {settled:.1} and {ROOM} of room, by {TABLE}",
-        stack[0]
-    );
+    assert!(stack[0] <= settled, "{} % off half in {STACK}, more than {settled:.1}, by {TABLE}", stack[0]);
 }

@@ -9,7 +9,7 @@ pub struct Settings {
     ///
     /// Octets are counted, so that acknowledgments which are divided gain nothing. Without a limit a window grows as fast on
     /// paths that thin acknowledgments out, or where the peer joins segments before it sees them, as elsewhere; the burst
-    /// that follows is as long as what was acknowledged at once. RFC 3465 wants at most 2 without pacing, RFC 9406 8. With a
+    /// that follows is as long as what was acknowledged at once, where it is not paced. RFC 3465 wants at most 2 without pacing, RFC 9406 8. With a
     /// limit it is 1 while what a timeout declared lost is sent again (RFC 3465 §2.3).
     pub slow_start_limit: u8,
     /// Give way less to a congestion mark than to a loss (ABE, RFC 8511): the threshold becomes 0.8 of what was in flight

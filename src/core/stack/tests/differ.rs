@@ -97,7 +97,7 @@ impl World {
             let addresses = vec![Prefix::new(end.address, if six { 64 } else { 24 })];
             let mtu = MTU[usize::from(six)];
             let mut config = Config { addresses, mtu, tcp: tcp(&mut rng), ..Config::default() };
-            config.tcp.slow_start_pacing = seed % 4 == 1;
+            config.tcp.slow_start_pacing = seed % 4 != 1;
             config.offload.segmentation = pick(&mut rng, [0, 0, 65_535]);
             config.offload.checksum = config.offload.segmentation > 0 || rng.random();
             Stack::new(config, [end.port as u8; 32])

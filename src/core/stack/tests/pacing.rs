@@ -267,6 +267,27 @@ fn a_slow_handshake_does_not_hold_slow_start_back() {
     assert!(link.departures.len() > 100, "{} have left", link.departures.len());
 }
 
+/// What all fits in the window is paced like the rest: over a short queue its end would be lost, and nothing follows to tell.
+#[test]
+fn the_end_of_what_there_is_to_send_is_paced_too() {
+    let (mut link, c, s) = starting(Algorithm::Reno, 100_000_000, 1 << 30, true);
+    let (now, text) = (link.pair.now, vec![7; 25 * 1460]);
+    assert_eq!(link.pair.hosts[0].try_write(c, &text, now), Ok(text.len()));
+    let mut buffer = vec![0; 1 << 16];
+    let mut read = 0;
+    while read < text.len() {
+        link.turn();
+        read += link.pair.hosts[1].try_read(s, &mut buffer).unwrap_or(0);
+    }
+    let second =
+        link.departures.iter().filter(|(at, _)| at.saturating_since(now) > Duration::from_millis(50));
+    let second: Vec<_> = second.map(|(at, _)| *at).collect();
+    assert!(second.len() >= 15, "{}", second.len());
+    // At 160 segments in 100 ms, but for the burst that it ends with.
+    let took = second[second.len() - 1].saturating_since(second[0]);
+    assert!(took >= Duration::from_millis(7) && took <= Duration::from_millis(11), "{took:?}");
+}
+
 /// A slow start that fills a queue of one product, 1000 segments in all with what is on its way, learns of it with nearly twice
 /// that underway. What the path bore is half of the window then, and of that is left what the algorithm leaves of a window.
 #[test]

@@ -41,7 +41,7 @@ impl Talk {
     }
 
     fn with(agreed: Agreed, congestion: Algorithm) -> Self {
-        let mut tcp = TcpConfig { congestion, slow_start_pacing: false, ..TcpConfig::default() };
+        let mut tcp = TcpConfig { congestion, ..TcpConfig::default() };
         tcp.ecn_incoming = EcnFeedback::Classic;
         let mut r = Raw::new(Config { tcp, ..Config::default() });
         r.syn.sack_permitted = agreed.sack;
@@ -85,10 +85,13 @@ impl Talk {
         self.places(&out)
     }
 
-    /// So many segments are written: what leaves.
+    /// So many segments are written: what leaves, as though its pace were over.
     fn write(&mut self, segments: u32) -> Vec<(u32, usize)> {
+        self.r.host.config_mut().tcp.slow_start_pacing = false;
         self.r.write(self.id, &vec![7; (segments * MSS) as usize]);
-        self.sent()
+        let sent = self.sent();
+        self.r.host.config_mut().tcp.slow_start_pacing = true;
+        sent
     }
 
     /// A whole window is written and leaves, and `more` segments wait for room.

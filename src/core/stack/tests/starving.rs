@@ -6,6 +6,7 @@ use crate::ip::output;
 use crate::memory::{LEAST, RECORD};
 use crate::sockopt::SocketOptions;
 use crate::tcp::tcb::Is;
+use crate::tcp::timers::Timer;
 use crate::wire::ip::{Header, protocol};
 
 fn bounded() -> Raw {
@@ -54,7 +55,8 @@ fn acknowledge_all(r: &mut Raw, end: &mut End) {
             break;
         }
         if r.sent().is_empty() {
-            r.now = r.host.poll_timeout().expect("a pace to wait for");
+            let pace = r.tcb(end.id).timers.deadline(Timer::Pacing);
+            r.now = pace.expect("nothing else keeps it from leaving");
         }
     }
     (end.ack, r.ports.1) = (r.ack, last);

@@ -22,7 +22,7 @@ use crate::time::{Duration, Instant};
 const UNPACED: u32 = 10;
 
 /// In slow start a smaller window than so many segments is paced as one of that size would be: it leaves in a part of a round
-/// trip, and whoever waits for its end hardly waits longer.
+/// trip, ten segments in a sixteenth, and whoever waits for its end waits little longer.
 const PACED_WINDOW: u32 = 128;
 
 /// A timer's tick is a large part of a shorter round trip, and its queues are those of one machine or of a few.
@@ -73,9 +73,9 @@ impl Tcb {
     /// Slow start over a path that is more than a wire.
     fn paces_slow_start(&self, config: &TcpConfig) -> bool {
         config.slow_start_pacing
+            && self.rtt.min_rtt().is_some_and(|rtt| rtt >= PACED_ROUND_TRIP)
             && self.congestion.cwnd() < self.congestion.ssthresh()
             && self.recovery.phase() < Phase::Cwr
-            && self.rtt.min_rtt().is_some_and(|rtt| rtt >= PACED_ROUND_TRIP)
     }
 
     pub(in crate::tcp) fn is_paced_always(&self, config: &TcpConfig) -> bool {
@@ -98,7 +98,7 @@ impl Tcb {
 
     /// `len` octets of text have left.
     pub(super) fn on_paced_departure(&mut self, len: u32, cx: &Context<'_>) {
-        if len == 0 || !self.is_paced(cx.config) || self.tally.data_out <= UNPACED {
+        if len == 0 || self.tally.data_out <= UNPACED || !self.is_paced(cx.config) {
             return;
         }
         let Some(rate) = self.pacing_rate(cx.config) else { return };
@@ -111,7 +111,7 @@ impl Tcb {
 
     /// Octets of text that may leave in one go as far as pacing goes.
     pub(super) fn paced_burst(&self, cx: &Context<'_>) -> u32 {
-        if !self.is_paced(cx.config) || self.tally.data_out <= UNPACED {
+        if self.tally.data_out <= UNPACED || !self.is_paced(cx.config) {
             return u32::MAX;
         }
         let quantum = self.quantum(cx);

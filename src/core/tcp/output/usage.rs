@@ -29,7 +29,7 @@ impl Tcb {
             self.snd.peak = (in_flight, self.snd.nxt);
         }
         // What is paced is seldom full at a look: in slow start half of it is enough then, as in Linux.
-        if self.is.contains(Is::CWND_LIMITED) || (cx.config.slow_start_pacing && self.uses_cwnd()) {
+        if self.is.contains(Is::CWND_LIMITED) || (cx.config.slow_start_pacing && self.half_fills(cwnd)) {
             self.cwnd_used = cx.now;
             false
         } else {
@@ -57,8 +57,14 @@ impl Tcb {
     /// Whether the window may grow for what is acknowledged now: it was full, or is in slow start and less than twice
     /// what was used of it, so that a program which pauses is not kept from the next step.
     pub(in crate::tcp) fn uses_cwnd(&self) -> bool {
-        let cwnd = self.cwnd();
-        let slow_start = cwnd < self.congestion.ssthresh() && !self.congestion.sizes_own_window();
-        self.is.contains(Is::CWND_LIMITED) || (slow_start && cwnd < self.snd.peak.0.saturating_mul(2))
+        self.is.contains(Is::CWND_LIMITED) || self.half_fills(self.cwnd())
+    }
+
+    /// Whether more than half of this window was used, in slow start.
+    #[inline]
+    fn half_fills(&self, cwnd: u32) -> bool {
+        cwnd < self.snd.peak.0.saturating_mul(2)
+            && cwnd < self.congestion.ssthresh()
+            && !self.congestion.sizes_own_window()
     }
 }
