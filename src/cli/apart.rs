@@ -10,12 +10,28 @@ use super::output::{Failure, why};
 /// Set for the process in the namespace, to the identity of the one that it must not be in.
 const OUTSIDE: &str = "TUNSTACK_OUTSIDE";
 
+/// What shows the devices of this network namespace at `/sys`.
+const MOUNT: [&str; 5] = ["mount", "-t", "sysfs", "sysfs", "/sys"];
+
+/// Which `/sys` is seen in the namespace: it shows the devices of the network namespace of whoever mounted it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sysfs {
+    /// That of whoever started this program.
+    Outer,
+    /// One of the namespace, in a mount namespace of its own, too.
+    Own,
+}
+
 /// Returns in a namespace that nobody else is in, where this process has become this program anew, with the same
-/// arguments. `what` needs it.
-pub(crate) fn apart(what: &str) -> Result<(), Failure> {
+/// arguments. `what` needs it. `outside` is done before, once it is known that there can be a namespace.
+pub(crate) fn apart(
+    what: &str,
+    sysfs: Sysfs,
+    outside: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
     match std::env::var(OUTSIDE) {
-        Err(_) => Err(again(what)?),
-        Ok(outside) if outside == identity()? => {
+        Err(_) => Err(again(what, sysfs, outside)?),
+        Ok(other) if other == identity()? => {
             Err(Failure::Failed(format!("{what} must be in a namespace of its own: unset {OUTSIDE}")))
         }
         Ok(_) => Ok(()),
@@ -35,7 +51,11 @@ fn identity() -> Result<String, Failure> {
 }
 
 /// Becomes this program in a namespace of its own; comes back only where that fails.
-fn again(what: &str) -> Result<Failure, Failure> {
+fn again(
+    what: &str,
+    sysfs: Sysfs,
+    outside: impl FnOnce() -> Result<(), Failure>,
+) -> Result<Failure, Failure> {
     let cannot =
         |e: &io::Error| Failure::Failed(format!("{what} needs a network namespace: unshare: {}", why(e)));
     let may = Command::new("unshare").args(["-n", "true"]).stderr(Stdio::null()).status();
@@ -44,6 +64,22 @@ fn again(what: &str) -> Result<Failure, Failure> {
     }
     let program = std::env::current_exe().map_err(|e| cannot(&e))?;
     let mut command = Command::new("unshare");
-    command.args(["-n", "--"]).arg(program).args(std::env::args_os().skip(1)).env(OUTSIDE, identity()?);
+    match sysfs {
+        Sysfs::Outer => command.args(["-n", "--"]),
+        // What is mounted there is mounted nowhere else: `unshare` makes all mounts private.
+        Sysfs::Own => {
+            let mount = Command::new("unshare").args(["-n", "-m", "--"]).args(MOUNT).output();
+            let mount = mount.map_err(|e| cannot(&e))?;
+            if !mount.status.success() {
+                let said = String::from_utf8_lossy(&mount.stderr);
+                let said = said.lines().next().unwrap_or("mount failed");
+                return Err(Failure::Failed(format!("{what} needs a /sys of its own for --steer: {said}")));
+            }
+            let script = format!("{} && exec \"$@\"", MOUNT.join(" "));
+            command.args(["-n", "-m", "--", "sh", "-c", &script, "sh"])
+        }
+    };
+    outside()?;
+    command.arg(program).args(std::env::args_os().skip(1)).env(OUTSIDE, identity()?);
     Ok(cannot(&command.exec()))
 }

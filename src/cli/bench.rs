@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 use clap::Args as ClapArgs;
 use serde_json::json;
 
-use super::apart::apart;
+use super::apart::{Sysfs, apart};
 use super::common::{Common, seconds};
 use super::output::{Failure, Output};
 use plan::Plan;
@@ -81,7 +81,8 @@ How:
   each of --runs times, after up to 0.7 s of warm-up; a figure is the median of its runs (of an
   even number, the mean of the middle two), a ratio that of the medians to the kernel's: more is
   better but for times, processor time and memory. The kernel's veth passes segments of 64 KiB
-  whole; so does a TUN, but with --offload off. The memory of the kernel's end is what its slabs
+  whole; so does a TUN, but with --offload off. With --steer the kernel steers the flows of this
+  stack's TUN, not those of veth, nor of a --peer-command's device. The memory of the kernel's end is what its slabs
   grow by, beyond what they grow by for the client alone. Close other programs, and repeat.
 
 Many idle connections (million):
@@ -116,8 +117,8 @@ JSON (--json: an object a line on standard output):
    \"median\":{SERVER:NUMBER,..},\"ratio\":{SERVER:NUMBER,..},\"runs\":{SERVER:[NUMBER,..],..}}
   {\"event\":\"summary\",\"command\":\"bench\",\"ok\":BOOL,\"seconds\":NUMBER}
   --save writes one object: version, machine, hertz (the nominal frequency, or null), kernel, mtu,
-  offload (on or off: what the device had), shards, uring (false: --no-uring), spin (seconds, or
-  null: as this stack likes), seconds, runs, connections (of the crowd, or null), idle (of million,
+  offload (on or off: what the device had), shards, uring (false: --no-uring), steer (true: --steer),
+  spin (seconds, or null: as this stack likes), seconds, runs, connections (of the crowd, or null), idle (of million,
   or null), servers (names, the kernel first), failures (texts) and results (as above). A median is
   null where all runs failed, a ratio also where the kernel's is 0. Figures, in octets and seconds
   unless said otherwise:
@@ -143,7 +144,7 @@ when the command line makes no sense; 130 after a signal. Whatever the end, no p
 or device stays.";
 
 /// Flags that say something of a measurement.
-const MEASURING: [&str; 14] = [
+const MEASURING: [&str; 15] = [
     "streams",
     "seconds",
     "runs",
@@ -157,6 +158,7 @@ const MEASURING: [&str; 14] = [
     "offload",
     "shards",
     "no_uring",
+    "steer",
     "spin",
 ];
 
@@ -238,7 +240,10 @@ pub(crate) fn main(common: &Common, args: BenchArgs) -> Result<(), Failure> {
                 // To be told now, and not after all is measured.
                 OpenOptions::new().append(true).create(true).open(path).map_err(cannot(path))?;
             }
-            apart("a benchmark")?;
+            match plan.steer {
+                true => apart("a benchmark", Sysfs::Own, lanes::steer_machine)?,
+                false => apart("a benchmark", Sysfs::Outer, || Ok(()))?,
+            }
             child::end_all_on_signals()?;
             matrix::run(&plan, out)?
         }

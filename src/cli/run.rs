@@ -179,6 +179,7 @@ pub(crate) fn tun_config(common: &Common) -> TunConfig {
         offload: common.offload,
         queues: common.shards,
         uring: !common.no_uring,
+        steer: common.steer,
     }
 }
 
@@ -186,7 +187,12 @@ pub(crate) fn tun_config(common: &Common) -> TunConfig {
 pub(crate) fn device_failure(error: DeviceError) -> Failure {
     match error {
         DeviceError::Invalid { field, why } => {
-            let hint = if why.ends_with("go without IPv6") { " (--no-ipv6)" } else { "" };
+            let hints = [
+                ("go without IPv6", " (--no-ipv6)"),
+                ("go without offload", " (--offload off)"),
+                ("go with one queue", " (--shards 1)"),
+            ];
+            let hint = hints.iter().find(|(end, _)| why.ends_with(end)).map_or("", |(_, hint)| hint);
             Failure::Usage(format!("--{field}: {why}{hint}"))
         }
         DeviceError::Name { .. } => Failure::Usage(format!("--dev: {error}")),

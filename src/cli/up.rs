@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use clap::Args as ClapArgs;
 use serde_json::json;
 use tunstack::device::error::DeviceError;
-use tunstack::device::setup::{Offload, persist, remove};
+use tunstack::device::setup::{Offload, TunConfig, persist, remove};
 
 use super::common::Common;
 use super::output::{Failure, Output};
@@ -16,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   sudo tunstack up --user alice
   sudo tunstack up                     for the user who called sudo
+  sudo tunstack up --steer             whose flows are steered: for runs with --offload off
   sudo tunstack down
 
 The device has the addresses and the MTU of the common flags: give the same to later runs. The
@@ -41,6 +42,9 @@ pub(crate) fn up(common: &Common, args: UpArgs) -> Result<(), Failure> {
         None => caller()?,
     };
     let config = tun_config(common);
+    // Whoever attaches says whether there is offload; flows are steered without.
+    let offload = if common.steer { Offload::Off } else { config.offload };
+    let config = TunConfig { offload, ..config };
     let device = persist(&config, uid).map_err(|e| not_root(e, "up"))?;
     // A right that only root has now would be found missing by the first run without root.
     let mode = fs::metadata("/dev/net/tun").map_or(0o666, |m| m.permissions().mode());
@@ -57,6 +61,9 @@ pub(crate) fn up(common: &Common, args: UpArgs) -> Result<(), Failure> {
 /// Runs `down`.
 pub(crate) fn down(common: &Common) -> Result<(), Failure> {
     refuse_run_flags(common, "down")?;
+    if common.steer {
+        return Err(Failure::Usage("--steer makes no sense with down: the device goes".to_owned()));
+    }
     remove(&common.dev).map_err(|e| match e {
         DeviceError::Missing { name } => Failure::Failed(format!(
             "there is no device {name}: `ip link` shows those that there are (--dev)"

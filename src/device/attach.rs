@@ -11,6 +11,7 @@ use tunstack_core::packet::{Body, Datagram};
 
 use super::error::DeviceError;
 use super::netlink::{self, Link};
+use super::steer::Former;
 
 /// `IFNAMSIZ` less the closing zero.
 const NAME_MAX: usize = 15;
@@ -32,6 +33,8 @@ pub(super) enum Undo {
     Mtu(u32),
     /// Bring it down.
     Down,
+    /// Steer flows as before.
+    Steering(Former),
 }
 
 impl Changes {
@@ -66,10 +69,13 @@ impl Drop for Changes {
             return;
         }
         while let Some(undo) = self.undo.pop() {
-            let undone = match &undo {
+            let undone = match undo {
                 Undo::Address(p) => netlink::delete_address(&self.name, p.address.ip(), p.length),
-                Undo::Mtu(mtu) => netlink::set_mtu(&self.name, *mtu),
+                Undo::Mtu(mtu) => netlink::set_mtu(&self.name, mtu),
                 Undo::Down => netlink::set_up(&self.name, false),
+                Undo::Steering(former) => {
+                    former.put_back().map_err(|why| DeviceError::Unsteered { name: self.name.clone(), why })
+                }
             };
             match undone {
                 // Somebody has deleted it, and with it what was to be undone.

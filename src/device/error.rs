@@ -5,6 +5,9 @@ use std::{fmt, io};
 
 use tunstack_core::addr::Prefix;
 
+#[cfg(any(feature = "tun-tap", feature = "offload"))]
+use super::steer::Unsteered;
+
 /// Why a device could not be opened, set up or used.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -97,6 +100,14 @@ pub enum DeviceError {
         /// Its name.
         name: String,
     },
+    /// The flows of the device cannot be steered.
+    #[cfg(any(feature = "tun-tap", feature = "offload"))]
+    Unsteered {
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: Unsteered,
+    },
     /// Anything else that the kernel refused.
     Kernel {
         /// What was tried.
@@ -132,6 +143,8 @@ impl DeviceError {
             Self::NoIpv6 { .. } | Self::Lacking { .. } => io::ErrorKind::Unsupported,
             Self::Down { .. } => io::ErrorKind::NetworkDown,
             Self::Gone { .. } => io::ErrorKind::NotConnected,
+            #[cfg(any(feature = "tun-tap", feature = "offload"))]
+            Self::Unsteered { why, .. } => why.kind(),
             Self::Kernel { source, .. } => source.kind(),
         }
     }
@@ -191,6 +204,8 @@ impl fmt::Display for DeviceError {
             ),
             Self::Down { name } => write!(f, "{name} is down: bring it up with `ip link set {name} up`"),
             Self::Gone { name } => write!(f, "{name} was deleted while in use: start again"),
+            #[cfg(any(feature = "tun-tap", feature = "offload"))]
+            Self::Unsteered { name, why } => write!(f, "cannot steer the flows of {name}: {why}"),
             Self::Kernel { what, source } => write!(f, "cannot {what}: {source}"),
         }
     }
@@ -200,6 +215,8 @@ impl Error for DeviceError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Kernel { source, .. } => Some(source),
+            #[cfg(any(feature = "tun-tap", feature = "offload"))]
+            Self::Unsteered { why, .. } => Some(why),
             _ => None,
         }
     }
@@ -237,6 +254,8 @@ mod tests {
             (DeviceError::Unready { name: name(), why: "it is down".into() }, "(it is down)"),
             (DeviceError::Down { name: name() }, "ip link set tun7 up"),
             (DeviceError::Gone { name: name() }, "deleted"),
+            #[cfg(any(feature = "tun-tap", feature = "offload"))]
+            (DeviceError::Unsteered { name: name(), why: Unsteered::Unknown }, "flows of tun7: this kernel"),
             (
                 DeviceError::kernel("set the MTU of tun7", io::Error::from_raw_os_error(22)),
                 "Invalid argument",

@@ -74,6 +74,9 @@ pub mod either;
 #[cfg(any(feature = "tun-tap", feature = "offload"))]
 pub mod setup;
 
+#[cfg(any(feature = "tun-tap", feature = "offload"))]
+pub mod steer;
+
 #[cfg(feature = "capture")]
 pub mod capture;
 

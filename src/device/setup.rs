@@ -13,6 +13,7 @@ use super::error::DeviceError;
 use super::netlink::{self, Link, LinkAddress};
 #[cfg(feature = "offload")]
 use super::offload::OffloadTun;
+use super::steer::{self, Unsteered};
 #[cfg(feature = "tun-tap")]
 use super::tun::Tun;
 use super::{Device, sys};
@@ -64,11 +65,20 @@ pub struct TunConfig {
     /// device with one queue alone. Without it each packet is a `read`, and no io_uring is asked for: for processes whose
     /// filter of system calls kills them for that, and for who traces their calls.
     pub uring: bool,
+    /// Whether the host's kernel does its part of each flow where the program that reads the flow runs, and not on the
+    /// processor that writes to the device: receive flow steering (RFS, `Documentation/networking/scaling.rst` of Linux).
+    /// On a host with idle processors more octets a second leave and reach the stack by some tens of percent; round trips
+    /// get 5 to 10 % longer. A device with offload gets slower by it, so it goes with [`Offload::Off`] alone. It needs root
+    /// and a `/sys` of this network namespace, unless the device is set so already. Beside the device's queues it sets the
+    /// sysctl `net.core.rps_sock_flow_entries`, where that is 0, to 32,768: this is for the whole machine, and stays until
+    /// somebody sets it to 0 again ([`steer::machine`]). A network namespace that does not show the sysctl, as none but the
+    /// host's own does, gets its device set, and a warning in the log.
+    pub steer: bool,
 }
 
 impl Default for TunConfig {
     /// `tun0`, the stack at 10.7.0.2/24 and fd07::2/64, the host at 10.7.0.1 and fd07::1, 1500 octets,
-    /// offload where the kernel can, one queue, an io_uring where there is one.
+    /// offload where the kernel can, one queue, an io_uring where there is one, no flow steered.
     fn default() -> Self {
         Self {
             name: Some("tun0".to_owned()),
@@ -80,6 +90,7 @@ impl Default for TunConfig {
             offload: Offload::Auto,
             queues: 1,
             uring: true,
+            steer: false,
         }
     }
 }
@@ -112,6 +123,9 @@ impl TunConfig {
         validate_peer("peer6", self.peer6, self.addr6)?;
         if !(1..=MAX_QUEUES).contains(&self.queues) {
             return Err(invalid("queues", format!("{} is not in 1 to {MAX_QUEUES}", self.queues)));
+        }
+        if self.steer && self.offload != Offload::Off {
+            return Err(invalid("steer", "a device with offload gets slower by it: go without offload"));
         }
         match self.mtu {
             n if n > MTU_MAX => Err(invalid("mtu", format!("{n} is over 65535, the largest packet of IPv4"))),
@@ -279,9 +293,16 @@ fn open_offload(_: &TunConfig, offload: bool) -> Result<Vec<TunDevice>, DeviceEr
 /// attach to it without privileges, with offload or without. Gives its name.
 ///
 /// # Errors
-/// Those of [`bring_up`].
+/// Those of [`bring_up`], or flows shall be steered on several queues: all but the first, and their settings, go when nobody
+/// holds the device.
 pub fn persist(config: &TunConfig, owner: u32) -> Result<String, DeviceError> {
     config.validate()?;
+    if config.steer && config.queues > 1 {
+        return Err(invalid(
+            "steer",
+            "a device that stays keeps it on its first queue alone: go with one queue",
+        ));
+    }
     check_free(config)?;
     let tuns = open(config)?;
     let Some(tun) = tuns.first() else { return Err(invalid("queues", "none")) };
@@ -409,7 +430,30 @@ fn configure(name: &str, config: &TunConfig) -> Result<Changes, DeviceError> {
     if link.tx_queue_len != TX_QUEUE_LEN && !stays {
         netlink::set_tx_queue_len(name, TX_QUEUE_LEN)?;
     }
+    if config.steer {
+        let former = steer_flows(name, link.index, config.queues)?;
+        if stays {
+            changes.undo_when_dropped(Undo::Steering(former));
+        }
+    }
     Ok(changes)
+}
+
+fn steer_flows(name: &str, index: u32, queues: u16) -> Result<steer::Former, DeviceError> {
+    let unsteered = |why| DeviceError::Unsteered { name: name.to_owned(), why };
+    let former = steer::device(name, index, queues).map_err(unsteered)?;
+    match steer::machine() {
+        Ok(()) => Ok(former),
+        // It may well be set: only the host's own network namespace shows it.
+        Err(why @ Unsteered::Hidden) => {
+            tracing::warn!("{}", unsteered(why));
+            Ok(former)
+        }
+        Err(why) => {
+            former.put_back().map_err(unsteered)?;
+            Err(unsteered(why))
+        }
+    }
 }
 
 /// Waits until the kernel takes packets for an address that it was given, so that the first one is not lost. It takes

@@ -33,7 +33,8 @@ pub(super) fn draw(results: &Results) -> Result<String, String> {
 }
 
 fn heading(of: &Conditions) -> String {
-    format!("MTU {}, offload {}{}; {}", of.mtu, of.offload, of.uring_text(), of.host())
+    let how = [of.uring_text(), of.steer_text()].concat();
+    format!("MTU {}, offload {}{how}; {}", of.mtu, of.offload, of.host())
 }
 
 #[cfg(test)]
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_heading_says_where_no_uring_was_allowed() {
+    fn the_heading_says_how_the_device_was_read_and_steered() {
         let mut of = example(vec![]).conditions;
         of.offload = "off".to_owned();
         assert_eq!(heading(&of), "MTU 1500, offload off; 2 x Abacus, 2.50 GHz nominal, Linux 6.99");
@@ -53,6 +54,8 @@ mod tests {
             heading(&of),
             "MTU 1500, offload off, no io_uring; 2 x Abacus, 2.50 GHz nominal, Linux 6.99"
         );
+        of.steer = true;
+        assert!(heading(&of).starts_with("MTU 1500, offload off, no io_uring, flows steered; 2 x"));
     }
 
     #[test]

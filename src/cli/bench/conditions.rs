@@ -22,6 +22,8 @@ pub(super) struct Conditions {
     pub(super) shards: u64,
     /// Whether this stack might read by an io_uring.
     pub(super) uring: bool,
+    /// Whether the kernel steered the flows of this stack's device.
+    pub(super) steer: bool,
     /// How long this stack looks for packets before it sleeps, seconds, where that was not left to it.
     pub(super) spin: Option<f64>,
     /// How long a run was measured.
@@ -41,6 +43,7 @@ impl Conditions {
             offload: if offload == Offload::Off { "off" } else { "on" }.to_owned(),
             shards: plan.shards.into(),
             uring: plan.uring,
+            steer: plan.steer,
             spin: plan.spin.map(|time| time.as_secs_f64()),
             seconds: plan.seconds.as_secs_f64(),
             runs: plan.runs as u64,
@@ -57,6 +60,7 @@ impl Conditions {
             ("offload", json!(self.offload)),
             ("shards", json!(self.shards)),
             ("uring", json!(self.uring)),
+            ("steer", json!(self.steer)),
             ("spin", json!(self.spin)),
             ("seconds", json!(self.seconds)),
             ("runs", json!(self.runs)),
@@ -77,6 +81,8 @@ impl Conditions {
             shards: document["shards"].as_u64()?,
             // It could not be forbidden at first.
             uring: document["uring"].as_bool().unwrap_or(true),
+            // It could not be had at first.
+            steer: document["steer"].as_bool().unwrap_or(false),
             spin: document["spin"].as_f64(),
             seconds: document["seconds"].as_f64()?,
             runs: document["runs"].as_u64()?,
@@ -87,6 +93,11 @@ impl Conditions {
     pub(super) fn uring_text(&self) -> &'static str {
         let could = self.offload == "off" && self.shards == 1;
         if could && !self.uring { ", no io_uring" } else { "" }
+    }
+
+    /// That flows were steered, behind what the device was.
+    pub(super) fn steer_text(&self) -> &'static str {
+        if self.steer { ", flows steered" } else { "" }
     }
 
     /// The machine in a line.

@@ -13,6 +13,7 @@ use tunstack::device::Device;
 use tunstack::device::error::DeviceError;
 use tunstack::device::netlink;
 use tunstack::device::setup::{Offload, TunConfig, bring_up};
+use tunstack::device::steer::{self, Unsteered};
 
 use super::super::apart::needs_root;
 use super::super::output::Failure;
@@ -99,7 +100,12 @@ pub(super) fn prepare(plan: &Plan) -> Result<Offload, Failure> {
     netlink::set_up("lo", true).map_err(|_| needs_root("a benchmark"))?;
     // That there is a device is found out before anything is measured.
     let probe = TunConfig { offload: plan.offload, ..tun(plan.mtu) };
-    let able = bring_up(&probe).map_err(device_failure)?.capabilities();
+    let probe = bring_up(&probe).map_err(device_failure)?;
+    if plan.steer {
+        steer(probe.name(), 1)?;
+    }
+    let able = probe.capabilities();
+    drop(probe);
     let without = |e: io::Error| {
         let name = CONGESTION_CONTROL;
         Failure::of(format!("the kernel cannot use {name} (modprobe tcp_{name})"), &e)
@@ -108,6 +114,31 @@ pub(super) fn prepare(plan: &Plan) -> Result<Offload, Failure> {
     socket.map_err(without)?;
     settings()?;
     Ok(if able.checksum_offload { Offload::On } else { Offload::Off })
+}
+
+/// Sees to the machine's table, which does not show in a namespace of this program's own.
+pub(super) fn steer_machine() -> Result<(), Failure> {
+    match steer::machine() {
+        Ok(()) => Ok(()),
+        Err(why @ Unsteered::Hidden) => {
+            tracing::warn!("--steer: {why}");
+            Ok(())
+        }
+        Err(why) => Err(steering_failure(&why)),
+    }
+}
+
+/// Has the flows of the device `name` steered, for which [`steer_machine`] was called outside.
+pub(super) fn steer(name: &str, queues: u16) -> Result<(), Failure> {
+    let Some(link) = netlink::link(name).map_err(device_failure)? else {
+        return Err(Failure::Failed(format!("{name} has gone")));
+    };
+    steer::device(name, link.index, queues).map_err(|why| steering_failure(&why))?;
+    Ok(())
+}
+
+fn steering_failure(why: &Unsteered) -> Failure {
+    Failure::Failed(format!("--steer: {why}"))
 }
 
 /// Sets what both namespaces have in common.
@@ -133,6 +164,9 @@ fn own(plan: &Plan, part: [&str; 2]) -> Result<Command, Failure> {
     command.args(["--shards", &plan.shards.to_string()]);
     if !plan.uring {
         command.arg("--no-uring");
+    }
+    if plan.steer {
+        command.arg("--steer");
     }
     if let Some(time) = plan.spin {
         command.args(["--spin", &microseconds(time)]);

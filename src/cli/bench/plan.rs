@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use tunstack::device::setup::Offload;
+use tunstack::device::setup::{Offload, TunConfig};
 
 use super::super::common::Common;
 use super::super::output::Failure;
-use super::BenchArgs;
+use super::super::run::device_failure;
+use super::{BenchArgs, lanes};
 
 /// The number of this stack's server: the kernel's is 0.
 pub(super) const OWN: usize = 1;
@@ -191,6 +192,8 @@ pub(super) struct Plan {
     pub(super) shards: u16,
     /// Whether this stack may read by an io_uring.
     pub(super) uring: bool,
+    /// Whether the kernel steers the flows of this stack's device.
+    pub(super) steer: bool,
     /// How long this stack looks for packets before it sleeps, where that is not left to it.
     pub(super) spin: Option<Duration>,
     pub(super) peers: Vec<String>,
@@ -202,6 +205,9 @@ impl Plan {
         if !(576..=65_535).contains(&common.mtu) {
             return Err(Failure::Usage(format!("--mtu {}: a benchmark takes 576 to 65535", common.mtu)));
         }
+        // Its sense is found out before there is a namespace for it.
+        let device = TunConfig { offload: common.offload, steer: common.steer, ..lanes::tun(common.mtu) };
+        device.validate().map_err(device_failure)?;
         let quick = args.quick;
         let streams = match args.streams.as_slice() {
             [] if quick => &[1][..],
@@ -237,6 +243,7 @@ impl Plan {
             offload: common.offload,
             shards: common.shards,
             uring: !common.no_uring,
+            steer: common.steer,
             spin: common.spin,
             peers: args.peer_command.clone(),
         })

@@ -105,6 +105,7 @@ pub(super) fn example(outcomes: Vec<Outcome>) -> Results {
         offload: "on".to_owned(),
         shards: 1,
         uring: true,
+        steer: false,
         spin: None,
         seconds: 0.5,
         runs: 1,

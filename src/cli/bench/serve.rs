@@ -127,6 +127,9 @@ fn stack(common: &Common) -> Result<ours::Ours, Failure> {
     };
     let config = Config { addresses: tun.addr.into_iter().collect(), ..Config::default() };
     let queues = bring_up_queues(&tun).map_err(device_failure)?;
+    if let (true, Some(queue)) = (common.steer, queues.first()) {
+        lanes::steer(queue.name(), common.shards)?;
+    }
     let builder = Engine::builder().config(config).queues(queues);
     let engine = match common.spin {
         Some(time) => builder.spin(time).start(),
