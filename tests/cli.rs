@@ -29,6 +29,9 @@ mod race;
 #[path = "cli/services.rs"]
 mod services;
 
+#[path = "cli/steer.rs"]
+mod steer;
+
 use std::process::{Command, ExitCode, Stdio};
 
 /// Tests and the tools that they cannot do without.
@@ -79,6 +82,15 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&["unshare"], ("a_benchmark_leaves_nothing_behind", bench::a_benchmark_leaves_nothing_behind)),
     (&["unshare"], ("a_peer_of_a_benchmark_fails", bench::a_peer_of_a_benchmark_fails)),
     (&["unshare", "mount"], ("a_benchmark_wants_a_driver", bench::a_benchmark_wants_a_driver)),
+    (
+        &["unshare", "mount"],
+        ("flows_are_steered_where_that_is_asked_for", steer::flows_are_steered_where_that_is_asked_for),
+    ),
+    (
+        &["unshare", "mount", "setpriv"],
+        ("a_device_that_stays_is_steered_for_its_user", steer::a_device_that_stays_is_steered_for_its_user),
+    ),
+    (&["unshare", "mount"], ("a_benchmark_steers_its_device", steer::a_benchmark_steers_its_device)),
     (&[], ("help_and_version", services::help_and_version)),
     (&[], ("a_closed_pipe_is_no_panic", services::a_closed_pipe_is_no_panic)),
     (&[], ("bad_input_is_told_in_one_line", bad_input::bad_input_is_told_in_one_line)),

@@ -446,7 +446,7 @@ fn steer_flows(name: &str, index: u32, queues: u16) -> Result<steer::Former, Dev
         Ok(()) => Ok(former),
         // It may well be set: only the host's own network namespace shows it.
         Err(why @ Unsteered::Hidden) => {
-            tracing::warn!("{}", unsteered(why));
+            tracing::warn!("{name}: {why}");
             Ok(former)
         }
         Err(why) => {
