@@ -32,6 +32,9 @@ use std::sync::Arc;
 use tunstack_core::packet::{Datagram, Inbound, Received};
 use tunstack_core::time::Instant;
 
+#[cfg(any(feature = "tun-tap", feature = "offload"))]
+pub mod steer;
+
 pub mod error;
 
 #[cfg(feature = "uring")]
@@ -73,9 +76,6 @@ pub mod either;
 
 #[cfg(any(feature = "tun-tap", feature = "offload"))]
 pub mod setup;
-
-#[cfg(any(feature = "tun-tap", feature = "offload"))]
-pub mod steer;
 
 #[cfg(feature = "capture")]
 pub mod capture;

@@ -8,7 +8,7 @@ use tunstack::device::setup::{Offload, TunConfig};
 use super::super::common::Common;
 use super::super::output::Failure;
 use super::super::run::device_failure;
-use super::{BenchArgs, lanes};
+use super::BenchArgs;
 
 /// The number of this stack's server: the kernel's is 0.
 pub(super) const OWN: usize = 1;
@@ -206,7 +206,7 @@ impl Plan {
             return Err(Failure::Usage(format!("--mtu {}: a benchmark takes 576 to 65535", common.mtu)));
         }
         // Its sense is found out before there is a namespace for it.
-        let device = TunConfig { offload: common.offload, steer: common.steer, ..lanes::tun(common.mtu) };
+        let device = TunConfig { offload: common.offload, steer: common.steer, ..TunConfig::default() };
         device.validate().map_err(device_failure)?;
         let quick = args.quick;
         let streams = match args.streams.as_slice() {
