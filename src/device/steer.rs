@@ -165,6 +165,17 @@ fn device_at(sysfs: &Path, name: &str, index: u32, queues: u16) -> Result<Former
     }
     let each = (FLOWS / u32::from(queues.max(1))).max(1);
     let mut former = Former::default();
+    match set(&device, queues, each, &mut former) {
+        Ok(()) => Ok(former),
+        Err(why) => {
+            // The first failure says more than one of going back.
+            let _ = former.put_back();
+            Err(why)
+        }
+    }
+}
+
+fn set(device: &Path, queues: u16, each: u32, former: &mut Former) -> Result<(), Unsteered> {
     for queue in 0..queues {
         let file = device.join(format!("queues/rx-{queue}/rps_flow_cnt"));
         let flows = fs::read_to_string(&file).map_err(|e| match e.kind() {
@@ -177,7 +188,7 @@ fn device_at(sysfs: &Path, name: &str, index: u32, queues: u16) -> Result<Former
         fs::write(&file, each.to_string()).map_err(|e| Unsteered::of(&file, e))?;
         former.0.push((file, flows));
     }
-    Ok(former)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -252,6 +263,7 @@ mod tests {
         let sysfs = Sysfs::new("cannot", &["0\n"]);
         let e = device_at(&sysfs.0, "tun7", 9, 2).unwrap_err();
         assert!(matches!(e, Unsteered::Unknown), "{e}");
+        assert_eq!(sysfs.flows(0), "0\n", "what was done before is undone");
     }
 
     #[test]

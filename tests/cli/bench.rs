@@ -135,7 +135,7 @@ pub(crate) fn many_idle_connections_are_measured() {
 }
 
 /// Processes that have this in their environment.
-fn marked(mark: &str) -> BTreeSet<u32> {
+pub(crate) fn marked(mark: &str) -> BTreeSet<u32> {
     let entries = fs::read_dir("/proc").unwrap().map_while(Result::ok);
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     // One that has ended meanwhile, or is another user's, is none of ours.
@@ -146,7 +146,7 @@ fn marked(mark: &str) -> BTreeSet<u32> {
     pids.filter(has).collect()
 }
 
-fn until(what: &str, is: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, is: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is() {
         assert!(begun.elapsed() < LIMIT, "never: {what}");

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
+use super::bench::{marked, until};
 use super::program::*;
 use super::services::unprivileged;
 
@@ -90,7 +92,7 @@ pub(crate) fn a_device_that_stays_is_steered_for_its_user() {
     assert_eq!(interfaces(), [""; 0]);
 }
 
-/// Its servers have a `/sys` of their own without anybody's doing: each says that its device could be set, or fails.
+/// It has a `/sys` of its namespace without anybody's doing, and nobody else sees that.
 pub(crate) fn a_benchmark_steers_its_device() {
     if skipped() {
         return;
@@ -106,6 +108,20 @@ pub(crate) fn a_benchmark_steers_its_device() {
     assert_eq!((&saved["steer"], &saved["offload"]), (&true.into(), &"off".into()));
     assert_eq!(fs::read_to_string("/proc/self/mounts").unwrap(), before);
     assert_eq!(interfaces(), [""; 0]);
+    let mark = format!("TUNSTACK_TEST_MARK={}", std::process::id());
+    let (name, value) = mark.split_once('=').unwrap();
+    let mut command = command("bench --only rr-1 --seconds 50 --offload off --steer");
+    let program = Program::spawn(command.env(name, value), false);
+    // One of them is this stack's server, whose device that is.
+    until("three processes run", || marked(&mark).len() == 3);
+    let of = |pid: &u32| {
+        let file = format!("/proc/{pid}/root/sys/class/net/tun0/queues/rx-0/rps_flow_cnt");
+        fs::read_to_string(file).is_ok_and(|flows| flows.trim() == "4096")
+    };
+    until("the flows are steered", || marked(&mark).iter().any(of));
+    program.signal(Signal::INT);
+    assert_eq!(program.ended().code, Some(130));
+
     let again = run(&format!("bench --from {save}"));
     assert!(text(&again.stdout).contains("flows steered"), "{}", text(&again.stdout));
 }

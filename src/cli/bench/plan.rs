@@ -205,7 +205,7 @@ impl Plan {
         if !(576..=65_535).contains(&common.mtu) {
             return Err(Failure::Usage(format!("--mtu {}: a benchmark takes 576 to 65535", common.mtu)));
         }
-        // Its sense is found out before there is a namespace for it.
+        // What makes no sense is told now, and not by a server.
         let device = TunConfig { offload: common.offload, steer: common.steer, ..TunConfig::default() };
         device.validate().map_err(device_failure)?;
         let quick = args.quick;
