@@ -83,14 +83,21 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (&["unshare"], ("a_peer_of_a_benchmark_fails", bench::a_peer_of_a_benchmark_fails)),
     (&["unshare", "mount"], ("a_benchmark_wants_a_driver", bench::a_benchmark_wants_a_driver)),
     (
-        &["unshare", "mount"],
+        &["unshare", "mount", "nsenter", steer::HOSTS_ROOT],
         ("flows_are_steered_where_that_is_asked_for", steer::flows_are_steered_where_that_is_asked_for),
     ),
     (
-        &["unshare", "mount", "setpriv"],
+        &["unshare", "mount", "nsenter", "setpriv", steer::HOSTS_ROOT],
         ("a_device_that_stays_is_steered_for_its_user", steer::a_device_that_stays_is_steered_for_its_user),
     ),
-    (&["unshare", "mount"], ("a_benchmark_steers_its_device", steer::a_benchmark_steers_its_device)),
+    (
+        &["unshare", "mount", "nsenter", steer::HOSTS_ROOT],
+        ("nothing_of_another_namespace_is_steered", steer::nothing_of_another_namespace_is_steered),
+    ),
+    (
+        &["unshare", "mount", "nsenter", steer::HOSTS_ROOT],
+        ("a_benchmark_steers_its_device", steer::a_benchmark_steers_its_device),
+    ),
     (&[], ("help_and_version", services::help_and_version)),
     (&[], ("a_closed_pipe_is_no_panic", services::a_closed_pipe_is_no_panic)),
     (&[], ("bad_input_is_told_in_one_line", bad_input::bad_input_is_told_in_one_line)),
@@ -112,6 +119,9 @@ fn main() -> ExitCode {
 }
 
 fn is_there(tool: &str) -> bool {
+    if tool == steer::HOSTS_ROOT {
+        return steer::is_hosts_root();
+    }
     let find = ["-c", "command -v \"$0\"", tool];
     let found = Command::new("sh").args(find).stdout(Stdio::null()).status();
     found.is_ok_and(|status| status.success())

@@ -19,7 +19,6 @@ use tunstack::core::time::Instant;
 use tunstack::device::error::DeviceError;
 use tunstack::device::netlink::{self, LinkAddress};
 use tunstack::device::setup::{Offload, TunConfig, bring_up, persist, remove};
-use tunstack::device::steer::Unsteered;
 use tunstack::device::tun::Tun;
 use tunstack::device::{Capabilities, Device, Frames};
 
@@ -38,10 +37,6 @@ fn main() -> ExitCode {
         ("a_deleted_device_is_noticed", a_deleted_device_is_noticed),
         ("a_device_made_by_root_serves_its_user", a_device_made_by_root_serves_its_user),
         ("a_device_that_stays_is_left_as_found", a_device_that_stays_is_left_as_found),
-        (
-            "flows_are_not_steered_by_another_namespaces_sysfs",
-            flows_are_not_steered_by_another_namespaces_sysfs,
-        ),
         ("without_rights_it_says_what_to_do", without_rights_it_says_what_to_do),
         ("ipv6_is_switched_on_for_the_device", ipv6_is_switched_on_for_the_device),
         ("the_kernels_refusals_are_passed_on", the_kernels_refusals_are_passed_on),
@@ -295,17 +290,6 @@ fn a_device_that_stays_is_left_as_found() {
     assert_eq!(state(), (true, 1400, [true, true]));
     drop(tun);
     assert_eq!(state(), (false, 1500, [true, false]));
-}
-
-/// `/sys` is that of the namespace in which the test was started: it knows no such device.
-fn flows_are_not_steered_by_another_namespaces_sysfs() {
-    let e = bring_up(&TunConfig { steer: true, ..named("steered7") }).unwrap_err();
-    assert!(
-        matches!(&e, DeviceError::Unsteered { name, why: Unsteered::OtherSysfs } if name == "steered7"),
-        "{e}"
-    );
-    assert!(e.to_string().contains("mount -t sysfs sysfs /sys"), "{e}");
-    assert_eq!(netlink::link("steered7").unwrap(), None);
 }
 
 fn without_rights_it_says_what_to_do() {

@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 use clap::Args as ClapArgs;
 use serde_json::json;
 
-use super::apart::{Sysfs, apart};
+use super::apart::{apart, is_apart};
 use super::common::{Common, seconds};
 use super::output::{Failure, Output};
 use plan::Plan;
@@ -142,7 +142,7 @@ JSON (--json: an object a line on standard output):
 
 Exit status: 0; 1 when something failed, with what was measured on standard output all the same; 2
 when the command line makes no sense; 130 after a signal. Whatever the end, no process, namespace
-or device stays.";
+or device stays; with --steer the sysctl net.core.rps_sock_flow_entries does.";
 
 /// Flags that say something of a measurement.
 const MEASURING: [&str; 15] = [
@@ -241,10 +241,10 @@ pub(crate) fn main(common: &Common, args: BenchArgs) -> Result<(), Failure> {
                 // To be told now, and not after all is measured.
                 OpenOptions::new().append(true).create(true).open(path).map_err(cannot(path))?;
             }
-            match plan.steer {
-                true => apart("a benchmark", Sysfs::Own, lanes::steer_machine)?,
-                false => apart("a benchmark", Sysfs::Outer, || Ok(()))?,
+            if plan.steer && !is_apart() {
+                lanes::steer_machine()?;
             }
+            apart("a benchmark")?;
             child::end_all_on_signals()?;
             matrix::run(&plan, out)?
         }

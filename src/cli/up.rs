@@ -16,7 +16,8 @@ const EXAMPLES: &str = "\
 Examples:
   sudo tunstack up --user alice
   sudo tunstack up                     for the user who called sudo
-  sudo tunstack up --steer             whose flows are steered: for runs with --offload off
+  sudo tunstack up --steer             whose flows are steered until it goes: for runs with
+                                       --offload off
   sudo tunstack down
 
 The device has the addresses and the MTU of the common flags: give the same to later runs. The
@@ -102,6 +103,10 @@ fn not_root(e: DeviceError, command: &str) -> Failure {
         }
         DeviceError::NotOwner { .. } | DeviceError::Unready { .. } => {
             Failure::Failed(format!("{e}: sudo tunstack {command}"))
+        }
+        // Here nobody else can do it.
+        DeviceError::Unsteered { name, why } => {
+            Failure::Failed(format!("cannot steer the flows of {name}: {why}"))
         }
         e => device_failure(e),
     }

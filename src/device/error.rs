@@ -205,7 +205,15 @@ impl fmt::Display for DeviceError {
             Self::Down { name } => write!(f, "{name} is down: bring it up with `ip link set {name} up`"),
             Self::Gone { name } => write!(f, "{name} was deleted while in use: start again"),
             #[cfg(any(feature = "tun-tap", feature = "offload"))]
-            Self::Unsteered { name, why } => write!(f, "cannot steer the flows of {name}: {why}"),
+            Self::Unsteered { name, why } => {
+                write!(f, "cannot steer the flows of {name}: {why}")?;
+                match why {
+                    Unsteered::NoRight { .. } => {
+                        f.write_str(", or let root make such a device: sudo tunstack up --steer --user NAME")
+                    }
+                    _ => Ok(()),
+                }
+            }
             Self::Kernel { what, source } => write!(f, "cannot {what}: {source}"),
         }
     }

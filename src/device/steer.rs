@@ -5,11 +5,14 @@
 //! they are. It takes two settings: a table for the machine ([`machine`]), and one for each queue of a device ([`device`]).
 
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 /// What `net.core.rps_sock_flow_entries` becomes where it is 0: scaling.rst's figure for a moderately loaded server.
 const ENTRIES: u32 = 32_768;
@@ -22,8 +25,6 @@ const SYSCTL: &str = "/proc/sys/net/core/rps_sock_flow_entries";
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Unsteered {
-    /// `/sys` shows another network namespace than this process is in, or is not mounted.
-    OtherSysfs,
     /// The kernel was built without it.
     Unknown,
     /// The network namespace has no `net.core.rps_sock_flow_entries`: only the host's own has.
@@ -51,7 +52,7 @@ impl Unsteered {
     /// The nearest of the standard library's kinds.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::OtherSysfs | Self::Unknown | Self::Hidden => io::ErrorKind::Unsupported,
+            Self::Unknown | Self::Hidden => io::ErrorKind::Unsupported,
             Self::NoRight { .. } => io::ErrorKind::PermissionDenied,
             Self::ReadOnly { .. } => io::ErrorKind::ReadOnlyFilesystem,
             Self::Kernel { source, .. } => source.kind(),
@@ -71,30 +72,20 @@ impl Unsteered {
 impl fmt::Display for Unsteered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OtherSysfs => f.write_str(
-                "/sys is not that of this network namespace: go by `ip netns exec`, or type `mount -t sysfs sysfs /sys` \
-                 in a mount namespace of its own (unshare -m)",
-            ),
             Self::Unknown => f.write_str("this kernel was built without it (CONFIG_RPS): go without"),
             Self::Hidden => write!(
                 f,
                 "this network namespace does not show net.core.rps_sock_flow_entries, without which nothing is steered: \
                  type `sysctl -w net.core.rps_sock_flow_entries={ENTRIES}` in the host's own, unless it is set there"
             ),
-            Self::NoRight { file } => write!(
+            Self::NoRight { file } => {
+                write!(f, "no right to change {}: run as root of the host", file.display())
+            }
+            Self::ReadOnly { file } => write!(
                 f,
-                "no right to change {}: run as root, or let root make such a device for you: \
-                 sudo tunstack up --steer --user NAME",
+                "the mount of {} is read-only: let root type `mount -o remount,rw /proc/sys`",
                 file.display()
             ),
-            Self::ReadOnly { file } => {
-                let mount = if file.starts_with("/proc") { "/proc/sys" } else { SYSFS };
-                write!(
-                    f,
-                    "{} is mounted read-only: let root type `mount -o remount,rw {mount}`",
-                    file.display()
-                )
-            }
             Self::Kernel { file, source } => write!(f, "cannot set {}: {source}", file.display()),
         }
     }
@@ -111,8 +102,8 @@ impl std::error::Error for Unsteered {
 
 /// Sees to the machine's table: sets `net.core.rps_sock_flow_entries` to 32,768 where it is 0, and leaves any other value.
 /// It is for all network namespaces, and stays until the machine is started again, or somebody types
-/// `sysctl -w net.core.rps_sock_flow_entries=0`. It costs 4 octets an entry, and a look at a hash of each packet of
-/// devices with a table of their own.
+/// `sysctl -w net.core.rps_sock_flow_entries=0`. It costs 4 octets an entry, a look at each packet of all
+/// devices, and a note at each read of a socket.
 ///
 /// # Errors
 /// This network namespace does not show it, or the process may not set it.
@@ -130,42 +121,73 @@ fn machine_at(file: &Path) -> Result<(), Unsteered> {
 }
 
 /// What the queues of a device had before.
-#[derive(Debug, Default)]
-pub struct Former(Vec<(PathBuf, String)>);
+#[must_use]
+#[derive(Debug)]
+pub struct Former {
+    /// The device's folder.
+    device: OwnedFd,
+    name: String,
+    /// By queue.
+    flows: Vec<(u16, String)>,
+}
 
 impl Former {
     /// Gives the queues back what they had. One that has gone meanwhile has nothing to be given back.
     ///
     /// # Errors
-    /// The process may not.
+    /// That of the first queue which does not take it.
     pub fn put_back(self) -> Result<(), Unsteered> {
-        self.0.into_iter().try_for_each(|(file, flows)| match fs::write(&file, flows) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Unsteered::of(&file, e)),
-            _ => Ok(()),
-        })
+        let mut result = Ok(());
+        for (queue, flows) in &self.flows {
+            match write(&self.device, *queue, flows) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    result = result.and(Err(Unsteered::of(&shown(&self.name, *queue), e)));
+                }
+                _ => {}
+            }
+        }
+        result
     }
 }
 
-/// Sees to the tables of the queues, `queues` of them, of the TUN `name`, whose number as an interface is `index`: 4,096
-/// flows over all. One that is as large already is left, and needs no right. They go with the device, those of any but its
-/// first queue with the queue.
+/// Sees to the tables of the queues, `queues` of them, of the TUN `name` of this network namespace: 4,096 flows over all. One
+/// that is as large already is left, and needs no right. They go with the device, those of any but its first queue with the
+/// queue.
 ///
 /// # Errors
-/// `/sys` shows the devices of another network namespace, the kernel cannot steer, or the process may not set it.
-pub fn device(name: &str, index: u32, queues: u16) -> Result<Former, Unsteered> {
-    device_at(Path::new(SYSFS), name, index, queues)
+/// The kernel cannot steer, there is no such device, or the process may not set it.
+pub fn device(name: &str, queues: u16) -> Result<Former, Unsteered> {
+    if name.contains('/') || name.starts_with('.') {
+        return Err(Unsteered::of(Path::new(name), Errno::NODEV.into()));
+    }
+    match own_sysfs() {
+        Ok(sysfs) => device_at(&sysfs, name, queues, true),
+        // What is mounted at /sys is of the network namespace of whoever mounted it, where another device may have this
+        // name and number: it is read, and nothing is written there.
+        Err(_) => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let sysfs = openat(CWD, SYSFS, flags, Mode::empty());
+            let sysfs = sysfs.map_err(|e| Unsteered::of(Path::new(SYSFS), e.into()))?;
+            device_at(&sysfs, name, queues, false)
+        }
+    }
 }
 
-fn device_at(sysfs: &Path, name: &str, index: u32, queues: u16) -> Result<Former, Unsteered> {
-    let device = sysfs.join("class/net").join(name);
-    // It is of the network namespace of whoever mounted it, where another device may have this name.
-    let shown = fs::read_to_string(device.join("ifindex")).unwrap_or_default();
-    if shown.trim() != index.to_string() || !device.join("tun_flags").exists() {
-        return Err(Unsteered::OtherSysfs);
-    }
+/// The devices of the network namespace that this process is in, mounted nowhere. Since Linux 5.2, for root of the host.
+fn own_sysfs() -> io::Result<OwnedFd> {
+    let sysfs = fsopen("sysfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(sysfs.as_fd())?;
+    Ok(fsmount(sysfs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
+}
+
+fn device_at(sysfs: &OwnedFd, name: &str, queues: u16, may_write: bool) -> Result<Former, Unsteered> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let device = openat(sysfs, format!("class/net/{name}"), flags, Mode::empty());
+    let device =
+        device.map_err(|e| Unsteered::of(&Path::new(SYSFS).join("class/net").join(name), e.into()))?;
     let each = (FLOWS / u32::from(queues.max(1))).max(1);
-    let mut former = Former::default();
-    match set(&device, queues, each, &mut former) {
+    let mut former = Former { device, name: name.to_owned(), flows: Vec::new() };
+    match set(&mut former, queues, each, may_write) {
         Ok(()) => Ok(former),
         Err(why) => {
             // The first failure says more than one of going back.
@@ -175,20 +197,44 @@ fn device_at(sysfs: &Path, name: &str, index: u32, queues: u16) -> Result<Former
     }
 }
 
-fn set(device: &Path, queues: u16, each: u32, former: &mut Former) -> Result<(), Unsteered> {
+fn set(former: &mut Former, queues: u16, each: u32, may_write: bool) -> Result<(), Unsteered> {
     for queue in 0..queues {
-        let file = device.join(format!("queues/rx-{queue}/rps_flow_cnt"));
-        let flows = fs::read_to_string(&file).map_err(|e| match e.kind() {
+        let file = shown(&former.name, queue);
+        let flows = read(&former.device, queue).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => Unsteered::Unknown,
             _ => Unsteered::of(&file, e),
         })?;
         if flows.trim().parse().is_ok_and(|flows: u32| flows >= each) {
             continue;
         }
-        fs::write(&file, each.to_string()).map_err(|e| Unsteered::of(&file, e))?;
-        former.0.push((file, flows));
+        if !may_write {
+            return Err(Unsteered::NoRight { file });
+        }
+        write(&former.device, queue, &each.to_string()).map_err(|e| Unsteered::of(&file, e))?;
+        former.flows.push((queue, flows));
     }
     Ok(())
+}
+
+fn setting(queue: u16) -> String {
+    format!("queues/rx-{queue}/rps_flow_cnt")
+}
+
+/// Where a user finds it.
+fn shown(name: &str, queue: u16) -> PathBuf {
+    Path::new(SYSFS).join("class/net").join(name).join(setting(queue))
+}
+
+fn read(device: &OwnedFd, queue: u16) -> io::Result<String> {
+    let file = openat(device, setting(queue), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut flows = String::new();
+    File::from(file).read_to_string(&mut flows)?;
+    Ok(flows)
+}
+
+fn write(device: &OwnedFd, queue: u16, flows: &str) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC;
+    File::from(openat(device, setting(queue), flags, Mode::empty())?).write_all(flows.as_bytes())
 }
 
 #[cfg(test)]
@@ -202,14 +248,18 @@ mod tests {
         fn new(test: &str, flows: &[&str]) -> Self {
             let root = std::env::temp_dir().join(format!("tunstack-steer-{test}-{}", std::process::id()));
             let device = root.join("class/net/tun7");
+            fs::create_dir_all(root.join("class/net")).unwrap();
             for (queue, flows) in flows.iter().enumerate() {
                 let queue = device.join(format!("queues/rx-{queue}"));
                 fs::create_dir_all(&queue).unwrap();
                 fs::write(queue.join("rps_flow_cnt"), flows).unwrap();
             }
-            fs::write(device.join("ifindex"), "9\n").unwrap();
-            fs::write(device.join("tun_flags"), "0x1001\n").unwrap();
             Self(root)
+        }
+
+        fn steer(&self, queues: u16, may_write: bool) -> Result<Former, Unsteered> {
+            let flags = OFlags::PATH | OFlags::DIRECTORY;
+            device_at(&openat(CWD, &self.0, flags, Mode::empty()).unwrap(), "tun7", queues, may_write)
         }
 
         fn file(&self, name: &str) -> PathBuf {
@@ -231,37 +281,40 @@ mod tests {
     fn queues_share_the_flows_and_get_back_what_they_had() {
         let sysfs = Sysfs::new("queues", &["0\n", "64\n", "8192\n", "0\n"]);
         let all = || [0, 1, 2, 3].map(|queue| sysfs.flows(queue));
-        let former = device_at(&sysfs.0, "tun7", 9, 4).unwrap();
+        let former = sysfs.steer(4, true).unwrap();
         assert_eq!(all(), ["1024", "1024", "8192\n", "1024"]);
         // It is as wanted, so nothing is written, and nothing to be put back.
-        assert!(device_at(&sysfs.0, "tun7", 9, 4).unwrap().0.is_empty());
+        assert!(sysfs.steer(4, false).unwrap().flows.is_empty());
         fs::remove_dir_all(sysfs.file("queues/rx-3")).unwrap();
         former.put_back().unwrap();
         assert_eq!([0, 1, 2].map(|queue| sysfs.flows(queue)), ["0\n", "64\n", "8192\n"]);
-        device_at(&sysfs.0, "tun7", 9, 1).unwrap();
+        let _ = sysfs.steer(1, true).unwrap();
         assert_eq!(sysfs.flows(0), "4096");
     }
 
+    /// That may be another namespace's.
     #[test]
-    fn a_device_of_another_namespace_is_left_alone() {
-        let sysfs = Sysfs::new("other", &["0\n"]);
-        let refused = |name, index| {
-            let e = device_at(&sysfs.0, name, index, 1).unwrap_err();
-            assert!(matches!(e, Unsteered::OtherSysfs), "{e}");
-            assert_eq!(sysfs.flows(0), "0\n");
-        };
-        refused("tun7", 10);
-        refused("tun8", 9);
-        fs::remove_file(sysfs.file("tun_flags")).unwrap();
-        refused("tun7", 9);
-        fs::write(sysfs.file("tun_flags"), "0x1001\n").unwrap();
-        assert!(device_at(&sysfs.0, "tun7", 9, 1).is_ok());
+    fn what_is_mounted_is_only_read() {
+        let sysfs = Sysfs::new("mounted", &["0\n"]);
+        let e = sysfs.steer(1, false).unwrap_err();
+        assert!(
+            matches!(&e, Unsteered::NoRight { file } if file.ends_with("tun7/queues/rx-0/rps_flow_cnt")),
+            "{e}"
+        );
+        assert_eq!(sysfs.flows(0), "0\n");
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_told() {
+        let sysfs = Sysfs::new("gone", &[]);
+        let e = sysfs.steer(1, true).unwrap_err();
+        assert!(e.to_string().contains("/sys/class/net/tun7: No such file"), "{e}");
     }
 
     #[test]
     fn a_kernel_that_cannot_is_told() {
         let sysfs = Sysfs::new("cannot", &["0\n"]);
-        let e = device_at(&sysfs.0, "tun7", 9, 2).unwrap_err();
+        let e = sysfs.steer(2, true).unwrap_err();
         assert!(matches!(e, Unsteered::Unknown), "{e}");
         assert_eq!(sysfs.flows(0), "0\n", "what was done before is undone");
     }
@@ -287,12 +340,10 @@ mod tests {
     fn refusals_say_what_to_type() {
         let of = |errno: Errno, file: &str| Unsteered::of(Path::new(file), errno.into());
         for (why, says) in [
-            (Unsteered::OtherSysfs, "mount -t sysfs sysfs /sys"),
             (Unsteered::Unknown, "CONFIG_RPS"),
             (Unsteered::Hidden, "sysctl -w net.core.rps_sock_flow_entries=32768"),
             (of(Errno::PERM, "/sys/a"), "no right to change /sys/a: run as root"),
-            (of(Errno::ACCESS, "/sys/a"), "sudo tunstack up --steer --user NAME"),
-            (of(Errno::ROFS, "/sys/a"), "remount,rw /sys`"),
+            (of(Errno::ACCESS, "/sys/a"), "run as root of the host"),
             (of(Errno::ROFS, SYSCTL), "remount,rw /proc/sys`"),
             (of(Errno::INVAL, "/sys/a"), "cannot set /sys/a: Invalid argument"),
         ] {

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -12,16 +12,23 @@ use super::bench::{marked, until};
 use super::program::*;
 use super::services::unprivileged;
 
-/// That a test cannot be done here, which it then says.
-fn skipped() -> bool {
-    // Only a root of the host may set a device's queues.
-    let users = fs::read_to_string("/proc/self/uid_map").unwrap();
-    let all = users.split_whitespace().eq(["0", "0", "4294967295"]);
-    let shown = Path::new("/proc/sys/net/core/rps_sock_flow_entries").exists();
-    if !all || shown {
-        println!("skipped: root of the host: {all}, the machine's table shows: {shown}");
-    }
-    !all || shown
+/// What these tests want beside tools.
+pub(crate) const HOSTS_ROOT: &str =
+    "root of the host, and a kernel that shows the machine's table to it alone";
+
+const TABLE: &str = "/proc/sys/net/core/rps_sock_flow_entries";
+
+/// Whether that is there: only a root of the host may set a device's queues.
+pub(crate) fn is_hosts_root() -> bool {
+    let users = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let hidden =
+        Command::new("unshare").args(["-n", "test", "!", "-e", TABLE]).stderr(Stdio::null()).status();
+    users.split_whitespace().eq(["0", "0", "4294967295"]) && hidden.is_ok_and(|status| status.success())
+}
+
+/// The machine's table is not theirs to change.
+fn assert_apart() {
+    assert!(!Path::new(TABLE).exists(), "{TABLE} would be changed");
 }
 
 /// The command with a `/sys` that shows the devices of this network namespace.
@@ -32,32 +39,30 @@ fn with_sysfs(command: &Command) -> Command {
     shell
 }
 
-fn steered(args: &str) -> Command {
-    with_sysfs(&command(args))
-}
-
-/// `rps_flow_cnt` of tun0's first queue.
-fn flows() -> String {
-    let mut cat = Command::new("cat");
-    let read = run_with(&mut with_sysfs(cat.arg("/sys/class/net/tun0/queues/rx-0/rps_flow_cnt")), b"");
+/// `rps_flow_cnt` of a queue of tun0 in the network namespace of process `pid`.
+fn flows_of(pid: u64, queue: usize) -> String {
+    let (pid, file) = (pid.to_string(), format!("/sys/class/net/tun0/queues/rx-{queue}/rps_flow_cnt"));
+    let mut cat = Command::new("nsenter");
+    cat.args(["-t", &pid, "-n", "unshare", "-m", "sh", "-c", "mount -t sysfs sysfs /sys && cat $0", &file]);
+    let read = run_with(&mut cat, b"");
     assert_ok(&read);
     text(&read.stdout).trim().to_owned()
 }
 
+fn flows() -> String {
+    flows_of(std::process::id().into(), 0)
+}
+
 pub(crate) fn flows_are_steered_where_that_is_asked_for() {
-    if skipped() {
-        return;
-    }
+    assert_apart();
     for (flags, each) in
         [("", ["0"].as_slice()), ("--steer", &["4096"]), ("--steer --shards 2", &["2048"; 2])]
     {
-        let mut echo = steered(&format!("echo --json --offload off {flags}"));
+        let mut echo = command(&format!("echo --json --offload off {flags}"));
         let (program, ready) = Program::start_command(&mut echo, false);
         assert_eq!(ready["offload"], false, "{flags}");
         for (queue, flows) in each.iter().enumerate() {
-            let file =
-                format!("/proc/{}/root/sys/class/net/tun0/queues/rx-{queue}/rps_flow_cnt", ready["pid"]);
-            assert_eq!(fs::read_to_string(file).unwrap().trim(), *flows, "{flags}");
+            assert_eq!(flows_of(ready["pid"].as_u64().unwrap(), queue), *flows, "{flags}");
         }
         let said = program.stop_well().other();
         let warns = said.contains("type `sysctl -w net.core.rps_sock_flow_entries=32768`");
@@ -66,11 +71,9 @@ pub(crate) fn flows_are_steered_where_that_is_asked_for() {
 }
 
 pub(crate) fn a_device_that_stays_is_steered_for_its_user() {
-    if skipped() {
-        return;
-    }
+    assert_apart();
     let ping = |flags: &str| format!("ping -c 1 10.7.0.1 --offload off {flags}");
-    assert_ok(&run_with(&mut steered("up --user root --steer"), b""));
+    assert_ok(&run("up --user root --steer"));
     assert_eq!(flows(), "4096");
     assert_ok(&run_with(&mut with_sysfs(&unprivileged(&ping("--steer"))), b""));
     assert_eq!(flows(), "4096");
@@ -84,7 +87,7 @@ pub(crate) fn a_device_that_stays_is_steered_for_its_user() {
     for part in ["no right to change", "rx-0/rps_flow_cnt", "sudo tunstack up --steer --user NAME"] {
         assert!(told.contains(part), "{part}: {told}");
     }
-    let (program, _) = Program::start_command(&mut steered("echo --json --offload off --steer"), false);
+    let (program, _) = Program::start_command(&mut command("echo --json --offload off --steer"), false);
     assert_eq!(flows(), "4096");
     program.stop_well();
     assert_eq!(flows(), "0");
@@ -92,33 +95,40 @@ pub(crate) fn a_device_that_stays_is_steered_for_its_user() {
     assert_eq!(interfaces(), [""; 0]);
 }
 
-/// It has a `/sys` of its namespace without anybody's doing, and nobody else sees that.
+/// What is mounted at `/sys` shows another namespace's devices, one of them with the same name and number.
+pub(crate) fn nothing_of_another_namespace_is_steered() {
+    assert_apart();
+    assert_ok(&run("up --user root"));
+    let echo = command("echo --json --offload off --steer");
+    let mut inner = Command::new("unshare");
+    inner.arg("-n").arg(echo.get_program()).args(echo.get_args());
+    let (program, ready) = Program::start_command(&mut with_sysfs(&inner), false);
+    assert_eq!((flows(), flows_of(ready["pid"].as_u64().unwrap(), 0)), ("0".into(), "4096".into()));
+    program.stop_well();
+    assert_ok(&run("down"));
+}
+
+/// In a namespace of its own.
 pub(crate) fn a_benchmark_steers_its_device() {
-    if skipped() {
-        return;
-    }
+    assert_apart();
     let dir = Scratch::new();
     let save = dir.path("bench.json");
-    let before = fs::read_to_string("/proc/self/mounts").unwrap();
     let done = run(&format!("bench --quick --only rr-1 --seconds 0.05 --offload off --steer --save {save}"));
     assert_ok(&done);
     assert!(text(&done.stdout).contains("offload off, flows steered;"), "{}", text(&done.stdout));
     assert!(text(&done.stderr).contains("net.core.rps_sock_flow_entries=32768"), "{}", text(&done.stderr));
     let saved: Value = serde_json::from_slice(&fs::read(&save).unwrap()).unwrap();
     assert_eq!((&saved["steer"], &saved["offload"]), (&true.into(), &"off".into()));
-    assert_eq!(fs::read_to_string("/proc/self/mounts").unwrap(), before);
     assert_eq!(interfaces(), [""; 0]);
     let mark = format!("TUNSTACK_TEST_MARK={}", std::process::id());
     let (name, value) = mark.split_once('=').unwrap();
     let mut command = command("bench --only rr-1 --seconds 50 --offload off --steer");
     let program = Program::spawn(command.env(name, value), false);
-    // One of them is this stack's server, whose device that is.
+    // They are all in the namespace that has the device.
     until("three processes run", || marked(&mark).len() == 3);
-    let of = |pid: &u32| {
-        let file = format!("/proc/{pid}/root/sys/class/net/tun0/queues/rx-0/rps_flow_cnt");
-        fs::read_to_string(file).is_ok_and(|flows| flows.trim() == "4096")
-    };
-    until("the flows are steered", || marked(&mark).iter().any(of));
+    until("the flows are steered", || {
+        marked(&mark).first().is_some_and(|pid| flows_of((*pid).into(), 0) == "4096")
+    });
     program.signal(Signal::INT);
     assert_eq!(program.ended().code, Some(130));
 

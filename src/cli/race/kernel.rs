@@ -17,7 +17,7 @@ use tunstack::device::netlink;
 use tunstack::sim::bottleneck::set_algorithm;
 use tunstack::sim::link::{LinkConfig, QueueLimit};
 
-use super::super::apart::{Sysfs, apart, needs_root};
+use super::super::apart::{apart, needs_root};
 use super::super::output::{Failure, Output};
 use super::RaceArgs;
 use super::cells::{Cell, cells};
@@ -52,7 +52,7 @@ pub(super) fn main(setup: &Setup, args: &RaceArgs, out: Output) -> Result<(), Fa
             return Err(Failure::Failed(text));
         }
     }
-    apart(RACE, Sysfs::Outer, || Ok(()))?;
+    apart(RACE)?;
     inside(setup, args, out)
 }
 
