@@ -82,9 +82,9 @@ How:
   even number, the mean of the middle two), a ratio that of the medians to the kernel's: more is
   better but for times, processor time and memory. The kernel's veth passes segments of 64 KiB
   whole; so does a TUN, but with --offload off. With --steer the kernel steers the flows of this
-  stack's TUN, not those of veth, nor of a --peer-command's device. The memory of the kernel's end
-  is what its slabs grow by, beyond what they grow by for the client alone. Close other programs,
-  and repeat.
+  stack's TUN, not those of veth, of million's far end, nor of a --peer-command's device. The
+  memory of the kernel's end is what its slabs grow by, beyond what they grow by for the client
+  alone. Close other programs, and repeat.
 
 Many idle connections (million):
   Another process of this program has a stack with many addresses behind a TUN of its own, and the

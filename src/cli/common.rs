@@ -59,13 +59,14 @@ pub(crate) struct Common {
     /// With offload there is none.
     #[arg(long, global = true, help_heading = DEVICE)]
     pub(crate) no_uring: bool,
-    /// Let the kernel do its part of each flow where the program that reads it runs: more octets, slower answers
+    /// Let the kernel do its part of each flow where the program that reads it runs: more octets leave, answers are slower
     ///
     /// What is sent to a device passes the host's receive path on the processor that sends it. With this (Linux's receive
     /// flow steering, RFS) it does so where the flow's reader ran last: where processors are idle, two thirds more
-    /// octets a second leave the stack, and round trips take a tenth longer. For a device without offload alone (--offload
-    /// off): one with it gets slower. Needs root of the host, unless `up --steer` has made the device. It sets the sysctl net.core.rps_sock_flow_entries to 32768 where it is 0, for the whole machine and until
-    /// it is started again, or `sysctl -w net.core.rps_sock_flow_entries=0`.
+    /// octets a second leave the stack, round trips take a tenth longer, and on one connection a twelfth less comes in. For a
+    /// device without offload alone (--offload off): one with it gets slower. Needs root of the host and Linux 5.2, unless `up
+    /// --steer` has made the device. It sets the sysctl net.core.rps_sock_flow_entries to 32768 where it is 0, for the whole
+    /// machine and until it is started again, or `sysctl -w net.core.rps_sock_flow_entries=0`.
     #[arg(long, global = true, help_heading = DEVICE)]
     pub(crate) steer: bool,
     /// Look for packets so long before each sleep, such as 20us: answers come sooner, and a processor is busy

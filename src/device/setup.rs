@@ -67,12 +67,12 @@ pub struct TunConfig {
     pub uring: bool,
     /// Whether the host's kernel does its part of each flow where the program that reads the flow runs, and not on the
     /// processor that writes to the device: receive flow steering (RFS, `Documentation/networking/scaling.rst` of Linux).
-    /// Where processors are idle two thirds more octets a second leave the stack, and round trips get a tenth longer. A device
-    /// with offload gets slower by it, so it goes with [`Offload::Off`] alone. It needs root of the host, and Linux 5.2, unless
-    /// the device is set so already. Beside the device's queues it sets the
-    /// sysctl `net.core.rps_sock_flow_entries`, where that is 0, to 32,768: this is for the whole machine, and stays until
-    /// somebody sets it to 0 again ([`steer::machine`]). A network namespace that does not show the sysctl, as none but the
-    /// host's own does, gets its device set, and a warning in the log.
+    /// Where processors are idle two thirds more octets a second leave the stack, round trips get a tenth longer, and on one
+    /// connection a twelfth less comes in. A device with offload gets slower by it, so it goes with [`Offload::Off`] alone. It
+    /// needs root of the host and Linux 5.2, unless the device is set so already. Beside the device's queues it sets the sysctl
+    /// `net.core.rps_sock_flow_entries`, where that is 0, to 32,768: this is for the whole machine, and stays until somebody
+    /// sets it to 0 again ([`steer::machine`]). A network namespace that does not show the sysctl, as none but the host's own
+    /// does, gets its device set, and a warning in the log.
     pub steer: bool,
 }
 

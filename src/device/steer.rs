@@ -14,6 +14,8 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
+use super::attach::check_name;
+
 /// What `net.core.rps_sock_flow_entries` becomes where it is 0: scaling.rst's figure for a moderately loaded server.
 const ENTRIES: u32 = 32_768;
 /// The flows of all queues of a device.
@@ -39,6 +41,11 @@ pub enum Unsteered {
         /// The setting.
         file: PathBuf,
     },
+    /// The kernel gives no process a sysfs of its own, as it does since Linux 5.2.
+    Old {
+        /// The setting.
+        file: PathBuf,
+    },
     /// Anything else that the kernel refused.
     Kernel {
         /// The setting.
@@ -52,10 +59,18 @@ impl Unsteered {
     /// The nearest of the standard library's kinds.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Unknown | Self::Hidden => io::ErrorKind::Unsupported,
+            Self::Unknown | Self::Hidden | Self::Old { .. } => io::ErrorKind::Unsupported,
             Self::NoRight { .. } => io::ErrorKind::PermissionDenied,
             Self::ReadOnly { .. } => io::ErrorKind::ReadOnlyFilesystem,
             Self::Kernel { source, .. } => source.kind(),
+        }
+    }
+
+    /// For want of a sysfs of one's own.
+    fn refused(file: &Path, why: Errno) -> Self {
+        match why {
+            Errno::NOSYS | Errno::INVAL | Errno::NODEV => Self::Old { file: file.to_owned() },
+            why => Self::of(file, why.into()),
         }
     }
 
@@ -81,9 +96,18 @@ impl fmt::Display for Unsteered {
             Self::NoRight { file } => {
                 write!(f, "no right to change {}: run as root of the host", file.display())
             }
-            Self::ReadOnly { file } => write!(
+            Self::ReadOnly { file } => {
+                let mount = if file.starts_with(SYSFS) { SYSFS } else { "/proc/sys" };
+                write!(
+                    f,
+                    "the mount of {} is read-only: let root type `mount -o remount,rw {mount}`",
+                    file.display()
+                )
+            }
+            Self::Old { file } => write!(
                 f,
-                "the mount of {} is read-only: let root type `mount -o remount,rw /proc/sys`",
+                "cannot set {} of this network namespace without fsopen(2), which a filter forbids or a kernel before \
+                 Linux 5.2 does not have: go without",
                 file.display()
             ),
             Self::Kernel { file, source } => write!(f, "cannot set {}: {source}", file.display()),
@@ -140,7 +164,7 @@ impl Former {
         let mut result = Ok(());
         for (queue, flows) in &self.flows {
             match write(&self.device, *queue, flows) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(e) if !has_gone(&e) => {
                     result = result.and(Err(Unsteered::of(&shown(&self.name, *queue), e)));
                 }
                 _ => {}
@@ -151,43 +175,47 @@ impl Former {
 }
 
 /// Sees to the tables of the queues, `queues` of them, of the TUN `name` of this network namespace: 4,096 flows over all. One
-/// that is as large already is left, and needs no right. They go with the device, those of any but its first queue with the
-/// queue.
+/// that is as large already is left, and needs no right: who may not have a sysfs of its own believes what is mounted at
+/// `/sys`. They go with the device, those of any but its first queue with the queue.
 ///
 /// # Errors
 /// The kernel cannot steer, there is no such device, or the process may not set it.
 pub fn device(name: &str, queues: u16) -> Result<Former, Unsteered> {
-    if name.contains('/') || name.starts_with('.') {
+    if check_name(name).is_err() {
         return Err(Unsteered::of(Path::new(name), Errno::NODEV.into()));
     }
     match own_sysfs() {
-        Ok(sysfs) => device_at(&sysfs, name, queues, true),
+        Ok(sysfs) => device_at(&sysfs, name, queues, None),
         // What is mounted at /sys is of the network namespace of whoever mounted it, where another device may have this
         // name and number: it is read, and nothing is written there.
-        Err(_) => {
+        Err(refused) => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let sysfs = openat(CWD, SYSFS, flags, Mode::empty());
-            let sysfs = sysfs.map_err(|e| Unsteered::of(Path::new(SYSFS), e.into()))?;
-            device_at(&sysfs, name, queues, false)
+            match openat(CWD, SYSFS, flags, Mode::empty()) {
+                Ok(sysfs) => device_at(&sysfs, name, queues, Some(refused)),
+                Err(_) => Err(Unsteered::refused(&shown(name, 0), refused)),
+            }
         }
     }
 }
 
 /// The devices of the network namespace that this process is in, mounted nowhere. Since Linux 5.2, for root of the host.
-fn own_sysfs() -> io::Result<OwnedFd> {
+fn own_sysfs() -> Result<OwnedFd, Errno> {
     let sysfs = fsopen("sysfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(sysfs.as_fd())?;
-    Ok(fsmount(sysfs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
+    fsmount(sysfs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }
 
-fn device_at(sysfs: &OwnedFd, name: &str, queues: u16, may_write: bool) -> Result<Former, Unsteered> {
+/// With why there is no sysfs to write to, if there is none.
+fn device_at(sysfs: &OwnedFd, name: &str, queues: u16, refused: Option<Errno>) -> Result<Former, Unsteered> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let device = openat(sysfs, format!("class/net/{name}"), flags, Mode::empty());
-    let device =
-        device.map_err(|e| Unsteered::of(&Path::new(SYSFS).join("class/net").join(name), e.into()))?;
+    let device = device.map_err(|e| match refused {
+        Some(refused) => Unsteered::refused(&shown(name, 0), refused),
+        None => Unsteered::of(&Path::new(SYSFS).join("class/net").join(name), e.into()),
+    })?;
     let each = (FLOWS / u32::from(queues.max(1))).max(1);
     let mut former = Former { device, name: name.to_owned(), flows: Vec::new() };
-    match set(&mut former, queues, each, may_write) {
+    match set(&mut former, queues, each, refused) {
         Ok(()) => Ok(former),
         Err(why) => {
             // The first failure says more than one of going back.
@@ -197,23 +225,28 @@ fn device_at(sysfs: &OwnedFd, name: &str, queues: u16, may_write: bool) -> Resul
     }
 }
 
-fn set(former: &mut Former, queues: u16, each: u32, may_write: bool) -> Result<(), Unsteered> {
+fn set(former: &mut Former, queues: u16, each: u32, refused: Option<Errno>) -> Result<(), Unsteered> {
     for queue in 0..queues {
         let file = shown(&former.name, queue);
         let flows = read(&former.device, queue).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => Unsteered::Unknown,
+            io::ErrorKind::NotFound if queue == 0 => Unsteered::Unknown,
             _ => Unsteered::of(&file, e),
         })?;
         if flows.trim().parse().is_ok_and(|flows: u32| flows >= each) {
             continue;
         }
-        if !may_write {
-            return Err(Unsteered::NoRight { file });
+        if let Some(refused) = refused {
+            return Err(Unsteered::refused(&file, refused));
         }
         write(&former.device, queue, &each.to_string()).map_err(|e| Unsteered::of(&file, e))?;
         former.flows.push((queue, flows));
     }
     Ok(())
+}
+
+/// The device, or the queue.
+fn has_gone(e: &io::Error) -> bool {
+    matches!(e.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::NOENT | Errno::NODEV))
 }
 
 fn setting(queue: u16) -> String {
@@ -257,9 +290,9 @@ mod tests {
             Self(root)
         }
 
-        fn steer(&self, queues: u16, may_write: bool) -> Result<Former, Unsteered> {
+        fn steer(&self, queues: u16, refused: Option<Errno>) -> Result<Former, Unsteered> {
             let flags = OFlags::PATH | OFlags::DIRECTORY;
-            device_at(&openat(CWD, &self.0, flags, Mode::empty()).unwrap(), "tun7", queues, may_write)
+            device_at(&openat(CWD, &self.0, flags, Mode::empty()).unwrap(), "tun7", queues, refused)
         }
 
         fn file(&self, name: &str) -> PathBuf {
@@ -281,14 +314,14 @@ mod tests {
     fn queues_share_the_flows_and_get_back_what_they_had() {
         let sysfs = Sysfs::new("queues", &["0\n", "64\n", "8192\n", "0\n"]);
         let all = || [0, 1, 2, 3].map(|queue| sysfs.flows(queue));
-        let former = sysfs.steer(4, true).unwrap();
+        let former = sysfs.steer(4, None).unwrap();
         assert_eq!(all(), ["1024", "1024", "8192\n", "1024"]);
         // It is as wanted, so nothing is written, and nothing to be put back.
-        assert!(sysfs.steer(4, false).unwrap().flows.is_empty());
+        assert!(sysfs.steer(4, Some(Errno::PERM)).unwrap().flows.is_empty());
         fs::remove_dir_all(sysfs.file("queues/rx-3")).unwrap();
         former.put_back().unwrap();
         assert_eq!([0, 1, 2].map(|queue| sysfs.flows(queue)), ["0\n", "64\n", "8192\n"]);
-        let _ = sysfs.steer(1, true).unwrap();
+        let _ = sysfs.steer(1, None).unwrap();
         assert_eq!(sysfs.flows(0), "4096");
     }
 
@@ -296,27 +329,39 @@ mod tests {
     #[test]
     fn what_is_mounted_is_only_read() {
         let sysfs = Sysfs::new("mounted", &["0\n"]);
-        let e = sysfs.steer(1, false).unwrap_err();
+        let e = sysfs.steer(1, Some(Errno::PERM)).unwrap_err();
         assert!(
             matches!(&e, Unsteered::NoRight { file } if file.ends_with("tun7/queues/rx-0/rps_flow_cnt")),
             "{e}"
         );
         assert_eq!(sysfs.flows(0), "0\n");
-    }
-
-    #[test]
-    fn a_device_that_is_not_there_is_told() {
-        let sysfs = Sysfs::new("gone", &[]);
-        let e = sysfs.steer(1, true).unwrap_err();
+        fs::remove_dir_all(sysfs.file("")).unwrap();
+        assert!(matches!(sysfs.steer(1, Some(Errno::PERM)), Err(Unsteered::NoRight { .. })));
+        let e = sysfs.steer(1, None).unwrap_err();
         assert!(e.to_string().contains("/sys/class/net/tun7: No such file"), "{e}");
     }
 
     #[test]
+    fn what_is_no_name_is_no_device() {
+        for name in ["", "..", "a/b"] {
+            assert!(device(name, 1).unwrap_err().to_string().contains("No such device"), "{name}");
+        }
+    }
+
+    #[test]
     fn a_kernel_that_cannot_is_told() {
-        let sysfs = Sysfs::new("cannot", &["0\n"]);
-        let e = sysfs.steer(2, true).unwrap_err();
+        let sysfs = Sysfs::new("cannot", &[]);
+        fs::create_dir_all(sysfs.file("queues/rx-0")).unwrap();
+        let e = sysfs.steer(1, None).unwrap_err();
         assert!(matches!(e, Unsteered::Unknown), "{e}");
-        assert_eq!(sysfs.flows(0), "0\n", "what was done before is undone");
+    }
+
+    #[test]
+    fn what_was_done_before_a_failure_is_undone() {
+        let sysfs = Sysfs::new("undone", &["0\n"]);
+        let e = sysfs.steer(2, None).unwrap_err();
+        assert!(e.to_string().contains("rx-1/rps_flow_cnt: No such file"), "{e}");
+        assert_eq!(sysfs.flows(0), "0\n");
     }
 
     #[test]
@@ -344,7 +389,10 @@ mod tests {
             (Unsteered::Hidden, "sysctl -w net.core.rps_sock_flow_entries=32768"),
             (of(Errno::PERM, "/sys/a"), "no right to change /sys/a: run as root"),
             (of(Errno::ACCESS, "/sys/a"), "run as root of the host"),
+            (of(Errno::ROFS, "/sys/a"), "remount,rw /sys`"),
             (of(Errno::ROFS, SYSCTL), "remount,rw /proc/sys`"),
+            (Unsteered::refused(Path::new("/sys/a"), Errno::NOSYS), "Linux 5.2"),
+            (Unsteered::refused(Path::new("/sys/a"), Errno::PERM), "no right to change /sys/a"),
             (of(Errno::INVAL, "/sys/a"), "cannot set /sys/a: Invalid argument"),
         ] {
             let line = why.to_string();
