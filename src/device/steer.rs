@@ -14,8 +14,6 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
-use super::attach::check_name;
-
 /// What `net.core.rps_sock_flow_entries` becomes where it is 0: scaling.rst's figure for a moderately loaded server.
 const ENTRIES: u32 = 32_768;
 /// The flows of all queues of a device.
@@ -181,7 +179,7 @@ impl Former {
 /// # Errors
 /// The kernel cannot steer, there is no such device, or the process may not set it.
 pub fn device(name: &str, queues: u16) -> Result<Former, Unsteered> {
-    if check_name(name).is_err() {
+    if Path::new(name).file_name() != Some(name.as_ref()) {
         return Err(Unsteered::of(Path::new(name), Errno::NODEV.into()));
     }
     match own_sysfs() {
