@@ -340,8 +340,15 @@ impl Tcb {
 
     /// The sequence number of a segment without text: SND.NXT, or the edge of a window that has been probed
     /// or has shrunk. Beyond it the peer's first check (§3.10.7.4) throws the segment away, and with it the ACK.
+    ///
+    /// A scaled window is told rounded down, so its edge may go back by less than a unit behind what the peer has taken
+    /// (RFC 7323 §2.4): from there on it knows the octets already, and would throw the ACK away as well. Where both ends do,
+    /// neither hears of the other's window any more.
     pub(super) fn acceptable_seq(&self) -> Seq {
-        if self.syn_unacked() { self.snd.nxt } else { self.snd.nxt.min(self.snd.edge()) }
+        let beyond = self.snd.nxt.saturating_since(self.snd.edge());
+        // Behind a closed window it is a probe, which was not taken.
+        let rounded = self.snd.wnd > 0 && beyond < self.snd.scale.octets(1);
+        if self.syn_unacked() || beyond == 0 || rounded { self.snd.nxt } else { self.snd.edge() }
     }
 
     fn send_reset(&self, mut segment: ControlSegment, event: Event, cx: &mut Context<'_>) {

@@ -219,6 +219,25 @@ fn a_window_that_shrinks_is_obeyed() {
     assert_eq!(r.tcb(id).snd.una, una.add(8000));
 }
 
+/// A window of 3000 octets that is told in units of 1024 ends before what filled it: the peer has that, and takes no ACK from
+/// before it. One that has shrunk by more ends where it says.
+#[test]
+fn an_edge_that_was_rounded_down_does_not_hold_acknowledgments_back() {
+    for (units, rounded) in [(2, true), (1, false)] {
+        let mut r = Raw::new(Config::default());
+        r.syn.window_scale = Some(10);
+        let id = r.accepted();
+        r.write(id, &[1; 3000]);
+        r.sent();
+        let (una, nxt) = (r.tcb(id).snd.una, r.tcb(id).snd.nxt);
+        assert_eq!(nxt, una.add(3000));
+        r.window = units;
+        r.send(Flags::ACK, b"text");
+        let acks: Vec<_> = r.wait(Duration::from_millis(100)).iter().map(|s| s.header.seq).collect();
+        assert_eq!(acks, [if rounded { nxt } else { una.add(1024) }]);
+    }
+}
+
 /// A soft error is told only where it may be the cause: not after the peer has been heard since.
 #[test]
 fn an_old_soft_error_is_forgotten() {
