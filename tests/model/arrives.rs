@@ -126,6 +126,12 @@ impl Model {
         }
     }
 
+    /// Only a segment from within a window before RCV.NXT is looked at so; how large that is the model leaves open.
+    fn late_news(&self, s: &Segment) -> bool {
+        let stands = !matches!(self.state, State::SynReceived | State::TimeWait);
+        stands && s.len() == 0 && lt(s.seq, self.rcv_nxt) && s.has_ack && lt(self.una, s.ack) && le(s.ack, self.nxt)
+    }
+
     /// §3.10.7.4.
     fn in_others(&self, s: &Segment, now: u64) -> Outcomes {
         if s.rst {
@@ -146,8 +152,10 @@ impl Model {
                     m.ends.0 = now + TWO_MSL;
                 }
             }
-            // "If the RCV.WND is zero, […] special allowance should be made to accept valid ACKs".
-            if self.rcv_wnd() == 0 && s.seq == self.rcv_nxt && s.has_ack {
+            // "If the RCV.WND is zero, […] special allowance should be made to accept valid ACKs"; and Appendix A.2, on purpose:
+            // news alone from before the window.
+            let probed = self.rcv_wnd() == 0 && s.seq == self.rcv_nxt && s.has_ack;
+            if probed || self.late_news(s) {
                 let bare = Segment { text: 0, fin: false, ..*s };
                 outcomes.extend(self.fifth(&bare, now).into_iter().map(|(m, a)| {
                     let answer = if a == Answer::Free && !m.is_none() { Answer::Ack } else { a };

@@ -346,8 +346,9 @@ impl Tcb {
     /// neither hears of the other's window any more.
     pub(super) fn acceptable_seq(&self) -> Seq {
         let beyond = self.snd.nxt.saturating_since(self.snd.edge());
-        // Behind a closed window it is a probe, which was not taken.
-        let rounded = self.snd.wnd > 0 && beyond < self.snd.scale.octets(1);
+        // Of a closed window that was probed nobody knows here whether the octet was taken.
+        let probed = self.snd.wnd == 0 && self.window_probes > 0;
+        let rounded = !probed && beyond < self.snd.scale.octets(1);
         if self.syn_unacked() || beyond == 0 || rounded { self.snd.nxt } else { self.snd.edge() }
     }
 

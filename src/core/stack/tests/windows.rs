@@ -223,18 +223,89 @@ fn a_window_that_shrinks_is_obeyed() {
 /// before it. One that has shrunk by more ends where it says.
 #[test]
 fn an_edge_that_was_rounded_down_does_not_hold_acknowledgments_back() {
-    for (units, rounded) in [(2, true), (1, false)] {
+    for (units, len, at) in [(2, 3000, 3000), (2, 3072, 2048), (1, 3000, 1024), (0, 900, 900), (0, 1024, 0)] {
         let mut r = Raw::new(Config::default());
         r.syn.window_scale = Some(10);
         let id = r.accepted();
-        r.write(id, &[1; 3000]);
+        r.write(id, &vec![1; len]);
         r.sent();
-        let (una, nxt) = (r.tcb(id).snd.una, r.tcb(id).snd.nxt);
-        assert_eq!(nxt, una.add(3000));
+        let una = r.tcb(id).snd.una;
+        assert_eq!(r.tcb(id).snd.nxt, una.add(len as u32));
         r.window = units;
         r.send(Flags::ACK, b"text");
         let acks: Vec<_> = r.wait(Duration::from_millis(100)).iter().map(|s| s.header.seq).collect();
-        assert_eq!(acks, [if rounded { nxt } else { una.add(1024) }]);
+        assert_eq!(acks, [una.add(at)], "{units} units, {len} octets");
+    }
+}
+
+/// RFC 9293 Appendix A.2: both programs write and do not read until both windows are full and have been probed, and each end
+/// has taken the other's probe in what its window had left below a unit of its scale. Once they read all comes.
+#[test]
+fn two_full_windows_that_were_probed_open_again() {
+    for chunk in [60_000, 1000, 333] {
+        let mut p = Pair::new();
+        let (c, s) = p.connected();
+        let ids = [c, s];
+        let data = pattern(3_000_000);
+        let mut written = [0; 2];
+        let mut write = move |p: &mut Pair| {
+            for i in 0..2 {
+                while let Some(part @ [_, ..]) = data[written[i]..].chunks(chunk).next() {
+                    let Ok(n) = p.hosts[i].try_write(ids[i], part, p.now) else { break };
+                    written[i] += n;
+                }
+            }
+        };
+        let began = p.now;
+        p.run(|p| {
+            write(p);
+            p.now.saturating_since(began) > Duration::from_secs(100)
+        });
+        let mut read = [0; 2];
+        let began = p.now;
+        p.run(|p| {
+            write(p);
+            let mut buf = [0; 65536];
+            for i in 0..2 {
+                while let Ok(n @ 1..) = p.hosts[i].try_read(ids[i], &mut buf) {
+                    read[i] += n;
+                }
+            }
+            read == [3_000_000; 2] || p.now.saturating_since(began) > Duration::from_secs(1000)
+        });
+        assert_eq!(read, [3_000_000; 2], "written by {chunk}");
+        assert!(p.now.saturating_since(began) < Duration::from_secs(1), "written by {chunk}");
+        for host in &p.hosts {
+            let counters = host.counters();
+            assert_eq!(counters.tcp_abort_on_timeout, 0);
+            assert!(counters.tcp_window_probes > 1 && counters.tcp_not_acceptable > 0, "{counters:?}");
+        }
+    }
+}
+
+/// Of an ACK from before RCV.NXT only news is taken, and it is answered; a reset there is not (RFC 5961 §3.2).
+#[test]
+fn news_in_a_late_acknowledgment_is_taken() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.send(Flags::ACK, b"before");
+    r.write(id, &[1; 3000]);
+    r.wait(Duration::from_millis(100));
+    let (una, nxt) = (r.tcb(id).snd.una, r.tcb(id).snd.nxt);
+    let (seq, window) = (r.seq, 1 << 20);
+    for (behind, ack, flags, taken, answers) in [
+        (1, nxt.add(1), Flags::ACK, una, 1),
+        (1, una, Flags::ACK, una, 1),
+        (1, una.add(100), Flags::ACK | Flags::RST, una, 0),
+        (1, una.add(100), Flags::empty(), una, 1),
+        (window, una.add(100), Flags::ACK, una, 1),
+        (1, una.add(100), Flags::ACK, una.add(100), 1),
+        (6, una.add(200), Flags::ACK, una.add(200), 1),
+    ] {
+        (r.seq, r.ack) = (seq.wrapping_sub(behind), ack.get());
+        r.send(flags, b"");
+        assert_eq!(r.tcb(id).snd.una, taken, "{behind} before, {flags:?} {ack:?}");
+        assert_eq!(r.sent().iter().filter(|s| s.text.is_empty()).count(), answers, "{behind} before, {flags:?} {ack:?}");
     }
 }
 

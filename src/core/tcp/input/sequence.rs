@@ -4,7 +4,7 @@ use core::ops::ControlFlow::{Break, Continue};
 
 use super::Step;
 use crate::body::Text;
-use crate::seq::SeqRange;
+use crate::seq::{Seq, SeqRange};
 use crate::tcp::context::Context;
 use crate::tcp::segment::Segment;
 use crate::tcp::tcb::Tcb;
@@ -63,6 +63,11 @@ impl Tcb {
             //# In all other cases, where the SEQ-field does not match and is outside the window, the receiver MUST
             //# silently discard the segment.
             return Break(Verdict::ResetIgnored);
+        }
+        if self.is_late_ack(seg) {
+            self.challenge(AckReason::NotAcceptable, cx);
+            self.take_arrival(seg, cx);
+            return Continue(());
         }
         // A duplicate is answered at once, and told by D-SACK (RFC 2883): its sender may be waiting for a lost
         // ACK. What takes up no sequence space is answered within the limit of RFC 5961 §7, so that two
@@ -137,11 +142,27 @@ impl Tcb {
     /// believes.
     fn echo_retransmission(&mut self, seg: &Segment<'_>, cx: &Context<'_>) {
         let Some(ts) = seg.timestamps().filter(|_| self.timestamps.enabled()) else { return };
-        let window = self.rcv.scale.octets(u16::MAX).max(self.options.receive_buffer);
-        let late = seg.seq.before(self.rcv.nxt) && self.rcv.nxt.since(seg.seq) <= window;
-        if late && self.believes_ack(seg) {
+        if self.is_late(seg.seq) && self.believes_ack(seg) {
             self.timestamps.update(ts.value, seg.seq, self.rcv.last_ack_sent, cx.now);
         }
+    }
+
+    /// News in an ACK alone, from before RCV.NXT (RFC 9293 Appendix A.2). A window told as 0 may have had room for a probe, or
+    /// for what was underway: where both ends filled each other's, neither knows that its octets were taken, and each sends its
+    /// acknowledgments from before them, which by the letter nobody reads. What tells nothing new is dropped as ever.
+    fn is_late_ack(&self, seg: &Segment<'_>) -> bool {
+        self.state().is_synchronized()
+            && seg.is_empty()
+            && self.is_late(seg.seq)
+            && seg.has_ack()
+            && seg.ack.after(self.snd.una)
+            && seg.ack.at_or_before(self.snd.nxt)
+    }
+
+    /// Whether it lies within a window before RCV.NXT.
+    fn is_late(&self, seq: Seq) -> bool {
+        let window = self.rcv.scale.octets(u16::MAX).max(self.options.receive_buffer);
+        seq.before(self.rcv.nxt) && self.rcv.nxt.since(seq) <= window
     }
 
     /// Whether the ACK is one that the fifth step accepts: of what was sent, and not from before the largest window (RFC
