@@ -129,7 +129,12 @@ impl Model {
     /// Only a segment from within a window before RCV.NXT is looked at so; how large that is the model leaves open.
     fn late_news(&self, s: &Segment) -> bool {
         let stands = !matches!(self.state, State::SynReceived | State::TimeWait);
-        stands && s.len() == 0 && lt(s.seq, self.rcv_nxt) && s.has_ack && lt(self.una, s.ack) && le(s.ack, self.nxt)
+        stands
+            && s.len() == 0
+            && lt(s.seq, self.rcv_nxt)
+            && s.has_ack
+            && lt(self.una, s.ack)
+            && le(s.ack, self.nxt)
     }
 
     /// §3.10.7.4.

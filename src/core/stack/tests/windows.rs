@@ -305,7 +305,11 @@ fn news_in_a_late_acknowledgment_is_taken() {
         (r.seq, r.ack) = (seq.wrapping_sub(behind), ack.get());
         r.send(flags, b"");
         assert_eq!(r.tcb(id).snd.una, taken, "{behind} before, {flags:?} {ack:?}");
-        assert_eq!(r.sent().iter().filter(|s| s.text.is_empty()).count(), answers, "{behind} before, {flags:?} {ack:?}");
+        assert_eq!(
+            r.sent().iter().filter(|s| s.text.is_empty()).count(),
+            answers,
+            "{behind} before, {flags:?} {ack:?}"
+        );
     }
 }
 
