@@ -235,7 +235,7 @@ impl Stack {
         tcb.mss_offered = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
         tcb.open_early(segment, (listener, request.promise()), option, &mut cx);
         self.counters.tcp_fast_open_passive += 1;
-        let id = self.slab.insert(Socket::new(Kind::Connection(Box::new(tcb)), Own::empty(), false));
+        let id = self.slab.insert(Socket::new(Kind::Connection(tcb), Own::empty(), false));
         if let Some(Socket { kind: Kind::Listener(listener), .. }) = self.slab.by_index_mut(listener.0) {
             listener.take_any_place();
             listener.fast_open.began();

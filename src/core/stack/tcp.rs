@@ -432,7 +432,7 @@ impl Stack {
         self.wait_for_accept(listener, id, request.quad.remote);
         let mss = request::limit_segment(self.path_mss(request.quad, now), &options);
         let mut cx = context!(self, now);
-        let mut tcb = Box::new(request.establish(options.clone(), mss, &mut cx));
+        let mut tcb = request.establish(options.clone(), mss, &mut cx);
         tcb.mss_offered = request::mss_to_offer(request.quad.local.address.ip(), self.config.mtu, &options);
         let verdict = tcb.on_segment(segment, &mut cx);
         self.discharge(index);

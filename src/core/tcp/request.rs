@@ -1,5 +1,6 @@
 //! An embryonic connection: SYN-RECEIVED from a passive open, in 64 octets (RFC 9293 §3.10.7.2 and .4).
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::net::IpAddr;
 
@@ -477,9 +478,10 @@ impl Request {
 
     /// The connection this request has become, still in SYN-RECEIVED: the segment that completes the handshake
     /// is to be shown to it next. `mss` is what the path carries.
-    pub fn establish(&self, options: Arc<SocketOptions>, mss: u16, cx: &mut Context<'_>) -> Tcb {
+    pub fn establish(&self, options: Arc<SocketOptions>, mss: u16, cx: &mut Context<'_>) -> Box<Tcb> {
         let mss = mss.min(self.peer_mss);
-        let mut tcb = Tcb::new(self.quad, State::Listen, self.iss, options, mss, cx);
+        // It is large: it is made where it stays.
+        let mut tcb = Box::new(Tcb::new(self.quad, State::Listen, self.iss, options, mss, cx));
         tcb.snd.peer_mss = self.peer_mss;
         tcb.transition(Event::Syn, cx);
         tcb.rcv = Recv::new(self.irs, u32::from(self.rcv_wnd), mss);
