@@ -80,14 +80,24 @@ impl Stack {
     }
 
     /// Lets those go that wait for a reply: they leave with what is transmitted next. Says whether there were any.
+    #[inline]
     pub fn release_acks(&mut self) -> bool {
+        if !self.holds_acks() {
+            // They are all put down together with the time.
+            return false;
+        }
         self.replies.due = Instant::FAR_FUTURE;
         self.release_first_acks(self.replies.slots.len())
     }
 
     /// The same with those alone that waited already when this was called last: the program has come back for more since. Who
     /// has not been accepted yet is not among them: the program is told of the connection first, and of its request afterwards.
+    #[inline]
     pub fn release_older_acks(&mut self) -> bool {
+        self.holds_acks() && self.release_older_of_them()
+    }
+
+    fn release_older_of_them(&mut self) -> bool {
         let released = self.release_first_acks(self.replies.older);
         let slots = &mut self.replies.slots;
         if slots.is_empty() {
