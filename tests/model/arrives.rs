@@ -126,15 +126,11 @@ impl Model {
         }
     }
 
-    /// Only a segment from within a window before RCV.NXT is looked at so; how large that is the model leaves open.
-    fn late_news(&self, s: &Segment) -> bool {
-        let stands = !matches!(self.state, State::SynReceived | State::TimeWait);
-        stands
-            && s.len() == 0
-            && lt(s.seq, self.rcv_nxt)
-            && s.has_ack
-            && lt(self.una, s.ack)
-            && le(s.ack, self.nxt)
+    /// An answer to what probes a closed window, from before RCV.NXT. How far before it may lie the model leaves open.
+    fn late_answer(&self, s: &Segment) -> bool {
+        let probing = self.wnd == 0 && !matches!(self.state, State::SynReceived | State::TimeWait);
+        let news = s.has_ack && lt(self.una, s.ack) && le(s.ack, self.nxt);
+        probing && news && s.len() == 0 && lt(s.seq, self.rcv_nxt)
     }
 
     /// §3.10.7.4.
@@ -158,9 +154,9 @@ impl Model {
                 }
             }
             // "If the RCV.WND is zero, […] special allowance should be made to accept valid ACKs"; and Appendix A.2, on purpose:
-            // news alone from before the window.
+            // what a probe waits for.
             let probed = self.rcv_wnd() == 0 && s.seq == self.rcv_nxt && s.has_ack;
-            if probed || self.late_news(s) {
+            if probed || self.late_answer(s) {
                 let bare = Segment { text: 0, fin: false, ..*s };
                 outcomes.extend(self.fifth(&bare, now).into_iter().map(|(m, a)| {
                     let answer = if a == Answer::Free && !m.is_none() { Answer::Ack } else { a };

@@ -72,8 +72,7 @@ fn the_acknowledgment_of_the_fin_ends_the_record() {
         ("of what was never sent", Last { ack: 1, ..RIGHT }, false, 0),
         ("an old TSval", Last { value: Some(CLOCK - 1), ..RIGHT }, false, 0),
         ("no timestamp", Last { value: None, ..RIGHT }, false, 0),
-        // Appendix A.2: its sender may not know that its own FIN was taken.
-        ("before RCV.NXT", Last { seq: -1, ..RIGHT }, true, 0),
+        ("before RCV.NXT", Last { seq: -1, ..RIGHT }, false, 0),
         // In the window, and without text in order.
         ("behind RCV.NXT", Last { seq: 1, ..RIGHT }, true, 0),
         ("with text", Last { text: b"more", ..RIGHT }, true, 0),

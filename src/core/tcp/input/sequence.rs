@@ -64,7 +64,7 @@ impl Tcb {
             //# silently discard the segment.
             return Break(Verdict::ResetIgnored);
         }
-        if self.is_late_ack(seg) {
+        if self.is_late_answer(seg) {
             self.challenge(AckReason::NotAcceptable, cx);
             self.take_arrival(seg, cx);
             return Continue(());
@@ -147,11 +147,12 @@ impl Tcb {
         }
     }
 
-    /// News in an ACK alone, from before RCV.NXT (RFC 9293 Appendix A.2). A window told as 0 may have had room for a probe, or
-    /// for what was underway: where both ends filled each other's, neither knows that its octets were taken, and each sends its
-    /// acknowledgments from before them, which by the letter nobody reads. What tells nothing new is dropped as ever.
-    fn is_late_ack(&self, seg: &Segment<'_>) -> bool {
-        self.state().is_synchronized()
+    /// The news that a probe waits for, in an ACK alone from before RCV.NXT (RFC 9293 Appendix A.2). A window told as 0 may have had
+    /// room for a probe, or for what was underway: where both ends filled each other's, neither knows that its octets were taken,
+    /// and each sends its acknowledgments from before them, which by the letter nobody reads.
+    fn is_late_answer(&self, seg: &Segment<'_>) -> bool {
+        self.snd.wnd == 0
+            && self.window_probes > 0
             && seg.is_empty()
             && self.is_late(seg.seq)
             && seg.has_ack()
