@@ -180,6 +180,7 @@ pub(crate) fn tun_config(common: &Common) -> TunConfig {
         queues: common.shards,
         uring: !common.no_uring,
         steer: common.steer,
+        gro: common.gro,
     }
 }
 

@@ -118,6 +118,12 @@ pub enum DeviceError {
 }
 
 impl DeviceError {
+    /// The refusal of the time for which the device `name` keeps what may be joined.
+    #[cfg(any(feature = "tun-tap", feature = "offload"))]
+    pub(super) fn gro(name: &str, source: io::Error) -> Self {
+        Self::kernel(format!("set gro_flush_timeout of {name}"), source)
+    }
+
     /// The kernel's refusal of `what`; a missing right becomes [`NoRight`](Self::NoRight).
     #[cfg(any(feature = "tun-tap", feature = "offload", test))]
     pub(crate) fn kernel(what: impl Into<String>, source: io::Error) -> Self {
