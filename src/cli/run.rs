@@ -198,6 +198,9 @@ pub(crate) fn device_failure(error: DeviceError) -> Failure {
         }
         DeviceError::Name { .. } => Failure::Usage(format!("--dev: {error}")),
         DeviceError::Busy { .. } | DeviceError::NotTun { .. } => Failure::Failed(format!("{error} (--dev)")),
+        DeviceError::Lacking { what } if what.starts_with("GRO") => {
+            Failure::Failed(format!("{error} (no --gro)"))
+        }
         DeviceError::Lacking { .. } => Failure::Failed(format!("{error} (--offload off)")),
         DeviceError::NoIpv6 { .. } => Failure::Failed(format!("{error} (--no-ipv6)")),
         DeviceError::InUse { wanted, .. } => {

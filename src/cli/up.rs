@@ -1,6 +1,7 @@
 //! `tunstack up` and `tunstack down`: a device that stays.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 
 use clap::Args as ClapArgs;
@@ -109,6 +110,9 @@ fn not_root(e: DeviceError, command: &str) -> Failure {
         // Here nobody else can do it.
         DeviceError::Unsteered { name, why } => {
             Failure::Failed(format!("cannot steer the flows of {name}: {why}"))
+        }
+        DeviceError::NoGro { name, source } if source.kind() == ErrorKind::PermissionDenied => {
+            Failure::Failed(format!("no right to set gro_flush_timeout of {name}: run as root of the host"))
         }
         e => device_failure(e),
     }

@@ -76,7 +76,9 @@ impl Drop for Changes {
                 Undo::Address(p) => netlink::delete_address(&self.name, p.address.ip(), p.length),
                 Undo::Mtu(mtu) => netlink::set_mtu(&self.name, mtu),
                 Undo::Down => netlink::set_up(&self.name, false),
-                Undo::Gro(former) => former.put_back().map_err(|e| DeviceError::gro(&self.name, e)),
+                Undo::Gro(former) => {
+                    former.put_back().map_err(|source| DeviceError::NoGro { name: self.name.clone(), source })
+                }
                 Undo::Steering(former) => {
                     former.put_back().map_err(|why| DeviceError::Unsteered { name: self.name.clone(), why })
                 }

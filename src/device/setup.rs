@@ -77,8 +77,9 @@ pub struct TunConfig {
     /// Whether the host's kernel joins the segments that are written, before its TCP sees them: generic receive offload (GRO).
     /// A third more octets a second leave the stack, for little more than half of the processor time of the whole machine; of
     /// connections that come many at once there are a tenth fewer, and of datagrams that leave a seventh. What does not
-    /// end with PSH, as a segment that is sent again alone, may wait for 10 ms. For a plain device of one queue alone. It needs
-    /// root of the host, unless the device is set so already, and Linux 5.2.
+    /// end with PSH, as a segment that is sent again alone, may wait for 10 ms, and so may each datagram to a socket of the host's
+    /// with `UDP_GRO`. For a plain device of one queue alone. It needs root of the host and Linux 5.2, unless the device is set
+    /// so already, and Linux 4.15 in any case.
     pub gro: bool,
 }
 
@@ -451,7 +452,8 @@ fn configure(name: &str, config: &TunConfig) -> Result<Changes, DeviceError> {
         netlink::set_tx_queue_len(name, TX_QUEUE_LEN)?;
     }
     if config.gro {
-        let former = gro::device(name).map_err(|e| DeviceError::gro(name, e))?;
+        let former =
+            gro::device(name).map_err(|source| DeviceError::NoGro { name: name.to_owned(), source })?;
         if let (true, Some(former)) = (stays, former) {
             changes.undo_when_dropped(Undo::Gro(former));
         }

@@ -243,7 +243,7 @@ fn set(former: &mut Former, queues: u16, each: u32, refused: Option<Errno>) -> R
 }
 
 /// The device, or the queue.
-fn has_gone(e: &io::Error) -> bool {
+pub(super) fn has_gone(e: &io::Error) -> bool {
     matches!(e.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::NOENT | Errno::NODEV))
 }
 
