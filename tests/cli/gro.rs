@@ -3,8 +3,10 @@
 use std::fs;
 use std::process::Command;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
+use super::bench::{marked, until};
 use super::program::*;
 use super::services::unprivileged;
 use super::steer::{setting_of, with_sysfs};
@@ -25,7 +27,7 @@ fn time() -> String {
 /// How tun0 is attached, less what says that it stays.
 fn attached_as(pid: u64) -> i64 {
     let flags = setting_of(pid, "tun_flags");
-    i64::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap() & !0x0800
+    i64::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap_or_default() & !0x0800
 }
 
 pub(crate) fn a_device_that_stays_has_gro_for_its_user() {
@@ -86,6 +88,19 @@ pub(crate) fn a_benchmark_has_gro_on_its_device() {
     let saved: Value = serde_json::from_slice(&fs::read(&save).unwrap()).unwrap();
     assert_eq!((&saved["gro"], &saved["offload"]), (&true.into(), &"off".into()));
     assert_eq!(interfaces(), [""; 0]);
+    let mark = format!("TUNSTACK_TEST_MARK={}", std::process::id());
+    let (name, value) = mark.split_once('=').unwrap();
+    let mut command = command("bench --only rr-1 --seconds 50 --offload off --gro");
+    let program = Program::spawn(command.env(name, value), false);
+    // They are all in the namespace that has the device.
+    until("three processes run", || marked(&mark).len() == 3);
+    until("the server's device is there", || {
+        let pid = marked(&mark).first().copied();
+        pid.is_some_and(|pid| (attached_as(pid.into()), time_of(pid.into())) == (NAPI, SET.to_owned()))
+    });
+    program.signal(Signal::INT);
+    assert_eq!(program.ended().code, Some(130));
+
     let again = run(&format!("bench --from {save}"));
     assert!(text(&again.stdout).contains("offload off, GRO;"), "{}", text(&again.stdout));
 }
