@@ -29,6 +29,8 @@ mod race;
 #[path = "cli/services.rs"]
 mod services;
 
+#[path = "cli/gro.rs"]
+mod gro;
 #[path = "cli/steer.rs"]
 mod steer;
 
@@ -97,6 +99,18 @@ const TESTS: &[(&[&str], namespace::Test)] = &[
     (
         &["unshare", "mount", "nsenter", steer::HOSTS_ROOT],
         ("a_benchmark_steers_its_device", steer::a_benchmark_steers_its_device),
+    ),
+    (
+        &["unshare", "mount", "nsenter", "setpriv", steer::HOSTS_ROOT],
+        ("a_device_that_stays_has_gro_for_its_user", gro::a_device_that_stays_has_gro_for_its_user),
+    ),
+    (
+        &["unshare", "mount", "nsenter", steer::HOSTS_ROOT],
+        ("nothing_of_another_namespace_is_changed", gro::nothing_of_another_namespace_is_changed),
+    ),
+    (
+        &["unshare", "mount", "nsenter", steer::HOSTS_ROOT],
+        ("a_benchmark_has_gro_on_its_device", gro::a_benchmark_has_gro_on_its_device),
     ),
     (&[], ("help_and_version", services::help_and_version)),
     (&[], ("a_closed_pipe_is_no_panic", services::a_closed_pipe_is_no_panic)),

@@ -7,6 +7,7 @@ mod namespace;
 #[path = "common/host.rs"]
 mod host;
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use std::thread;
 
 use host::{ADDRESSES, LONG, config, exchange, ip, pattern};
 use tunstack::device::netlink;
-use tunstack::device::setup::{TunConfig, bring_up};
+use tunstack::device::setup::{Offload, TunConfig, bring_up};
 use tunstack::engine::Engine;
 use tunstack::net::Ping;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     namespace::main(&[
         ("the_kernel_connects_to_us", the_kernel_connects_to_us),
         ("we_connect_to_the_kernel", we_connect_to_the_kernel),
+        ("segments_are_joined_where_that_is_asked_for", segments_are_joined_where_that_is_asked_for),
         ("refusals_go_both_ways", refusals_go_both_ways),
         ("resets_go_both_ways", resets_go_both_ways),
         ("datagrams_go_both_ways", datagrams_go_both_ways),
@@ -69,6 +71,46 @@ fn we_connect_to_the_kernel() {
         assert_eq!(server.join().unwrap(), SIZE as u64);
     }
     engine.shutdown(LONG).unwrap();
+}
+
+/// Segments that the kernel's TCP has taken in this network namespace.
+fn segments_in() -> u64 {
+    let text = fs::read_to_string("/proc/self/net/snmp").unwrap();
+    let mut lines = text.lines().filter(|line| line.starts_with("Tcp:")).map(str::split_whitespace);
+    let (names, mut numbers) = (lines.next().unwrap(), lines.next().unwrap());
+    let at = names.into_iter().position(|name| name == "InSegs").unwrap();
+    numbers.nth(at).unwrap().parse().unwrap()
+}
+
+fn segments_are_joined_where_that_is_asked_for() {
+    // Only that root has a sysfs in which to set it.
+    let users = fs::read_to_string("/proc/self/uid_map").unwrap();
+    if !users.split_whitespace().eq(["0", "0", "4294967295"]) {
+        println!("skipped: not root of the host");
+        return;
+    }
+    // A segment has 1,448 octets, or 1,428.
+    let least = SIZE as u64 / 1448;
+    for gro in [false, true] {
+        let tun = bring_up(&TunConfig { offload: Offload::Off, gro, ..TunConfig::default() }).unwrap();
+        let engine = Engine::builder().device(tun).config(config()).start().unwrap();
+        for (host, _) in ADDRESSES {
+            let listener = TcpListener::bind((ip(host), 0)).unwrap();
+            let mut client = engine.connect(listener.local_addr().unwrap()).unwrap();
+            let mut server = listener.accept().unwrap().0;
+            let before = segments_in();
+            let reader = thread::spawn(move || {
+                let mut all = Vec::new();
+                server.read_to_end(&mut all).map(|_| all).unwrap()
+            });
+            client.write_all(&pattern(SIZE)).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            assert!(reader.join().unwrap() == pattern(SIZE), "{host}");
+            let taken = segments_in() - before;
+            assert!(if gro { taken < least / 4 } else { taken >= least }, "{host}, GRO {gro}: {taken}");
+        }
+        engine.shutdown(LONG).unwrap();
+    }
 }
 
 fn refusals_go_both_ways() {

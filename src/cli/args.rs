@@ -56,7 +56,7 @@ pub(crate) struct Args {
 const WITHOUT_DEVICE: [(&str, &[&str]); 3] = [
     ("drill", &[]),
     ("race", &["link", "mtu", "no_uring"]),
-    ("bench", &["mtu", "offload", "shards", "no_uring", "steer", "spin"]),
+    ("bench", &["mtu", "offload", "shards", "no_uring", "steer", "gro", "spin"]),
 ];
 
 /// What to do.
@@ -206,6 +206,7 @@ mod tests {
             "--mem 1G",
             "--no-ipv6",
             "--steer",
+            "--gro",
             "--shards 2",
         ] {
             let error = parse(&format!("tunstack race {flag}")).unwrap_err().to_string();
@@ -219,7 +220,7 @@ mod tests {
         assert!(
             parse("tunstack bench --offload on --mtu 9000 --shards 2 --no-uring --spin 20us --json").is_ok()
         );
-        assert!(parse("tunstack bench --offload off --steer").is_ok());
+        assert!(parse("tunstack bench --offload off --steer --gro").is_ok());
         for flag in ["--dev tun7", "--addr 10.9.0.2/24", "--link lte", "--pcap x"] {
             let error = parse(&format!("tunstack bench {flag}")).unwrap_err().to_string();
             assert!(error.contains("makes its own"), "{error}");
@@ -244,6 +245,7 @@ mod tests {
             ("--offload=on", "none"),
             ("--no-uring", "none"),
             ("--steer", "none"),
+            ("--gro", "none"),
             ("--spin=20us", "none"),
             ("--mem=64M", "none"),
             ("--shards=2", "none"),

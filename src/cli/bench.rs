@@ -82,9 +82,9 @@ How:
   even number, the mean of the middle two), a ratio that of the medians to the kernel's: more is
   better but for times, processor time and memory. The kernel's veth passes segments of 64 KiB
   whole; so does a TUN, but with --offload off. With --steer the kernel steers the flows of this
-  stack's TUN, not those of veth, of million's far end, nor of a --peer-command's device. The
-  memory of the kernel's end is what its slabs grow by, beyond what they grow by for the client
-  alone. Close other programs, and repeat.
+  stack's TUN, and with --gro it joins what comes by it; neither is done with veth, with million's
+  far end, or with a --peer-command's device. The memory of the kernel's end is what its slabs grow
+  by, beyond what they grow by for the client alone. Close other programs, and repeat.
 
 Many idle connections (million):
   Another process of this program has a stack with many addresses behind a TUN of its own, and the
@@ -119,9 +119,9 @@ JSON (--json: an object a line on standard output):
   {\"event\":\"summary\",\"command\":\"bench\",\"ok\":BOOL,\"seconds\":NUMBER}
   --save writes one object: version, machine, hertz (the nominal frequency, or null), kernel, mtu,
   offload (on or off: what the device had), shards, uring (false: --no-uring), steer (true:
-  --steer), spin (seconds, or null: as this stack likes), seconds, runs, connections (of the crowd,
-  or null), idle (of million, or null), servers (names, the kernel first), failures (texts) and
-  results (as above). A median is null where all runs failed, a ratio also where the kernel's is 0.
+  --steer), gro (true: --gro), spin (seconds, or null: as this stack likes), seconds, runs,
+  connections (of the crowd, or null), idle (of million, or null), servers (names, the kernel
+  first), failures (texts) and results (as above). A median is null where all runs failed, a ratio also where the kernel's is 0.
   Figures, in octets and seconds unless said otherwise:
   up, down, both   throughput (a second), cpu, cpu_user, cpu_system, cpu_machine (nanoseconds a
                    KiB), cycles, cycles_user, cycles_system (an octet)

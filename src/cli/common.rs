@@ -69,6 +69,17 @@ pub(crate) struct Common {
     /// machine and until it is started again, or `sysctl -w net.core.rps_sock_flow_entries=0`.
     #[arg(long, global = true, help_heading = DEVICE)]
     pub(crate) steer: bool,
+    /// Let the kernel join what is sent before its TCP sees it (GRO): more octets leave, at less processor time
+    ///
+    /// What is sent to a device passes the host's receive path, packet by packet. With this the segments of a connection that
+    /// follow each other pass it as one of up to 64 KiB: a third more octets a second leave the stack, for little more
+    /// than half of the processor time of the whole machine. Small packets take longer: of connections that come many at
+    /// once there are a tenth fewer, and of datagrams that leave a seventh. What ends no burst, as a segment sent again alone,
+    /// may wait for 10 ms, and so may each datagram to a program that has the kernel join those (UDP_GRO, as many of QUIC have).
+    /// For a device without offload and with one shard alone (--offload off). Needs root of the host and Linux 5.2, unless `up
+    /// --gro` has made the device.
+    #[arg(long, global = true, help_heading = DEVICE)]
+    pub(crate) gro: bool,
     /// Look for packets so long before each sleep, such as 20us: answers come sooner, and a processor is busy
     ///
     /// 0us: never. Without this it is 50us, and seldom where nothing comes so soon.

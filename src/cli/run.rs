@@ -180,6 +180,7 @@ pub(crate) fn tun_config(common: &Common) -> TunConfig {
         queues: common.shards,
         uring: !common.no_uring,
         steer: common.steer,
+        gro: common.gro,
     }
 }
 
@@ -197,6 +198,9 @@ pub(crate) fn device_failure(error: DeviceError) -> Failure {
         }
         DeviceError::Name { .. } => Failure::Usage(format!("--dev: {error}")),
         DeviceError::Busy { .. } | DeviceError::NotTun { .. } => Failure::Failed(format!("{error} (--dev)")),
+        DeviceError::Lacking { what } if what.starts_with("GRO") => {
+            Failure::Failed(format!("{error} (no --gro)"))
+        }
         DeviceError::Lacking { .. } => Failure::Failed(format!("{error} (--offload off)")),
         DeviceError::NoIpv6 { .. } => Failure::Failed(format!("{error} (--no-ipv6)")),
         DeviceError::InUse { wanted, .. } => {

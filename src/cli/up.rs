@@ -1,6 +1,7 @@
 //! `tunstack up` and `tunstack down`: a device that stays.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 
 use clap::Args as ClapArgs;
@@ -43,8 +44,8 @@ pub(crate) fn up(common: &Common, args: UpArgs) -> Result<(), Failure> {
         None => caller()?,
     };
     let config = tun_config(common);
-    // Whoever attaches says whether there is offload; flows are steered without.
-    let offload = if common.steer { Offload::Off } else { config.offload };
+    // Whoever attaches says whether there is offload; flows are steered, and GRO is done, without.
+    let offload = if common.steer || common.gro { Offload::Off } else { config.offload };
     let config = TunConfig { offload, ..config };
     let device = persist(&config, uid).map_err(|e| not_root(e, "up"))?;
     // A right that only root has now would be found missing by the first run without root.
@@ -62,8 +63,10 @@ pub(crate) fn up(common: &Common, args: UpArgs) -> Result<(), Failure> {
 /// Runs `down`.
 pub(crate) fn down(common: &Common) -> Result<(), Failure> {
     refuse_run_flags(common, "down")?;
-    if common.steer {
-        return Err(Failure::Usage("--steer makes no sense with down: the device goes".to_owned()));
+    for (given, flag) in [(common.steer, "--steer"), (common.gro, "--gro")] {
+        if given {
+            return Err(Failure::Usage(format!("{flag} makes no sense with down: the device goes")));
+        }
     }
     remove(&common.dev).map_err(|e| match e {
         DeviceError::Missing { name } => Failure::Failed(format!(
@@ -107,6 +110,9 @@ fn not_root(e: DeviceError, command: &str) -> Failure {
         // Here nobody else can do it.
         DeviceError::Unsteered { name, why } => {
             Failure::Failed(format!("cannot steer the flows of {name}: {why}"))
+        }
+        DeviceError::NoGro { name, source } if source.kind() == ErrorKind::PermissionDenied => {
+            Failure::Failed(format!("no right to set gro_flush_timeout of {name}: run as root of the host"))
         }
         e => device_failure(e),
     }

@@ -10,6 +10,7 @@ use tunstack_core::addr::Prefix;
 use tunstack_core::packet::{Body, Datagram};
 
 use super::error::DeviceError;
+use super::gro;
 use super::netlink::{self, Link};
 use super::steer::Former;
 
@@ -33,6 +34,8 @@ pub(super) enum Undo {
     Mtu(u32),
     /// Bring it down.
     Down,
+    /// Let go of what GRO has as before.
+    Gro(gro::Former),
     /// Steer flows as before.
     Steering(Former),
 }
@@ -73,6 +76,9 @@ impl Drop for Changes {
                 Undo::Address(p) => netlink::delete_address(&self.name, p.address.ip(), p.length),
                 Undo::Mtu(mtu) => netlink::set_mtu(&self.name, mtu),
                 Undo::Down => netlink::set_up(&self.name, false),
+                Undo::Gro(former) => {
+                    former.put_back().map_err(|source| DeviceError::NoGro { name: self.name.clone(), source })
+                }
                 Undo::Steering(former) => {
                     former.put_back().map_err(|why| DeviceError::Unsteered { name: self.name.clone(), why })
                 }

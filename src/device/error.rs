@@ -108,6 +108,14 @@ pub enum DeviceError {
         /// Why not.
         why: Unsteered,
     },
+    /// The device cannot have a time for which what may be joined waits.
+    #[cfg(any(feature = "tun-tap", feature = "offload"))]
+    NoGro {
+        /// Its name.
+        name: String,
+        /// Why not; `Unsupported`: the kernel gives no process a sysfs of its own, as it does since Linux 5.2.
+        source: io::Error,
+    },
     /// Anything else that the kernel refused.
     Kernel {
         /// What was tried.
@@ -145,6 +153,8 @@ impl DeviceError {
             Self::Gone { .. } => io::ErrorKind::NotConnected,
             #[cfg(any(feature = "tun-tap", feature = "offload"))]
             Self::Unsteered { why, .. } => why.kind(),
+            #[cfg(any(feature = "tun-tap", feature = "offload"))]
+            Self::NoGro { source, .. } => source.kind(),
             Self::Kernel { source, .. } => source.kind(),
         }
     }
@@ -214,6 +224,20 @@ impl fmt::Display for DeviceError {
                     _ => Ok(()),
                 }
             }
+            #[cfg(any(feature = "tun-tap", feature = "offload"))]
+            Self::NoGro { name, source } => match source.kind() {
+                io::ErrorKind::PermissionDenied => write!(
+                    f,
+                    "no right to set gro_flush_timeout of {name}: run as root of the host, or let root make such a device: \
+                     sudo tunstack up --gro --user NAME"
+                ),
+                io::ErrorKind::Unsupported => write!(
+                    f,
+                    "cannot set gro_flush_timeout of {name} without fsopen(2), which a filter forbids or a kernel before \
+                     Linux 5.2 does not have: go without GRO"
+                ),
+                _ => write!(f, "cannot set gro_flush_timeout of {name}: {source}: go without GRO"),
+            },
             Self::Kernel { what, source } => write!(f, "cannot {what}: {source}"),
         }
     }
@@ -223,6 +247,8 @@ impl Error for DeviceError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Kernel { source, .. } => Some(source),
+            #[cfg(any(feature = "tun-tap", feature = "offload"))]
+            Self::NoGro { source, .. } => Some(source),
             #[cfg(any(feature = "tun-tap", feature = "offload"))]
             Self::Unsteered { why, .. } => Some(why),
             _ => None,
@@ -243,6 +269,8 @@ mod tests {
     #[test]
     fn each_is_one_line_that_says_what_to_do() {
         let name = || "tun7".to_owned();
+        #[cfg(any(feature = "tun-tap", feature = "offload"))]
+        let no_gro = |kind: io::ErrorKind| DeviceError::NoGro { name: name(), source: kind.into() };
         let prefix = Prefix::new(std::net::Ipv4Addr::new(10, 7, 0, 2).into(), 24);
         let all = [
             (DeviceError::NoDriver, "modprobe tun"),
@@ -264,6 +292,15 @@ mod tests {
             (DeviceError::Gone { name: name() }, "deleted"),
             #[cfg(any(feature = "tun-tap", feature = "offload"))]
             (DeviceError::Unsteered { name: name(), why: Unsteered::Unknown }, "flows of tun7: this kernel"),
+            #[cfg(any(feature = "tun-tap", feature = "offload"))]
+            (
+                no_gro(io::ErrorKind::PermissionDenied),
+                "root of the host, or let root make such a device: sudo tunstack up --gro",
+            ),
+            #[cfg(any(feature = "tun-tap", feature = "offload"))]
+            (no_gro(io::ErrorKind::Unsupported), "before Linux 5.2 does not have: go without GRO"),
+            #[cfg(any(feature = "tun-tap", feature = "offload"))]
+            (no_gro(io::ErrorKind::NotFound), "gro_flush_timeout of tun7: entity not found: go without"),
             (
                 DeviceError::kernel("set the MTU of tun7", io::Error::from_raw_os_error(22)),
                 "Invalid argument",

@@ -35,6 +35,9 @@ use tunstack_core::time::Instant;
 #[cfg(any(feature = "tun-tap", feature = "offload"))]
 pub mod steer;
 
+#[cfg(any(feature = "tun-tap", feature = "offload"))]
+mod gro;
+
 pub mod error;
 
 #[cfg(feature = "uring")]

@@ -16,7 +16,7 @@ use super::offload::OffloadTun;
 use super::steer::{self, Unsteered};
 #[cfg(feature = "tun-tap")]
 use super::tun::Tun;
-use super::{Device, sys};
+use super::{Device, gro, sys};
 
 /// The least MTU of a link that carries IPv4 (RFC 791 section 3.1).
 const MTU_MIN: u32 = 68;
@@ -74,11 +74,18 @@ pub struct TunConfig {
     /// sets it to 0 again ([`steer::machine`]). A network namespace that does not show the sysctl, as none but the host's own
     /// does, gets its device set, and a warning in the log.
     pub steer: bool,
+    /// Whether the host's kernel joins the segments that are written, before its TCP sees them: generic receive offload (GRO).
+    /// A third more octets a second leave the stack, for little more than half of the processor time of the whole machine; of
+    /// connections that come many at once there are a tenth fewer, and of datagrams that leave a seventh. What does not
+    /// end with PSH, as a segment that is sent again alone, may wait for 10 ms, and so may each datagram to a socket of the host's
+    /// with `UDP_GRO`. For a plain device of one queue alone. It needs root of the host and Linux 5.2, unless the device is set
+    /// so already, and Linux 4.15 in any case.
+    pub gro: bool,
 }
 
 impl Default for TunConfig {
     /// `tun0`, the stack at 10.7.0.2/24 and fd07::2/64, the host at 10.7.0.1 and fd07::1, 1500 octets,
-    /// offload where the kernel can, one queue, an io_uring where there is one, no flow steered.
+    /// offload where the kernel can, one queue, an io_uring where there is one, no flow steered, no GRO.
     fn default() -> Self {
         Self {
             name: Some("tun0".to_owned()),
@@ -91,6 +98,7 @@ impl Default for TunConfig {
             queues: 1,
             uring: true,
             steer: false,
+            gro: false,
         }
     }
 }
@@ -126,6 +134,15 @@ impl TunConfig {
         }
         if self.steer && self.offload != Offload::Off {
             return Err(invalid("steer", "a device with offload gets slower by it: go without offload"));
+        }
+        if self.gro && self.offload != Offload::Off {
+            return Err(invalid(
+                "gro",
+                "a device with offload takes large packets as they are: go without offload",
+            ));
+        }
+        if self.gro && self.queues > 1 {
+            return Err(invalid("gro", "several queues have none: go with one queue"));
         }
         match self.mtu {
             n if n > MTU_MAX => Err(invalid("mtu", format!("{n} is over 65535, the largest packet of IPv4"))),
@@ -265,7 +282,8 @@ fn open(config: &TunConfig) -> Result<Vec<TunDevice>, DeviceError> {
 fn open_plain(config: &TunConfig) -> Result<Vec<TunDevice>, DeviceError> {
     match config.queues {
         1 => {
-            let tun = Tun::open(config.name.as_deref())?;
+            let open = if config.gro { Tun::open_gro } else { Tun::open };
+            let tun = open(config.name.as_deref())?;
             Ok(vec![TunDevice::Plain(if config.uring { tun } else { tun.without_uring() })])
         }
         _ => open_offload(config, false),
@@ -274,6 +292,9 @@ fn open_plain(config: &TunConfig) -> Result<Vec<TunDevice>, DeviceError> {
 
 #[cfg(not(feature = "tun-tap"))]
 fn open_plain(config: &TunConfig) -> Result<Vec<TunDevice>, DeviceError> {
+    if config.gro {
+        return Err(DeviceError::Lacking { what: "GRO in this build" });
+    }
     open_offload(config, false)
 }
 
@@ -429,6 +450,13 @@ fn configure(name: &str, config: &TunConfig) -> Result<Changes, DeviceError> {
     }
     if link.tx_queue_len != TX_QUEUE_LEN && !stays {
         netlink::set_tx_queue_len(name, TX_QUEUE_LEN)?;
+    }
+    if config.gro {
+        let former =
+            gro::device(name).map_err(|source| DeviceError::NoGro { name: name.to_owned(), source })?;
+        if let (true, Some(former)) = (stays, former) {
+            changes.undo_when_dropped(Undo::Gro(former));
+        }
     }
     if config.steer {
         let former = steer_flows(name, config.queues)?;

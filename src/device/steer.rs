@@ -197,7 +197,7 @@ pub fn device(name: &str, queues: u16) -> Result<Former, Unsteered> {
 }
 
 /// The devices of the network namespace that this process is in, mounted nowhere. Since Linux 5.2, for root of the host.
-fn own_sysfs() -> Result<OwnedFd, Errno> {
+pub(super) fn own_sysfs() -> Result<OwnedFd, Errno> {
     let sysfs = fsopen("sysfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(sysfs.as_fd())?;
     fsmount(sysfs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
@@ -243,7 +243,7 @@ fn set(former: &mut Former, queues: u16, each: u32, refused: Option<Errno>) -> R
 }
 
 /// The device, or the queue.
-fn has_gone(e: &io::Error) -> bool {
+pub(super) fn has_gone(e: &io::Error) -> bool {
     matches!(e.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::NOENT | Errno::NODEV))
 }
 

@@ -6,20 +6,18 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 #[cfg(feature = "offload")]
-use rustix::ioctl::{Getter, Setter, Updater};
-use rustix::ioctl::{IntegerSetter, Opcode, ioctl, opcode};
+use rustix::ioctl::Setter;
+use rustix::ioctl::{Getter, IntegerSetter, Opcode, Updater, ioctl, opcode};
 
 // From `<linux/if_tun.h>`. The size in an opcode is that of an integer even where a structure is meant.
 
 /// Attaches a descriptor to a device, made if it is not there.
-#[cfg(feature = "offload")]
 const TUNSETIFF: Opcode = opcode::write::<c_int>(b'T', 202);
 /// Whether the device outlives its descriptor.
 const TUNSETPERSIST: Opcode = opcode::write::<c_int>(b'T', 203);
 /// The user who may attach without privileges.
 const TUNSETOWNER: Opcode = opcode::write::<c_int>(b'T', 204);
 /// What the driver can do at all.
-#[cfg(feature = "offload")]
 const TUNGETFEATURES: Opcode = opcode::read::<c_int>(b'T', 207);
 /// What the kernel may leave to the reader.
 const TUNSETOFFLOAD: Opcode = opcode::write::<c_int>(b'T', 208);
@@ -38,7 +36,6 @@ const TUNSETVNETLE: Opcode = opcode::write::<c_int>(b'T', 220);
 const DRIVER: (u32, u32) = (10, 200);
 
 /// `struct ifreq` as these calls use it.
-#[cfg(feature = "offload")]
 #[repr(C)]
 struct IfReq {
     name: [u8; libc::IFNAMSIZ],
@@ -47,7 +44,6 @@ struct IfReq {
     _rest: [u8; 22],
 }
 
-#[cfg(feature = "offload")]
 const _: () = assert!(
     size_of::<IfReq>() == size_of::<libc::ifreq>() && align_of::<IfReq>() <= align_of::<libc::ifreq>()
 );
@@ -86,7 +82,6 @@ pub(crate) fn set_offload(tun: BorrowedFd<'_>, bits: u32) -> io::Result<()> {
 }
 
 /// What the driver behind `/dev/net/tun` can do: bits of `IFF_*`.
-#[cfg(feature = "offload")]
 pub(crate) fn features(driver: BorrowedFd<'_>) -> io::Result<c_int> {
     // SAFETY: the opcode is the kernel's for TUNGETFEATURES, which writes one integer of 32 bits, as `c_int`
     // is on Linux.
@@ -95,7 +90,6 @@ pub(crate) fn features(driver: BorrowedFd<'_>) -> io::Result<c_int> {
 
 /// Attaches a descriptor of `/dev/net/tun` to the device `name`, which is made if it is not there, and gives
 /// its name: the kernel picks one where it is empty. Of a name that is too long the front is taken.
-#[cfg(feature = "offload")]
 pub(crate) fn attach(driver: BorrowedFd<'_>, name: &str, flags: i16) -> io::Result<String> {
     let mut request = IfReq { name: [0; libc::IFNAMSIZ], flags, _rest: [0; 22] };
     // The last octet stays 0: the kernel wants an end to the name.
@@ -125,7 +119,6 @@ pub(crate) fn attached(tun: BorrowedFd<'_>) -> io::Result<(String, i16)> {
     Ok((name_in(&request), request.flags))
 }
 
-#[cfg(feature = "offload")]
 fn name_in(request: &IfReq) -> String {
     let name = request.name.split(|&octet| octet == 0).next().unwrap_or_default();
     String::from_utf8_lossy(name).into_owned()

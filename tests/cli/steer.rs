@@ -32,21 +32,23 @@ fn assert_apart() {
 }
 
 /// The command with a `/sys` that shows the devices of this network namespace.
-fn with_sysfs(command: &Command) -> Command {
+pub(crate) fn with_sysfs(command: &Command) -> Command {
     let mut shell = Command::new("unshare");
     shell.args(["-m", "sh", "-c", "mount -t sysfs sysfs /sys && exec \"$0\" \"$@\""]);
     shell.arg(command.get_program()).args(command.get_args()).env("NO_COLOR", "1").env_remove("SUDO_USER");
     shell
 }
 
-/// `rps_flow_cnt` of a queue of tun0 in the network namespace of process `pid`.
-fn flows_of(pid: u64, queue: usize) -> String {
-    let (pid, file) = (pid.to_string(), format!("/sys/class/net/tun0/queues/rx-{queue}/rps_flow_cnt"));
+/// What sysfs shows of tun0 in the network namespace of process `pid`; nothing where there is none, or not yet.
+pub(crate) fn setting_of(pid: u64, name: &str) -> String {
+    let (pid, file) = (pid.to_string(), format!("/sys/class/net/tun0/{name}"));
     let mut cat = Command::new("nsenter");
     cat.args(["-t", &pid, "-n", "unshare", "-m", "sh", "-c", "mount -t sysfs sysfs /sys && cat $0", &file]);
-    let read = run_with(&mut cat, b"");
-    assert_ok(&read);
-    text(&read.stdout).trim().to_owned()
+    text(&run_with(&mut cat, b"").stdout).trim().to_owned()
+}
+
+fn flows_of(pid: u64, queue: usize) -> String {
+    setting_of(pid, &format!("queues/rx-{queue}/rps_flow_cnt"))
 }
 
 fn flows() -> String {

@@ -33,7 +33,7 @@ pub(super) fn draw(results: &Results) -> Result<String, String> {
 }
 
 fn heading(of: &Conditions) -> String {
-    let how = [of.uring_text(), of.steer_text()].concat();
+    let how = [of.uring_text(), of.steer_text(), of.gro_text()].concat();
     format!("MTU {}, offload {}{how}; {}", of.mtu, of.offload, of.host())
 }
 
@@ -54,8 +54,8 @@ mod tests {
             heading(&of),
             "MTU 1500, offload off, no io_uring; 2 x Abacus, 2.50 GHz nominal, Linux 6.99"
         );
-        of.steer = true;
-        assert!(heading(&of).starts_with("MTU 1500, offload off, no io_uring, flows steered; 2 x"));
+        (of.steer, of.gro) = (true, true);
+        assert!(heading(&of).starts_with("MTU 1500, offload off, no io_uring, flows steered, GRO; 2 x"));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) struct Conditions {
     pub(super) uring: bool,
     /// Whether the kernel steered the flows of this stack's device.
     pub(super) steer: bool,
+    /// Whether it joined what this stack sent.
+    pub(super) gro: bool,
     /// How long this stack looks for packets before it sleeps, seconds, where that was not left to it.
     pub(super) spin: Option<f64>,
     /// How long a run was measured.
@@ -44,6 +46,7 @@ impl Conditions {
             shards: plan.shards.into(),
             uring: plan.uring,
             steer: plan.steer,
+            gro: plan.gro,
             spin: plan.spin.map(|time| time.as_secs_f64()),
             seconds: plan.seconds.as_secs_f64(),
             runs: plan.runs as u64,
@@ -61,6 +64,7 @@ impl Conditions {
             ("shards", json!(self.shards)),
             ("uring", json!(self.uring)),
             ("steer", json!(self.steer)),
+            ("gro", json!(self.gro)),
             ("spin", json!(self.spin)),
             ("seconds", json!(self.seconds)),
             ("runs", json!(self.runs)),
@@ -81,8 +85,9 @@ impl Conditions {
             shards: document["shards"].as_u64()?,
             // It could not be forbidden at first.
             uring: document["uring"].as_bool().unwrap_or(true),
-            // It could not be had at first.
+            // These could not be had at first.
             steer: document["steer"].as_bool().unwrap_or(false),
+            gro: document["gro"].as_bool().unwrap_or(false),
             spin: document["spin"].as_f64(),
             seconds: document["seconds"].as_f64()?,
             runs: document["runs"].as_u64()?,
@@ -98,6 +103,11 @@ impl Conditions {
     /// That flows were steered, behind what the device was.
     pub(super) fn steer_text(&self) -> &'static str {
         if self.steer { ", flows steered" } else { "" }
+    }
+
+    /// That what was sent was joined, behind what the device was.
+    pub(super) fn gro_text(&self) -> &'static str {
+        if self.gro { ", GRO" } else { "" }
     }
 
     /// The machine in a line.

@@ -99,7 +99,7 @@ pub(super) fn prepare(plan: &Plan) -> Result<Offload, Failure> {
     // Whoever may make a namespace need not be its root.
     netlink::set_up("lo", true).map_err(|_| needs_root("a benchmark"))?;
     // That there is a device is found out before anything is measured.
-    let probe = TunConfig { offload: plan.offload, ..tun(plan.mtu) };
+    let probe = TunConfig { offload: plan.offload, gro: plan.gro, ..tun(plan.mtu) };
     let probe = bring_up(&probe).map_err(device_failure)?;
     if plan.steer {
         steer(probe.name(), 1)?;
@@ -165,6 +165,9 @@ fn own(plan: &Plan, part: [&str; 2]) -> Result<Command, Failure> {
     }
     if plan.steer {
         command.arg("--steer");
+    }
+    if plan.gro {
+        command.arg("--gro");
     }
     if let Some(time) = plan.spin {
         command.args(["--spin", &microseconds(time)]);

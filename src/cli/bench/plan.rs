@@ -194,6 +194,8 @@ pub(super) struct Plan {
     pub(super) uring: bool,
     /// Whether the kernel steers the flows of this stack's device.
     pub(super) steer: bool,
+    /// Whether the kernel joins what this stack sends.
+    pub(super) gro: bool,
     /// How long this stack looks for packets before it sleeps, where that is not left to it.
     pub(super) spin: Option<Duration>,
     pub(super) peers: Vec<String>,
@@ -206,7 +208,13 @@ impl Plan {
             return Err(Failure::Usage(format!("--mtu {}: a benchmark takes 576 to 65535", common.mtu)));
         }
         // What makes no sense is told now, and not by a server.
-        let device = TunConfig { offload: common.offload, steer: common.steer, ..TunConfig::default() };
+        let device = TunConfig {
+            offload: common.offload,
+            queues: common.shards,
+            steer: common.steer,
+            gro: common.gro,
+            ..TunConfig::default()
+        };
         device.validate().map_err(device_failure)?;
         let quick = args.quick;
         let streams = match args.streams.as_slice() {
@@ -244,6 +252,7 @@ impl Plan {
             shards: common.shards,
             uring: !common.no_uring,
             steer: common.steer,
+            gro: common.gro,
             spin: common.spin,
             peers: args.peer_command.clone(),
         })

@@ -106,6 +106,7 @@ pub(super) fn example(outcomes: Vec<Outcome>) -> Results {
         shards: 1,
         uring: true,
         steer: false,
+        gro: false,
         spin: None,
         seconds: 0.5,
         runs: 1,

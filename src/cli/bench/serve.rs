@@ -123,6 +123,7 @@ fn stack(common: &Common) -> Result<ours::Ours, Failure> {
         offload: common.offload,
         queues: common.shards,
         uring: !common.no_uring,
+        gro: common.gro,
         ..lanes::tun(common.mtu)
     };
     let config = Config { addresses: tun.addr.into_iter().collect(), ..Config::default() };

@@ -14,13 +14,14 @@ pub(super) fn text(results: &Results) -> String {
     let number = if of.runs == 1 { "1 run".to_owned() } else { format!("{} runs", of.runs) };
     let spin = of.spin.map(|time| format!(", spin {} us", time * 1e6)).unwrap_or_default();
     format!(
-        "Medians{range} of {number} of each, in turn, {} s a run; MTU {}, offload {}{}{}{spin}; ratio to the kernel over veth.\n\
+        "Medians{range} of {number} of each, in turn, {} s a run; MTU {}, offload {}{}{}{}{spin}; ratio to the kernel over veth.\n\
          {}\n\n{}{}{}{}",
         of.seconds,
         of.mtu,
         of.offload,
         of.uring_text(),
         of.steer_text(),
+        of.gro_text(),
         of.host(),
         table(results, Shown::Above).unwrap_or_default(),
         parts(results),

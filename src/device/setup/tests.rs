@@ -55,6 +55,8 @@ fn nonsense_is_said_in_one_line() {
     bad(|c| (c.addr, c.addr6) = (None, None), "no address");
     bad(|c| c.steer = true, "steer: a device with offload gets slower");
     bad(|c| (c.steer, c.offload) = (true, Offload::On), "go without offload");
+    bad(|c| c.gro = true, "gro: a device with offload takes large packets");
+    bad(|c| (c.gro, c.offload, c.queues) = (true, Offload::Off, 2), "go with one queue");
     bad(|c| c.addr = Some(prefix("0.0.0.0/24")), "addr: 0.0.0.0 is not the address of a single host");
     bad(|c| c.addr = Some(prefix("224.0.0.1/24")), "single host");
     bad(|c| c.addr = Some(prefix("255.255.255.255/24")), "single host");
