@@ -230,11 +230,13 @@ impl Model {
             let old = self.state == State::TimeWait && lt(s.ack, self.una);
             return self.stays(if old { Answer::Free } else { Answer::Ack });
         }
-        if lt(self.una, s.ack) {
+        let news = lt(self.una, s.ack);
+        if news {
             m.una = s.ack;
             m.progress = now;
         }
-        if le(self.una, s.ack) && (lt(m.wl1, s.seq) || m.wl1 == s.seq && le(m.wl2, s.ack)) {
+        // News is from no old segment, which is what the check is there for.
+        if news || self.una == s.ack && (lt(m.wl1, s.seq) || m.wl1 == s.seq && le(m.wl2, s.ack)) {
             m.take_window(s);
         }
         match m.state {
