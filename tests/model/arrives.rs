@@ -129,12 +129,14 @@ impl Model {
     /// Only a segment from within a window before RCV.NXT is looked at so; how large that is the model leaves open.
     fn late_news(&self, s: &Segment) -> bool {
         let stands = !matches!(self.state, State::SynReceived | State::TimeWait);
-        stands
-            && s.len() == 0
-            && lt(s.seq, self.rcv_nxt)
-            && s.has_ack
-            && lt(self.una, s.ack)
-            && le(s.ack, self.nxt)
+        let late = stands && s.len() == 0 && lt(s.seq, self.rcv_nxt) && s.has_ack;
+        let opens = self.una == s.ack && self.wnd < s.window && self.is_fresh(s);
+        late && (lt(self.una, s.ack) && le(s.ack, self.nxt) || opens)
+    }
+
+    /// "The check here prevents using old segments to update the window": what acknowledges more is none, on purpose.
+    fn is_fresh(&self, s: &Segment) -> bool {
+        lt(self.una, s.ack) || lt(self.wl1, s.seq) || self.wl1 == s.seq && le(self.wl2, s.ack)
     }
 
     /// §3.10.7.4.
@@ -230,13 +232,12 @@ impl Model {
             let old = self.state == State::TimeWait && lt(s.ack, self.una);
             return self.stays(if old { Answer::Free } else { Answer::Ack });
         }
-        let news = lt(self.una, s.ack);
-        if news {
+        let fresh = m.is_fresh(s);
+        if lt(self.una, s.ack) {
             m.una = s.ack;
             m.progress = now;
         }
-        // News is from no old segment, which is what the check is there for.
-        if news || self.una == s.ack && (lt(m.wl1, s.seq) || m.wl1 == s.seq && le(m.wl2, s.ack)) {
+        if le(self.una, s.ack) && fresh {
             m.take_window(s);
         }
         match m.state {
