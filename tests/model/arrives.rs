@@ -126,11 +126,17 @@ impl Model {
         }
     }
 
-    /// An answer to what probes a closed window, from before RCV.NXT. How far before it may lie the model leaves open.
-    fn late_answer(&self, s: &Segment) -> bool {
-        let probing = self.wnd == 0 && !matches!(self.state, State::SynReceived | State::TimeWait);
-        let news = s.has_ack && lt(self.una, s.ack) && le(s.ack, self.nxt);
-        probing && news && s.len() == 0 && lt(s.seq, self.rcv_nxt)
+    /// News while the peer's window is closed, from before RCV.NXT. How far before it may lie the model leaves open.
+    fn late_news(&self, s: &Segment) -> bool {
+        let closed = self.wnd == 0 && !matches!(self.state, State::SynReceived | State::TimeWait);
+        let late = closed && s.len() == 0 && lt(s.seq, self.rcv_nxt) && s.has_ack;
+        let opens = self.una == s.ack && s.window > 0 && self.is_fresh(s);
+        late && (lt(self.una, s.ack) && le(s.ack, self.nxt) || opens)
+    }
+
+    /// "The check here prevents using old segments to update the window": what acknowledges more is none, on purpose.
+    fn is_fresh(&self, s: &Segment) -> bool {
+        lt(self.una, s.ack) || lt(self.wl1, s.seq) || self.wl1 == s.seq && le(self.wl2, s.ack)
     }
 
     /// §3.10.7.4.
@@ -154,9 +160,9 @@ impl Model {
                 }
             }
             // "If the RCV.WND is zero, […] special allowance should be made to accept valid ACKs"; and Appendix A.2, on purpose:
-            // what a probe waits for.
+            // news behind a closed window.
             let probed = self.rcv_wnd() == 0 && s.seq == self.rcv_nxt && s.has_ack;
-            if probed || self.late_answer(s) {
+            if probed || self.late_news(s) {
                 let bare = Segment { text: 0, fin: false, ..*s };
                 outcomes.extend(self.fifth(&bare, now).into_iter().map(|(m, a)| {
                     let answer = if a == Answer::Free && !m.is_none() { Answer::Ack } else { a };
@@ -226,11 +232,12 @@ impl Model {
             let old = self.state == State::TimeWait && lt(s.ack, self.una);
             return self.stays(if old { Answer::Free } else { Answer::Ack });
         }
+        let fresh = m.is_fresh(s);
         if lt(self.una, s.ack) {
             m.una = s.ack;
             m.progress = now;
         }
-        if le(self.una, s.ack) && (lt(m.wl1, s.seq) || m.wl1 == s.seq && le(m.wl2, s.ack)) {
+        if le(self.una, s.ack) && fresh {
             m.take_window(s);
         }
         match m.state {

@@ -111,7 +111,7 @@ impl Send {
     /// Takes a window from a segment (§3.10.7.4, fifth), if it is not older than the one we have.
     /// `octets` is the window after scaling. Says whether it was taken.
     pub const fn update_window(&mut self, seq: Seq, ack: Seq, octets: u32) -> bool {
-        let fresh = self.wl1.before(seq) || (self.wl1.get() == seq.get() && self.wl2.at_or_before(ack));
+        let fresh = self.is_fresh(seq, ack);
         if fresh {
             self.wnd = octets;
             self.wl1 = seq;
@@ -121,5 +121,15 @@ impl Send {
             }
         }
         fresh
+    }
+
+    /// Whether a segment is not older than the one that the window is from.
+    ///
+    /// What acknowledges more than any before it left after them all, whatever its sequence number: that goes back where our
+    /// window closes over what the peer has sent, and its ACKs come from the edge.
+    pub const fn is_fresh(&self, seq: Seq, ack: Seq) -> bool {
+        self.una.before(ack)
+            || self.wl1.before(seq)
+            || (self.wl1.get() == seq.get() && self.wl2.at_or_before(ack))
     }
 }

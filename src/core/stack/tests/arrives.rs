@@ -395,6 +395,22 @@ fn an_older_segment_does_not_change_the_window() {
     assert_eq!((tcb.snd.wnd, tcb.snd.wl1.get(), tcb.snd.wl2.get()), (5000, seq + 10, ack));
 }
 
+/// The peer has sent beyond the edge that our window was shrunk to, and from there come its ACKs: what acknowledges more is not old.
+#[test]
+fn the_window_of_news_is_taken_from_any_sequence_number() {
+    let mut r = raw();
+    let id = r.accepted();
+    r.write(id, &[1; 1500]);
+    r.sent();
+    let (seq, ack) = (r.seq, r.ack);
+    r.inject(seq + 10, ack, Flags::ACK, b"", &Options::default());
+    for (seq, ack, window) in [(seq, ack + 1000, 0), (seq, ack + 1000, 3000), (seq, ack + 1500, 2000)] {
+        r.window = window;
+        r.inject(seq, ack, Flags::ACK, b"", &Options::default());
+        assert_eq!(r.tcb(id).snd.wnd, window.into());
+    }
+}
+
 //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
 //= type=test
 //= id=STEP-3.10.7.4-23, STEP-3.10.7.4-26, STEP-3.10.7.4-32, STEP-3.10.7.4-34, STEP-3.10.7.4-35

@@ -278,47 +278,58 @@ fn two_full_windows_that_were_probed_open_again() {
         for host in &p.hosts {
             let counters = host.counters();
             assert_eq!(counters.tcp_abort_on_timeout, 0);
-            assert!(counters.tcp_window_probes > 1 && counters.tcp_not_acceptable > 0, "{counters:?}");
+            assert!(counters.tcp_window_probes > 1, "{counters:?}");
         }
     }
 }
 
-/// Of an ACK from before RCV.NXT only news of what probes a closed window is taken, and it is answered; a reset there is
-/// ignored (RFC 5961 §3.2).
+/// Of an ACK from before RCV.NXT news is taken while the peer's window is closed, and it is answered: of what was sent, and of a
+/// window. A reset there is ignored (RFC 5961 §3.2).
 #[test]
-fn a_late_answer_to_a_probe_is_taken() {
+fn news_in_a_late_acknowledgment_is_taken_behind_a_closed_window() {
     let mut r = Raw::new(Config::default());
     let id = r.accepted();
     r.send(Flags::ACK, b"before");
     r.write(id, &[1; 3000]);
     r.wait(Duration::from_millis(100));
     let (una, nxt) = (r.tcb(id).snd.una, r.tcb(id).snd.nxt);
-    let (seq, far) = (r.seq, 1 << 20);
-    let arrives = |r: &mut Raw, behind: u32, ack: Seq, flags: Flags, taken: Seq, answers: usize| {
-        (r.seq, r.ack) = (seq.wrapping_sub(behind), ack.get());
-        r.send(flags, b"");
-        let what = (behind, ack.since(una), flags);
-        assert_eq!(r.tcb(id).snd.una, taken, "{what:?}");
-        assert_eq!(r.sent().iter().filter(|s| s.text.is_empty()).count(), answers, "{what:?}");
-    };
-    arrives(&mut r, 1, una.add(100), Flags::ACK, una, 1);
-    r.window = 0;
-    arrives(&mut r, 0, una, Flags::ACK, una, 0);
-    arrives(&mut r, 1, una.add(100), Flags::ACK, una, 1);
-    while r.tcb(id).window_probes == 0 {
-        r.wait(Duration::from_millis(100));
-    }
-    for (behind, ack, flags, taken, answers) in [
-        (1, nxt.add(1), Flags::ACK, una, 1),
-        (1, una, Flags::ACK, una, 1),
-        (1, una.add(100), Flags::ACK | Flags::RST, una, 0),
-        (1, una.add(100), Flags::empty(), una, 1),
-        (far, una.add(100), Flags::ACK, una, 1),
-        (1, una.add(100), Flags::ACK, una.add(100), 1),
-        (6, una.add(200), Flags::ACK, una.add(200), 1),
+    let (seq, open, far) = (r.seq, r.window, 1 << 20);
+    for (behind, ack, flags, window, taken, answers) in [
+        (1, una.add(100), Flags::ACK, open, (una, open), 1),
+        (0, una, Flags::ACK, 0, (una, 0), 0),
+        (1, nxt.add(1), Flags::ACK, 0, (una, 0), 1),
+        (1, una, Flags::ACK, 0, (una, 0), 1),
+        (1, una.add(100), Flags::ACK | Flags::RST, 0, (una, 0), 0),
+        (1, una.add(100), Flags::empty(), 0, (una, 0), 1),
+        (far, una.add(100), Flags::ACK, 0, (una, 0), 1),
+        (1, una.add(100), Flags::ACK, 0, (una.add(100), 0), 1),
+        (6, una.add(200), Flags::ACK, 0, (una.add(200), 0), 1),
+        (7, una.add(200), Flags::ACK, 1000, (una.add(200), 0), 1),
+        // Text answers.
+        (6, una.add(200), Flags::ACK, 1000, (una.add(200), 1000), 0),
+        (5, una.add(200), Flags::ACK, 2000, (una.add(200), 1000), 1),
     ] {
-        arrives(&mut r, behind, ack, flags, taken, answers);
+        (r.seq, r.ack, r.window) = (seq.wrapping_sub(behind), ack.get(), window);
+        r.send(flags, b"");
+        let what = (behind, ack.since(una), flags, window);
+        assert_eq!((r.tcb(id).snd.una, r.tcb(id).snd.wnd), (taken.0, taken.1.into()), "{what:?}");
+        assert_eq!(r.sent().iter().filter(|s| s.text.is_empty()).count(), answers, "{what:?}");
     }
+}
+
+/// The acknowledgment of the last probe is lost before the program reads: what tells of the window comes from before the octet
+/// that was taken, and says nothing else.
+#[test]
+fn a_window_opens_from_before_an_octet_that_was_taken() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.window = 0;
+    r.send(Flags::ACK, b"p");
+    r.write(id, b"waits");
+    assert!(!r.wait(Duration::from_secs(100)).is_empty());
+    (r.seq, r.window) = (r.seq.wrapping_sub(1), 60_000);
+    r.send(Flags::ACK, b"");
+    assert!(r.sent().iter().any(|s| s.text == b"waits"));
 }
 
 /// A soft error is told only where it may be the cause: not after the peer has been heard since.

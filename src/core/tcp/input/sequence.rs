@@ -48,6 +48,11 @@ impl Tcb {
             self.take_arrival(seg, cx);
             return Continue(());
         }
+        if self.is_late_ack(seg) {
+            self.challenge(AckReason::NotAcceptable, cx);
+            self.take_arrival(seg, cx);
+            return Continue(());
+        }
         //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
         //= id=STEP-3.10.7.4-4
         //# If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the
@@ -63,11 +68,6 @@ impl Tcb {
             //# In all other cases, where the SEQ-field does not match and is outside the window, the receiver MUST
             //# silently discard the segment.
             return Break(Verdict::ResetIgnored);
-        }
-        if self.is_late_answer(seg) {
-            self.challenge(AckReason::NotAcceptable, cx);
-            self.take_arrival(seg, cx);
-            return Continue(());
         }
         // A duplicate is answered at once, and told by D-SACK (RFC 2883): its sender may be waiting for a lost
         // ACK. What takes up no sequence space is answered within the limit of RFC 5961 §7, so that two
@@ -147,17 +147,21 @@ impl Tcb {
         }
     }
 
-    /// The news that a probe waits for, in an ACK alone from before RCV.NXT (RFC 9293 Appendix A.2). A window told as 0 may have had
-    /// room for a probe, or for what was underway: where both ends filled each other's, neither knows that its octets were taken,
-    /// and each sends its acknowledgments from before them, which by the letter nobody reads.
-    fn is_late_answer(&self, seg: &Segment<'_>) -> bool {
-        self.snd.wnd == 0
-            && self.window_probes > 0
+    /// News in an ACK alone, from before RCV.NXT, while the peer's window is closed (RFC 9293 Appendix A.2). A window told as 0 may
+    /// have had room for a probe, or for what was underway: where both ends filled each other's, neither knows that its octets were
+    /// taken, and each sends its acknowledgments from before them, which by the letter nobody reads; nor that its window opened,
+    /// where the acknowledgment of the last probe was lost. What tells nothing new is dropped as ever.
+    fn is_late_ack(&self, seg: &Segment<'_>) -> bool {
+        let snd = &self.snd;
+        let opens = || seg.window > 0 && snd.is_fresh(seg.seq, seg.ack);
+        snd.wnd == 0
+            && self.state().is_synchronized()
             && seg.is_empty()
+            && !seg.rst()
             && self.is_late(seg.seq)
             && seg.has_ack()
-            && seg.ack.after(self.snd.una)
-            && seg.ack.at_or_before(self.snd.nxt)
+            && seg.ack.at_or_before(snd.nxt)
+            && (seg.ack.after(snd.una) || seg.ack == snd.una && opens())
     }
 
     /// Whether it lies within a window before RCV.NXT.
