@@ -100,17 +100,18 @@ impl Cell {
         }
     }
 
-    /// How far off half it may be, as [`OFF`] is; `None` where it is told and not held to that: where one of Reno or CUBIC
-    /// begins within a round trip of the other, and over the longest of the faster paths without pacing, slow start leaves windows
-    /// that are not the same; and the second minute of CUBIC over 100 Mbit/s and 40 ms, which is held to that of two windows that do
-    /// what RFC 9438 says and nothing else ([`cubic_model`](crate::cubic_model)). Two of BBR over the longest of the faster paths
-    /// are farther off where one begins earlier.
+    /// How far off half it may be, as [`OFF`] is; `None` where it is told and not held to anything: where one begins late,
+    /// where one of Reno or CUBIC begins within a round trip of the other, and over the longest of the faster paths without
+    /// pacing, where slow start leaves windows that are not the same. It is more in the second minute of CUBIC over 100 Mbit/s
+    /// and 40 ms, which is held to the minutes of two windows that do what RFC 9438 says and nothing else as well
+    /// ([`cubic_model`](crate::cubic_model)). Two of BBR over the longest of the faster paths are farther off where one begins
+    /// earlier.
     fn held(self) -> Option<f64> {
         let long = (self.mbits, self.trip_ms) == (MBITS[1], ROUND_TRIPS_MS[2]);
-        let chance = (self.algorithm, self.mbits, self.trip_ms) == ("cubic", MBITS[1], ROUND_TRIPS_MS[1]);
+        let widest = (self.algorithm, self.mbits, self.trip_ms) == ("cubic", MBITS[1], ROUND_TRIPS_MS[1]);
         match self.begins {
             Begins::AtOnce => Some(OFF),
-            Begins::Settled if !chance => Some(OFF),
+            Begins::Settled => Some(if widest { 12.05 } else { OFF }),
             Begins::Unpaced if !long => Some(OFF),
             Begins::Together if self.is_bbr() => Some(if long { 14.05 } else { OFF }),
             _ => None,

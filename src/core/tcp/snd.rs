@@ -125,8 +125,9 @@ impl Send {
 
     /// Whether a segment is not older than the one that the window is from.
     ///
-    /// What acknowledges more than any before it left after them all, whatever its sequence number: that goes back where our
-    /// window closes over what the peer has sent, and its ACKs come from the edge.
+    /// Against the letter of §3.10.7.4, which asks SND.WL1 alone first, and as in Linux: what acknowledges more than any before it
+    /// left after them all, whatever its sequence number. That goes back where our window closes over what the peer has sent,
+    /// and its ACKs come from the edge.
     pub const fn is_fresh(&self, seq: Seq, ack: Seq) -> bool {
         self.una.before(ack)
             || self.wl1.before(seq)

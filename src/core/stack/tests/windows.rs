@@ -294,6 +294,11 @@ fn news_in_a_late_acknowledgment_is_taken_behind_a_closed_window() {
     r.wait(Duration::from_millis(100));
     let (una, nxt) = (r.tcb(id).snd.una, r.tcb(id).snd.nxt);
     let (seq, open, far) = (r.seq, r.window, 1 << 20);
+    // Not an ACK alone.
+    (r.seq, r.ack, r.window) = (seq.wrapping_sub(6), una.add(100).get(), 0);
+    r.send(Flags::ACK, b"before");
+    assert_eq!((r.tcb(id).snd.una, r.tcb(id).snd.wnd), (una, open.into()));
+    r.sent();
     for (behind, ack, flags, window, taken, answers) in [
         (1, una.add(100), Flags::ACK, open, (una, open), 1),
         (0, una, Flags::ACK, 0, (una, 0), 0),

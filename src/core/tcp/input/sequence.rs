@@ -149,8 +149,8 @@ impl Tcb {
 
     /// News in an ACK alone, from before RCV.NXT, while the peer's window is closed (RFC 9293 Appendix A.2). A window told as 0 may
     /// have had room for a probe, or for what was underway: where both ends filled each other's, neither knows that its octets were
-    /// taken, and each sends its acknowledgments from before them, which by the letter nobody reads; nor that its window opened,
-    /// where the acknowledgment of the last probe was lost. What tells nothing new is dropped as ever.
+    /// taken, and each sends its acknowledgments from before them, which by the letter nobody reads. So does a peer whose window
+    /// opens after the acknowledgment of its last probe was lost. What tells nothing new is dropped as ever.
     fn is_late_ack(&self, seg: &Segment<'_>) -> bool {
         let snd = &self.snd;
         let opens = || seg.window > 0 && snd.is_fresh(seg.seq, seg.ack);
