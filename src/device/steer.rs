@@ -242,9 +242,10 @@ fn set(former: &mut Former, queues: u16, each: u32, refused: Option<Errno>) -> R
     Ok(())
 }
 
-/// The device, or the queue.
+/// The device, or the queue. Of one that is on its way the files are there yet, and take no octet.
 pub(super) fn has_gone(e: &io::Error) -> bool {
-    matches!(e.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::NOENT | Errno::NODEV))
+    e.kind() == io::ErrorKind::WriteZero
+        || matches!(e.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::NOENT | Errno::NODEV))
 }
 
 fn setting(queue: u16) -> String {
