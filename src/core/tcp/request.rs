@@ -480,7 +480,7 @@ impl Request {
     /// is to be shown to it next. `mss` is what the path carries.
     pub fn establish(&self, options: Arc<SocketOptions>, mss: u16, cx: &mut Context<'_>) -> Box<Tcb> {
         let mss = mss.min(self.peer_mss);
-        // It is large: it is made where it stays.
+        // It is large, and is not moved from here on.
         let mut tcb = Box::new(Tcb::new(self.quad, State::Listen, self.iss, options, mss, cx));
         tcb.snd.peer_mss = self.peer_mss;
         tcb.transition(Event::Syn, cx);

@@ -334,6 +334,40 @@ fn news_with_old_text_is_not_taken_behind_a_closed_window() {
     assert_eq!(r.tcb(id).snd.una, una);
 }
 
+/// It is answered within the limit of RFC 5961 §7, and taken beyond it.
+#[test]
+fn late_news_is_answered_no_more_often_than_what_is_not_acceptable() {
+    let mut r = Raw::new(Config::default());
+    let id = r.accepted();
+    r.send(Flags::ACK, b"before");
+    r.write(id, &[1; 3000]);
+    r.sent();
+    r.window = 0;
+    r.send(Flags::ACK, b"");
+    let una = r.tcb(id).snd.una;
+    let limit = u32::from(TcpConfig::default().challenge_limit);
+    for n in 1..=limit + 5 {
+        r.inject(r.seq.wrapping_sub(1), una.add(n).get(), Flags::ACK, b"", &Options::default());
+        assert_eq!(r.tcb(id).snd.una, una.add(n));
+        assert_eq!(r.sent().len(), usize::from(n <= limit), "{n}");
+    }
+    assert_eq!(r.host.counters().tcp_challenge_limited, 5);
+}
+
+/// A handshake it does not end: what was not there before cannot be late.
+#[test]
+fn late_news_ends_no_handshake() {
+    let mut r = Raw::new(Config::default());
+    let (id, syn) = r.connect();
+    (r.ack, r.window) = (0, 0);
+    r.send(Flags::SYN, b"");
+    assert_eq!((r.state(id), r.tcb(id).snd.wnd), (State::SynReceived, 0));
+    let ack = syn.header.seq.get().wrapping_add(1);
+    let late = r.tcb(id).rcv.nxt.sub(1).get();
+    r.inject(late, ack, Flags::ACK, b"", &Options::default());
+    assert_eq!(r.state(id), State::SynReceived);
+}
+
 /// The acknowledgment of the last probe is lost before the program reads: what tells of the window comes from before the octet
 /// that was taken, and says nothing else.
 #[test]

@@ -103,6 +103,7 @@ impl Tcb {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4
             //= id=STEP-3.10.7.4-20
             //# If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated.
+            // Which is newer is asked as in Linux, not by the letter: [`Send::is_fresh`](crate::tcp::snd::Send::is_fresh).
             self.snd.update_window(seg.seq, seg.ack, window);
         }
         if seg.ack.after(self.snd.una) {

@@ -105,6 +105,7 @@ impl Tcb {
         let uncongested = cwnd.saturating_sub(self.in_flight()).max(mss);
         let wanted =
             self.not_held(unsent).min(usable).min(self.longest_burst(mss, cx)).min(self.to_end_of_run());
+        let wanted = self.left_of_new_data_first(mss).map_or(wanted, |left| wanted.min(left));
         let octets = if wanted > uncongested { uncongested - uncongested % mss } else { wanted };
         let short = octets % mss;
         let last = octets == unsent;

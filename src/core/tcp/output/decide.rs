@@ -187,6 +187,9 @@ impl Tcb {
         //# sequence number and the minimum of cwnd and rwnd.
         //= https://www.rfc-editor.org/rfc/rfc9937#section-3
         //= id=rfc9937-3-2
+        if self.left_of_new_data_first(mss).is_some_and(|left| left < len) {
+            return None;
+        }
         if in_flight > 0 && cwnd.saturating_add(allowance).saturating_sub(in_flight) < len {
             return None;
         }

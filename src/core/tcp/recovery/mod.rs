@@ -233,16 +233,16 @@ impl Recovery {
 
     /// Octets in the network: sent, not acknowledged, and not deemed lost.
     pub fn in_flight(&self, snd: &Send) -> u32 {
-        if self.sack || self.phase == Phase::Loss {
-            self.board.pipe(snd.outstanding())
-        } else {
-            snd.outstanding()
+        match self.phase {
+            _ if self.sack => self.board.pipe(snd.outstanding()),
+            Phase::Loss => self.board.pipe(snd.outstanding()).saturating_sub(self.newreno.inflation),
+            _ => snd.outstanding(),
         }
     }
 
     /// What duplicate ACKs add to the congestion window in fast recovery, octets.
-    pub const fn inflation(&self) -> u32 {
-        self.newreno.inflation
+    pub fn inflation(&self) -> u32 {
+        if self.phase == Phase::Recovery { self.newreno.inflation } else { 0 }
     }
 
     /// The congestion window where recovery sizes it.

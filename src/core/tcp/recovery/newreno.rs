@@ -9,7 +9,7 @@ use crate::tcp::trace::Reason;
 pub(in crate::tcp) struct NewReno {
     pub(in crate::tcp) dup_acks: u16,
     partial_seen: bool,
-    /// What duplicate ACKs say has left the network, octets.
+    /// What duplicate ACKs say has left the network, octets: in fast recovery, and after a time-out.
     pub(in crate::tcp) inflation: u32,
     /// Sent beyond the window by limited transmit, octets.
     limited: u32,
@@ -86,6 +86,13 @@ impl Recovery {
                 self.phase = Phase::Disorder;
                 false
             }
+            // Of what was sent beyond what timed out something has arrived. Were it held to be in flight yet, what F-RTO sent
+            // first would fill the window, and nothing were repaired before the next time-out (RFC 5682 §2.1, step 3a).
+            Phase::Loss => {
+                let new = snd.nxt.saturating_since(self.recover);
+                self.newreno.inflation = self.newreno.inflation.saturating_add(mss).min(new);
+                false
+            }
             _ => false,
         }
     }
@@ -119,6 +126,9 @@ impl Recovery {
                 if self.phase == Phase::Disorder {
                     self.phase = Phase::Open;
                 }
+                // One segment filled the hole, the others had been told of by duplicates.
+                let told = acked.saturating_sub(mss);
+                self.newreno.inflation = self.newreno.inflation.saturating_sub(told);
                 self.pending = None;
                 Progress::Normal
             }

@@ -55,6 +55,8 @@ impl Tcb {
                 //# If the Cumulative Acknowledgment field or the SACK information covers more than
                 //# "RecoveryPoint", set the congestion window to no more than 3 * MSS and proceed with the
                 //# conventional RTO recovery, retransmitting unacknowledged segments.
+                // Three is what slow start has come to after two round trips (§2.1, step 3a). Here it counts what is
+                // acknowledged, and has come further where the first ACK was for several segments, as in Linux.
                 Frto::NewData if self.snd.una.after(recover) || highest.after(recover) => None,
                 //= https://www.rfc-editor.org/rfc/rfc5682#section-3.1
                 //= id=rfc5682-3.1-s6
@@ -89,6 +91,13 @@ impl Tcb {
     /// New data goes before what is deemed lost.
     pub(in crate::tcp) fn sends_new_data_first(&self) -> bool {
         self.recovery.episode.as_ref().is_some_and(|e| e.frto == Some(Frto::NewData))
+    }
+
+    /// How many octets more of new data step 2b allows, in segments of `mss`: two of them in all, though a window that was
+    /// counted in larger ones would take more.
+    pub(in crate::tcp) fn left_of_new_data_first(&self, mss: u32) -> Option<u32> {
+        let sent = self.snd.nxt.saturating_since(self.recovery.recover);
+        self.sends_new_data_first().then(|| mss.saturating_mul(2).saturating_sub(sent))
     }
 
     /// The new data of step 2b is still to come; it does not wait for Nagle's rule, but for the program that corked it.
