@@ -71,7 +71,7 @@ impl Tcb {
             self.enter_loss(cx);
         }
         self.ecn.timer_ran_out();
-        self.mtu_timed_out(self.recovery.timeouts() > R1, cx);
+        self.mtu_timed_out(self.recovery.timeouts().saturating_sub(R1), cx);
         if self.recovery.timeouts() > R1 {
             //= https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3
             //= id=SHLD-9

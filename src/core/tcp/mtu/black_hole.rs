@@ -13,21 +13,22 @@ use crate::tcp::tcb::Tcb;
 const LEAST_V4: u16 = 68;
 
 impl Tcb {
-    /// The retransmission timer ran out. Once it did so too often (`stopped`, R1 of RFC 9293 §3.8.3) and nobody says why,
-    /// segments get smaller: as small as is known to pass, then as is mostly safe, then by half each time.
+    /// The retransmission timer ran out. Once it did so too often, for the `stops`th time more than R1 of RFC 9293 §3.8.3 for
+    /// the same segment, and nobody says why, segments get smaller: as small as is known to pass, then as is mostly safe, then
+    /// by half each time. A stop after something has arrived does not halve what arrived: with much loss there are many such.
     //= https://www.rfc-editor.org/rfc/rfc4821#section-7.7
     //# If there is a full-stop timeout and there was not an ICMP message indicating a reason (PTB, Net
     //# unreachable, etc., or the ICMP message was ignored for some reason), the RECOMMENDED first recovery
     //# action is to treat this as a detected ICMP black hole as defined in [RFC2923].
     //= https://www.rfc-editor.org/rfc/rfc4821#section-7.7
     //= id=rfc4821-7.7-1
-    pub(in crate::tcp) fn mtu_timed_out(&mut self, stopped: bool, cx: &mut Context<'_>) {
+    pub(in crate::tcp) fn mtu_timed_out(&mut self, stops: u8, cx: &mut Context<'_>) {
         if cx.config.mtu_probing == MtuProbing::Off || !self.state().is_synchronized() {
             return;
         }
         self.lost_on_trial(cx);
         let told = self.soft_error.is_some_and(|error| error != Error::TimedOut);
-        if !stopped || told || !self.forbids_fragments() || !self.oldest_is_large(cx) {
+        if stops == 0 || told || !self.forbids_fragments() || !self.oldest_is_large(cx) {
             return;
         }
         let mss = self.snd.mss;
@@ -41,6 +42,7 @@ impl Tcb {
             //# search_low to the initial value for search_low.
             Some(search) if mss > search.low().max(least) => search.low().max(least),
             Some(_) if mss > base => base,
+            Some(_) if stops == 1 => mss,
             //= https://www.rfc-editor.org/rfc/rfc4821#section-7.7
             //# Upon additional successive timeouts, search_low and eff_pmtu SHOULD be halved, with a lower bound of 68
             //# bytes for IPv4 and 1280 bytes for IPv6.
