@@ -310,6 +310,15 @@ mod tests {
     }
 
     #[test]
+    fn what_has_gone_says_so_in_three_ways() {
+        assert!([Errno::NOENT, Errno::NODEV].map(io::Error::from).iter().all(has_gone));
+        // What `write_all` makes of a write of no octet.
+        let none = (&mut [0_u8; 0][..]).write_all(b"0").unwrap_err();
+        assert!(has_gone(&none));
+        assert!(![Errno::PERM, Errno::INVAL].map(io::Error::from).iter().any(has_gone));
+    }
+
+    #[test]
     fn queues_share_the_flows_and_get_back_what_they_had() {
         let sysfs = Sysfs::new("queues", &["0\n", "64\n", "8192\n", "0\n"]);
         let all = || [0, 1, 2, 3].map(|queue| sysfs.flows(queue));

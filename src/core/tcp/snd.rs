@@ -125,7 +125,7 @@ impl Send {
 
     /// Whether a segment is not older than the one that the window is from.
     ///
-    /// Against the letter of §3.10.7.4, which asks SND.WL1 alone first, and as in Linux: what acknowledges more than any before it
+    /// Against the letter of §3.10.7.4, which asks SND.WL1 alone first: what acknowledges more than any before it, as in Linux,
     /// left after them all, whatever its sequence number. That goes back where our window closes over what the peer has sent,
     /// and its ACKs come from the edge.
     pub const fn is_fresh(&self, seq: Seq, ack: Seq) -> bool {

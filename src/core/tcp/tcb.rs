@@ -344,7 +344,7 @@ impl Tcb {
     /// A scaled window is told rounded down, so its edge may go back by less than a unit behind what the peer has taken
     /// (RFC 7323 §2.4): from there on it knows the octets already, and would throw the ACK away as well. Where both ends do,
     /// neither hears of the other's window any more. The price: a peer that has dropped what is beyond its edge, by less than a
-    /// unit, does not take our ACKs before the first probe is due.
+    /// unit, takes none of our ACKs before that is sent again, or a probe is.
     pub(super) fn acceptable_seq(&self) -> Seq {
         let beyond = self.snd.nxt.saturating_since(self.snd.edge());
         // Of a closed window that was probed nobody knows here whether the octet was taken.

@@ -80,7 +80,8 @@ impl Tcb {
         if plan.seq != self.snd.nxt {
             let ends_text = ends_text || self.recovery.pushed_within(plan.seq, end);
             let mss = self.smss();
-            let uncongested = self.cwnd().saturating_sub(self.in_flight());
+            let in_flight = self.recovery.in_flight_beside_repairs(&self.snd);
+            let uncongested = self.cwnd().saturating_sub(in_flight);
             let most = self.burst_size(mss, cx).min(uncongested - uncongested % mss);
             return (ends_text || self.recovery.ends_burst(plan.seq, end, most), ends_text);
         }
@@ -105,7 +106,8 @@ impl Tcb {
         let uncongested = cwnd.saturating_sub(self.in_flight()).max(mss);
         let wanted =
             self.not_held(unsent).min(usable).min(self.longest_burst(mss, cx)).min(self.to_end_of_run());
-        let wanted = self.left_of_new_data_first(mss).map_or(wanted, |left| wanted.min(left));
+        let wanted =
+            self.left_of_new_data_first().map_or(wanted, |left| wanted.min(mss.saturating_mul(left.into())));
         let octets = if wanted > uncongested { uncongested - uncongested % mss } else { wanted };
         let short = octets % mss;
         let last = octets == unsent;

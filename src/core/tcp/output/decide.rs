@@ -90,7 +90,7 @@ impl Tcb {
         //# A segment marked as lost by RACK-TLP MUST NOT be retransmitted until congestion control deems this
         //# appropriate.
         // With nothing in flight no ACK would come to open a window that has become smaller than a segment.
-        let in_flight = self.in_flight();
+        let in_flight = self.recovery.in_flight_beside_repairs(&self.snd);
         if in_flight > 0 && self.cwnd().saturating_sub(in_flight) < mss.min(lost.len()) {
             return None;
         }
@@ -143,6 +143,9 @@ impl Tcb {
         if self.ecn.holds() {
             return None;
         }
+        if self.left_of_new_data_first() == Some(0) {
+            return None;
+        }
         if !self.has_unsent() || (self.recovery.next_lost().is_some() && !self.sends_new_data_first()) {
             return None;
         }
@@ -187,9 +190,6 @@ impl Tcb {
         //# sequence number and the minimum of cwnd and rwnd.
         //= https://www.rfc-editor.org/rfc/rfc9937#section-3
         //= id=rfc9937-3-2
-        if self.left_of_new_data_first(mss).is_some_and(|left| left < len) {
-            return None;
-        }
         if in_flight > 0 && cwnd.saturating_add(allowance).saturating_sub(in_flight) < len {
             return None;
         }

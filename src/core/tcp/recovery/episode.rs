@@ -78,7 +78,10 @@ pub enum Frto {
     /// Step 1 is done: the oldest segment is on its way again.
     Retransmitted,
     /// Step 2b: new data is to be sent, or has been, in place of what is deemed lost.
-    NewData,
+    NewData {
+        /// Segments of it that may leave yet.
+        left: u8,
+    },
 }
 
 impl Recovery {

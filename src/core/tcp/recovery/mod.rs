@@ -185,6 +185,9 @@ impl Recovery {
     pub fn on_send(&mut self, range: SeqRange, mss: u32, stamp: Stamp) {
         self.board.on_send(range, mss, stamp);
         self.count_out(range.len());
+        if let Some(episode::Frto::NewData { left }) = self.episode.as_mut().and_then(|e| e.frto.as_mut()) {
+            *left = left.saturating_sub(range.len().div_ceil(mss).try_into().unwrap_or(u8::MAX));
+        }
     }
 
     /// With what has just left a burst ends, and maybe what the program wrote.
@@ -218,7 +221,7 @@ impl Recovery {
         if let Some(episode) = &mut self.episode {
             episode.undo.on_retransmit(range, clock);
             // No new data could be sent: the conventional recovery goes on (RFC 5682 §3.1, step 2b).
-            episode.frto = episode.frto.filter(|step| *step != episode::Frto::NewData);
+            episode.frto = episode.frto.filter(|step| !matches!(step, episode::Frto::NewData { .. }));
         }
         self.count_out(range.len());
     }
@@ -233,11 +236,19 @@ impl Recovery {
 
     /// Octets in the network: sent, not acknowledged, and not deemed lost.
     pub fn in_flight(&self, snd: &Send) -> u32 {
-        match self.phase {
-            _ if self.sack => self.board.pipe(snd.outstanding()),
-            Phase::Loss => self.board.pipe(snd.outstanding()).saturating_sub(self.newreno.inflation),
-            _ => snd.outstanding(),
+        if self.sack || self.phase == Phase::Loss {
+            self.board.pipe(snd.outstanding())
+        } else {
+            snd.outstanding()
         }
+    }
+
+    /// The same, for what is to be sent again. Without SACK new data makes way for it that left after a time-out and of which
+    /// duplicate ACKs have told since: what F-RTO sent first would fill the window else, and nothing were repaired before
+    /// the next time-out (RFC 5682 §2.1, step 3a). For more new data there is no more room by that (RFC 5681 §2).
+    pub(in crate::tcp) fn in_flight_beside_repairs(&self, snd: &Send) -> u32 {
+        let arrived = if self.phase == Phase::Loss && !self.sack { self.newreno.inflation } else { 0 };
+        self.in_flight(snd).saturating_sub(arrived)
     }
 
     /// What duplicate ACKs add to the congestion window in fast recovery, octets.

@@ -86,8 +86,7 @@ impl Recovery {
                 self.phase = Phase::Disorder;
                 false
             }
-            // Of what was sent beyond what timed out something has arrived. Were it held to be in flight yet, what F-RTO sent
-            // first would fill the window, and nothing were repaired before the next time-out (RFC 5682 §2.1, step 3a).
+            // Of what was sent beyond what timed out something has arrived: see `Recovery::in_flight_beside_repairs`.
             Phase::Loss => {
                 let new = snd.nxt.saturating_since(self.recover);
                 self.newreno.inflation = self.newreno.inflation.saturating_add(mss).min(new);
@@ -126,9 +125,6 @@ impl Recovery {
                 if self.phase == Phase::Disorder {
                     self.phase = Phase::Open;
                 }
-                // One segment filled the hole, the others had been told of by duplicates.
-                let told = acked.saturating_sub(mss);
-                self.newreno.inflation = self.newreno.inflation.saturating_sub(told);
                 self.pending = None;
                 Progress::Normal
             }

@@ -7,6 +7,9 @@ use crate::tcp::recovery::episode::Frto;
 use crate::tcp::recovery::scoreboard::Mark;
 use crate::tcp::tcb::{Is, Tcb};
 
+/// Segments of new data that step 2b sends at the most.
+const NEW_SEGMENTS: u8 = 2;
+
 impl Tcb {
     /// An ACK came while what timed out is sent again. Gives true where nothing is to be sent again because of it.
     //= https://www.rfc-editor.org/rfc/rfc5682#section-3.1
@@ -35,7 +38,8 @@ impl Tcb {
                 //# SND.UNA, transmit up to two new (previously unsent) segments and proceed to step 3.
                 Frto::Retransmitted if news.advanced > 0 && !recovered => {
                     self.recovery.recover = self.snd.nxt;
-                    (self.has_unsent() && self.snd.usable() > 0).then_some(Frto::NewData)
+                    (self.has_unsent() && self.snd.usable() > 0)
+                        .then_some(Frto::NewData { left: NEW_SEGMENTS })
                 }
                 //= https://www.rfc-editor.org/rfc/rfc5682#section-3.1
                 //= id=rfc5682-3.1-s2
@@ -52,17 +56,14 @@ impl Tcb {
                 Frto::Retransmitted => (self.recovery.sack || !news.duplicate).then_some(step),
                 //= https://www.rfc-editor.org/rfc/rfc5682#section-3.1
                 //= id=rfc5682-3.1-s4
-                //# If the Cumulative Acknowledgment field or the SACK information covers more than
-                //# "RecoveryPoint", set the congestion window to no more than 3 * MSS and proceed with the
-                //# conventional RTO recovery, retransmitting unacknowledged segments.
-                // Three is what slow start has come to after two round trips (§2.1, step 3a). Here it counts what is
-                // acknowledged, and has come further where the first ACK was for several segments, as in Linux.
-                Frto::NewData if self.snd.una.after(recover) || highest.after(recover) => None,
+                //# proceed with the conventional RTO recovery, retransmitting unacknowledged segments.
+                // The window is what slow start has come to.
+                Frto::NewData { .. } if self.snd.una.after(recover) || highest.after(recover) => None,
                 //= https://www.rfc-editor.org/rfc/rfc5682#section-3.1
                 //= id=rfc5682-3.1-s6
                 //# The retransmission timeout can be declared spurious, because the segment acknowledged with this
                 //# ACK was transmitted before the timeout.
-                Frto::NewData if news.original && news.delivered > 0 => {
+                Frto::NewData { .. } if news.original && news.delivered > 0 => {
                     self.undo_timeout(cx);
                     return true;
                 }
@@ -70,12 +71,12 @@ impl Tcb {
                 //= id=rfc5682-3.1-s5
                 //# Take this branch also when the acknowledgment is a duplicate ACK and it does not acknowledge any
                 //# new, previously unacknowledged data below "RecoveryPoint" in the SACK information.
-                Frto::NewData => (news.sacked == 0 && !news.duplicate).then_some(step),
+                Frto::NewData { .. } => (news.sacked == 0 && !news.duplicate).then_some(step),
             };
             if let Some(episode) = &mut self.recovery.episode {
                 episode.frto = next;
             }
-            if next == Some(Frto::NewData) {
+            if matches!(next, Some(Frto::NewData { .. })) {
                 return true;
             }
         }
@@ -90,14 +91,15 @@ impl Tcb {
 
     /// New data goes before what is deemed lost.
     pub(in crate::tcp) fn sends_new_data_first(&self) -> bool {
-        self.recovery.episode.as_ref().is_some_and(|e| e.frto == Some(Frto::NewData))
+        self.left_of_new_data_first().is_some()
     }
 
-    /// How many octets more of new data step 2b allows, in segments of `mss`: two of them in all, though a window that was
-    /// counted in larger ones would take more.
-    pub(in crate::tcp) fn left_of_new_data_first(&self, mss: u32) -> Option<u32> {
-        let sent = self.snd.nxt.saturating_since(self.recovery.recover);
-        self.sends_new_data_first().then(|| mss.saturating_mul(2).saturating_sub(sent))
+    /// How many segments more of new data step 2b allows, though the window may take more of them where they are small.
+    pub(in crate::tcp) fn left_of_new_data_first(&self) -> Option<u8> {
+        match self.recovery.episode.as_ref()?.frto? {
+            Frto::NewData { left } => Some(left),
+            Frto::Retransmitted => None,
+        }
     }
 
     /// The new data of step 2b is still to come; it does not wait for Nagle's rule, but for the program that corked it.
