@@ -15,7 +15,7 @@ const LEAST_V4: u16 = 68;
 impl Tcb {
     /// The retransmission timer ran out. Once it did so too often, for the `stops`th time more than R1 of RFC 9293 §3.8.3 for
     /// the same segment, and nobody says why, segments get smaller: as small as is known to pass, then as is mostly safe, then
-    /// by half each time. A stop after something has arrived does not halve what arrived: with much loss there are many such.
+    /// by half each time. The first stop after anything has arrived halves nothing: with much loss there are many such.
     //= https://www.rfc-editor.org/rfc/rfc4821#section-7.7
     //# If there is a full-stop timeout and there was not an ICMP message indicating a reason (PTB, Net
     //# unreachable, etc., or the ICMP message was ignored for some reason), the RECOMMENDED first recovery

@@ -305,6 +305,7 @@ impl Tcb {
             }
         }
         if end.after(self.snd.nxt) {
+            self.new_data_first_has_left(segments);
             // What goes with a SYN is as long as it may be, and its ACK is under way in any case.
             if !syn && !plan.len.is_multiple_of(mss) {
                 self.snd.short = plan.seq.add(plan.len);

@@ -185,9 +185,6 @@ impl Recovery {
     pub fn on_send(&mut self, range: SeqRange, mss: u32, stamp: Stamp) {
         self.board.on_send(range, mss, stamp);
         self.count_out(range.len());
-        if let Some(episode::Frto::NewData { left }) = self.episode.as_mut().and_then(|e| e.frto.as_mut()) {
-            *left = left.saturating_sub(range.len().div_ceil(mss).try_into().unwrap_or(u8::MAX));
-        }
     }
 
     /// With what has just left a burst ends, and maybe what the program wrote.
@@ -243,8 +240,8 @@ impl Recovery {
         }
     }
 
-    /// The same, for what is to be sent again. Without SACK new data makes way for it that left after a time-out and of which
-    /// duplicate ACKs have told since: what F-RTO sent first would fill the window else, and nothing were repaired before
+    /// The same, for what is to be sent again. Without SACK new data makes way for it that left after a time-out and that
+    /// duplicate ACKs may have told of since: what F-RTO sent first would fill the window else, and nothing were repaired before
     /// the next time-out (RFC 5682 §2.1, step 3a). For more new data there is no more room by that (RFC 5681 §2).
     pub(in crate::tcp) fn in_flight_beside_repairs(&self, snd: &Send) -> u32 {
         let arrived = if self.phase == Phase::Loss && !self.sack { self.newreno.inflation } else { 0 };

@@ -102,6 +102,14 @@ impl Tcb {
         }
     }
 
+    /// New data has left, in so many segments.
+    pub(in crate::tcp) fn new_data_first_has_left(&mut self, segments: u32) {
+        let frto = self.recovery.episode.as_mut().and_then(|e| e.frto.as_mut());
+        if let Some(Frto::NewData { left }) = frto {
+            *left = u32::from(*left).saturating_sub(segments) as u8;
+        }
+    }
+
     /// The new data of step 2b is still to come; it does not wait for Nagle's rule, but for the program that corked it.
     //= https://www.rfc-editor.org/rfc/rfc5682#section-2.1
     //= id=rfc5682-2.1-5

@@ -298,7 +298,6 @@ impl Tcb {
             // What was lost to no congestion is sent again yet, and now the window has come down, once for all that has left.
             self.is.remove(Is::UNREDUCED);
             self.recovery.recover = self.snd.nxt;
-            self.recovery.newreno.inflation = 0;
         } else {
             self.begin_episode(Phase::Cwr, delivered);
         }
