@@ -85,12 +85,16 @@ pub(super) fn measure(
     Ok(readings(&before, &after, proc::hertz()))
 }
 
+/// All connect before the first carries: what that sends would keep the others from it.
 fn begin(way: Way, streams: usize, lane: &Lane, running: &mut Running) -> Result<(), Failure> {
+    let mut connected = Vec::new();
     for (port, wanted) in [(DISCARD, way != Way::Down), (SOURCE, way != Way::Up)] {
         for _ in 0..if wanted { streams } else { 0 } {
-            let stream = connect(lane.at(port))?;
-            running.begin(port, stream).map_err(|e| broken("bulk", lane, &e))?;
+            connected.push((port, connect(lane.at(port))?));
         }
+    }
+    for (port, stream) in connected {
+        running.begin(port, stream).map_err(|e| broken("bulk", lane, &e))?;
     }
     Ok(())
 }
