@@ -184,6 +184,19 @@ pub(crate) fn tun_config(common: &Common) -> TunConfig {
     }
 }
 
+/// A device's error, where it is this command that makes the device: nobody else can make it ready.
+pub(crate) fn own_device_failure(error: DeviceError) -> Failure {
+    match error {
+        DeviceError::Unsteered { name, why } => {
+            Failure::Failed(format!("cannot steer the flows of {name}: {why}"))
+        }
+        DeviceError::NoGro { name, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+            Failure::Failed(format!("no right to set gro_flush_timeout of {name}: run as root of the host"))
+        }
+        error => device_failure(error),
+    }
+}
+
 /// A device's error, with the flags that would help.
 pub(crate) fn device_failure(error: DeviceError) -> Failure {
     match error {

@@ -1,7 +1,6 @@
 //! `tunstack up` and `tunstack down`: a device that stays.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 
 use clap::Args as ClapArgs;
@@ -11,7 +10,7 @@ use tunstack::device::setup::{Offload, TunConfig, persist, remove};
 
 use super::common::Common;
 use super::output::{Failure, Output};
-use super::run::{device_failure, tun_config};
+use super::run::{own_device_failure, tun_config};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -107,14 +106,7 @@ fn not_root(e: DeviceError, command: &str) -> Failure {
         DeviceError::NotOwner { .. } | DeviceError::Unready { .. } => {
             Failure::Failed(format!("{e}: sudo tunstack {command}"))
         }
-        // Here nobody else can do it.
-        DeviceError::Unsteered { name, why } => {
-            Failure::Failed(format!("cannot steer the flows of {name}: {why}"))
-        }
-        DeviceError::NoGro { name, source } if source.kind() == ErrorKind::PermissionDenied => {
-            Failure::Failed(format!("no right to set gro_flush_timeout of {name}: run as root of the host"))
-        }
-        e => device_failure(e),
+        e => own_device_failure(e),
     }
 }
 

@@ -17,7 +17,7 @@ use tunstack::device::steer::{self, Unsteered};
 
 use super::super::apart::needs_root;
 use super::super::output::Failure;
-use super::super::run::device_failure;
+use super::super::run::{device_failure, own_device_failure};
 use super::child::{Child, Count};
 use super::plan::{OWN, Plan};
 use super::proc;
@@ -100,7 +100,7 @@ pub(super) fn prepare(plan: &Plan) -> Result<Offload, Failure> {
     netlink::set_up("lo", true).map_err(|_| needs_root("a benchmark"))?;
     // That there is a device is found out before anything is measured.
     let probe = TunConfig { offload: plan.offload, gro: plan.gro, ..tun(plan.mtu) };
-    let probe = bring_up(&probe).map_err(device_failure)?;
+    let probe = bring_up(&probe).map_err(own_device_failure)?;
     if plan.steer {
         steer(probe.name(), 1)?;
     }
