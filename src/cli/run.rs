@@ -184,7 +184,7 @@ pub(crate) fn tun_config(common: &Common) -> TunConfig {
     }
 }
 
-/// A device's error, where it is this command that makes the device: nobody else can make it ready.
+/// A device's error, where it is this command that makes the device: nobody else can have its flows steered, or joined.
 pub(crate) fn own_device_failure(error: DeviceError) -> Failure {
     match error {
         DeviceError::Unsteered { name, why } => {

@@ -85,7 +85,8 @@ pub(super) fn measure(
     Ok(readings(&before, &after, proc::hertz()))
 }
 
-/// All connect before the first carries: what that sends would keep the others from it.
+/// All connect before this end sends or reads: what the first sends would keep the SYNs of the others from the device's queue. A
+/// source's server sends at once, but no more than its windows take.
 fn begin(way: Way, streams: usize, lane: &Lane, running: &mut Running) -> Result<(), Failure> {
     let mut connected = Vec::new();
     for (port, wanted) in [(DISCARD, way != Way::Down), (SOURCE, way != Way::Up)] {
