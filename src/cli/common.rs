@@ -53,10 +53,10 @@ pub(crate) struct Common {
     pub(crate) offload: Offload,
     /// Read each packet for itself, and never by an io_uring
     ///
-    /// A device without offload (--offload off) with one shard reads bursts of packets by an io_uring, at less processor
-    /// time, where this program was built for it and the kernel has one and allows it. With this flag none is asked for:
-    /// for a filter of system calls that kills who does so, and for strace, which does not see what is read by one.
-    /// With offload there is none.
+    /// A device without offload (--offload off) with one shard reads bursts of packets by an io_uring where that takes less
+    /// time on this machine, which it tries out, if this program was built for it and the kernel has one and allows it.
+    /// With this flag none is asked for: for a filter of system calls that kills who does so, and for strace, which does
+    /// not see what is read by one. With offload there is none.
     #[arg(long, global = true, help_heading = DEVICE)]
     pub(crate) no_uring: bool,
     /// Let the kernel do its part of each flow where the program that reads it runs: more octets leave, answers are slower

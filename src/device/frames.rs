@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::mem;
 #[cfg(feature = "uring")]
 use std::os::fd::BorrowedFd;
+#[cfg(feature = "uring")]
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tunstack_core::packet::{Inbound, Lent, Trust};
@@ -15,6 +17,12 @@ use tunstack_core::packet::{Inbound, Lent, Trust};
 #[cfg(feature = "uring")]
 use super::ring;
 use super::room::Room;
+
+#[cfg(feature = "uring")]
+mod trial;
+
+#[cfg(feature = "uring")]
+use trial::Trial;
 
 /// Smaller slots are not lent. What fits in them is copied for little, and many small packets are kept in less
 /// memory side by side than each in its slot.
@@ -61,6 +69,11 @@ pub struct Frames {
     /// How many packets came the last time that there were any.
     #[cfg(feature = "uring")]
     burst: usize,
+    /// Whether these were small, and for each kind whether many are to be read at once.
+    #[cfg(feature = "uring")]
+    were_small: bool,
+    #[cfg(feature = "uring")]
+    trials: [Trial; 2],
 }
 
 /// Room for one packet.
@@ -103,6 +116,10 @@ impl Frames {
             lent: VecDeque::new(),
             #[cfg(feature = "uring")]
             burst: 0,
+            #[cfg(feature = "uring")]
+            were_small: false,
+            #[cfg(feature = "uring")]
+            trials: Default::default(),
         }
     }
 
@@ -130,7 +147,7 @@ impl Frames {
         }
         #[cfg(feature = "uring")]
         {
-            self.burst = self.filled;
+            (self.burst, self.were_small) = (self.filled, self.are_small());
         }
         if self.room.is_some() && !self.references {
             // Small packets are neither lent nor in pieces.
@@ -188,8 +205,11 @@ impl Frames {
     #[cfg(feature = "uring")]
     pub(super) fn read(&mut self, from: BorrowedFd<'_>) -> Option<(usize, usize)> {
         // The first is read for itself: mostly it is the only one, and what is wrong with a device is told by that.
-        let few = if self.octets < self.filled * SMALL { FEW_SMALL } else { FEW };
+        let few = if self.are_small() { FEW_SMALL } else { FEW };
         if self.is_empty() || self.filled.max(self.burst) < few || self.is_full() {
+            return None;
+        }
+        if !self.trials[usize::from(self.were_small)].at_once() {
             return None;
         }
         let (had, first) = (self.filled, self.place());
@@ -207,6 +227,26 @@ impl Frames {
             }
         }
         Some((asked, self.filled - had))
+    }
+
+    /// Whether what comes next may be a burst, whose time is worth a look at the clock.
+    #[cfg(feature = "uring")]
+    pub(super) const fn expect_burst(&self) -> bool {
+        self.burst >= FEW_SMALL
+    }
+
+    /// All that is in it was read in this time, at once or one by one: the next may be read otherwise.
+    #[cfg(feature = "uring")]
+    pub(super) fn took(&mut self, time: Duration) {
+        // The way was chosen for such as came before.
+        if self.are_small() == self.were_small {
+            self.trials[usize::from(self.were_small)].took(time, self.filled);
+        }
+    }
+
+    #[cfg(feature = "uring")]
+    const fn are_small(&self) -> bool {
+        self.octets < self.filled * SMALL
     }
 
     /// The slot filled last, to set what a device knows of its checksum and size.

@@ -181,6 +181,7 @@ mod at_once {
     use std::io::ErrorKind::WouldBlock;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixDatagram;
+    use std::time::Duration;
 
     use super::*;
 
@@ -253,6 +254,32 @@ mod at_once {
         assert_eq!(read_all(&mut frames, &near), Some(vec![10]));
         assert_eq!(numbers(&frames), (20..29).collect::<Vec<_>>());
         assert!(!frames.is_full());
+    }
+
+    #[test]
+    fn bursts_are_read_the_way_that_takes_less() {
+        let (near, far) = pair();
+        let mut frames = Frames::new(64, 1000);
+        let mut at_once = Vec::new();
+        for _ in 0..40 {
+            frames.clear();
+            let mut calls = 0;
+            for begin in [0, 8] {
+                send(&far, begin..begin + 8);
+                while let Some((_, 1..)) = frames.read(near.as_fd()).inspect(|_| calls += 1) {}
+                while frames.fill(|to| alone(&near, to)).unwrap() {
+                    while let Some((_, 1..)) = frames.read(near.as_fd()).inspect(|_| calls += 1) {}
+                }
+            }
+            assert_eq!(numbers(&frames), (0..16).collect::<Vec<_>>());
+            if !frames.room.as_ref().is_some_and(|room| room.reads_at_once()) {
+                return skipped();
+            }
+            at_once.push(calls > 0);
+            frames.took(Duration::from_nanos(if calls > 0 { 20_000 } else { 10_000 }));
+        }
+        // Between the trials, which come seldom then.
+        assert!(at_once[..2].contains(&true) && !at_once[24..].contains(&true), "{at_once:?}");
     }
 
     #[test]
