@@ -69,6 +69,7 @@ use replies::Replies;
 use shards::{Post, Share};
 use slab::Slab;
 use table::{Key, Table};
+use turns::Turns;
 use wheel::Wheel;
 
 /// Lends the stack's surroundings to a connection, field by field, so that the slab stays free to borrow.
@@ -116,6 +117,8 @@ mod syn_cookies;
 mod transmit;
 
 mod train;
+
+mod turns;
 
 pub mod socket;
 
@@ -305,7 +308,7 @@ pub struct Stack {
     /// Packets from ourselves to ourselves, and the size of the segments that each stands for; 0: it is one.
     looped: VecDeque<(Vec<u8>, u16)>,
     /// Connections that may have something to send.
-    output: VecDeque<u32>,
+    turns: Turns,
     /// The connection that holds back the rest of a write.
     holds: Option<SocketId>,
     /// Connections whose acknowledgment waits for the program's reply.
@@ -377,7 +380,7 @@ impl Stack {
             control: ControlQueue::default(),
             departures: memory.budget().map_or_else(Departures::default, Departures::within),
             looped: VecDeque::new(),
-            output: VecDeque::new(),
+            turns: Turns::new(),
             holds: None,
             replies: Replies::default(),
             changed: VecDeque::new(),
@@ -454,7 +457,7 @@ impl Stack {
     /// Whether [`poll_transmit`](Self::poll_transmit) may give anything. If not, nothing that was done since it gave `None`
     /// has to be told to any peer.
     pub fn may_transmit(&self) -> bool {
-        !self.output.is_empty()
+        !self.turns.is_empty()
             || self.holds.is_some()
             || !self.control.is_empty()
             || !self.departures.is_empty()

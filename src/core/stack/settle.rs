@@ -25,7 +25,7 @@ impl Stack {
         }
         if let Kind::Connection(tcb) = &socket.kind {
             if !core::mem::replace(&mut socket.queued, true) {
-                self.output.push_back(index);
+                self.turns.push(index);
             }
             if let Some(deadline) = tcb.timers.earliest() {
                 // Never in this very instant, or a timer that re-arms itself could spin.
@@ -200,7 +200,7 @@ impl Stack {
     pub(super) fn queue_output(&mut self, index: u32) {
         let Some(socket) = self.slab.by_index_mut(index) else { return };
         if !core::mem::replace(&mut socket.queued, true) {
-            self.output.push_back(index);
+            self.turns.push(index);
         }
     }
 

@@ -30,9 +30,9 @@ pub(super) struct Coupled {
 impl Stack {
     /// A segment of a connection has left, by the head that stands: others may follow with it.
     pub(super) fn couple(&mut self, index: u32, first: &Outgoing, checksum: Checksum, now: Instant) {
-        // Several connections have their turns, segment by segment; and who traces is told of each at length. What follows one
+        // Several connections have their turns; and who traces is told of each at length. What follows one
         // that left alone may leave joined, where the device cuts.
-        let alone = self.output.len() > 1 || self.config.offload.segmentation > 0;
+        let alone = self.turns.are_several() || self.config.offload.segmentation > 0;
         if alone || first.reason != Reason::Data || self.config.trace {
             return;
         }
@@ -93,7 +93,7 @@ impl Stack {
                 self.wheel.arm(coupled.index, deadline);
             }
             *queued = false;
-            self.output.pop_front();
+            self.turns.end();
         }
         let (buffer, len) = (&tcb.send_buffer, coupled.train.mss as usize);
         let (ends, checksum) = ((tcb.quad.local.address, tcb.quad.remote.address), coupled.checksum);

@@ -98,9 +98,9 @@ impl Stack {
             let (checksum, gso_size) = (packet.checksum, packet.gso_size);
             return Some(Next { checksum, octets: Octets::Ready(packet), gso_size });
         }
-        while let Some(&index) = self.output.front() {
+        while let Some(index) = self.turns.current() {
             let Some(socket) = self.slab.by_index_mut(index) else {
-                self.output.pop_front();
+                self.turns.end();
                 continue;
             };
             if let Kind::Connection(tcb) = &mut socket.kind {
@@ -112,7 +112,7 @@ impl Stack {
                         self.wheel.arm(index, deadline);
                     }
                     socket.queued = false;
-                    self.output.pop_front();
+                    self.turns.end();
                     let checksum = self.build_segment(index, ack, event);
                     return Some(Next { checksum, octets: Octets::Head, gso_size: 0 });
                 }
@@ -124,10 +124,9 @@ impl Stack {
                             self.wheel.arm(index, deadline);
                         }
                         socket.queued = false;
-                        self.output.pop_front();
-                    } else if self.output.len() > 1 {
-                        // Each connection has its turn: one segment, then to the back of the queue.
-                        self.output.rotate_left(1);
+                        self.turns.end();
+                    } else {
+                        self.turns.sent(outgoing.len);
                     }
                     if tcb.options.unsent_limit().is_some() {
                         self.publish(index, false);
@@ -158,7 +157,7 @@ impl Stack {
                 }
             }
             socket.queued = false;
-            self.output.pop_front();
+            self.turns.end();
         }
         None
     }

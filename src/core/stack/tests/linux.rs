@@ -232,17 +232,17 @@ fn a_deadline_that_is_no_more_gives_no_turn_to_send() {
     r.send(Flags::ACK, b"");
     assert!(r.sent().is_empty());
     assert_eq!(r.tcb(id).timers.earliest(), None);
-    assert_eq!((r.host.wheel.len(), r.host.output.len()), (1, 0));
+    assert_eq!((r.host.wheel.len(), r.host.turns.len()), (1, 0));
     r.now = r.host.poll_timeout().unwrap() + Duration::from_secs(1);
     r.host.handle_timeout(r.now);
-    assert_eq!((r.host.wheel.len(), r.host.output.len()), (0, 0));
+    assert_eq!((r.host.wheel.len(), r.host.turns.len()), (0, 0));
     // One that has moved on is awaited again.
     r.write(id, b"reply");
     r.sent();
     let due = r.tcb(id).timers.earliest().unwrap();
     r.host.wheel.arm(id.index(), r.now + Duration::from_millis(1));
     r.host.handle_timeout(r.now + Duration::from_millis(2));
-    assert_eq!((r.host.wheel.len(), r.host.output.len()), (1, 0));
+    assert_eq!((r.host.wheel.len(), r.host.turns.len()), (1, 0));
     r.host.handle_timeout(due + TICK);
     assert_eq!(r.sent().len(), 1, "a probe, or the segment again");
 }

@@ -129,7 +129,7 @@ fn departure_of(
     }
     short_cuts::close(false);
     let count = short_cuts::count() - before;
-    let next = (p.hosts[0].poll_timeout(), p.hosts[0].output.len());
+    let next = (p.hosts[0].poll_timeout(), p.hosts[0].turns.len());
     let Some(Kind::Connection(tcb)) = p.hosts[0].slab.get(c).map(|s| &s.kind) else { panic!("it is gone") };
     ((format!("{next:?}, {tcb:?}"), left), count)
 }
