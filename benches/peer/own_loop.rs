@@ -8,7 +8,8 @@
 //!
 //! One thread and one loop: no socket, no lock, and nobody to be woken. What data passes is copied from and to buffers of the
 //! program, as a call to read or write does it. The settings are those of the servers on sockets: the usual ones, without
-//! Nagle's algorithm. `--no-uring` reads each packet by itself, as they have it.
+//! Nagle's algorithm. But each packet is read by itself, as the others of one thread do it: `--uring` reads many at a time, as
+//! the servers on sockets do it.
 
 use std::collections::VecDeque;
 use std::env;
@@ -46,6 +47,10 @@ const END: &[u8] = b"\r\n\r\n";
 const BURST: usize = 64;
 /// How long it looks for packets before it sleeps: a peer that answers at once answers before it would be awake again.
 const LOOK: Duration = Duration::from_micros(50);
+/// So many looks in vain in a row change nothing; after each that follows, twice as many sleeps go without, up to 2 to the
+/// power of [`FAILURES`]. So does the engine.
+const FORGIVEN: u32 = 3;
+const FAILURES: u32 = 8;
 /// How long an acknowledgment may wait for an answer to go with; all that are due are given in the same pass.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// Passes after which standard input is looked at, even if there is more to do.
@@ -66,7 +71,8 @@ fn main() -> Done {
         mtu: of("TUNSTACK_BENCH_MTU")?.parse()?,
         // As the others have it, who sum and cut for themselves.
         offload: Offload::Off,
-        uring: env::args().all(|arg| arg != "--no-uring"),
+        // A process of one thread pays little for a call.
+        uring: env::args().any(|arg| arg == "--uring"),
         ..TunConfig::default()
     };
     Server::new(bring_up(&config)?, own)?.run()
@@ -185,6 +191,41 @@ struct Datagrams {
     burst: Option<(SocketId, Endpoint, usize, Instant)>,
 }
 
+/// Looking for packets before a sleep.
+#[derive(Default)]
+struct Look {
+    /// Until when, while it lasts.
+    until: Option<Instant>,
+    /// Looks in a row that found nothing.
+    failures: u32,
+    /// Sleeps before which it is not tried.
+    left_out: u32,
+}
+
+impl Look {
+    /// There was something to do.
+    fn has_found(&mut self) {
+        if self.until.take().is_some() {
+            self.failures = 0;
+        }
+    }
+
+    /// There was nothing: whether it is looked again, or slept.
+    fn goes_on(&mut self, now: Instant) -> bool {
+        match self.until {
+            Some(until) if now < until => return true,
+            Some(_) => {
+                self.until = None;
+                self.failures = (self.failures + 1).min(FORGIVEN + FAILURES);
+                self.left_out = (1 << self.failures.saturating_sub(FORGIVEN)) - 1;
+            }
+            None if self.left_out == 0 => self.until = Some(now + LOOK),
+            None => self.left_out -= 1,
+        }
+        self.until.is_some()
+    }
+}
+
 struct Server {
     device: TunDevice,
     stack: Stack,
@@ -264,15 +305,18 @@ impl Server {
 
     fn run(mut self) -> Done {
         say("ready tunstack's core")?;
-        let (mut passes, mut worked) = (0u32, self.now());
+        let (mut passes, mut look) = (0u32, Look::default());
         loop {
             let now = self.now();
             let works = self.pass(now)?;
-            if works {
-                (passes, worked) = (passes.wrapping_add(1), now);
-            }
             // There may be something to do for ever, and somebody may ask meanwhile.
-            let goes_on = if works { !passes.is_multiple_of(ASKED) } else { now - LOOK < worked };
+            let goes_on = if works {
+                passes = passes.wrapping_add(1);
+                look.has_found();
+                !passes.is_multiple_of(ASKED)
+            } else {
+                look.goes_on(now)
+            };
             if goes_on {
                 continue;
             }
@@ -314,28 +358,37 @@ impl Server {
         self.stack.hold_acks(None);
         self.stack.handle_timeout(now);
         self.take_events();
+        let mut left = BURST;
+        let mut all_left = !self.unsent || self.transmit(&mut left, now);
         // Those that are ready now: what comes meanwhile is seen before they have their next turn.
         for _ in 0..self.ready.len() {
+            // What one writes leaves before another writes. The stack sends of each connection that has something a segment in
+            // turn, and to take such a mixture in is dear for the peer: each segment wakes another of its threads.
+            if !all_left {
+                break;
+            }
             let Some(id) = self.ready.pop_front() else { break };
             self.turn(id, now);
+            all_left = self.transmit(&mut left, now);
         }
         self.send_datagrams(now);
         self.stack.release_acks();
-        self.unsent = self.transmit(now);
+        self.unsent = !self.transmit(&mut left, now);
         self.take_events();
         Ok(true)
     }
 
-    /// Sends a burst at the most, and says whether there may be more.
-    fn transmit(&mut self, now: Instant) -> bool {
-        for _ in 0..BURST {
+    /// Sends so many packets at the most, and says whether that was all there is to send.
+    fn transmit(&mut self, left: &mut usize, now: Instant) -> bool {
+        while *left > 0 {
             // It is looked at where it was put: to move it right behind that is dear.
             let next = self.stack.poll_transmit(now);
-            let Some(datagram) = &next else { return false };
+            let Some(datagram) = &next else { return true };
             // The kernel drops what it does not like; TCP sends it again.
             let _ = self.device.send(now, datagram);
+            *left -= 1;
         }
-        true
+        false
     }
 
     fn take_events(&mut self) {
