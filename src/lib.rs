@@ -41,7 +41,8 @@
 //! | [`sysctl`] | Linux's names for the settings of [`core::config`] |
 //!
 //! They stand in reading order: each uses only those above it. Start with [`Engine::builder`](engine::Engine::builder)
-//! to use a stack, with [`sim::world`] to try one under bad conditions, with [`core::stack`] to drive one yourself.
+//! to use a stack, with [`sim::world`] to try one under bad conditions, with [`core::stack`] to drive one yourself, as
+//! `examples/own_loop.rs` does.
 //!
 //! # Features
 //!

@@ -48,7 +48,7 @@ use tunstack::core::addr::Prefix;
 use tunstack::prelude::*;
 
 /// How long connections may take to end when the program does.
-const LINGER: Duration = Duration::from_secs(5);
+pub(crate) const LINGER: Duration = Duration::from_secs(5);
 
 /// As `eprintln!`, but with nobody there to read it the program goes on.
 macro_rules! complain {
@@ -81,17 +81,35 @@ impl HostArgs {
     /// Brings the device up and starts a stack on it. From then on Ctrl-C is no sudden death any more.
     pub(crate) fn up(&self) -> Result<Host, Failure> {
         let ctrl_c = CtrlC::catch()?;
-        let addr6 = (!self.no_ipv6).then_some(self.addr6);
-        let tun =
-            TunConfig { name: Some(self.dev.clone()), addr: Some(self.addr), addr6, ..TunConfig::default() };
         let config = Config { addresses: self.addresses(), ..Config::default() };
-        let engine = Engine::builder().device(bring_up(&tun)?).config(config).start()?;
-        Ok(Host { engine, ctrl_c, addresses: self.addresses() })
+        let engine = Engine::builder().device(bring_up(&self.tun())?).config(config).start()?;
+        Ok(Host { engine, ctrl_c, args: self.clone() })
+    }
+
+    /// The device.
+    pub(crate) fn tun(&self) -> TunConfig {
+        let addr6 = (!self.no_ipv6).then_some(self.addr6);
+        TunConfig { name: Some(self.dev.clone()), addr: Some(self.addr), addr6, ..TunConfig::default() }
     }
 
     /// The stack's own addresses.
     pub(crate) fn addresses(&self) -> Vec<Prefix> {
         [self.addr].into_iter().chain((!self.no_ipv6).then_some(self.addr6)).collect()
+    }
+
+    /// A port of every address of the stack: `[::]` takes IPv4 as well.
+    pub(crate) fn any(&self, port: u16) -> SocketAddr {
+        let any: IpAddr =
+            if self.no_ipv6 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        SocketAddr::new(any, port)
+    }
+
+    /// Says on standard output that all is set up, and where.
+    pub(crate) fn serving(&self, what: &str, port: u16) {
+        let at: Vec<_> =
+            self.addresses().iter().map(|own| SocketAddr::new(own.address.ip(), port).to_string()).collect();
+        // A server serves on though nobody reads that: `println` would end it.
+        let _ = writeln!(io::stdout(), "serving {what} on {}; Ctrl-C ends it", at.join(" and "));
     }
 }
 
@@ -112,27 +130,23 @@ fn prefix(text: &str) -> Result<Prefix, String> {
 pub(crate) struct Host {
     pub(crate) engine: Engine,
     pub(crate) ctrl_c: CtrlC,
-    addresses: Vec<Prefix>,
+    args: HostArgs,
 }
 
 impl Host {
-    /// A port of every address of the stack: `[::]` takes IPv4 as well.
+    /// As [`HostArgs::any`].
     pub(crate) fn any(&self, port: u16) -> SocketAddr {
-        let v6 = self.addresses.iter().any(|own| !own.address.is_v4());
-        let any: IpAddr = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-        SocketAddr::new(any, port)
+        self.args.any(port)
     }
 
     /// The stack's addresses.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
-        self.addresses.iter().map(|own| own.address.ip()).collect()
+        self.args.addresses().iter().map(|own| own.address.ip()).collect()
     }
 
-    /// Says on standard output that all is set up, and where.
+    /// As [`HostArgs::serving`].
     pub(crate) fn serving(&self, what: &str, port: u16) {
-        let at: Vec<_> = self.addresses().iter().map(|ip| SocketAddr::new(*ip, port).to_string()).collect();
-        // A server serves on though nobody reads that: `println` would end it.
-        let _ = writeln!(io::stdout(), "serving {what} on {}; Ctrl-C ends it", at.join(" and "));
+        self.args.serving(what, port);
     }
 
     /// At Ctrl-C ends the connections in order, and then the engine: every call that waits gives an error, of
@@ -205,7 +219,8 @@ impl Ending {
 pub(crate) struct CtrlC(Arc<UnixStream>);
 
 impl CtrlC {
-    fn catch() -> io::Result<Self> {
+    /// From now on.
+    pub(crate) fn catch() -> io::Result<Self> {
         let (heard, told) = UnixStream::pair()?;
         let once = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         (("epoll_echoes_a_thousand_connections", tcp_echo::epoll_level), &[]),
         (("edges_of_epoll_echo_a_thousand_connections", tcp_echo::epoll_edge), &[]),
         (("a_ring_echoes_a_thousand_connections", tcp_echo::ring), &[]),
+        (("a_loop_of_its_own_echoes_a_thousand_connections", tcp_echo::own_loop), &[]),
         (("dns_asked_by_dig", dns::asked_by_dig), &["dig"]),
         (("dns_with_large_answers", dns::large_answers), &["dig"]),
         (("dns_asked_nonsense", dns::nonsense), &["dig"]),

@@ -38,6 +38,10 @@ pub(crate) fn ring() {
     echoes_a_thousand("echo_ring", &[]);
 }
 
+pub(crate) fn own_loop() {
+    echoes_a_thousand("own_loop", &[]);
+}
+
 pub(crate) fn epoll_edge() {
     echoes_a_thousand("echo_epoll", &["--edge"]);
 }
