@@ -126,7 +126,7 @@ impl Stack {
                         socket.queued = false;
                         self.turns.end();
                     } else {
-                        self.turns.sent(outgoing.len);
+                        self.turns.sent(outgoing.len, tcb.is_near());
                     }
                     if tcb.options.unsent_limit().is_some() {
                         self.publish(index, false);

@@ -1,13 +1,14 @@
 //! Whose turn it is to send.
 //!
-//! A turn has several segments, because what a receiver is given together it takes in together: with one segment each of many
-//! connections a host wakes another program for every packet. Those that have come to send since take turns with those that
-//! have used up one: so a reply need not wait until each of many bulk senders has had another turn, nor do these wait for ever
-//! for replies.
+//! To a peer that is near, most of all the host behind a TUN, a turn has several segments: what it is given together it takes in
+//! together, where one segment of each of many connections wakes another program of it for every packet. To one that is far a
+//! turn is a segment, so that what leaves together is spread over the connections. Those that have come to send since take
+//! turns with those that have used up one: so a reply need not wait until each of many bulk senders has had another turn, nor
+//! do these wait for ever for replies.
 
 use alloc::collections::VecDeque;
 
-/// Octets of text after which a turn is over: about what a packet joined by a device has, a quarter of the largest.
+/// Octets of text after which a turn of several segments is over: a quarter of the largest packet that a device joins.
 const TURN: usize = 16 << 10;
 
 /// Connections that may have something to send, by their slots, each once.
@@ -18,13 +19,13 @@ pub(super) struct Turns {
     rest: VecDeque<u32>,
     /// Whether one of the rest has the turn, or is to have the next one.
     is_of_rest: bool,
-    /// Octets left of it.
-    left: usize,
+    /// Octets that it has had.
+    had: usize,
 }
 
 impl Turns {
     pub(super) const fn new() -> Self {
-        Self { fresh: VecDeque::new(), rest: VecDeque::new(), is_of_rest: false, left: TURN }
+        Self { fresh: VecDeque::new(), rest: VecDeque::new(), is_of_rest: false, had: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -53,12 +54,11 @@ impl Turns {
         if self.is_of_rest { &mut self.rest } else { &mut self.fresh }
     }
 
-    /// Whose turn it is has sent so many octets, and has more.
-    pub(super) fn sent(&mut self, octets: usize) {
-        self.left = self.left.saturating_sub(octets);
-        if self.left == 0
-            && let Some(index) = self.end()
-        {
+    /// Whose turn it is has sent so many octets, and has more. To one that `is_near` it may go on.
+    pub(super) fn sent(&mut self, octets: usize, is_near: bool) {
+        self.had += octets;
+        let is_over = !is_near || self.had >= TURN;
+        if is_over && let Some(index) = self.end() {
             self.rest.push_back(index);
             // Who comes now has sent less.
             self.is_of_rest = false;
@@ -68,7 +68,7 @@ impl Turns {
     /// Whose turn it is has nothing more to send.
     pub(super) fn end(&mut self) -> Option<u32> {
         let index = self.list().pop_front();
-        (self.is_of_rest, self.left) = (!self.is_of_rest, TURN);
+        (self.is_of_rest, self.had) = (!self.is_of_rest, 0);
         index
     }
 }
@@ -92,12 +92,21 @@ mod tests {
 
     /// Who sends so many segments of a quarter of a turn; who has more says so.
     fn send(turns: &mut Turns, segments: usize, has_more: impl Fn(u32) -> bool) -> Vec<u32> {
+        send_to(turns, segments, true, has_more)
+    }
+
+    fn send_to(
+        turns: &mut Turns,
+        segments: usize,
+        is_near: bool,
+        has_more: impl Fn(u32) -> bool,
+    ) -> Vec<u32> {
         let mut sent = Vec::new();
         for _ in 0..segments {
             let Some(index) = turns.current() else { break };
             sent.push(index);
             if has_more(index) {
-                turns.sent(TURN / 4);
+                turns.sent(TURN / 4, is_near);
             } else {
                 assert_eq!(turns.end(), Some(index));
             }
@@ -114,6 +123,15 @@ mod tests {
         let sent = send(&mut turns, 24, |_| true);
         assert_eq!(sent.chunks(4).map(|turn| turn[0]).collect::<Vec<_>>(), [7, 8, 9, 7, 8, 9]);
         assert!(sent.chunks(4).all(|turn| turn == [turn[0]; 4]), "{sent:?}");
+    }
+
+    #[test]
+    fn to_one_that_is_far_a_turn_is_a_segment() {
+        let mut turns = Turns::new();
+        for index in [7, 8, 9] {
+            turns.push(index);
+        }
+        assert_eq!(send_to(&mut turns, 7, false, |_| true), [7, 8, 9, 7, 8, 9, 7]);
     }
 
     #[test]

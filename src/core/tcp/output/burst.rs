@@ -19,6 +19,9 @@ use crate::time::Duration;
 /// The most octets that a burst has, whatever its speed.
 const MOST: u64 = 64 << 10;
 
+/// Microseconds of the least round trip by which bursts get shorter: half as long with each.
+const NEAR: u64 = 512;
+
 impl Tcb {
     /// The program is about to write. The last run is filled up, or what is left of it where its begin has left, or
     /// will at once.
@@ -127,6 +130,11 @@ impl Tcb {
         if self.congestion.send_quantum().is_some() { size } else { size.min(half) }
     }
 
+    /// Whether the peer is so near that the bursts to it are as long as any: in the same host, or beside it.
+    pub(crate) fn is_near(&self) -> bool {
+        self.rtt.min_rtt().is_some_and(|min| min.as_micros() < NEAR.into())
+    }
+
     /// About a millisecond's worth of what the path takes at twice the window a round trip, and more where the round
     /// trip is short.
     fn burst_size(&self, mss: u32, cx: &Context<'_>) -> u32 {
@@ -142,7 +150,7 @@ impl Tcb {
         // No more than a limit of the program's lets go in that time.
         let by_rate = self.options.pacing_limit().map_or(by_rate, |limit| by_rate.min(limit / 1000));
         let by_distance = match self.rtt.min_rtt().map(micros) {
-            Some(min) => MOST >> (min / 512).min(63),
+            Some(min) => MOST >> (min / NEAR).min(63),
             None => MOST,
         };
         let segments = (by_rate.saturating_add(by_distance).min(MOST) / u64::from(mss)) as u32;
