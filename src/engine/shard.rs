@@ -178,12 +178,10 @@ impl Shard {
     }
 
     /// Takes the lock of an engine that works, or gives what ended it.
+    #[inline]
     pub(crate) fn lock_working(&self) -> io::Result<Guard<'_>> {
         let held = self.lock();
-        let Some(failure) = &held.failure else { return Ok(held) };
-        let error = failure.to_io();
-        held.release();
-        Err(error)
+        if held.failure.is_none() { Ok(held) } else { Err(held.release_failed()) }
     }
 
     /// A program's call that does not wait: does it, sends what comes of it, wakes whom it concerns.
@@ -523,6 +521,14 @@ impl Guard<'_> {
             return;
         }
         self.release_for(woken);
+    }
+
+    /// The same of an engine that works no more: gives what ended it.
+    #[cold]
+    fn release_failed(self) -> io::Error {
+        let error = self.held.failure.as_ref().unwrap_or(&Failure::Stopped).to_io();
+        self.release();
+        error
     }
 
     #[inline(never)]
