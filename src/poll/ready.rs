@@ -230,13 +230,14 @@ impl Ready {
             // It may have passed meanwhile: somebody has read what there was.
             told.extend(Event::of_socket(entry.token, entry.level, entry.mask));
             let (place, ends) = (entry.place.take(), entry.ends);
-            if let Some(place) = place {
-                state.strike(place);
-            }
+            state.first = place.map_or(NONE, |place| place.behind);
             if ends && let Some(handle) = state.entries.id_of(first) {
                 state.entries.remove(handle);
             }
         }
+        // Nobody stands before who is first now.
+        let first = state.first;
+        state.link(NONE, first, first, NONE);
     }
 
     /// Whether the poller may sleep. If so, who comes next says that it has to be woken.
