@@ -451,6 +451,13 @@ impl Shard {
         }
     }
 
+    /// A hold of the lock ends in a panic: who sits, or the reader, finds it poisoned and wakes all who would wait for ever.
+    #[cold]
+    fn broken(&self) {
+        self.watch.call();
+        self.nudge.nudge();
+    }
+
     /// Tells the reader to end.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
@@ -566,11 +573,10 @@ impl DerefMut for Guard<'_> {
 }
 
 impl Drop for Guard<'_> {
+    #[inline]
     fn drop(&mut self) {
-        // Who sits, or the reader, finds the lock poisoned and wakes all who would wait for ever.
-        if !self.unwinding && thread::panicking() {
-            self.shard.watch.call();
-            self.shard.nudge.nudge();
+        if thread::panicking() && !self.unwinding {
+            self.shard.broken();
         }
     }
 }
