@@ -356,21 +356,23 @@ impl Shard {
     }
 
     /// The same where it was driven already, and there may be `more` to send.
-    pub(super) fn conclude<'a>(&'a self, mut held: Guard<'a>, mut now: Instant, mut more: bool) {
-        loop {
-            let late = self.keep_time(&mut held, now);
-            held.release();
-            if late {
-                self.nudge.nudge();
-            }
-            // One who sits and is at the door drives on when it is through; between it and a loop like this
-            // one, the lock would go to the loop.
-            if !more || self.seated_waits.load(Ordering::Acquire) > 0 {
-                return;
-            }
-            held = self.lock();
-            now = self.clock.now();
+    pub(super) fn conclude<'a>(&'a self, held: Guard<'a>, now: Instant, mut more: bool) {
+        self.give_back(held, now);
+        // One who sits and is at the door drives on when it is through; between it and a loop like this one, the lock
+        // would go to the loop.
+        while more && self.seated_waits.load(Ordering::Acquire) == 0 {
+            let mut held = self.lock();
+            let now = self.clock.now();
             more = self.drive(&mut held, now);
+            self.give_back(held, now);
+        }
+    }
+
+    fn give_back<'a>(&'a self, mut held: Guard<'a>, now: Instant) {
+        let late = self.keep_time(&mut held, now);
+        held.release();
+        if late {
+            self.nudge.nudge();
         }
     }
 
