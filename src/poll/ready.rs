@@ -374,6 +374,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_ready_when_it_is_entered_is_told() {
+        let ready = Ready::new();
+        assert!(ready.sleep());
+        assert!(!ready.insert_at(W, Token(3), Interest::READABLE, None).1, "not what is waited for");
+        assert!(ready.insert_at(R | W, Token(4), Interest::READABLE, None).1);
+        assert!(!ready.insert_at(R, Token(5), Interest::READABLE, None).1, "it is being woken");
+        assert_eq!(tokens(&ready, 9), [4, 5]);
+    }
+
+    #[test]
     fn one_wake_up_a_sleep() {
         let ready = Ready::new();
         let handle = ready.insert(Token(0), Interest::READABLE, None);
