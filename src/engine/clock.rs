@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tunstack_core::time::Instant;
 
 /// A thread that waits for a wake-up.
@@ -20,14 +21,20 @@ pub(crate) trait Sleeper: Send + Sync {
 /// The only place that reads a clock. The stack's epoch is the moment this was made.
 #[derive(Debug)]
 pub(crate) enum Clock {
-    Real { epoch: std::time::Instant },
+    /// `start` is the epoch as the kernel's monotonic clock counts it, in nanoseconds.
+    Real {
+        epoch: std::time::Instant,
+        start: u64,
+    },
     Virtual(Virtual),
 }
 
 impl Clock {
     /// The machine's, which starts at zero.
     pub(crate) fn start() -> Self {
-        Self::Real { epoch: std::time::Instant::now() }
+        // In this order, so that no time is too early as `at` has it.
+        let epoch = std::time::Instant::now();
+        Self::Real { epoch, start: monotonic() }
     }
 
     /// One that stands at zero until it is moved.
@@ -38,7 +45,8 @@ impl Clock {
     /// The time now. Monotonic: it does not move when somebody sets the host's clock.
     pub(crate) fn now(&self) -> Instant {
         match self {
-            Self::Real { epoch } => Instant::ZERO + epoch.elapsed(),
+            // Each call asks what time it is. By way of std's seconds and nanoseconds that takes twice as long.
+            Self::Real { start, .. } => Instant::from_nanos(monotonic().saturating_sub(*start)),
             Self::Virtual(time) => time.now(),
         }
     }
@@ -46,7 +54,7 @@ impl Clock {
     /// A time as the standard library has it; what was before the stack's epoch is that.
     pub(crate) fn at(&self, when: std::time::Instant) -> Instant {
         match self {
-            Self::Real { epoch } => Instant::ZERO + when.saturating_duration_since(*epoch),
+            Self::Real { epoch, .. } => Instant::ZERO + when.saturating_duration_since(*epoch),
             // As far from now as it is by the machine's clock.
             Self::Virtual(time) => time.now() + when.saturating_duration_since(std::time::Instant::now()),
         }
@@ -76,6 +84,13 @@ impl Clock {
             },
         }
     }
+}
+
+/// The kernel's monotonic clock, in nanoseconds since it began, which std's [`Instant`](std::time::Instant) counts in too.
+fn monotonic() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    // Never negative, and 584 years fit.
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
 /// Time that stands still while anybody works, and the threads that wait for it to go on.
@@ -177,6 +192,17 @@ mod tests {
         assert_eq!(clock.deadline(None), None);
         assert!(clock.deadline(Some(Duration::from_secs(5))) >= Some(b + Duration::from_secs(5)));
         assert_eq!(clock.deadline(Some(Duration::MAX)), Some(Instant::FAR_FUTURE), "no overflow");
+    }
+
+    #[test]
+    fn times_of_the_standard_library_are_the_same_times() {
+        let clock = Clock::start();
+        let before = clock.now();
+        let when = clock.at(std::time::Instant::now());
+        // It may count from a moment before the clock does, never from one after.
+        assert!(before <= when, "{before:?} {when:?}");
+        std::thread::yield_now();
+        assert!(when.saturating_since(clock.now()) < Duration::from_secs(1));
     }
 
     #[test]

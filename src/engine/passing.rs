@@ -83,9 +83,14 @@ impl Shard {
     /// Lets a poller that has to wait read the device until `deadline`, if nobody does.
     pub(crate) fn sit_for(&self, poller: &dyn Poller, deadline: Option<Instant>) -> Sat {
         let mut held = self.lock();
-        let now = self.clock.now();
+        let mut now = self.clock.now();
         held.seat.pace.came(now);
-        let more = self.release_acks(&mut held, now);
+        let mut more = false;
+        if held.stack.release_acks() {
+            more = self.drive_on(&mut held, now);
+            // To send may have taken long, and the first look goes by this.
+            now = self.clock.now();
+        }
         let has_to_drive = more || self.has_to_drive(&held, now);
         let mut seated = self.sit(&mut held, now, has_to_drive);
         // It looks before it sleeps: the kernel may have run the peer in our last write.

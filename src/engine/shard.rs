@@ -178,12 +178,10 @@ impl Shard {
     }
 
     /// Takes the lock of an engine that works, or gives what ended it.
+    #[inline]
     pub(crate) fn lock_working(&self) -> io::Result<Guard<'_>> {
         let held = self.lock();
-        let Some(failure) = &held.failure else { return Ok(held) };
-        let error = failure.to_io();
-        held.release();
-        Err(error)
+        if held.failure.is_none() { Ok(held) } else { Err(held.release_failed()) }
     }
 
     /// A program's call that does not wait: does it, sends what comes of it, wakes whom it concerns.
@@ -358,21 +356,23 @@ impl Shard {
     }
 
     /// The same where it was driven already, and there may be `more` to send.
-    pub(super) fn conclude<'a>(&'a self, mut held: Guard<'a>, mut now: Instant, mut more: bool) {
-        loop {
-            let late = self.keep_time(&mut held, now);
-            held.release();
-            if late {
-                self.nudge.nudge();
-            }
-            // One who sits and is at the door drives on when it is through; between it and a loop like this
-            // one, the lock would go to the loop.
-            if !more || self.seated_waits.load(Ordering::Acquire) > 0 {
-                return;
-            }
-            held = self.lock();
-            now = self.clock.now();
+    pub(super) fn conclude<'a>(&'a self, held: Guard<'a>, now: Instant, mut more: bool) {
+        self.give_back(held, now);
+        // One who sits and is at the door drives on when it is through; between it and a loop like this one, the lock
+        // would go to the loop.
+        while more && self.seated_waits.load(Ordering::Acquire) == 0 {
+            let mut held = self.lock();
+            let now = self.clock.now();
             more = self.drive(&mut held, now);
+            self.give_back(held, now);
+        }
+    }
+
+    fn give_back<'a>(&'a self, mut held: Guard<'a>, now: Instant) {
+        let late = self.keep_time(&mut held, now);
+        held.release();
+        if late {
+            self.nudge.nudge();
         }
     }
 
@@ -453,6 +453,13 @@ impl Shard {
         }
     }
 
+    /// A hold of the lock ends in a panic: who sits, or the reader, finds it poisoned and wakes all who would wait for ever.
+    #[cold]
+    fn broken(&self) {
+        self.watch.call();
+        self.nudge.nudge();
+    }
+
     /// Tells the reader to end.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
@@ -525,6 +532,14 @@ impl Guard<'_> {
         self.release_for(woken);
     }
 
+    /// The same of an engine that works no more: gives what ended it.
+    #[cold]
+    fn release_failed(self) -> io::Error {
+        let error = self.held.failure.as_ref().unwrap_or(&Failure::Stopped).to_io();
+        self.release();
+        error
+    }
+
     #[inline(never)]
     fn release_for(mut self, woken: Option<Woken>) {
         let (shard, posts) = (self.shard, self.posts(usize::MAX));
@@ -560,11 +575,10 @@ impl DerefMut for Guard<'_> {
 }
 
 impl Drop for Guard<'_> {
+    #[inline]
     fn drop(&mut self) {
-        // Who sits, or the reader, finds the lock poisoned and wakes all who would wait for ever.
-        if !self.unwinding && thread::panicking() {
-            self.shard.watch.call();
-            self.shard.nudge.nudge();
+        if thread::panicking() && !self.unwinding {
+            self.shard.broken();
         }
     }
 }

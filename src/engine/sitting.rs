@@ -244,8 +244,10 @@ impl Seated<'_> {
             Next::Sleep(until) | Next::Look(until) if !tools.frames.is_full() => {
                 let first = matches!(self.next, Next::Look(_));
                 let until = caller.map_or(until, |caller| until.min(caller.deadline));
-                // To drive may have taken long.
-                self.now = shard.clock.now();
+                // To drive may have taken long. Who has just sat down has looked at the clock.
+                if !first {
+                    self.now = shard.clock.now();
+                }
                 let seen = look(shard, tools, until, first, &mut self.now, caller)?;
                 if let Seen::Packets(number) = seen {
                     count = number;

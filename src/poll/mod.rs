@@ -172,7 +172,8 @@ impl Poll {
         let on_reader = is_reader();
         let mut left = if on_reader { Some(Duration::ZERO) } else { timeout };
         loop {
-            self.sockets_first = !self.sockets_first;
+            // Where there is nothing else to be told of, nobody has to wait for a turn.
+            self.sockets_first = !self.sockets_first && self.registry.shared.has_descriptors();
             if self.sockets_first {
                 self.take_sockets(events);
             }

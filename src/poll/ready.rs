@@ -11,8 +11,7 @@ use tunstack_core::stack::slab::{Slab, SocketId};
 
 use super::events::Event;
 use super::interest::{Interest, Token};
-use crate::engine::sync::thread::{self, ThreadId};
-use crate::engine::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
+use crate::engine::sync::{AtomicBool, Mutex, MutexGuard, Ordering, thread_local};
 use crate::engine::waiters::Name;
 
 /// Names a registration; one that is gone is named by none.
@@ -42,6 +41,20 @@ struct Place {
     behind: u32,
 }
 
+thread_local! {
+    static HERE: u8 = const { 0 };
+}
+
+/// A thread that lives, told apart by where its own memory lies: the library's handle of a thread is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct ThisThread(usize);
+
+impl ThisThread {
+    fn get() -> Self {
+        Self(HERE.with(|here| std::ptr::from_ref(here).addr()))
+    }
+}
+
 /// No neighbour.
 const NONE: u32 = u32::MAX;
 
@@ -52,8 +65,9 @@ struct State {
     /// without a search.
     first: u32,
     last: u32,
-    /// The poller sleeps before the device, by this thread: what the thread itself changes it looks at.
-    sits: Option<ThreadId>,
+    /// The poller sleeps before the device, by this thread: what the thread itself changes it looks at. Tells nothing while it
+    /// does not sleep.
+    sits: Option<ThisThread>,
 }
 
 impl State {
@@ -122,7 +136,7 @@ impl Ready {
             return false;
         }
         self.asleep.store(false, Ordering::Release);
-        state.sits.is_none_or(|thread| thread != thread::current().id())
+        state.sits != Some(ThisThread::get())
     }
 
     fn is_asleep(&self) -> bool {
@@ -131,10 +145,27 @@ impl Ready {
 
     /// A registration of something that is not ready.
     pub(super) fn insert(&self, token: Token, interest: Interest, socket: Option<Socket>) -> Handle {
-        let (mask, level) = (interest.mask(), Readiness::empty());
+        self.insert_at(Readiness::empty(), token, interest, socket).0
+    }
+
+    /// The same of something that stands at `level`. Says, too, whether the poller has to be woken.
+    pub(super) fn insert_at(
+        &self,
+        level: Readiness,
+        token: Token,
+        interest: Interest,
+        socket: Option<Socket>,
+    ) -> (Handle, bool) {
+        let mask = interest.mask();
         let entry = Entry { token, mask, level, place: None, ends: false, socket };
-        let id = self.state().entries.insert(entry);
-        Name { index: id.index(), generation: id.generation() }
+        let mut state = self.state();
+        let id = state.entries.insert(entry);
+        let handle = Name { index: id.index(), generation: id.generation() };
+        if !level.intersects(mask) {
+            return (handle, false);
+        }
+        state.enlist(handle);
+        (handle, self.rouse(&state))
     }
 
     /// The sockets that are registered.
@@ -199,20 +230,22 @@ impl Ready {
             // It may have passed meanwhile: somebody has read what there was.
             told.extend(Event::of_socket(entry.token, entry.level, entry.mask));
             let (place, ends) = (entry.place.take(), entry.ends);
-            if let Some(place) = place {
-                state.strike(place);
-            }
+            state.first = place.map_or(NONE, |place| place.behind);
             if ends && let Some(handle) = state.entries.id_of(first) {
                 state.entries.remove(handle);
             }
         }
+        // Nobody stands before who is first now.
+        let first = state.first;
+        state.link(NONE, first, first, NONE);
     }
 
     /// Whether the poller may sleep. If so, who comes next says that it has to be woken.
     pub(super) fn sleep(&self) -> bool {
-        let state = self.state();
+        let mut state = self.state();
         let asleep = state.first == NONE;
         self.asleep.store(asleep, Ordering::Release);
+        state.sits = None;
         asleep
     }
 
@@ -221,7 +254,7 @@ impl Ready {
         let mut state = self.state();
         let asleep = state.first == NONE;
         self.asleep.store(asleep, Ordering::Release);
-        state.sits = asleep.then(|| thread::current().id());
+        state.sits = Some(ThisThread::get());
         asleep
     }
 
@@ -239,9 +272,11 @@ impl Ready {
 
     /// The poller is awake and will look for itself.
     pub(super) fn awake(&self) {
-        let mut state = self.state();
-        self.asleep.store(false, Ordering::Release);
-        state.sits = None;
+        // Who roused it has said so already, and only the poller itself falls asleep.
+        if self.is_asleep() {
+            let _alone = self.state();
+            self.asleep.store(false, Ordering::Release);
+        }
     }
 
     /// How many registrations there are, and how many have something to tell.
@@ -336,6 +371,16 @@ mod tests {
         assert_eq!(ready.len(), (0, 0));
         ready.end(ready.insert(Token(2), Interest::READABLE, None));
         assert_eq!(ready.len(), (0, 0));
+    }
+
+    #[test]
+    fn what_is_ready_when_it_is_entered_is_told() {
+        let ready = Ready::new();
+        assert!(ready.sleep());
+        assert!(!ready.insert_at(W, Token(3), Interest::READABLE, None).1, "not what is waited for");
+        assert!(ready.insert_at(R | W, Token(4), Interest::READABLE, None).1);
+        assert!(!ready.insert_at(R, Token(5), Interest::READABLE, None).1, "it is being woken");
+        assert_eq!(tokens(&ready, 9), [4, 5]);
     }
 
     #[test]

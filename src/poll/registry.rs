@@ -124,11 +124,13 @@ impl Registry {
         let is_new = held.waiters.overseen(id, watched.number()).is_none();
         if is_new {
             let home = watched.enter(shard);
-            let handle = watched.ready.insert(token, interest, Some((home, id)));
+            let level = held.stack.readiness(id);
+            let (handle, wakes) = watched.ready.insert_at(level, token, interest, Some((home, id)));
             let key = held.waiters.key();
             held.waiters.oversee(id, key, Arc::<Watched>::clone(watched), handle);
-            let level = held.stack.readiness(id);
-            watched.changed(handle, level, level);
+            if wakes {
+                watched.nudge();
+            }
         }
         held.release();
         if is_new { Ok(()) } else { Err(Errno::EXIST.into()) }
