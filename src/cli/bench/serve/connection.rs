@@ -90,6 +90,17 @@ impl<T: Read + Write> Connection<T> {
         self.last = true;
     }
 
+    /// Whether an event is a reason for a turn: `comes`, there is something to read, or else there is room to write.
+    pub(super) const fn has_to_do(&self, comes: bool) -> bool {
+        comes
+            || match &self.state {
+                State::Discard => false,
+                State::Source => true,
+                State::Echo(unsent) => !unsent.is_empty(),
+                State::Http(http) => !http.unsent.is_empty(),
+            }
+    }
+
     /// Reads or writes one piece, no longer than `buffer`, and answers it.
     ///
     /// # Errors
@@ -286,7 +297,9 @@ mod tests {
     fn an_echo_keeps_what_finds_no_room() {
         let mut echo = connection(Service::Echo, &[b"abcdef", b"ghi"], 4);
         echo.stream.ended = true;
+        assert!(!echo.has_to_do(false) && echo.has_to_do(true));
         assert_eq!(turns(&mut echo, 9), [Wait]);
+        assert!(echo.has_to_do(false), "it waits for room");
         assert_eq!(
             (echo.stream.gone.as_slice(), echo.stream.comes.len()),
             (&b"abcd"[..], 1),

@@ -90,7 +90,7 @@ impl<S: Sockets> EventLoop<S> {
         if change.last {
             place.connection.nothing_more_comes();
         }
-        if !place.is_ready {
+        if !place.is_ready && place.connection.has_to_do(change.comes) {
             place.is_ready = true;
             self.ready.push_back(slot);
         }

@@ -48,6 +48,7 @@ impl Sockets for Kernel {
         rustix::net::listen(&listener, super::BACKLOG)?;
         // Its connections have it too.
         set_congestion_control(&listener)?;
+        rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     }
@@ -57,9 +58,7 @@ impl Sockets for Kernel {
     }
 
     fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
-        let stream = TcpStream::from(accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?);
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(TcpStream::from(accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?))
     }
 
     fn receive(udp: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
@@ -95,6 +94,7 @@ impl Sockets for Kernel {
         epoll::wait(&poll.epoll, spare_capacity(&mut poll.events), timeout.as_ref())?;
         changes.extend(poll.events.iter().map(|event| Change {
             token: event.data.u64() as usize,
+            comes: { event.flags }.intersects(LAST.union(epoll::EventFlags::IN)),
             last: { event.flags }.intersects(LAST),
         }));
         Ok(())

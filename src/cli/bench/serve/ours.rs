@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tunstack::engine::Engine;
-use tunstack::net::{TcpListener, TcpStream, UdpSocket};
+use tunstack::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tunstack::poll::{Events, Interest, Poll as OurPoll, Token};
 
 use super::sockets::{Change, EVENTS, Sockets};
@@ -33,8 +33,10 @@ impl Sockets for Ours {
     type Poll = Poll;
 
     fn listen(&self, port: u16) -> io::Result<TcpListener> {
-        let listener = self.engine.listen((Ipv4Addr::UNSPECIFIED, port))?;
-        listener.set_backlog(super::BACKLOG.cast_unsigned())?;
+        let socket = TcpSocket::new_v4(&self.engine)?;
+        socket.set_nodelay(true)?;
+        socket.bind((Ipv4Addr::UNSPECIFIED, port).into())?;
+        let listener = socket.listen(super::BACKLOG.cast_unsigned())?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     }
@@ -46,7 +48,6 @@ impl Sockets for Ours {
     fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
         let (stream, _) = listener.accept()?;
         stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
         Ok(stream)
     }
 
@@ -72,9 +73,9 @@ impl Sockets for Ours {
 
     fn wait(poll: &mut Poll, changes: &mut Vec<Change>, timeout: Option<Duration>) -> io::Result<()> {
         poll.poll.poll(&mut poll.events, timeout)?;
-        changes.extend(poll.events.iter().map(|event| Change {
-            token: event.token().0,
-            last: event.is_read_closed() || event.is_error(),
+        changes.extend(poll.events.iter().map(|event| {
+            let last = event.is_read_closed() || event.is_error();
+            Change { token: event.token().0, comes: event.is_readable() || last, last }
         }));
         Ok(())
     }

@@ -13,6 +13,8 @@ pub(super) const EVENTS: usize = 256;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Change {
     pub(super) token: usize,
+    /// There is something to read, or the end.
+    pub(super) comes: bool,
     /// Nothing more will come beyond what is there already, or the connection has failed: no edge tells that again.
     pub(super) last: bool,
 }
@@ -24,10 +26,10 @@ pub(super) trait Sockets: 'static {
     type Udp: Send;
     type Poll;
 
+    /// Its streams are without Nagle's algorithm.
     fn listen(&self, port: u16) -> io::Result<Self::Listener>;
     fn bind(&self, port: u16) -> io::Result<Self::Udp>;
 
-    /// The stream is without Nagle's algorithm.
     fn accept(listener: &Self::Listener) -> io::Result<Self::Stream>;
 
     fn receive(udp: &Self::Udp, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)>;

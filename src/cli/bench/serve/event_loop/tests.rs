@@ -48,7 +48,7 @@ struct Step {
 
 /// An event for each of these tokens.
 fn told<const N: usize>(tokens: [usize; N]) -> Step {
-    let changes = tokens.map(|token| Change { token, last: false }).to_vec();
+    let changes = tokens.map(|token| Change { token, comes: true, last: false }).to_vec();
     Step { changes, ..Step::default() }
 }
 
@@ -340,7 +340,7 @@ fn an_event_of_one_that_has_ended_is_nobodys() {
     let asked = run([begins(), ends('a', told([2])), told([2, 3, 9])]);
     assert_eq!(reads(&asked), "a");
     // Another has its slot: it is read in vain, and lives.
-    let late = Step { changes: vec![Change { token: 2, last: true }], ..Step::default() };
+    let late = Step { changes: vec![Change { token: 2, comes: true, last: true }], ..Step::default() };
     let again = comes([Ok(stream('b', 0))], told([0]));
     let asked = run([begins(), ends('a', told([2])), again, late, ends('b', told([2]))]);
     assert_eq!(reads(&asked), "abb");
@@ -350,13 +350,22 @@ fn an_event_of_one_that_has_ended_is_nobodys() {
 /// Data and end that are told at once are one event: that of the data is the last.
 #[test]
 fn an_end_that_was_told_with_data_is_found() {
-    let last = Step { changes: vec![Change { token: 2, last: true }], ..Step::default() };
+    let last = Step { changes: vec![Change { token: 2, comes: true, last: true }], ..Step::default() };
     let asked = run([
         comes([Ok(Stream { octet: true, ends: true, ..stream('a', 0) })], told([0])),
         last,
         Step::default(),
     ]);
     assert_eq!(asked[5..], [Asked::Read('a'), AT_ONCE, Asked::Read('a'), Closed('a'), IDLE]);
+}
+
+/// As when a connection is first watched: there is room, and nothing to read.
+#[test]
+fn room_for_what_nobody_writes_is_no_reason_to_read() {
+    let room = |token| Step { changes: vec![Change { token, comes: false, last: false }], ..Step::default() };
+    let begins = || comes([Ok(stream('a', 0))], told([0]));
+    assert_eq!(reads(&run([begins(), room(2), Step::default()])), "");
+    assert_eq!(reads(&run([begins(), told([2]), Step::default()])), "a");
 }
 
 #[test]
