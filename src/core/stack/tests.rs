@@ -72,6 +72,7 @@ mod short_cuts;
 mod starving;
 mod storm;
 mod tuning;
+mod turns;
 mod urgent;
 mod windows;
 mod writing;

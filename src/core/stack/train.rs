@@ -93,7 +93,7 @@ impl Stack {
                 self.wheel.arm(coupled.index, deadline);
             }
             *queued = false;
-            self.turns.end();
+            self.turns.end(coupled.index);
         }
         let (buffer, len) = (&tcb.send_buffer, coupled.train.mss as usize);
         let (ends, checksum) = ((tcb.quad.local.address, tcb.quad.remote.address), coupled.checksum);

@@ -100,7 +100,7 @@ impl Stack {
         }
         while let Some(index) = self.turns.current() {
             let Some(socket) = self.slab.by_index_mut(index) else {
-                self.turns.end();
+                self.turns.end(index);
                 continue;
             };
             if let Kind::Connection(tcb) = &mut socket.kind {
@@ -112,21 +112,23 @@ impl Stack {
                         self.wheel.arm(index, deadline);
                     }
                     socket.queued = false;
-                    self.turns.end();
+                    self.turns.sent(0);
+                    self.turns.end(index);
                     let checksum = self.build_segment(index, ack, event);
                     return Some(Next { checksum, octets: Octets::Head, gso_size: 0 });
                 }
                 let outgoing = tcb.poll_transmit(&mut cx);
                 if let Some(outgoing) = &outgoing {
+                    self.turns.sent(outgoing.len);
                     let over = tcb.was_all(&cx);
                     if over {
                         if let Some(deadline) = tcb.timers.earliest() {
                             self.wheel.arm(index, deadline);
                         }
                         socket.queued = false;
-                        self.turns.end();
+                        self.turns.end(index);
                     } else {
-                        self.turns.sent(outgoing.len, tcb.is_near());
+                        self.turns.has_more(tcb.is_near());
                     }
                     if tcb.options.unsent_limit().is_some() {
                         self.publish(index, false);
@@ -157,7 +159,7 @@ impl Stack {
                 }
             }
             socket.queued = false;
-            self.turns.end();
+            self.turns.end(index);
         }
         None
     }

@@ -1,0 +1,49 @@
+//! What several connections send leaves in turns.
+
+use super::*;
+
+/// Which of two connections has sent each segment of what they have written, over a path that takes so long each way.
+fn order(delay: Duration) -> Vec<u16> {
+    let mut p = Pair::new();
+    p.listen();
+    let now = p.now;
+    let clients = [(); 2].map(|()| {
+        let id = p.hosts[0].tcp_socket(Family::V4);
+        let connecting = p.hosts[0].connect(id, Endpoint::new(v4(2), 80), now);
+        assert_eq!(connecting, Err(Error::InProgress));
+        id
+    });
+    for from in [0, 1, 0] {
+        p.now += delay;
+        let mut sent = Vec::new();
+        while let Some(datagram) = p.hosts[from].poll_transmit(p.now) {
+            sent.extend(segmentation::cut(&datagram));
+        }
+        for packet in sent {
+            p.hosts[1 - from].receive(p.now + delay, Inbound::plain(&packet));
+        }
+        p.now += delay;
+    }
+    for id in clients {
+        assert!(p.hosts[0].try_write(id, &pattern(40_000), p.now).unwrap() > 20_000);
+    }
+    let mut ports = Vec::new();
+    while let Some(datagram) = p.hosts[0].poll_transmit(p.now) {
+        ports.push(u16::from_be_bytes([datagram.head[20], datagram.head[21]]));
+    }
+    assert!(ports.len() >= 20, "two windows");
+    ports
+}
+
+#[test]
+fn a_near_peer_gets_several_segments_of_a_connection_together() {
+    let ports = order(Duration::from_micros(20));
+    assert!(ports[..10].iter().all(|port| *port == ports[0]), "{ports:?}");
+    assert!(ports[10..20].iter().all(|port| *port != ports[0]), "{ports:?}");
+}
+
+#[test]
+fn to_a_far_one_each_segment_is_of_another_connection() {
+    let ports = order(Duration::from_millis(10));
+    assert!(ports.windows(2).all(|two| two[0] != two[1]), "{ports:?}");
+}
