@@ -362,8 +362,8 @@ impl Server {
         let mut all_left = !self.unsent || self.transmit(&mut left, now);
         // Those that are ready now: what comes meanwhile is seen before they have their next turn.
         for _ in 0..self.ready.len() {
-            // What one writes leaves before another writes, as on sockets: what the peer gets in turns wakes another of its threads
-            // each time.
+            // What one writes leaves before another writes, as on sockets: what the peer gets in turns wakes another of its
+            // threads each time.
             if !all_left {
                 break;
             }

@@ -229,15 +229,15 @@ impl Frames {
         Some((asked, self.filled - had))
     }
 
-    /// Whether what comes next may be a burst, whose time is worth a look at the clock.
+    /// Whether what comes next may be a burst that can be read in two ways, whose time is worth a look at the clock.
     #[cfg(feature = "uring")]
-    pub(super) const fn expect_burst(&self) -> bool {
-        self.burst >= FEW_SMALL
+    pub(crate) fn expect_burst(&self) -> bool {
+        self.burst >= FEW_SMALL && self.room.as_ref().is_some_and(|room| room.may_read_at_once())
     }
 
     /// All that is in it was read in this time, at once or one by one: the next may be read otherwise.
     #[cfg(feature = "uring")]
-    pub(super) fn took(&mut self, time: Duration) {
+    pub(crate) fn took(&mut self, time: Duration) {
         // The way was chosen for such as came before.
         if self.are_small() == self.were_small {
             self.trials[usize::from(self.were_small)].took(time, self.filled);

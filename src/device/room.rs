@@ -87,6 +87,12 @@ impl Room {
         Some(ring.results())
     }
 
+    /// Whether it is tried, and was not found to be impossible.
+    #[cfg(feature = "uring")]
+    pub(super) const fn may_read_at_once(&self) -> bool {
+        !matches!(self.reads, Reads::OneByOne)
+    }
+
     #[cfg(feature = "uring")]
     fn refused(&mut self, memory: Box<[u8]>, e: &io::Error) {
         tracing::debug!("packets are read one by one: no io_uring: {e}");

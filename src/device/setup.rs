@@ -62,8 +62,8 @@ pub struct TunConfig {
     /// How many queues it has, 1 to 256; [`bring_up_queues`] serves more than one.
     pub queues: u16,
     /// Whether a burst of packets may be read by an io_uring (feature `uring`), where the kernel has one and it takes less time,
-    /// which is tried out; it concerns a plain device with one queue alone. Without it each packet is a `read`, and no io_uring is asked for: for processes whose
-    /// filter of system calls kills them for that, and for who traces their calls.
+    /// which is tried out; it concerns a plain device with one queue alone. Without it each packet is a `read`, and no
+    /// io_uring is asked for: for processes whose filter of system calls kills them for that, and for who traces their calls.
     pub uring: bool,
     /// Whether the host's kernel does its part of each flow where the program that reads the flow runs, and not on the
     /// processor that writes to the device: receive flow steering (RFS, `Documentation/networking/scaling.rst` of Linux).
@@ -85,7 +85,7 @@ pub struct TunConfig {
 
 impl Default for TunConfig {
     /// `tun0`, the stack at 10.7.0.2/24 and fd07::2/64, the host at 10.7.0.1 and fd07::1, 1500 octets,
-    /// offload where the kernel can, one queue, an io_uring where there is one, no flow steered, no GRO.
+    /// offload where the kernel can, one queue, an io_uring where it takes less time, no flow steered, no GRO.
     fn default() -> Self {
         Self {
             name: Some("tun0".to_owned()),

@@ -130,8 +130,18 @@ impl Tun {
         self.changes.name()
     }
 
-    /// Reads all that waits, as far as there is room.
-    fn take(&self, frames: &mut Frames) -> io::Result<usize> {
+    /// Takes over what was changed on it, to be put back, and the MTU that it has now.
+    pub(super) fn configured(&mut self, changes: Arc<Changes>, mtu: u16) {
+        (self.changes, self.mtu) = (changes, mtu);
+    }
+}
+
+fn takes_several(link: &Link) -> bool {
+    link.tun.is_some_and(|tun| tun.multi_queue)
+}
+
+impl Device for Tun {
+    fn recv(&self, _now: Instant, frames: &mut Frames) -> io::Result<usize> {
         let mut count = 0;
         loop {
             #[cfg(feature = "uring")]
@@ -158,30 +168,6 @@ impl Tun {
                 Err(e) => return Err(attach::failed(self.name(), e.into())),
             }
         }
-    }
-
-    /// Takes over what was changed on it, to be put back, and the MTU that it has now.
-    pub(super) fn configured(&mut self, changes: Arc<Changes>, mtu: u16) {
-        (self.changes, self.mtu) = (changes, mtu);
-    }
-}
-
-fn takes_several(link: &Link) -> bool {
-    link.tun.is_some_and(|tun| tun.multi_queue)
-}
-
-impl Device for Tun {
-    fn recv(&self, _now: Instant, frames: &mut Frames) -> io::Result<usize> {
-        #[cfg(feature = "uring")]
-        if self.uring && frames.is_empty() && frames.expect_burst() {
-            let begun = std::time::Instant::now();
-            let count = self.take(frames)?;
-            if count > 0 {
-                frames.took(begun.elapsed());
-            }
-            return Ok(count);
-        }
-        self.take(frames)
     }
 
     fn send(&self, _now: Instant, datagram: &Datagram<'_>) -> io::Result<()> {

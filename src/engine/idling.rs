@@ -31,8 +31,7 @@ pub(super) fn look(
     caller: Option<&Caller<'_>>,
 ) -> io::Result<Seen> {
     if first {
-        tools.frames.clear();
-        let count = shard.device.recv(*now, &mut tools.frames)?;
+        let count = shard.take(*now, &mut tools.frames)?;
         if count > 0 {
             return Ok(Seen::Packets(count));
         }
@@ -48,8 +47,7 @@ pub(super) fn look(
     let also = caller.and_then(Caller::poller).map(Poller::readable);
     loop {
         if !std::mem::take(&mut first) {
-            tools.frames.clear();
-            let count = shard.device.recv(*now, &mut tools.frames)?;
+            let count = shard.take(*now, &mut tools.frames)?;
             if count > 0 {
                 tools.luck.looked(true);
                 return Ok(Seen::Packets(count));

@@ -322,6 +322,19 @@ impl Shard {
         more
     }
 
+    /// Takes packets that wait, in place of those before.
+    pub(super) fn take(&self, now: Instant, frames: &mut Frames) -> io::Result<usize> {
+        frames.clear();
+        #[cfg(feature = "uring")]
+        if frames.expect_burst() {
+            let begun = self.clock.now();
+            let count = self.device.recv(now, frames)?;
+            frames.took(self.clock.now().saturating_since(begun));
+            return Ok(count);
+        }
+        self.device.recv(now, frames)
+    }
+
     /// Somebody is about to wait: acknowledgments that waited for what programs send while they work leave. Says, as
     /// [`drive`](Self::drive) does, whether there may be more to send.
     pub(super) fn release_acks(&self, held: &mut Held, now: Instant) -> bool {

@@ -244,7 +244,7 @@ impl Seated<'_> {
             Next::Sleep(until) | Next::Look(until) if !tools.frames.is_full() => {
                 let first = matches!(self.next, Next::Look(_));
                 let until = caller.map_or(until, |caller| until.min(caller.deadline));
-                // To drive may have taken long. Who has just sat down has looked at the clock.
+                // To drive may have taken long. Who has just sat down has looked at the clock for it.
                 if !first {
                     self.now = shard.clock.now();
                 }
@@ -257,7 +257,8 @@ impl Seated<'_> {
                         _ => {
                             // The device may hold back what the look took off the wire, and is silent until then.
                             let until = shard.device.deadline().map_or(until, |due| due.min(until));
-                            sleep(shard, tools, until.saturating_since(self.now), until, caller)?
+                            // To wake others, and to look, may have taken long.
+                            sleep(shard, tools, until.saturating_since(shard.clock.now()), until, caller)?
                         }
                     };
                     self.also = if self.ended.also { Also::Something } else { Also::Nothing };
@@ -279,8 +280,7 @@ impl Seated<'_> {
     /// Takes in what is there `now`, drives and wakes, without a sleep.
     pub(super) fn take_in(&mut self, caller: Option<&Caller<'_>>) -> io::Result<Turn> {
         let Some(tools) = &mut self.tools else { return Ok(Turn::Left) };
-        tools.frames.clear();
-        let count = self.shard.device.recv(self.now, &mut tools.frames)?;
+        let count = self.shard.take(self.now, &mut tools.frames)?;
         tools.hang_ups = if self.ended.hung_up && count == 0 { tools.hang_ups + 1 } else { 0 };
         if tools.hang_ups > HANG_UPS {
             return Err(Errno::NODEV.into());

@@ -2,7 +2,7 @@
 //!
 //! An io_uring copies to pinned memory, which is quicker, and does more beside that for each packet than a read of its own.
 //! Which counts for more depends on the processor: on some a burst of large packets takes a sixth less time by a ring, on others
-//! a sixth more. So it is measured, again and again: one burst the other way, between two as ever.
+//! a fifth more. So it is measured, again and again: one burst the other way, between two as ever.
 
 use std::time::Duration;
 

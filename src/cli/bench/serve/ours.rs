@@ -34,6 +34,8 @@ impl Sockets for Ours {
 
     fn listen(&self, port: u16) -> io::Result<TcpListener> {
         let socket = TcpSocket::new_v4(&self.engine)?;
+        // As listeners that are made in one go have it.
+        socket.set_reuseaddr(true)?;
         socket.set_nodelay(true)?;
         socket.bind((Ipv4Addr::UNSPECIFIED, port).into())?;
         let listener = socket.listen(super::BACKLOG.cast_unsigned())?;
