@@ -23,7 +23,6 @@ pub(crate) trait Sleeper: Send + Sync {
 pub(crate) enum Clock {
     /// `start` is the epoch as the kernel's monotonic clock counts it, in nanoseconds.
     Real {
-        epoch: std::time::Instant,
         start: u64,
     },
     Virtual(Virtual),
@@ -32,9 +31,7 @@ pub(crate) enum Clock {
 impl Clock {
     /// The machine's, which starts at zero.
     pub(crate) fn start() -> Self {
-        // In this order, so that no time is too early as `at` has it.
-        let epoch = std::time::Instant::now();
-        Self::Real { epoch, start: monotonic() }
+        Self::Real { start: monotonic() }
     }
 
     /// One that stands at zero until it is moved.
@@ -46,18 +43,16 @@ impl Clock {
     pub(crate) fn now(&self) -> Instant {
         match self {
             // Each call asks what time it is. By way of std's seconds and nanoseconds that takes twice as long.
-            Self::Real { start, .. } => Instant::from_nanos(monotonic().saturating_sub(*start)),
+            Self::Real { start } => Instant::from_nanos(monotonic().saturating_sub(*start)),
             Self::Virtual(time) => time.now(),
         }
     }
 
-    /// A time as the standard library has it; what was before the stack's epoch is that.
+    /// A time as the standard library has it: as far from now as it is by the machine's clock. What is past is now.
     pub(crate) fn at(&self, when: std::time::Instant) -> Instant {
-        match self {
-            Self::Real { epoch, .. } => Instant::ZERO + when.saturating_duration_since(*epoch),
-            // As far from now as it is by the machine's clock.
-            Self::Virtual(time) => time.now() + when.saturating_duration_since(std::time::Instant::now()),
-        }
+        // Its clock first: what passes between the two makes the time later, never too early.
+        let left = when.saturating_duration_since(std::time::Instant::now());
+        self.now() + left
     }
 
     /// When `timeout` from now is over; `None` (never) stays `None`.
@@ -86,7 +81,7 @@ impl Clock {
     }
 }
 
-/// The kernel's monotonic clock, in nanoseconds since it began, which std's [`Instant`](std::time::Instant) counts in too.
+/// The kernel's monotonic clock, in nanoseconds since it began.
 fn monotonic() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     // Never negative, and 584 years fit.
@@ -195,14 +190,31 @@ mod tests {
     }
 
     #[test]
-    fn times_of_the_standard_library_are_the_same_times() {
+    fn time_passes_as_it_does_by_the_clock_of_the_standard_library() {
         let clock = Clock::start();
-        let before = clock.now();
-        let when = clock.at(std::time::Instant::now());
-        // It may count from a moment before the clock does, never from one after.
-        assert!(before <= when, "{before:?} {when:?}");
-        std::thread::yield_now();
-        assert!(when.saturating_since(clock.now()) < Duration::from_secs(1));
+        let outer = clock.now();
+        let begin = std::time::Instant::now();
+        let inner = clock.now();
+        while begin.elapsed() < Duration::from_millis(2) {
+            std::hint::spin_loop();
+        }
+        let inner = clock.now().saturating_since(inner);
+        let elapsed = begin.elapsed();
+        let outer = clock.now().saturating_since(outer);
+        assert!(inner <= elapsed && elapsed <= outer, "{inner:?} {elapsed:?} {outer:?}");
+    }
+
+    #[test]
+    fn times_of_the_standard_library_are_as_far_from_now() {
+        let hour = Duration::from_secs(3600);
+        for clock in [Clock::start(), Clock::start_virtual()] {
+            let (before, begin) = (clock.now(), std::time::Instant::now());
+            let (past, future) = (clock.at(begin), clock.at(begin + hour));
+            let (after, elapsed) = (clock.now(), begin.elapsed());
+            assert!(before <= past && past <= after, "{before:?} {past:?} {after:?}");
+            assert!(future <= after + hour, "{future:?} {after:?}");
+            assert!(future + elapsed >= before + hour, "{future:?} {elapsed:?} {before:?}");
+        }
     }
 
     #[test]

@@ -205,7 +205,10 @@ impl Poll {
     /// other thread. Gives how long there is to wait still; nothing where the kernel need not be asked, either.
     fn sit(&self, left: Option<Duration>) -> io::Result<Option<Option<Duration>>> {
         let watched = &self.registry.shared.watched;
-        let Some(shard) = watched.home() else { return Ok(Some(left)) };
+        let Some(shard) = watched.home() else {
+            let asks = watched.ready.is_empty() || self.registry.shared.has_descriptors();
+            return Ok(asks.then_some(left));
+        };
         if !watched.ready.sit() {
             shard.send_unsent();
             return Ok(self.registry.shared.has_descriptors().then_some(left));

@@ -264,6 +264,11 @@ impl Ready {
         !self.is_asleep()
     }
 
+    /// Whether no registration has something to tell.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state().first == NONE
+    }
+
     /// Whether more than one registration has something to tell.
     pub(super) fn has_several(&self) -> bool {
         let state = self.state();

@@ -150,7 +150,8 @@ fn not_in_core(files: &Files) -> Vec<String> {
 }
 
 fn clocks(files: &Files) -> Vec<String> {
-    let patterns: [&[&str]; 2] = [&["Instant", "::", "now"], &["SystemTime", "::", "now"]];
+    let patterns: [&[&str]; 3] =
+        [&["Instant", "::", "now"], &["SystemTime", "::", "now"], &["clock_gettime"]];
     forbidden(files, &patterns, false, |file| !CLOCKS.iter().any(|place| file.starts_with(place)))
 }
 
@@ -389,10 +390,11 @@ fn what_is_forbidden_is_seen() {
         ("src/core/seq.rs", "fn f(s: Seq) { s.0.wrapping_sub(t.0) as i32 }"),
         ("src/sim/d.rs", "use std::collections::HashMap;"),
         ("src/device/sys.rs", "unsafe {}"),
+        ("src/device/g.rs", "//! G.\nfn f() { rustix::time::clock_gettime(ClockId::Monotonic) }"),
         ("src/net/e.rs", "//! E.\nfn f() {\n unsafe { x } }\n#[cfg(test)] mod t { unsafe {} }"),
     ]);
     complains(&not_in_core(&files), &["core/a.rs:2: std::", "core/a.rs:3: Instant::now"]);
-    complains(&clocks(&files), &["core/a.rs:3"]);
+    complains(&clocks(&files), &["core/a.rs:3", "device/g.rs:2: clock_gettime"]);
     complains(&chance(&files), &["src/sim/d.rs:1: HashMap"]);
     complains(&unsafe_code(&files), &["e.rs:3", "e.rs:4"]);
     complains(&sequence_numbers(&files), &["c.rs:2: .get()as", "c.rs:3: wrapping_sub", "c.rs:4: .get()<"]);

@@ -1,10 +1,11 @@
 //! When there is an event and when there is none.
 
-use std::io::{Read, Write};
+use std::io::{Read, Write, pipe};
 use std::net::Shutdown;
 
 use super::*;
 use crate::net::{Ping, UdpSocket};
+use crate::poll::{SourceFd, Waker};
 
 #[test]
 fn what_is_ready_is_told_at_once_and_once() {
@@ -28,18 +29,50 @@ fn a_poll_that_has_something_to_tell_sends_replies_that_wait() {
     limited(|| {
         let pair = pair();
         let (mut client, _server) = pair.connected();
-        for room in [1, 64] {
+        let (reader, _writer) = pipe().unwrap();
+        for (room, descriptor) in [(1, false), (64, false), (1, true), (64, true)] {
             let mut watcher = Watcher::with_room(room);
             watcher.add(&mut client, 1, WRITE);
+            // Without one it need not take turns, and never looks at the sockets first.
+            if descriptor {
+                watcher.add(&mut SourceFd(&reader), 2, READ);
+            }
             let shard = watcher.poll.registry().shared.watched.home().unwrap();
             for _ in 0..4 {
                 watcher.poll.registry().reregister(&mut client, Token(1), WRITE).unwrap();
                 shard.leave_unsent();
                 assert!(watcher.only(1).is_writable());
-                assert!(!shard.has_unsent());
+                assert!(!shard.has_unsent(), "{room} {descriptor}");
             }
             watcher.poll.registry().deregister(&mut client).unwrap();
         }
+    });
+}
+
+/// What is there to be told is no reason for a system call, whether it is of wakers or of two engines' sockets.
+#[test]
+fn a_poll_without_one_home_asks_the_kernel_to_wait_or_for_descriptors() {
+    limited(|| {
+        let pair = pair();
+        let (mut client, mut server) = pair.connected();
+        let (reader, _writer) = pipe().unwrap();
+        let asks = |watcher: &Watcher| watcher.poll.sit(Some(LONG)).unwrap() == Some(Some(LONG));
+        let mut watcher = Watcher::new();
+        let waker = Waker::new(watcher.poll.registry(), Token(1)).unwrap();
+        assert!(asks(&watcher));
+        waker.wake().unwrap();
+        assert!(!asks(&watcher));
+        watcher.only(1);
+        watcher.add(&mut client, 2, WRITE);
+        watcher.add(&mut server, 3, WRITE);
+        assert!(watcher.poll.registry().shared.watched.home().is_none());
+        assert!(!asks(&watcher));
+        assert_eq!(watcher.told().len(), 2);
+        assert!(asks(&watcher));
+        watcher.add(&mut SourceFd(&reader), 4, READ);
+        waker.wake().unwrap();
+        assert!(asks(&watcher), "its turn may be now");
+        watcher.only(1);
     });
 }
 
