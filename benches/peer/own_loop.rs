@@ -8,8 +8,8 @@
 //!
 //! One thread and one loop: no socket, no lock, and nobody to be woken. What data passes is copied from and to buffers of the
 //! program, as a call to read or write does it. The settings are those of the servers on sockets: the usual ones, without
-//! Nagle's algorithm. But each packet is read by itself, as the others of one thread do it: `--uring` reads many at a time, as
-//! the servers on sockets do it.
+//! Nagle's algorithm. But each packet is read by itself, as the others of one thread do it: `--uring` reads many at a
+//! time where that takes less, as the servers on sockets do it.
 
 use std::collections::VecDeque;
 use std::env;
@@ -344,7 +344,11 @@ impl Server {
     /// whether there was anything to do.
     fn pass(&mut self, now: Instant) -> io::Result<bool> {
         self.frames.clear();
+        let begun = self.frames.expects_burst().then(std::time::Instant::now);
         let came = self.device.recv(now, &mut self.frames)? > 0;
+        if let Some(begun) = begun {
+            self.frames.took(begun.elapsed());
+        }
         let is_due = self.stack.poll_timeout().is_some_and(|due| due <= now);
         let goes_on = self.unsent || !self.ready.is_empty() || self.datagrams.burst.is_some();
         if !(came || is_due || goes_on) {

@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::mem;
 #[cfg(feature = "uring")]
 use std::os::fd::BorrowedFd;
-#[cfg(feature = "uring")]
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -69,11 +68,11 @@ pub struct Frames {
     /// How many packets came the last time that there were any.
     #[cfg(feature = "uring")]
     burst: usize,
-    /// Whether these were small, and for each kind whether many are to be read at once.
+    /// Whether these were small, and for each kind whether many are to be read at once. `None`: nobody has asked for that.
     #[cfg(feature = "uring")]
     were_small: bool,
     #[cfg(feature = "uring")]
-    trials: [Trial; 2],
+    trials: Option<[Trial; 2]>,
 }
 
 /// Room for one packet.
@@ -119,7 +118,7 @@ impl Frames {
             #[cfg(feature = "uring")]
             were_small: false,
             #[cfg(feature = "uring")]
-            trials: Default::default(),
+            trials: None,
         }
     }
 
@@ -209,7 +208,7 @@ impl Frames {
         if self.is_empty() || self.filled.max(self.burst) < few || self.is_full() {
             return None;
         }
-        if !self.trials[usize::from(self.were_small)].at_once() {
+        if !self.trials.get_or_insert_default()[usize::from(self.were_small)].at_once() {
             return None;
         }
         let (had, first) = (self.filled, self.place());
@@ -229,18 +228,45 @@ impl Frames {
         Some((asked, self.filled - had))
     }
 
-    /// Whether what comes next may be a burst that can be read in two ways, whose time is worth a look at the clock.
-    #[cfg(feature = "uring")]
-    pub(crate) fn expect_burst(&self) -> bool {
-        self.burst >= FEW_SMALL && self.room.as_ref().is_some_and(|room| room.may_read_at_once())
+    /// Whether what comes next may be a burst that can be read in two ways, one by one or by an io_uring, so that its time is
+    /// worth a look at the clock before and after it: see [`took`](Self::took).
+    #[must_use]
+    pub fn expects_burst(&self) -> bool {
+        #[cfg(feature = "uring")]
+        let expects = self.trials.is_some()
+            && self.burst >= FEW_SMALL
+            && self.room.as_ref().is_some_and(|room| room.may_read_at_once());
+        #[cfg(not(feature = "uring"))]
+        let expects = false;
+        expects
     }
 
-    /// All that is in it was read in this time, at once or one by one: the next may be read otherwise.
-    #[cfg(feature = "uring")]
-    pub(crate) fn took(&mut self, time: Duration) {
+    /// All that is in it was read in this time. From that it finds out which way to read bursts takes less here; until it is
+    /// told of some they are read one by one. Sockets do it for themselves; a loop of a program's own can do it so:
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use tunstack::core::time;
+    /// use tunstack::device::{Device, Frames};
+    ///
+    /// fn take(device: &impl Device, now: time::Instant, frames: &mut Frames) -> std::io::Result<usize> {
+    ///     frames.clear();
+    ///     let begun = frames.expects_burst().then(Instant::now);
+    ///     let count = device.recv(now, frames)?;
+    ///     if let Some(begun) = begun {
+    ///         frames.took(begun.elapsed());
+    ///     }
+    ///     Ok(count)
+    /// }
+    /// ```
+    #[cfg_attr(not(feature = "uring"), expect(unused_variables, reason = "there is one way"))]
+    pub fn took(&mut self, time: Duration) {
         // The way was chosen for such as came before.
-        if self.are_small() == self.were_small {
-            self.trials[usize::from(self.were_small)].took(time, self.filled);
+        #[cfg(feature = "uring")]
+        if self.are_small() == self.were_small
+            && let Some(trials) = &mut self.trials
+        {
+            trials[usize::from(self.were_small)].took(time, self.filled);
         }
     }
 

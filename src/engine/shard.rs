@@ -325,14 +325,12 @@ impl Shard {
     /// Takes packets that wait, in place of those before.
     pub(super) fn take(&self, now: Instant, frames: &mut Frames) -> io::Result<usize> {
         frames.clear();
-        #[cfg(feature = "uring")]
-        if frames.expect_burst() {
-            let begun = self.clock.now();
-            let count = self.device.recv(now, frames)?;
+        let begun = frames.expects_burst().then(|| self.clock.now());
+        let count = self.device.recv(now, frames)?;
+        if let Some(begun) = begun {
             frames.took(self.clock.now().saturating_since(begun));
-            return Ok(count);
         }
-        self.device.recv(now, frames)
+        Ok(count)
     }
 
     /// Somebody is about to wait: acknowledgments that waited for what programs send while they work leave. Says, as

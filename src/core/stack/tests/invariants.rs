@@ -74,7 +74,8 @@ impl Stack {
                 assert_eq!(bound, socket.own.contains(Own::BOUND), "{id:?} in the map of bound ports");
             }
             if socket.queued {
-                assert_eq!(self.turns.count(id.index()), 1, "{id:?} says it is queued");
+                // One that was removed from this slot leaves its entry behind, which ends when its turn comes.
+                assert!(self.turns.count(id.index()) >= 1, "{id:?} says it is queued");
             }
             if socket.changed {
                 assert!(self.changed.contains(&id.index()), "{id:?} says it is reported");
