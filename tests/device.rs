@@ -356,13 +356,17 @@ fn no_io_uring_is_made_where_it_is_switched_off() {
         let tun = bring_up(&TunConfig { uring, ..plain() }).unwrap();
         let socket = UdpSocket::bind("10.7.0.1:0").unwrap();
         let mut frames = Frames::new(64, 1500);
-        // As many at once as are read by one, and again now that it is known how many come.
-        for _ in 0..2 {
+        // As many as are read by one: that they are so many is known after the first, what they take one by one after the next.
+        for _ in 0..3 {
             frames.clear();
+            let expects = frames.expects_burst();
             (0..20).for_each(|n| _ = socket.send_to(&[n], "10.7.0.2:9").unwrap());
             while frames.len() < 20 {
                 wait(&tun);
                 tun.recv(NOW, &mut frames).unwrap();
+            }
+            if expects {
+                frames.took(Duration::from_micros(20));
             }
         }
         assert_eq!(rings(), made, "allowed: {uring}");
