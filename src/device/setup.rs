@@ -26,8 +26,10 @@ const MTU_MIN_IPV6: u32 = 1280;
 const MTU_MAX: u32 = 65_535;
 /// Queues that a device has at the most (`MAX_TAP_QUEUES` in Linux).
 const MAX_QUEUES: u16 = 256;
-/// Packets that the kernel holds for us while the process is busy: 500, the default, is lost in a blink.
-const TX_QUEUE_LEN: u32 = 10_000;
+/// Packets that the kernel holds for us while the process is busy: 500, the default, is lost in a blink. Four local senders have
+/// some 11,600 in flight by the usual limit of a send buffer, and one that has lost is held up by its congestion window: then what
+/// it sends is cut up by our processor, with an acknowledgment that we write, and no longer by its own.
+const TX_QUEUE_LEN: u32 = 16_000;
 
 /// Whether the kernel sums, cuts and joins packets for us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
