@@ -47,7 +47,7 @@
 //! # Features
 //!
 //! `tun-tap`, `offload`, `capture` and `uring` are on unless switched off. `uring` reads packets of the plain TUN many at a time
-//! where the kernel lets it, from the first burst on: a program whose own filter of system calls kills it for an io_uring
+//! where the kernel lets it and it takes less time, which is tried out from the first bursts on: a program whose own filter of system calls kills it for an io_uring
 //! leaves it out, or switches it off for a device (`device::setup::TunConfig::uring`, `--no-uring`). `tunstack_start` of the C
 //! library has no switch: there it can only be left out. A process has 64 such rings at the most, each a descriptor, for
 //! devices that are there at once; they stay open when their devices go, for later ones. `tokio` and `futures` are for the sockets of tasks, [`aio`], and `axum` for `axum::serve` over them; `cli` is for the

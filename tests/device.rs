@@ -113,7 +113,7 @@ fn a_device_comes_up_as_asked_and_goes() {
     assert_eq!(tun.capabilities(), Capabilities { mtu: 9000, checksum_offload: false, max_gso: 0 });
     let link = netlink::link("wire7").unwrap().unwrap();
     assert!(link.up);
-    assert_eq!((link.mtu, link.tx_queue_len, link.kind.as_deref()), (9000, 10_000, Some("tun")));
+    assert_eq!((link.mtu, link.tx_queue_len, link.kind.as_deref()), (9000, 16_000, Some("tun")));
     let kind = link.tun.unwrap();
     assert_eq!((kind.tap, kind.persistent, kind.multi_queue, kind.owner), (false, false, false, None));
     let addresses = netlink::addresses("wire7").unwrap();

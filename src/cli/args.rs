@@ -55,7 +55,7 @@ pub(crate) struct Args {
 /// Commands without a device of the user's, and the flags of a device that mean something to them nevertheless.
 const WITHOUT_DEVICE: [(&str, &[&str]); 3] = [
     ("drill", &[]),
-    ("race", &["link", "mtu", "no_uring"]),
+    ("race", &["link", "mtu"]),
     ("bench", &["mtu", "offload", "shards", "no_uring", "steer", "gro", "spin"]),
 ];
 
@@ -196,7 +196,6 @@ mod tests {
     fn a_race_has_a_link_and_no_device() {
         let parse = |line: &str| Args::parse_line(line.split(' '));
         assert!(parse("tunstack race --link 10mbit --mtu 9000 --json").is_ok());
-        assert!(parse("tunstack race --kernel --no-uring").is_ok());
         for flag in [
             "--dev tun7",
             "--addr 10.9.0.2/24",

@@ -34,8 +34,7 @@ Examples:
 
 Time is virtual: the links and the hosts are simulated, a minute of them goes by in a second or so, and the
 same seed gives the same run. With --kernel time is real: the host's kernel and this stack send in turn over
-the same impaired device, in a network namespace that is made for it and goes with it. That device has no
-offload, so this stack may read it by an io_uring: not with --no-uring.
+the same impaired device, in a network namespace that is made for it and goes with it.
 
 Share is goodput by the link's rate; headers take 3.5 % of packets of 1500 octets. Queue delays are those of
 packets with data that were not dropped. Fairness is Jain's index: 1 when all flows get the same.";

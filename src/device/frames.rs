@@ -27,7 +27,8 @@ use trial::Trial;
 /// memory side by side than each in its slot.
 const LENT: usize = 16 << 10;
 
-/// Fewer packets than these are read one by one: to ask for several at once costs more than a read or two.
+/// Fewer packets than these are read one by one: to ask for several at once costs more than a read or two. Which way takes less
+/// is found out with more.
 #[cfg(feature = "uring")]
 const FEW: usize = 4;
 
@@ -229,7 +230,8 @@ impl Frames {
     }
 
     /// Whether what comes next may be a burst that can be read in two ways, one by one or by an io_uring, so that its time is
-    /// worth a look at the clock before and after it: see [`took`](Self::took).
+    /// worth a look at the clock before and after it: see [`took`](Self::took). To be asked after [`clear`](Self::clear), before
+    /// the device is read.
     #[must_use]
     pub fn expects_burst(&self) -> bool {
         #[cfg(feature = "uring")]
@@ -241,7 +243,7 @@ impl Frames {
         expects
     }
 
-    /// All that is in it was read in this time. From that it finds out which way to read bursts takes less here; until it is
+    /// All that is in it was read in this time, without waiting for it. From that it finds out which way to read bursts takes less here; until it is
     /// told of some they are read one by one. Sockets do it for themselves; a loop of a program's own can do it so:
     ///
     /// ```
@@ -263,7 +265,8 @@ impl Frames {
     pub fn took(&mut self, time: Duration) {
         // The way was chosen for such as came before.
         #[cfg(feature = "uring")]
-        if self.are_small() == self.were_small
+        if self.expects_burst()
+            && self.are_small() == self.were_small
             && let Some(trials) = &mut self.trials
         {
             trials[usize::from(self.were_small)].took(time, self.filled);

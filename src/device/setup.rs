@@ -64,7 +64,7 @@ pub struct TunConfig {
     /// How many queues it has, 1 to 256; [`bring_up_queues`] serves more than one.
     pub queues: u16,
     /// Whether a burst of packets may be read by an io_uring (feature `uring`), where the kernel has one and it takes less time,
-    /// which is tried out where somebody says [what bursts took](super::Frames::took), as sockets do; it concerns a plain device
+    /// which is tried out where somebody says [what bursts took](super::Frames::took), as sockets do over the device itself; it concerns a plain device
     /// with one queue alone. Without it each packet is a `read`, and no io_uring is asked for: for processes whose filter of
     /// system calls kills them for that, and for who traces their calls.
     pub uring: bool,

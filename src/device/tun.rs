@@ -115,7 +115,7 @@ impl Tun {
     }
 
     /// The same, but it never asks the kernel for an io_uring: each packet is a `read`. So it is anyway without the feature
-    /// `uring`, and where the kernel gives none.
+    /// `uring`, where the kernel gives none, and to frames that nobody tells [what bursts took](Frames::took).
     #[must_use]
     pub fn without_uring(self) -> Self {
         Self {

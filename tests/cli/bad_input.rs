@@ -63,7 +63,7 @@ pub(crate) fn bad_input_is_told_in_one_line() {
         ("bench --quick --offload off --gro --shards 2", 2, &["--gro", "several queues", "--shards 1"]),
         ("down --gro", 2, &["--gro", "down"]),
         ("race --kernel --steer", 2, &["--steer", "makes its own"]),
-        ("race --no-uring", 2, &["--no-uring", "--kernel"]),
+        ("race --kernel --no-uring", 2, &["--no-uring", "race"]),
         ("demo --log loud", 2, &["--log", "debug"]),
         ("demo --port 70000", 2, &["--port"]),
         ("demo /nonexistent", 1, &["/nonexistent", "No such file"]),

@@ -78,8 +78,6 @@ pub(super) struct Setup {
     pub(super) link: LinkConfig,
     pub(super) queue: Queue,
     pub(super) mtu: u16,
-    /// Whether this stack may read by an io_uring, against the kernel.
-    pub(super) uring: bool,
     pub(super) algorithms: Vec<String>,
     pub(super) together: bool,
     pub(super) flows: usize,
@@ -105,10 +103,6 @@ impl Setup {
             let text = "--link has no rate: without one nothing limits the flows (try 100mbit,20ms)";
             return Err(Failure::Usage(text.to_owned()));
         }
-        if common.no_uring && !args.kernel {
-            let text = "--no-uring is a device's, and a race has one with --kernel alone";
-            return Err(Failure::Usage(text.to_owned()));
-        }
         if link.queue == QueueLimit::default() {
             link.queue = args.queue.limit(&link, mtu);
         }
@@ -116,7 +110,6 @@ impl Setup {
             link,
             queue: args.queue,
             mtu,
-            uring: !common.no_uring,
             algorithms: args.cc.clone(),
             together: args.together,
             flows: usize::from(args.flows),

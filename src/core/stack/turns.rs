@@ -14,7 +14,8 @@ const TURN: usize = 16 << 10;
 /// What a segment counts for at the least, octets: to send one that has none takes time, too.
 const LEAST: usize = TURN / 16;
 
-/// Connections that may have something to send, by their slots, each once.
+/// Connections that may have something to send, by their slots: each once, beside entries of such as are gone, which end when
+/// their turn comes.
 #[derive(Debug)]
 pub(super) struct Turns {
     /// Those that have come since, and those that have sent for a turn and have more.
@@ -78,6 +79,9 @@ impl Turns {
             let index = self.list().pop_front();
             self.next();
             self.rest.extend(index);
+        } else if is_over {
+            // What left while nobody waited is not to be made up for.
+            self.left = self.left.min(TURN);
         }
     }
 
@@ -227,6 +231,24 @@ mod tests {
                 }
                 assert!((98..=102).contains(&count), "{count} of {bulk:?}, {is_near}, {octets}");
             }
+        }
+    }
+
+    #[test]
+    fn who_was_alone_for_long_is_not_behind_for_it() {
+        for is_near in [true, false] {
+            let mut turns = turns([1, 2]);
+            send_of(&mut turns, 16, SEGMENT, is_near, |_| true);
+            send_of(&mut turns, 10_000, SEGMENT, is_near, |index| index == 1);
+            let mut count = 0;
+            for _ in 0..200 {
+                if turns.count(3) == 0 {
+                    turns.push(3);
+                }
+                let sent = send_of(&mut turns, 1, SEGMENT, is_near, |index| index == 1);
+                count += sent.iter().filter(|index| **index == 1).count();
+            }
+            assert!((96..=104).contains(&count), "{count}, {is_near}");
         }
     }
 

@@ -101,8 +101,7 @@ pub(super) fn run(
 ) -> Result<Sent, Failure> {
     let failed = |what: &'static str| move |e: io::Error| Failure::of(what, &e);
     let mtu = u32::from(setup.mtu);
-    let device =
-        TunConfig { mtu, addr6: None, offload: Offload::Off, uring: setup.uring, ..TunConfig::default() };
+    let device = TunConfig { mtu, addr6: None, offload: Offload::Off, ..TunConfig::default() };
     let tun = bring_up(&device).map_err(device_failure)?;
     let mut config =
         Config { addresses: device.addr.into_iter().collect(), mtu: setup.mtu, ..Config::default() };

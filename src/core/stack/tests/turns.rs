@@ -61,7 +61,7 @@ fn to_a_far_one_each_segment_is_of_another_connection() {
 #[test]
 fn one_that_comes_to_send_beside_another_is_sent_too() {
     for before in 0..=10 {
-        let (mut p, [first, second]) = two(Duration::from_micros(20));
+        let (mut p, [first, second]) = two(Duration::from_millis(10));
         p.hosts[0].try_write(first, &pattern(10 * 1448), p.now).unwrap();
         let mut ports: Vec<_> = (0..before).map_while(|_| next(&mut p)).collect();
         p.hosts[0].try_write(second, &pattern(10 * 1448), p.now).unwrap();
@@ -70,6 +70,9 @@ fn one_that_comes_to_send_beside_another_is_sent_too() {
         p.hosts[0].check_invariants();
         let of_first = ports.iter().filter(|port| **port == ports[0]).count();
         assert_eq!((of_first, ports.len()), (10, 20), "{before}: {ports:?}");
+        // From then on by turns.
+        let both = before.max(1)..20 - before.max(1);
+        assert!(both.is_empty() || ports[both].windows(2).all(|two| two[0] != two[1]), "{before}: {ports:?}");
         assert!(p.hosts[0].turns.is_empty());
     }
 }
